@@ -1,0 +1,81 @@
+"""Every exception and warning of the package.
+
+Each error says what is wrong with the sizes in it, shows what was got and how to mend it.
+All of them derive from `JacobianError`, and from the built-in that a NumPy user would expect
+(`ShapeError` is a `ValueError`, `TraceError` a `TypeError`, …), so that either can be caught.
+"""
+
+from __future__ import annotations
+
+
+def report(headline: str, **lines: object) -> str:
+    """Lay out an error: one headline, then aligned `name: value` lines; `None` lines are left out.
+
+    >>> print(report("matmul: label j is 3 in A but 4 in B", spec="A[i,j], B[j,k]", fix="B's first axis must be 3"))
+    matmul: label j is 3 in A but 4 in B
+      spec:  A[i,j], B[j,k]
+      fix:   B's first axis must be 3
+    """
+    shown = {name: str(value) for name, value in lines.items() if value is not None}
+    width = max([6, *(len(name) + 1 for name in shown)])
+    return "\n".join([headline, *(f"  {name + ':':<{width}} {value}" for name, value in shown.items())])
+
+
+class JacobianError(Exception):
+    """Base class of every error this package raises on purpose."""
+
+
+class ShapeError(JacobianError, ValueError):
+    """Shapes, axes or sizes do not fit together."""
+
+
+class LabelError(JacobianError, ValueError):
+    """Index notation that cannot be read, or labels bound to two sizes."""
+
+
+class DTypeError(JacobianError, TypeError):
+    """Booleans, strings, objects: values with respect to which nothing can be differentiated."""
+
+
+class NonFiniteError(JacobianError, ValueError):
+    """NaN or infinity where a finite number is needed."""
+
+
+class TraceError(JacobianError, TypeError):
+    """A call that cannot be traced; names the call, the line of the user's code and the way out."""
+
+
+class ArgumentError(JacobianError, TypeError):
+    """An argument of one of our own functions is not what it must be."""
+
+
+class IndexingError(JacobianError, IndexError):
+    """An index that does not fit the array or the Jacobian."""
+
+
+class MemoryLimitError(JacobianError, MemoryError):
+    """Materialising would need more memory than the limit allows; carries the bill."""
+
+
+class ExpressionError(JacobianError, ValueError):
+    """An expression given as text that cannot be read; shows the place."""
+
+
+class UsageError(JacobianError, ValueError):
+    """The command line was used in a way it does not know."""
+
+
+class SingularError(JacobianError, ValueError):
+    """A matrix that has to be invertible is not."""
+
+
+class JacobianWarning(UserWarning):
+    """Base class of the package's warnings."""
+
+
+class KinkWarning(JacobianWarning):
+    """A derivative was taken where the function has none; names the op, the entries and the value chosen."""
+
+
+class NonFiniteWarning(JacobianWarning):
+    """A Jacobian holds NaN or infinity; names the op and the entries."""

@@ -1,0 +1,461 @@
+"""`Jacobian`: a sum of terms with one output shape and one input shape, and its algebra."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jacobian.errors import ArgumentError, ShapeError, report
+from jacobian.kernel import lower, memory, notation, spec
+from jacobian.kernel.access import plain
+from jacobian.kernel.dispatch import is_foreign, materialise_by_calls
+from jacobian.kernel.explain import explain
+from jacobian.kernel.indexing import selection
+from jacobian.kernel.pattern import Access, Pattern, Shape, identity
+from jacobian.kernel.structure import Structure, count_nonzero_positions, structure_of
+from jacobian.kernel.term import Array, Factor, Term
+
+if TYPE_CHECKING:
+    from jacobian.kernel.origin import Origin
+
+
+class Jacobian:
+    """The generalized Jacobian `J[j, i] = ∂y_j/∂x_i`: output axes first, then input axes, C-order when flattened.
+
+    It is held as a sum of terms and computed from them; the full tensor exists only when `np.asarray` asks for it.
+    Jacobians are immutable snapshots.
+
+    >>> import numpy as np
+    >>> J = Jacobian.einsum("jk->ik|ij", np.arange(6.0).reshape(3, 2), i=2)
+    >>> J.shape, J.structure
+    ((2, 2, 2, 3), 'block-diagonal over axis 0')
+    >>> print(J.formula)
+    ∂y[i,k]/∂x[i,j] = A[j,k]
+    """
+
+    __slots__ = ("_dense", "dtype", "in_shape", "names", "origin", "out_shape", "terms")
+    __array_priority__ = 1000
+
+    terms: tuple[Term, ...]
+    out_shape: Shape
+    in_shape: Shape
+    dtype: np.dtype[Any]
+    names: tuple[str, str]
+    origin: Origin | None
+
+    def __init__(
+        self,
+        terms: Iterable[Term],
+        out_shape: Shape,
+        in_shape: Shape,
+        dtype: Any = np.float64,
+        names: tuple[str, str] = ("y", "x"),
+        origin: Origin | None = None,
+    ) -> None:
+        empty = 0 in out_shape or 0 in in_shape
+        self.terms = () if empty else tuple(t for t in terms if t.scale != 0 and 0 not in t.pattern.sizes)
+        self.out_shape = out_shape
+        self.in_shape = in_shape
+        self.dtype = np.dtype(dtype)
+        self.names = names
+        self.origin = origin
+        self._dense: Array = None
+
+    # -- making ---------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def einsum(cls, text: str, *operands: Any, names: tuple[str, str] = ("y", "x"), **sizes: Any) -> Jacobian:
+        """A Jacobian written by hand: `operands -> output axes | input axes`.
+
+        A label that stands on both sides of `|` is a δ, one on neither side is summed, `...` is a batch shared by
+        both sides.
+
+        Args:
+            text: the specification, `"jk->ik|ij"`.
+            *operands: one array per group of labels; their values are copied.
+            names: how formulas call output and input.
+            **sizes: sizes of labels no operand carries, `i=3`; `batch=(2, 3)` for `...`.
+
+        Raises:
+            LabelError: the text cannot be read, or a label has no size.
+            ShapeError: operands disagree about a label's size.
+
+        >>> J = Jacobian.einsum("->i|i", i=3)
+        >>> J.structure
+        'identity'
+        """
+        parsed = spec.parse(text)
+        arrays = [operand if is_foreign_array(operand) else np.array(operand) for operand in operands]
+        pattern, letters = spec.bind(parsed, [tuple(np.shape(array)) for array in arrays], sizes)
+        dtype = np.result_type(np.float32, *arrays) if arrays else np.dtype(float)
+        if arrays and all(array.dtype.kind in "iub" for array in arrays):
+            dtype = np.dtype(float)
+        factors = tuple(Factor(array, chr(ord("A") + k)) for k, array in enumerate(arrays))
+        return cls((Term(pattern, factors, letters=letters),), pattern.out_shape, pattern.in_shape, dtype, names)
+
+    @classmethod
+    def identity(cls, shape: Shape, dtype: Any = np.float64, names: tuple[str, str] = ("y", "x")) -> Jacobian:
+        """The Jacobian of `x -> x`: a δ on every axis."""
+        return cls((Term(identity(shape)),), shape, shape, dtype, names)
+
+    @classmethod
+    def zero(
+        cls, out_shape: Shape, in_shape: Shape, dtype: Any = np.float64, names: tuple[str, str] = ("y", "x")
+    ) -> Jacobian:
+        """The Jacobian of a function that does not depend on its input."""
+        return cls((), out_shape, in_shape, dtype, names)
+
+    @classmethod
+    def from_array(cls, array: Array, out_ndim: int, label: str = "", dtype: Any = None) -> Jacobian:
+        """A dense Jacobian: the array itself, its first `out_ndim` axes being the output's."""
+        shape = tuple(np.shape(array))
+        forms = tuple(plain(axis) for axis in range(len(shape)))
+        out, into = shape[:out_ndim], shape[out_ndim:]
+        pattern = Pattern(shape, forms[:out_ndim], forms[out_ndim:], out, into, (Access(forms, shape),))
+        return cls((Term(pattern, (Factor(array, label),)),), out, into, array.dtype if dtype is None else dtype)
+
+    def _with(self, terms: Iterable[Term], **changes: Any) -> Jacobian:
+        kept = {"out_shape": self.out_shape, "in_shape": self.in_shape, "dtype": self.dtype, "names": self.names}
+        return Jacobian(terms, **{**kept, **changes})
+
+    # -- looking without materialising --------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> Shape:
+        """Output shape followed by input shape."""
+        return self.out_shape + self.in_shape
+
+    @property
+    def ndim(self) -> int:
+        """How many axes the full tensor has."""
+        return len(self.out_shape) + len(self.in_shape)
+
+    @property
+    def size(self) -> int:
+        """How many entries the full tensor has."""
+        return prod(self.shape)
+
+    @property
+    def dense_nbytes(self) -> int:
+        """What the full tensor would cost."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """What the terms hold, each array counted once."""
+        arrays = {id(f.array): f.array for term in self.terms for f in term.factors}
+        tables = {id(table): table for term in self.terms for table in term.tables}
+        return sum(int(array.nbytes) for array in (*arrays.values(), *tables.values()))
+
+    @property
+    def nnz(self) -> int:
+        """How many entries are not zero by structure; values that happen to be zero are counted."""
+        return count_nonzero_positions(self.terms, self.out_shape, self.in_shape)
+
+    @property
+    def structure(self) -> Structure:
+        """What the terms prove: diagonal, block-diagonal over axes, Kronecker, dense, zero, …"""
+        return structure_of(self.terms, self.out_shape, self.in_shape)
+
+    @property
+    def formula(self) -> str:
+        """The Jacobian in index notation; an index on both sides of the quotient is a δ."""
+        return notation.formula(self.terms, self.names, (len(self.out_shape), len(self.in_shape)))
+
+    @property
+    def latex(self) -> str:
+        """The formula as LaTeX."""
+        return notation.latex(self.formula)
+
+    def explain(self) -> str:
+        """The terms, how each is contracted, multiplications and bytes, and the orders of elimination compared."""
+        return explain(self)
+
+    def __repr__(self) -> str:
+        """Shape first, on one line; cheap."""
+        kind = self.structure
+        return f"Jacobian {self.out_shape} × {self.in_shape} {self.dtype}, {kind}: {self.formula}"
+
+    # -- numbers ----------------------------------------------------------------------------------------------------
+
+    def tensor(self) -> Array:
+        """The full tensor: a read-only ndarray, or a traced array when a factor is traced."""
+        if self._dense is None:
+            holds = f"{memory.human(self.nbytes)}, {self.structure}" if self.dense_nbytes >= 2**20 else ""
+            memory.check(self.dense_nbytes, f"{self.out_shape} × {self.in_shape} {self.dtype}", holds)
+            self._dense = materialise(self)
+        return self._dense
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """The full tensor, read-only; `copy=True` or another dtype gives an array of your own."""
+        array = self.tensor()
+        if is_foreign(array):
+            array = array.__array__()
+        if dtype is not None and np.dtype(dtype) != array.dtype:
+            return np.asarray(array, dtype)
+        return np.array(array) if copy else np.asarray(array)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """`c * J`, `u @ J` and `J1 + J2` keep the terms; any other ufunc sees the full tensor."""
+        if method == "__call__" and len(inputs) == 2 and not kwargs and not isinstance(inputs[0], Jacobian):
+            if ufunc is np.matmul:
+                return inputs[1].__rmatmul__(inputs[0])
+            if ufunc is np.multiply and np.ndim(inputs[0]) == 0:
+                return inputs[1] * inputs[0]
+        plain_inputs = [x.tensor() if isinstance(x, Jacobian) else x for x in inputs]
+        return getattr(ufunc, method)(*plain_inputs, **kwargs)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """NumPy functions see the full tensor."""
+
+        def full(value: Any) -> Any:
+            if isinstance(value, Jacobian):
+                return value.tensor()
+            return type(value)(map(full, value)) if isinstance(value, list | tuple) else value
+
+        return func(*map(full, args), **{name: full(value) for name, value in kwargs.items()})
+
+    def matrix(self, order: str = "C") -> np.ndarray:
+        """The matrix (∏M) × (∏N) of the flattened groups; `order="F"` is the column-major `vec`."""
+        if order not in ("C", "F"):
+            raise ArgumentError(report(f"order must be 'C' or 'F', not {order!r}", C="row-major", F="column-major vec"))
+        array = self.tensor()
+        outs, ins = len(self.out_shape), len(self.in_shape)
+        if order == "F":
+            array = np.transpose(array, [*range(outs)[::-1], *range(outs, outs + ins)[::-1]])
+        flat = np.reshape(array, (prod(self.out_shape), prod(self.in_shape)))
+        return _read_only(flat)
+
+    def blocks(self) -> np.ndarray:
+        """A matrix of matrices, an object array: the last output and input axis are inside a block, the rest outside.
+
+        >>> import numpy as np, jacobian as jac
+        >>> jac.jacobian(lambda X: X.T)(np.ones((2, 3))).blocks()[0, 1]
+        array([[0., 0., 0.],
+               [1., 0., 0.]])
+        """
+        outs, ins = len(self.out_shape), len(self.in_shape)
+        array = np.asarray(self)
+        inner = ([outs - 1] if outs else []) + ([outs + ins - 1] if ins else [])
+        outer = [axis for axis in range(outs + ins) if axis not in inner]
+        array = array.transpose(*outer, *inner)
+        rows, cols = prod(self.out_shape[:-1]), prod(self.in_shape[:-1])
+        array = array.reshape(rows, cols, *array.shape[len(outer) :])
+        blocks = np.empty((rows, cols), object)
+        for row in range(rows):
+            for col in range(cols):
+                blocks[row, col] = array[row, col]
+        return blocks
+
+    def __getitem__(self, key: Any) -> Any:
+        """Entries by index vectors, output axes first, computed from the terms alone."""
+        picked = selection(key, self.shape)
+        return (picked @ self._flattened()).tensor()
+
+    def diagonal(self) -> Any:
+        """`J[i, i]` for every index vector i of the output; needs `out_shape == in_shape`."""
+        if self.out_shape != self.in_shape:
+            raise ShapeError(report("diagonal: output and input differ in shape", out=self.out_shape, input=self.in_shape))
+        forms = tuple(plain(axis) for axis in range(len(self.out_shape)))
+        pattern = Pattern(self.out_shape, forms, forms + forms, self.out_shape, self.shape)
+        return (Jacobian((Term(pattern),), self.out_shape, self.shape, self.dtype) @ self._flattened()).tensor()
+
+    def _flattened(self) -> Jacobian:
+        """The same tensor with all axes on the output side."""
+        terms = [
+            Term(
+                Pattern(
+                    t.pattern.sizes, t.pattern.out + t.pattern.into, (), self.shape, (),
+                    t.pattern.factors, t.pattern.guards, t.pattern.tables,
+                ), t.factors, t.tables, t.scale,
+            )
+            for t in self.terms
+        ]  # fmt: skip
+        return self._with(terms, out_shape=self.shape, in_shape=())
+
+    def to_scipy(self, format: str = "csr") -> Any:  # noqa: A002 - SciPy's own name
+        """The flattened matrix as a `scipy.sparse` array; needs SciPy."""
+        from jacobian.kernel.sparse import to_scipy
+
+        return to_scipy(self, format)
+
+    # -- algebra ----------------------------------------------------------------------------------------------------
+
+    def __matmul__(self, other: Any) -> Any:
+        """The generalized dot product over the whole input index vector: with a Jacobian the chain rule, else J·Δx.
+
+        An array may have further axes behind those of the input; they stay.
+        """
+        if isinstance(other, Jacobian):
+            return self._after(other)
+        array, ndim = _as_array(other), len(self.in_shape)
+        if tuple(array.shape[:ndim]) != self.in_shape:
+            raise ShapeError(
+                report(
+                    "J @ dx: dx must have the input's shape",
+                    got=f"J {self.out_shape} × {self.in_shape}, dx {tuple(array.shape)}",
+                    fix=f"give dx the shape {self.in_shape}",
+                )
+            )
+        return self._after(Jacobian.from_array(array, ndim)).tensor()
+
+    def __rmatmul__(self, other: Any) -> Any:
+        """The generalized dot product over the whole output index vector, upstream·J.
+
+        An array may have further axes before those of the output; they stay.
+        """
+        array, ndim = _as_array(other), len(self.out_shape)
+        lead = array.ndim - ndim
+        if lead < 0 or tuple(array.shape[lead:]) != self.out_shape:
+            raise ShapeError(
+                report(
+                    "u @ J: u must have the output's shape",
+                    got=f"u {tuple(array.shape)}, J {self.out_shape} × {self.in_shape}",
+                    fix=f"give u the shape {self.out_shape}",
+                )
+            )
+        return Jacobian.from_array(array, lead)._after(self).tensor()
+
+    def _after(self, first: Jacobian) -> Jacobian:
+        if self.in_shape != first.out_shape:
+            raise ShapeError(
+                report(
+                    "J2 @ J1: the input of J2 must have the shape of the output of J1",
+                    got=f"J2 {self.out_shape} × {self.in_shape}, J1 {first.out_shape} × {first.in_shape}",
+                    fix="write the outer function's Jacobian on the left: ∂z/∂x = ∂z/∂y @ ∂y/∂x",
+                )
+            )
+        products = (left.after(right) for left in self.terms for right in first.terms)
+        return Jacobian(
+            [term for term in products if term is not None],
+            self.out_shape,
+            first.in_shape,
+            self.dtype if self.dtype == first.dtype else np.result_type(self.dtype, first.dtype),
+            (self.names[0], first.names[1]),
+        )
+
+    def __add__(self, other: Any) -> Jacobian:
+        """The sum, term by term; terms that differ only by a number become one."""
+        if not isinstance(other, Jacobian):
+            return NotImplemented
+        if self.shape != other.shape or self.out_shape != other.out_shape:
+            raise ShapeError(
+                report(
+                    "J1 + J2: the shapes differ",
+                    got=f"J1 {self.out_shape} × {self.in_shape}, J2 {other.out_shape} × {other.in_shape}",
+                )
+            )
+        dtype = self.dtype if self.dtype == other.dtype else np.result_type(self.dtype, other.dtype)
+        return self._with(_merged((*self.terms, *other.terms)), dtype=dtype)
+
+    def __mul__(self, scalar: Any) -> Jacobian:
+        """The Jacobian times a number."""
+        if np.ndim(scalar) != 0 or isinstance(scalar, str | bytes):
+            raise ShapeError(
+                report(
+                    f"c * J: c must be a scalar, not of shape {np.shape(scalar)}",
+                    fix="np.asarray(J) for elementwise products, @ for dot products",
+                )
+            )
+        if is_foreign_array(scalar):
+            return self._with(_with_scalar(term, scalar) for term in self.terms)
+        number = np.asarray(scalar).item()
+        if isinstance(number, complex):
+            return self._with((t.scaled(number) for t in self.terms), dtype=np.result_type(self.dtype, np.complex64))
+        return self._with(term.scaled(number) for term in self.terms)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, scalar: Any) -> Jacobian:
+        """The Jacobian divided by a number."""
+        return self * (1 / scalar)
+
+    def __neg__(self) -> Jacobian:
+        """Minus the Jacobian."""
+        return self._with(term.scaled(-1) for term in self.terms)
+
+    def __sub__(self, other: Any) -> Jacobian:
+        """The difference, term by term."""
+        return self + (-other) if isinstance(other, Jacobian) else NotImplemented
+
+    @property
+    def T(self) -> Jacobian:
+        """Input axes first: the denominator layout."""
+        return self._with(
+            [term.transposed for term in self.terms], out_shape=self.in_shape, in_shape=self.out_shape,
+            names=self.names[::-1],
+        )  # fmt: skip
+
+    def named(self, out: str, into: str) -> Jacobian:
+        """The same Jacobian with other names in its formula."""
+        return self._with(self.terms, names=(out, into), origin=self.origin)
+
+    def predict(self, dx: Any) -> Any:
+        """First-order approximation: `y + J·Δx` beside `f(x+Δx)`, with the observed order of the remainder."""
+        if self.origin is None:
+            raise ArgumentError(
+                report("predict: this Jacobian does not know its function", fix="take it from jac.jacobian(f)(x)")
+            )
+        return self.origin.predict(self, dx)
+
+
+def _with_scalar(term: Term, scalar: Array) -> Term:
+    pattern = term.pattern
+    access = Access((), ())
+    wider = Pattern(
+        pattern.sizes, pattern.out, pattern.into, pattern.out_shape, pattern.in_shape,
+        (*pattern.factors, access), pattern.guards, pattern.tables,
+    )  # fmt: skip
+    return Term(wider, (*term.factors, Factor(scalar, "c")), term.tables, term.scale)
+
+
+def _merged(terms: Sequence[Term]) -> list[Term]:
+    """Add terms with the same pattern over the same arrays."""
+    total: dict[Any, Term] = {}
+    for term in terms:
+        key = (term.pattern, tuple(id(f.array) for f in term.factors), tuple(map(id, term.tables)))
+        old = total.get(key)
+        total[key] = term if old is None else Term(term.pattern, term.factors, term.tables, old.scale + term.scale)
+    return list(total.values())
+
+
+def is_foreign_array(value: Any) -> bool:
+    """Whether a value is an array, but not NumPy's own."""
+    return hasattr(value, "__array_function__") and is_foreign(value)
+
+
+def _as_array(value: Any) -> Array:
+    if is_foreign_array(value):
+        return value
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError):
+        array = np.asarray(None)
+    if array.dtype.kind not in "biufc":
+        raise ArgumentError(report(f"@ needs a Jacobian or an array of numbers, not {type(value).__name__}"))
+    return array
+
+
+def _read_only(array: Array) -> Array:
+    if isinstance(array, np.ndarray):
+        array = array.view()
+        array.flags.writeable = False
+    return array
+
+
+def materialise(J: Jacobian) -> Array:
+    """The full tensor of a Jacobian. Dispatched like a NumPy function when a factor is not NumPy's own."""
+    foreign = [factor.array for term in J.terms for factor in term.factors if is_foreign(factor.array)]
+    for array in foreign:
+        handler = getattr(type(array), "__array_function__", None)
+        if handler is not None:
+            result = handler(array, materialise, tuple({type(a) for a in foreign}), (J,), {})
+            if result is not NotImplemented:
+                return result
+    if foreign:
+        return materialise_by_calls(J.terms, J.shape, J.dtype)
+    return _read_only(lower.materialise(J.terms, J.shape, J.dtype))
+

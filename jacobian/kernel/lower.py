@@ -1,0 +1,288 @@
+"""Terms to numbers: accesses become strided views, the network is contracted, the result written through a view.
+
+Terms whose arrays are NumPy's own take the way of views; any other array type that speaks NumPy's protocols takes
+the way of dispatched NumPy calls (`dispatch.py`). Both give the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from jacobian.kernel.access import Form, Lookup, indices, span
+from jacobian.kernel.equations import Guard
+from jacobian.kernel.network import Labels, contract
+from jacobian.kernel.pattern import Access, Pattern, Shape
+from jacobian.kernel.term import Operator, Term
+
+
+def positions(form: Form, order: Labels, sizes: Shape, tables: Sequence[np.ndarray]) -> Any:
+    """The form's value for every assignment of the indices in `order`: an integer array that broadcasts over them."""
+    total: Any = np.intp(form.offset)
+    for atom, stride in form.parts:
+        if isinstance(atom, Lookup):
+            value = tables[atom.table][tuple(positions(arg, order, sizes, tables) for arg in atom.args)]
+        else:
+            axis = order.index(atom)
+            value = np.arange(sizes[atom], dtype=np.intp).reshape((-1,) + (1,) * (len(order) - axis - 1))
+        total = total + stride * value
+    return total
+
+
+def _strides(forms: Sequence[Form], steps: Sequence[int]) -> dict[int, int]:
+    """How far one step of each index moves, given how far one step along each axis moves."""
+    total: dict[int, int] = {}
+    for form, step in zip(forms, steps, strict=True):
+        for atom, stride in form.parts:
+            assert isinstance(atom, int)
+            total[atom] = total.get(atom, 0) + stride * step
+    return total
+
+
+def _margins(pattern: Pattern, forms: Sequence[Form], shape: Shape) -> list[tuple[int, int]]:
+    """How far every form leaves its axis at the low and at the high end."""
+    spans = [span(form, pattern.sizes, pattern.tables) for form in forms]
+    return [(max(0, -low), max(0, high + 1 - extent)) for (low, high), extent in zip(spans, shape, strict=True)]
+
+
+def read(array: np.ndarray, access: Access, pattern: Pattern, tables: Sequence[np.ndarray]) -> tuple[np.ndarray, Labels]:
+    """A factor as an array with one axis per index: a view wherever strides can say it."""
+    forms, shape = access
+    labels: Labels = tuple(dict.fromkeys(indices(*forms)))
+    if len(labels) == len(forms) and all(
+        form.is_plain and pattern.sizes[label] == extent
+        for form, label, extent in zip(forms, labels, shape, strict=True)
+    ):
+        return array, labels
+    margins = _margins(pattern, forms, shape)
+    if any(low or high for low, high in margins):
+        array = np.pad(array, margins)
+    starts = [low for low, _ in margins]
+    if any(form.has_lookup for form in forms):
+        where = (positions(f, labels, pattern.sizes, tables) + s for f, s in zip(forms, starts, strict=True))
+        full = tuple(pattern.sizes[label] for label in labels)
+        return np.broadcast_to(array[tuple(where)], full), labels
+    steps = _strides(forms, array.strides)
+    corner = array[tuple(slice(form.offset + s, form.offset + s + 1) for form, s in zip(forms, starts, strict=True))]
+    sizes, strides = [pattern.sizes[label] for label in labels], [steps[label] for label in labels]
+    return as_strided(corner, sizes, strides, writeable=False), labels
+
+
+def read_guard(guard: Guard, pattern: Pattern, tables: Sequence[np.ndarray], dtype: np.dtype[Any]) -> tuple[np.ndarray, Labels]:
+    """A guard as an array of zeros and ones over its indices: a view of a short buffer."""
+    labels: Labels = tuple(dict.fromkeys(indices(guard.form)))
+    sizes = tuple(pattern.sizes[label] for label in labels)
+    if guard.form.has_lookup:
+        value = positions(guard.form, labels, pattern.sizes, tables)
+        return np.broadcast_to(((value >= 0) & (value < guard.extent)).astype(dtype), sizes), labels
+    low, high = span(guard.form, pattern.sizes, pattern.tables)
+    buffer = np.zeros(high - low + 1, dtype)
+    buffer[max(0, -low) : max(0, guard.extent - low)] = 1
+    steps = _strides([guard.form], buffer.strides)
+    corner = buffer[guard.form.offset - low :]
+    return as_strided(corner, sizes, [steps[label] for label in labels], writeable=False), labels
+
+
+def core(term: Term, dtype: np.dtype[Any], guards: Sequence[Guard] | None = None) -> tuple[np.ndarray, Labels]:
+    """Contract a term's factors; returns the array and the free indices its axes stand for.
+
+    A free index that no factor carries is left out: the result is constant along it. `guards` are those to
+    contract as well, all of them unless told otherwise.
+    """
+    pattern = term.pattern
+    arrays: list[np.ndarray] = []
+    labels: list[Labels] = []
+    specials: list[tuple[Guard | Operator, Labels]] = []
+    for factor, access in zip(term.factors, pattern.factors, strict=True):
+        if isinstance(factor.array, Operator):
+            ends = tuple(dict.fromkeys(indices(*access.forms)))
+            if all(f.is_plain for f in access.forms) and tuple(pattern.sizes[i] for i in ends) == access.shape:
+                specials.append((factor.array, ends))
+                continue
+        array = factor.array.dense() if isinstance(factor.array, Operator) else factor.array
+        array, axes = read(array, access, pattern, term.tables)
+        arrays.append(array)
+        labels.append(axes)
+    for guard in pattern.guards if guards is None else guards:
+        specials.append((guard, tuple(dict.fromkeys(indices(guard.form)))))
+    while specials:
+        if not _apply_one(specials, arrays, labels, pattern):
+            special, axes = specials.pop()
+            if isinstance(special, Operator):
+                array = special.dense()
+            else:
+                array, axes = read_guard(special, pattern, term.tables, dtype)
+            arrays.append(array)
+            labels.append(axes)
+    carried = {label for axes in labels for label in axes}
+    out = tuple(index for index in pattern.free if index in carried)
+    if not arrays:
+        return np.asarray(term.scale, dtype), ()
+    arrays = _scale_smallest(arrays, term.scale)
+    return contract(arrays, labels, out), out
+
+
+def _scale_smallest(arrays: list[np.ndarray], scale: complex) -> list[np.ndarray]:
+    """Put the scalar into the smallest array, where it costs least."""
+    if scale == 1:
+        return arrays
+    smallest = min(range(len(arrays)), key=lambda k: arrays[k].size)
+    return [array * scale if k == smallest else array for k, array in enumerate(arrays)]
+
+
+def _apply_one(
+    specials: list[tuple[Guard | Operator, Labels]],
+    arrays: list[np.ndarray],
+    labels: list[Labels],
+    pattern: Pattern,
+) -> bool:
+    """Apply one guard or operator to what is contracted with it; False when that is not possible."""
+    for position, (special, ends) in enumerate(specials):
+        others = {label for k, (_, axes) in enumerate(specials) if k != position for label in axes}
+        for index in ends:
+            if index in pattern.free or index in others:
+                continue
+            touching = [k for k, axes in enumerate(labels) if index in axes]
+            around = {label for k, axes in enumerate(labels) if k not in touching for label in axes}
+            kept = tuple(dict.fromkeys(
+                label for k in touching for label in labels[k]
+                if label != index and (label in around or label in pattern.free or label in others or label in ends)
+            ))  # fmt: skip
+            far = tuple(end for end in ends if end != index)
+            if set(kept) & set(far) or not touching:
+                continue
+            if prod(pattern.sizes[k] for k in (*kept, index)) > 16 * prod(pattern.sizes[end] for end in ends):
+                continue
+            near = contract([arrays[k] for k in touching], [labels[k] for k in touching], (*kept, index))
+            applied = _applied(special, near, index, far, ends, pattern)
+            if applied is None:
+                continue
+            for k in reversed(touching):
+                del arrays[k], labels[k]
+            arrays.append(applied)
+            labels.append((*kept, *far))
+            del specials[position]
+            return True
+    return False
+
+
+def _applied(
+    special: Guard | Operator, near: np.ndarray, index: int, far: Labels, ends: Labels, pattern: Pattern
+) -> np.ndarray | None:
+    """Contract the last axis of `near` with the special's index; the special's other indices take its place."""
+    if isinstance(special, Operator):
+        act = special.apply if ends[1] == index else special.apply_transposed
+        return act(near, near.ndim - 1)
+    stride = dict(special.form.parts).get(index, 0)
+    if special.form.has_lookup or abs(stride) != 1:
+        return None
+    size, extent = pattern.sizes[index], special.extent
+    rest = Form(special.form.offset, tuple(part for part in special.form.parts if part[0] != index))
+    value = np.broadcast_to(positions(rest, far, pattern.sizes, ()), tuple(pattern.sizes[k] for k in far))
+    first, stop = (-value, extent - value) if stride == 1 else (value - extent + 1, value + 1)
+    first, stop = np.clip(first, 0, size), np.clip(stop, 0, size)
+    if extent == 1:
+        picked: np.ndarray = near[..., np.minimum(first, size - 1)]
+        return picked * (stop > first)
+    if (first == 0).all():  # running sums from the left: no cancellation
+        return _running(near)[..., stop]
+    if (stop == size).all():  # and from the right
+        return _running(near[..., ::-1])[..., size - first]
+    return None
+
+
+def _running(array: np.ndarray) -> np.ndarray:
+    """Sums of the first 0, 1, 2, … entries along the last axis."""
+    sums = np.zeros((*array.shape[:-1], array.shape[-1] + 1), array.dtype)
+    np.cumsum(array, axis=-1, out=sums[..., 1:])
+    return sums
+
+
+def spread(array: np.ndarray, labels: Labels, pattern: Pattern) -> np.ndarray:
+    """The contracted array over all free indices, constant along those it does not carry."""
+    if labels == pattern.free:
+        return array
+    shape = tuple(pattern.sizes[index] if index in labels else 1 for index in pattern.free)
+    return np.broadcast_to(array.reshape(shape), tuple(pattern.sizes[index] for index in pattern.free))
+
+
+def materialise(terms: Sequence[Term], shape: Shape, dtype: np.dtype[Any]) -> np.ndarray:
+    """The tensor that the terms add up to; `shape` is the output's followed by the input's."""
+    if len(terms) == 1 and terms[0].pattern.is_plain:
+        pattern = terms[0].pattern
+        if tuple(pattern.sizes[index] for index in pattern.free) == shape:
+            return spread(*core(terms[0], dtype), pattern).astype(dtype, copy=False)
+    margins = [(0, 0)] * len(shape)
+    for term in terms:
+        found = _margins(term.pattern, (*term.pattern.out, *term.pattern.into), shape)
+        margins = [(max(a, c), max(b, d)) for (a, b), (c, d) in zip(margins, found, strict=True)]
+    full = np.zeros([low + extent + high for (low, high), extent in zip(margins, shape, strict=True)], dtype)
+    for position, term in enumerate(terms):
+        array = spread(*core(term, dtype), term.pattern)
+        _write(full, term, array, [low for low, _ in margins], fresh=position == 0)
+    if all(margin == (0, 0) for margin in margins):
+        return full
+    return full[tuple(slice(low, low + extent) for (low, _), extent in zip(margins, shape, strict=True))]
+
+
+def overlapping(pattern: Pattern, shape: Shape) -> list[int]:
+    """Free indices to write one after another, because without that two assignments might share a position.
+
+    The others provably reach different positions. Look-ups are left out of the proof, which makes it only harder.
+    """
+    steps = [prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    axes = [(f, s) for f, s in zip((*pattern.out, *pattern.into), steps, strict=True) if not f.has_lookup]
+    strides = _strides([form for form, _ in axes], [step for _, step in axes])
+    reach = 0
+    clash: list[int] = []
+    for index in sorted(pattern.free, key=lambda k: abs(strides.get(k, 0))):
+        stride, size = abs(strides.get(index, 0)), pattern.sizes[index]
+        if size > 1 and stride <= reach:
+            clash.append(index)
+        else:
+            reach += stride * (size - 1)
+    return clash
+
+
+def _write(full: np.ndarray, term: Term, array: np.ndarray, starts: Sequence[int], *, fresh: bool) -> None:
+    """Add the contracted term into the result, through a strided view of it."""
+    pattern = term.pattern
+    forms = (*pattern.out, *pattern.into)
+    clash = overlapping(pattern, full.shape)
+    loops = prod(pattern.sizes[index] for index in clash)
+    if any(form.has_lookup for form in forms) or loops > 4096:
+        where = tuple(
+            positions(form, pattern.free, pattern.sizes, term.tables) + start
+            for form, start in zip(forms, starts, strict=True)
+        )
+        if not clash and fresh:
+            full[where] = array
+        elif not clash:
+            full[where] += array
+        else:
+            np.add.at(full, where, array)
+        return
+    steps = _strides(forms, full.strides)
+    at = [form.offset + start for form, start in zip(forms, starts, strict=True)]
+    inner = [axis for axis, index in enumerate(pattern.free) if index not in clash]
+    outer = [axis for axis, index in enumerate(pattern.free) if index in clash]
+    array = array.transpose(*outer, *inner)
+    shape = [pattern.sizes[pattern.free[axis]] for axis in inner]
+    strides = [steps[pattern.free[axis]] for axis in inner]
+    for choice in product(*(range(pattern.sizes[pattern.free[axis]]) for axis in outer)):
+        shift = list(at)
+        for axis, value in zip(outer, choice, strict=True):
+            for position, form in enumerate(forms):
+                shift[position] += dict(form.parts).get(pattern.free[axis], 0) * value
+        corner = full[tuple(slice(s, s + 1) for s in shift)]
+        view = as_strided(corner, shape, strides, writeable=True)
+        if fresh and not clash:
+            view[...] = array
+        else:
+            view += array[choice]
+

@@ -1,0 +1,85 @@
+"""The bill before materialising: how many bytes are too many."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from jacobian.errors import MemoryLimitError, report
+
+_LIMIT: ContextVar[int | None] = ContextVar("jacobian_memory_limit", default=None)
+
+
+def available() -> int:
+    """Bytes of memory the machine says are free for use."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            for line in lines:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    except (AttributeError, ValueError, OSError):
+        return 8 * 2**30
+
+
+@contextmanager
+def memory_limit(limit: float) -> Iterator[None]:
+    """Let no Jacobian be materialised that needs more than `limit` bytes, within a `with` block.
+
+    Without it the limit is half of the memory that is available at that moment.
+
+    >>> import numpy as np, jacobian as jac
+    >>> J = jac.jacobian(np.sin)(np.zeros(1000))
+    >>> with jac.memory_limit(1e6):
+    ...     np.asarray(J)
+    Traceback (most recent call last):
+    ...
+    jacobian.errors.MemoryLimitError: materialising this Jacobian needs 8.0 MB, the limit is 1.0 MB
+      shape:     (1000,) × (1000,) float64
+      holds:     8.0 kB, diagonal
+      instead:   J @ dx, u @ J, J[index], J.diagonal(), J.to_scipy()
+      limit:     half of the memory available, or what jac.memory_limit says
+    """
+    token = _LIMIT.set(int(limit))
+    try:
+        yield
+    finally:
+        _LIMIT.reset(token)
+
+
+def human(count: float) -> str:
+    """A number of bytes as a person writes it.
+
+    >>> human(274877906944)
+    '275 GB'
+    """
+    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
+        if count < 999.5 or unit == "PB":
+            digits = 0 if unit == "B" or count >= 99.5 else 1
+            return f"{count:.{digits}f} {unit}"
+        count /= 1000
+    raise AssertionError
+
+
+def check(nbytes: int, shape: str, holds: str) -> None:
+    """Refuse with the bill when `nbytes` is above the limit."""
+    limit = _LIMIT.get()
+    if limit is None:
+        if nbytes < 2**26:  # asking the machine costs more than this much memory
+            return
+        limit = available() // 2
+    if nbytes > limit:
+        raise MemoryLimitError(
+            report(
+                f"materialising this Jacobian needs {human(nbytes)}, the limit is {human(limit)}",
+                shape=shape,
+                holds=holds,
+                instead="J @ dx, u @ J, J[index], J.diagonal(), J.to_scipy()",
+                limit="half of the memory available, or what jac.memory_limit says",
+            )
+        )

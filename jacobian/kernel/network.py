@@ -1,0 +1,53 @@
+"""Contraction of a network of arrays: `opt_einsum` finds the order, once per network of shapes."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import opt_einsum
+
+from jacobian.kernel.pattern import CACHE, Shape
+
+Labels = tuple[int, ...]
+
+
+class Plan(NamedTuple):
+    """How a network is contracted: the einsum, and opt_einsum's account of it."""
+
+    equation: str
+    expression: Any
+    info: Any
+
+    @property
+    def multiplications(self) -> int:
+        """Multiplications in the chosen order, as opt_einsum counts them (an addition counts as one)."""
+        return int(self.info.opt_cost)
+
+
+def equation_of(labels: tuple[Labels, ...], out: Labels) -> str:
+    """The einsum string of a network, lettered by first appearance."""
+    symbol: dict[int, str] = {}
+    for label in (label for operand in (*labels, out) for label in operand):
+        symbol.setdefault(label, opt_einsum.get_symbol(len(symbol)))
+    inputs = ",".join("".join(symbol[label] for label in operand) for operand in labels)
+    return f"{inputs}->{''.join(symbol[label] for label in out)}"
+
+
+@lru_cache(maxsize=CACHE)
+def plan(labels: tuple[Labels, ...], shapes: tuple[Shape, ...], out: Labels) -> Plan:
+    """The plan for a network of those shapes."""
+    equation = equation_of(labels, out)
+    _, info = opt_einsum.contract_path(equation, *shapes, shapes=True, optimize="auto")
+    return Plan(equation, opt_einsum.contract_expression(equation, *shapes, optimize=info.path), info)
+
+
+def contract(arrays: list[np.ndarray], labels: list[Labels], out: Labels) -> np.ndarray:
+    """Contract arrays whose axes carry labels; labels not in `out` are summed."""
+    if len(arrays) == 1 and labels[0] == out:
+        return arrays[0]
+    if len(arrays) == 1 and len(out) == len(labels[0]) == len(set(out)):
+        return arrays[0].transpose([labels[0].index(label) for label in out])
+    result: np.ndarray = plan(tuple(labels), tuple(array.shape for array in arrays), out).expression(*arrays)
+    return result

@@ -1,0 +1,75 @@
+"""Where a Jacobian comes from: the function, the point and the value, for first-order approximation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jacobian.errors import ShapeError, report
+
+if TYPE_CHECKING:
+    from jacobian.kernel.expression import Jacobian
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """`y + J·Δx` beside `f(x + Δx)`.
+
+    `remainder` is their difference; `order` is how its size falls when Δx is halved: about 2 for a smooth function,
+    infinite for an affine one, 1 where the Jacobian is wrong.
+    """
+
+    linear: np.ndarray
+    actual: np.ndarray
+    remainder: np.ndarray
+    order: float
+
+    def __str__(self) -> str:
+        """Three lines: both values and the remainder."""
+        worst = float(np.max(np.abs(self.remainder), initial=0.0))
+        return (
+            f"y + J·Δx = {np.array2string(self.linear, threshold=20, precision=6)}\n"
+            f"f(x+Δx)  = {np.array2string(self.actual, threshold=20, precision=6)}\n"
+            f"remainder: at most {worst:.3g}, of order {self.order:.2f} in Δx"
+        )
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The function of the differentiated argument alone, the point, the value there, and the orders compared."""
+
+    function: Callable[[np.ndarray], np.ndarray]
+    point: np.ndarray
+    value: np.ndarray
+    orders: Callable[[], str] | None = None
+
+    def predict(self, J: Jacobian, dx: Any) -> Prediction:
+        """First-order approximation at the point, and the observed order of its remainder."""
+        step = np.asarray(dx, dtype=np.result_type(J.dtype, np.float32))
+        if step.shape != J.in_shape:
+            raise ShapeError(
+                report("predict: dx must have the input's shape", got=step.shape, fix=f"give it the shape {J.in_shape}")
+            )
+        linear = self.value + (J @ step)
+        actual = np.asarray(self.function(self.point + step))
+        return Prediction(linear, actual, actual - linear, self._order(J, step))
+
+    def _order(self, J: Jacobian, step: np.ndarray) -> float:
+        """The slope of log remainder against log step, over halvings while the remainder stands out of rounding."""
+        direction = J @ step
+        floor = 64 * float(np.finfo(J.dtype).eps) * float(np.max(np.abs(self.value), initial=1e-300))
+        sizes: list[float] = []
+        for halvings in range(12):
+            h = 0.5**halvings
+            rest = np.asarray(self.function(self.point + h * step)) - self.value - h * direction
+            size = float(np.max(np.abs(rest), initial=0.0))
+            if size <= floor:
+                break
+            sizes.append(size)
+        if len(sizes) < 2:
+            return float("inf")
+        slopes = np.log2(np.array(sizes[:-1]) / np.array(sizes[1:]))
+        return float(np.median(slopes[-3:]))

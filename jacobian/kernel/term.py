@@ -1,0 +1,108 @@
+"""A term with its numbers: a pattern, the arrays it reads, its tables and a scalar in front."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jacobian.kernel.pattern import Pattern, compose
+
+Array = Any
+"""An ndarray, an operator, or anything that speaks NumPy's protocols (a tracer, a Dask array)."""
+
+Scalar = complex | float | int
+
+
+class Factor(NamedTuple):
+    """One array of a term and how formulas write it.
+
+    In the label `@0`, `@1`, … stand for the position along each axis: `"cos(x[@0])"`. It may be a function that
+    makes the label, so that nobody pays for a formula that is never read.
+    """
+
+    array: Array
+    label: str | Callable[[], str] = ""
+
+    @property
+    def text(self) -> str:
+        """The label, made if need be."""
+        return self.label if isinstance(self.label, str) else self.label()
+
+
+class Term:
+    """`scale ·` the factors, read and written as the pattern says. Immutable."""
+
+    __slots__ = ("factors", "letters", "pattern", "scale", "tables")
+
+    def __init__(
+        self,
+        pattern: Pattern,
+        factors: tuple[Factor, ...] = (),
+        tables: tuple[np.ndarray, ...] = (),
+        scale: Scalar = 1,
+        letters: tuple[str, ...] = (),
+    ) -> None:
+        self.pattern = pattern
+        self.factors = factors
+        self.tables = tables
+        self.scale = scale
+        self.letters = letters  # how formulas call the indices; a composition names them anew
+
+    def after(self, first: Term) -> Term | None:
+        """The chain rule for two terms, `self @ first`: moves indices, not numbers; None when it is zero."""
+        if self.pattern.is_identity and self.scale == 1:
+            return first
+        if first.pattern.is_identity and first.scale == 1:
+            return self
+        composed = compose(self.pattern, first.pattern)
+        if composed is None:
+            return None
+        scale = self.scale * first.scale
+        return Term(
+            composed.pattern,
+            self.factors + first.factors,
+            self.tables + first.tables,
+            scale * composed.times if composed.times != 1 else scale,
+        )
+
+    def scaled(self, by: Scalar) -> Term:
+        """The term times a number."""
+        return Term(self.pattern, self.factors, self.tables, self.scale * by, self.letters)
+
+    @property
+    def transposed(self) -> Term:
+        """Output and input exchanged."""
+        return Term(self.pattern.transposed, self.factors, self.tables, self.scale, self.letters)
+
+    def with_factors(self, factors: tuple[Factor, ...]) -> Term:
+        """The same term over other arrays of the same shapes."""
+        return Term(self.pattern, factors, self.tables, self.scale, self.letters)
+
+
+class Operator:
+    """A matrix known by its action: applied where something is contracted with it, built only when looked at.
+
+    A subclass gives `apply` (the matrix times the array along one axis), `apply_transposed` and `dense`.
+    """
+
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+
+    def apply(self, array: np.ndarray, axis: int) -> np.ndarray:
+        """Contract the operator's second axis with that axis of the array; the first takes its place."""
+        raise NotImplementedError
+
+    def apply_transposed(self, array: np.ndarray, axis: int) -> np.ndarray:
+        """Contract the operator's first axis with that axis of the array; the second takes its place."""
+        raise NotImplementedError
+
+    def dense(self) -> np.ndarray:
+        """The matrix itself."""
+        return self.apply(np.eye(self.shape[1], dtype=self.dtype), 0)
+
+    @property
+    def nbytes(self) -> int:
+        """What the operator holds."""
+        return 0
