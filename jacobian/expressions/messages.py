@@ -1,0 +1,46 @@
+"""Errors in an expression: what is wrong, a caret under the place, what may have been meant."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from collections.abc import Iterable
+
+from jacobian.errors import ExpressionError, report
+
+_WINDOW = 100
+"""How much of a long text is shown around the place, in characters."""
+
+Place = tuple[int, int]
+"""First column and how many, in characters."""
+
+
+def expression_error(
+    text: str, place: Place | None, headline: str, fix: str | None = None
+) -> ExpressionError:
+    """Lay out an error with the text and a caret under the columns at `place` (first column, how many)."""
+    column, length = place or (0, 0)
+    start = max(column - _WINDOW // 2, 0) if len(text) > _WINDOW else 0
+    shown = text[start : start + _WINDOW]
+    marks = " " * (column - start) + "^" * max(min(length, len(shown) - (column - start)), 1)
+    lines = [headline, f"    {shown}", *([f"    {marks}"] if place else [])]
+    return ExpressionError(report("\n".join(lines), fix=fix))
+
+
+def place_of(text: str, node: ast.AST) -> Place | None:
+    """First column and length of a node, in characters; `ast` counts bytes."""
+    if not isinstance(node, ast.expr):
+        return None
+    line = text.encode()
+    start = len(line[: node.col_offset].decode())
+    return start, len(line[: node.end_col_offset].decode()) - start
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """Name what the user may have meant, if anything is close.
+
+    >>> did_you_mean("tahn", ["tan", "tanh", "exp"])
+    'did you mean tanh or tan?'
+    """
+    close = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.7)
+    return f"did you mean {' or '.join(close)}?" if close else None
