@@ -57,9 +57,7 @@ def materialise_by_calls(terms: Sequence[Term], shape: Shape, dtype: np.dtype[An
     return np.zeros(shape, dtype) if total is None else total
 
 
-def _operands(
-    term: Term, guards: Sequence[Guard], dtype: np.dtype[Any]
-) -> tuple[list[Array], list[Labels]]:
+def _operands(term: Term, guards: Sequence[Guard], dtype: np.dtype[Any]) -> tuple[list[Array], list[Labels]]:
     pattern = term.pattern
     pairs: list[tuple[Array, Labels]] = []
     for factor, access in zip(term.factors, pattern.factors, strict=True):
@@ -69,9 +67,7 @@ def _operands(
     return [array for array, _ in pairs], [labels for _, labels in pairs]
 
 
-def core_by_calls(
-    term: Term, dtype: np.dtype[Any], guards: Sequence[Guard] | None = None
-) -> tuple[Array, Labels]:
+def core_by_calls(term: Term, dtype: np.dtype[Any], guards: Sequence[Guard] | None = None) -> tuple[Array, Labels]:
     """What `lower.core` computes, by dispatched calls."""
     arrays, labels = _operands(term, term.pattern.guards if guards is None else guards, dtype)
     carried = {label for axes in labels for label in axes}

@@ -149,7 +149,9 @@ class System:
             if isinstance(atom, Lookup) or abs(stride) != 1:
                 continue
             rest = combine((-stride, Form(equation.offset, tuple(p for p in equation.parts if p[0] != atom))))
-            if atom in indices(rest) or (must_stay_inside and not inside(rest, self.sizes[atom], self.sizes, self.tables)):
+            if atom in indices(rest) or (
+                must_stay_inside and not inside(rest, self.sizes[atom], self.sizes, self.tables)
+            ):
                 continue
             if best is None or self.sizes[atom] >= self.sizes[best[0]]:
                 best = (atom, rest)

@@ -77,4 +77,3 @@ def _term(term: Term) -> list[str]:
     written = prod(pattern.sizes[index] for index in pattern.free)
     lines.append(f"writes {written:,} entries")
     return lines
-

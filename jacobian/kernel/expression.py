@@ -258,7 +258,9 @@ class Jacobian:
     def diagonal(self) -> Any:
         """`J[i, i]` for every index vector i of the output; needs `out_shape == in_shape`."""
         if self.out_shape != self.in_shape:
-            raise ShapeError(report("diagonal: output and input differ in shape", out=self.out_shape, input=self.in_shape))
+            raise ShapeError(
+                report("diagonal: output and input differ in shape", out=self.out_shape, input=self.in_shape)
+            )
         forms = tuple(plain(axis) for axis in range(len(self.out_shape)))
         pattern = Pattern(self.out_shape, forms, forms + forms, self.out_shape, self.shape)
         return (Jacobian((Term(pattern),), self.out_shape, self.shape, self.dtype) @ self._flattened()).tensor()
@@ -458,4 +460,3 @@ def materialise(J: Jacobian) -> Array:
     if foreign:
         return materialise_by_calls(J.terms, J.shape, J.dtype)
     return _read_only(lower.materialise(J.terms, J.shape, J.dtype))
-

@@ -50,7 +50,9 @@ def _margins(pattern: Pattern, forms: Sequence[Form], shape: Shape) -> list[tupl
     return [(max(0, -low), max(0, high + 1 - extent)) for (low, high), extent in zip(spans, shape, strict=True)]
 
 
-def read(array: np.ndarray, access: Access, pattern: Pattern, tables: Sequence[np.ndarray]) -> tuple[np.ndarray, Labels]:
+def read(
+    array: np.ndarray, access: Access, pattern: Pattern, tables: Sequence[np.ndarray]
+) -> tuple[np.ndarray, Labels]:
     """A factor as an array with one axis per index: a view wherever strides can say it."""
     forms, shape = access
     labels: Labels = tuple(dict.fromkeys(indices(*forms)))
@@ -73,7 +75,9 @@ def read(array: np.ndarray, access: Access, pattern: Pattern, tables: Sequence[n
     return as_strided(corner, sizes, strides, writeable=False), labels
 
 
-def read_guard(guard: Guard, pattern: Pattern, tables: Sequence[np.ndarray], dtype: np.dtype[Any]) -> tuple[np.ndarray, Labels]:
+def read_guard(
+    guard: Guard, pattern: Pattern, tables: Sequence[np.ndarray], dtype: np.dtype[Any]
+) -> tuple[np.ndarray, Labels]:
     """A guard as an array of zeros and ones over its indices: a view of a short buffer."""
     labels: Labels = tuple(dict.fromkeys(indices(guard.form)))
     sizes = tuple(pattern.sizes[label] for label in labels)
@@ -285,4 +289,3 @@ def _write(full: np.ndarray, term: Term, array: np.ndarray, starts: Sequence[int
             view[...] = array
         else:
             view += array[choice]
-

@@ -56,9 +56,7 @@ class Pattern:
         return self._hash
 
     def __eq__(self, other: object) -> bool:
-        return self is other or (
-            isinstance(other, Pattern) and self._hash == other._hash and self.key == other.key
-        )
+        return self is other or (isinstance(other, Pattern) and self._hash == other._hash and self.key == other.key)
 
     @cached_property
     def free(self) -> tuple[int, ...]:
