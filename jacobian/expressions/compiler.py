@@ -98,8 +98,7 @@ class Compiler:
         self._fail(
             node,
             f"{name} is not given",
-            did_you_mean(name, [*self.inputs, *CONSTANTS])
-            or f"give its shape, {name}=3,4, or its value, {name}=2.5",
+            did_you_mean(name, [*self.inputs, *CONSTANTS]) or f"give its shape, {name}=3,4, or its value, {name}=2.5",
         )
 
     def _binary(self, node: ast.AST, left: ast.expr, op: ast.operator, right: ast.expr) -> Action:
@@ -107,9 +106,7 @@ class Compiler:
             self._refuse(op, at=node)
         symbol, function = BINARY[type(op)]
         first, second = self.compile(left), self.compile(right)
-        return self._guarded(
-            node, symbol, lambda values: _arithmetic(function, first(values), second(values))
-        )
+        return self._guarded(node, symbol, lambda values: _arithmetic(function, first(values), second(values)))
 
     def _unary(self, node: ast.AST, op: ast.unaryop, operand: ast.expr) -> Action:
         if type(op) not in UNARY:
@@ -118,18 +115,14 @@ class Compiler:
         value = self.compile(operand)
         return self._guarded(node, symbol, lambda values: function(_operand(value(values))))
 
-    def _compare(
-        self, node: ast.AST, left: ast.expr, ops: list[ast.cmpop], comparators: list[ast.expr]
-    ) -> Action:
+    def _compare(self, node: ast.AST, left: ast.expr, ops: list[ast.cmpop], comparators: list[ast.expr]) -> Action:
         if len(ops) > 1:
             self._fail(node, "comparisons cannot be chained", "write logical_and(a < b, b < c)")
         if type(ops[0]) not in COMPARE:
             self._refuse(ops[0], at=node)
         symbol, function = COMPARE[type(ops[0])]
         first, second = self.compile(left), self.compile(comparators[0])
-        return self._guarded(
-            node, symbol, lambda values: function(_operand(first(values)), _operand(second(values)))
-        )
+        return self._guarded(node, symbol, lambda values: function(_operand(first(values)), _operand(second(values))))
 
     def _subscript(self, node: ast.AST, value: ast.expr, index: ast.expr) -> Action:
         base, key = self.compile(value), self._index(index)
@@ -173,9 +166,7 @@ class Compiler:
         keywords: dict[str, Action] = {}
         for word in node.keywords:
             if word.arg is None:
-                self._fail(
-                    word.value, "unpacking with ** is not part of an expression", "write the arguments out"
-                )
+                self._fail(word.value, "unpacking with ** is not part of an expression", "write the arguments out")
             if word.arg in ("out", "like", "order", "subok") or word.arg.startswith("_"):
                 self._fail(word.value, f"{name}: the argument {word.arg}= may not be given")
             keywords[word.arg] = self._argument(name, word.value)

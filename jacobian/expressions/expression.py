@@ -21,22 +21,16 @@ MAX_LENGTH = 4000
 class Expression:
     """An expression given as text, as a function of its inputs.
 
-    Parameters
-    ----------
-    text
-        The expression: names of inputs, numbers, ``+ - * / ** @ % //``, comparisons, NumPy functions by name
-        (``tanh(x)``, ``np.linalg.inv(A)``, ``inv(A)``), the layers of `jacobian.ops.network`
-        (``softmax(x)``), methods (``x.sum(axis=0)``), ``x.T``, indexing and slices.
-    inputs
-        The names of its inputs, in the order in which the function takes them.
+    Args:
+        text: names of inputs, numbers, ``+ - * / ** @ % //``, comparisons, NumPy functions by name (``tanh(x)``,
+            ``np.linalg.inv(A)``, ``inv(A)``), the layers of `jacobian.ops.network` (``softmax(x)``), methods
+            (``x.sum(axis=0)``), ``x.T``, indexing and slices.
+        inputs: the names of its inputs, in the order in which the function takes them.
 
-    Raises
-    ------
-    ExpressionError
-        When the text holds anything else, or a name that is not an input; it shows the place.
+    Raises:
+        ExpressionError: the text holds anything else, or a name that is not an input; it shows the place.
 
-    Examples
-    --------
+    >>> import numpy as np
     >>> f = Expression("tanh(W @ x) + 1", inputs=("W", "x"))
     >>> f(np.zeros((2, 3)), np.ones(3))
     array([1., 1.])
@@ -63,7 +57,10 @@ class Expression:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Evaluate the expression at these values of its inputs."""
-        return self._action(self.__signature__.bind(*args, **kwargs).arguments)
+        try:
+            return self._action(self.__signature__.bind(*args, **kwargs).arguments)
+        except RecursionError:
+            raise expression_error(self.text, None, "the expression is nested too deeply") from None
 
     def __repr__(self) -> str:
         return f"Expression({self.text!r}, inputs={self.inputs!r})"
@@ -91,9 +88,7 @@ def _parse(text: str) -> ast.Expression:
     if not text:
         raise ExpressionError(report("the expression is empty", fix='write one, such as "tanh(W @ x + b)"'))
     if len(text) > MAX_LENGTH:
-        raise ExpressionError(
-            f"the expression has {len(text)} characters; the longest that is read has {MAX_LENGTH}"
-        )
+        raise ExpressionError(f"the expression has {len(text)} characters; the longest that is read has {MAX_LENGTH}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

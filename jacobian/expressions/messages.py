@@ -15,9 +15,7 @@ Place = tuple[int, int]
 """First column and how many, in characters."""
 
 
-def expression_error(
-    text: str, place: Place | None, headline: str, fix: str | None = None
-) -> ExpressionError:
+def expression_error(text: str, place: Place | None, headline: str, fix: str | None = None) -> ExpressionError:
     """Lay out an error with the text and a caret under the columns at `place` (first column, how many)."""
     column, length = place or (0, 0)
     start = max(column - _WINDOW // 2, 0) if len(text) > _WINDOW else 0

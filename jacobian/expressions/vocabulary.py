@@ -39,9 +39,7 @@ METHODS = frozenset(
 
 UFUNC_METHODS = frozenset({"accumulate", "outer", "reduce", "reduceat"})
 
-ATTRIBUTES = frozenset(
-    "T mT real imag shape ndim size eigenvalues eigenvectors sign logabsdet Q R U S Vh".split()
-)
+ATTRIBUTES = frozenset("T mT real imag shape ndim size eigenvalues eigenvectors sign logabsdet Q R U S Vh".split())
 
 WORDS = frozenset(
     "float32 float64 int32 int64 bool float int C F A K L U fro nuc constant edge reflect symmetric wrap "
@@ -197,7 +195,8 @@ def _elements_grown(name: str, array: Any, by: Any) -> float:
     """Elements of an array that is repeated, padded or put on a diagonal."""
     if name in ("tile", "repeat"):
         return _product(by) * float(np.size(array))
-    margin = 2 * max((abs(one) for one in np.ravel(by) if isinstance(one, int | np.integer)), default=0)
+    widths = [abs(int(one)) for one in np.ravel(by) if isinstance(one, int | np.integer)]
+    margin = 2 * max(widths, default=0)
     if name == "pad":
         return math.prod(float(size + margin) for size in np.shape(array))
     return float(np.size(array) + margin) ** 2 if name == "diagflat" or np.ndim(array) == 1 else 0.0
@@ -209,7 +208,7 @@ def _product(size: Any) -> float:
         return math.prod(_product(one) for one in size)
     if isinstance(size, np.ndarray):
         return float(max(np.abs(size).sum(), 1)) if size.dtype.kind in "iu" else 1.0
-    return float(max(abs(size), 1)) if isinstance(size, int | np.integer) else 1.0
+    return float(max(abs(int(size)), 1)) if isinstance(size, int | np.integer) else 1.0
 
 
 def _elements_of_range(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> float:

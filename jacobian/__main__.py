@@ -1,0 +1,236 @@
+"""The command line: `python -m jacobian "tanh(W @ x + b)" W=3,4 x=4 b=3`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import numpy as np
+
+import jacobian
+from jacobian.checking.comparison import compare
+from jacobian.errors import ArgumentError, JacobianError, UsageError, report
+from jacobian.expressions import Expression, did_you_mean
+from jacobian.expressions.inputs import read_input, read_upstream
+from jacobian.kernel.memory import human
+
+AGREES, DIFFERS, BAD_USAGE = 0, 1, 2
+
+_SMALL = 16
+"""A matrix with more rows or columns than this is not printed; nor are values of more entries than its square."""
+
+_EPILOG = """\
+inputs:
+  W=3,4           an array of this shape, drawn from the standard normal distribution (see --seed)
+  b=3             a vector of shape (3,)
+  s=()            a scalar, drawn
+  t=2.5           a value: whatever has a point, an exponent, a sign or a bracket (t=3. is the scalar three)
+  x=[1,2,3]       a value
+  A=path.npy      a file that numpy.save has written
+
+expressions:
+  names of inputs, numbers, + - * / ** @ % //, comparisons, indexing and slices, .T, methods such as x.sum(axis=0),
+  NumPy's functions by name (tanh, np.linalg.inv or inv, einsum("ij,j->i", W, x)), the layers of
+  jacobian.ops.network (softmax, relu, layer_norm, ...), pi and e. Nothing else: it is not run as Python.
+
+examples:
+  python -m jacobian "tanh(W @ x + b)" W=3,4 x=4 b=3
+  python -m jacobian "x @ A @ x" A=4,4 x=4 --wrt x
+  python -m jacobian "softmax(x)" x=[1,2,3] --upstream [1,0,0]
+  python -m jacobian "(x[1:] - x[:-1])**2" x=1000000
+  python -m jacobian "inv(A) @ b" A=A.npy b=3 --explain
+
+exit status:
+  0  every Jacobian agrees with central differences
+  1  one differs
+  2  bad usage, or an expression that cannot be differentiated
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(report(message, fix="python -m jacobian --help shows examples"))
+
+
+def _parser() -> _Parser:
+    parser = _Parser(
+        prog="python -m jacobian",
+        description="Print the generalized Jacobian of a NumPy expression with respect to each of its inputs.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("expression", help='NumPy, in quotes: "tanh(W @ x + b)"')
+    add("inputs", nargs="*", metavar="name=value", help="its inputs: a shape, a value or a .npy file each")
+    add("--wrt", action="append", metavar="NAME", help="differentiate with respect to this input only (repeat, or a,b)")
+    add("--upstream", metavar="VALUE", help="also print upstream·J; 'ones', or given like an input")
+    add("--order", choices=("auto", "forward", "reverse"), default="auto", help="order of elimination")
+    add("--explain", action="store_true", help="also print terms, contraction paths and costs")
+    add("--seed", type=int, default=0, metavar="N", help="seed of what is drawn (default 0)")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status.
+
+    >>> main(["a * x", "a=2.0", "x=[1,2,3]", "--wrt", "x"])
+    y = a * x
+      shape      (3,) float64
+      value      [2. 4. 6.]
+    <BLANKLINE>
+    ∂y/∂x
+      formula    ∂y[i]/∂x[i] = a
+      shape      (3,) × (3,)
+      structure  diagonal
+      matrix     3 × 3
+                 [[2. 0. 0.]
+                  [0. 2. 0.]
+                  [0. 0. 2.]]
+      check      agrees with central differences in all 9 entries; ...
+    0
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        with _warnings_as_lines():
+            options = _parser().parse_intermixed_args([_protect(word) for word in words])
+            return _run(options)
+    except JacobianError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return BAD_USAGE
+    except MemoryError as error:
+        print(f"MemoryError: {error}", file=sys.stderr)
+        return BAD_USAGE
+
+
+def _protect(word: str) -> str:
+    """An expression may begin with a minus; a leading space keeps it from being read as an option."""
+    return f" {word}" if word.startswith("-") and not word.startswith("--") and word != "-h" else word
+
+
+def _run(options: argparse.Namespace) -> int:
+    texts = _inputs(options.inputs)
+    function = Expression(options.expression, texts)
+    for name in texts:
+        if name not in function.used:
+            fix = did_you_mean(name, function.used) or "leave it out, or use it"
+            raise UsageError(report(f"{name} is given, but the expression does not use it", fix=fix))
+    wrt = _wrt(options.wrt, list(texts))
+    if options.seed < 0:
+        raise UsageError(f"--seed must not be negative, not {options.seed}")
+    rng = np.random.default_rng(options.seed)
+    args = [read_input(name, text, rng) for name, text in texts.items()]
+    argnums = tuple(list(texts).index(name) for name in wrt)
+    y, jacobians = jacobian.value_and_jacobian(function, argnums=argnums, order=options.order)(*args)
+    if isinstance(y, tuple | list):
+        raise ArgumentError(
+            report(f"the expression gives {len(y)} values, not one array", fix="stack them: stack([a, b])")
+        )
+    print(f"y = {function.text}")
+    _print("shape", f"{np.shape(y)} {np.asarray(y).dtype}")
+    _print("value", _values(np.asarray(y)))
+    upstream = None
+    if options.upstream is not None:
+        upstream = read_upstream(options.upstream, np.shape(y), rng)
+        _print("upstream", f"shape {upstream.shape}\n{_values(upstream)}")
+    agreed = True
+    for name, argnum, J in zip(wrt, argnums, jacobians, strict=True):
+        print(f"\n∂y/∂{name}")
+        _print_jacobian(J)
+        if upstream is not None:
+            downstream = np.asarray(upstream @ J)
+            _print("downstream", f"upstream·J, shape {downstream.shape}\n{_values(downstream)}")
+        if options.explain:
+            _print("explain", J.explain())
+        comparison = compare(function, args, argnum, J)
+        _print("check", str(comparison))
+        agreed = agreed and bool(comparison)
+    return AGREES if agreed else DIFFERS
+
+
+def _inputs(words: Sequence[str]) -> Mapping[str, str]:
+    if not words:
+        raise UsageError(report("no inputs are given", fix="give each a shape, x=3,4, or a value, x=2.5"))
+    texts: dict[str, str] = {}
+    for word in words:
+        name, equals, text = word.strip().partition("=")
+        if not equals:
+            raise UsageError(report(f"{word!r} is not an input", fix="write name=shape, name=value or name=file.npy"))
+        if name in texts:
+            raise UsageError(f"{name} is given twice: {texts[name]} and {text}")
+        texts[name.strip()] = text
+    return texts
+
+
+def _wrt(words: Sequence[str] | None, names: Sequence[str]) -> Sequence[str]:
+    """The inputs to differentiate with respect to, each once, in the order asked for."""
+    if words is None:
+        return names
+    wanted = list(dict.fromkeys(name.strip() for word in words for name in word.split(",")))
+    for name in wanted:
+        if name not in names:
+            fix = did_you_mean(name, names) or f"one of {', '.join(names)}"
+            raise UsageError(report(f"--wrt {name}: there is no such input", fix=fix))
+    return wanted
+
+
+def _print_jacobian(J: jacobian.Jacobian) -> None:
+    rows, columns = int(np.prod(J.out_shape, dtype=int)), int(np.prod(J.in_shape, dtype=int))
+    _print("formula", J.formula)
+    _print("shape", f"{J.out_shape} × {J.in_shape}")
+    _print("structure", str(J.structure))
+    if max(rows, columns) <= _SMALL:
+        _print("matrix", f"{rows} × {columns}\n{_values(J.matrix())}")
+    else:
+        _print(
+            "matrix", f"{rows} × {columns}, not shown: {human(J.dense_nbytes)} dense, {human(J.nbytes)} held as terms"
+        )
+
+
+def _values(array: np.ndarray[Any, Any]) -> str:
+    """The values when they are few, else their range."""
+    if array.size <= _SMALL**2:
+        return np.array2string(array, precision=4, suppress_small=True, max_line_width=160, threshold=_SMALL**2)
+    return f"{array.size} values from {array.min():.4g} to {array.max():.4g}"
+
+
+def _print(title: str, text: str) -> None:
+    """A titled entry; further lines stand under the first."""
+    print(f"  {title:<10} " + text.replace("\n", "\n" + " " * 13))
+
+
+@contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    """Print each warning once, as one line without a place in our source, after the results."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            yield
+        finally:
+            for line in dict.fromkeys(f"{one.category.__name__}: {one.message}" for one in caught):
+                print(line, file=sys.stderr)
+
+
+def _entry() -> int:
+    """`main` as a process: UTF-8 whatever the terminal, quiet when the reader of the output has gone."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8")
+    try:
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(_entry())
