@@ -37,9 +37,11 @@ def _read(array: Array, access: Access, pattern: Pattern, tables: Sequence[np.nd
     for form, extent in zip(forms, shape, strict=True):
         value = positions(form, labels, pattern.sizes, tables)
         valid &= (value >= 0) & (value < extent)
-        flat = flat * extent + np.clip(value, 0, extent - 1)
+        flat = flat * extent + np.clip(value, 0, max(extent - 1, 0))
+    if not valid.any():
+        return np.zeros(sizes, array.dtype), labels
     picked = np.take(np.reshape(array, (-1,)), flat)
-    return (picked if valid.all() else picked * valid), labels
+    return (picked if valid.all() else np.where(valid, picked, 0)), labels
 
 
 def _one_hot(form: Form, extent: int, pattern: Pattern, tables: Sequence[np.ndarray], dtype: Any) -> tuple[Any, Labels]:
@@ -77,8 +79,13 @@ def core_by_calls(term: Term, dtype: np.dtype[Any], guards: Sequence[Guard] | No
     elif arrays:
         value = np.einsum(equation_of(tuple(labels), out), *arrays)
     else:
-        return np.asarray(term.scale, dtype), ()
-    return (value if term.scale == 1 else value * term.scale), out
+        return np.asarray(term.scale * term.pattern.idle, dtype), ()
+    return _scaled(value, term), out
+
+
+def _scaled(value: Array, term: Term) -> Array:
+    scale = term.scale * term.pattern.idle
+    return value if scale == 1 else value * scale
 
 
 def _term(term: Term, shape: Shape, dtype: np.dtype[Any]) -> Array:
@@ -98,6 +105,5 @@ def _term(term: Term, shape: Shape, dtype: np.dtype[Any]) -> Array:
         out.append(following)
         following += 1
     if not arrays:
-        return np.asarray(term.scale, dtype)
-    value = np.einsum(equation_of(tuple(labels), tuple(out)), *arrays)
-    return value if term.scale == 1 else value * term.scale
+        return np.asarray(term.scale * pattern.idle, dtype)
+    return _scaled(np.einsum(equation_of(tuple(labels), tuple(out)), *arrays), term)

@@ -74,8 +74,9 @@ class System:
             return True
         if high < 0 or low >= extent:
             raise NoSolutionError
-        if len(form.parts) == 1 and isinstance(form.parts[0][0], int):
-            index, stride = form.parts[0]
+        if len(form.parts) == 1 and not form.has_lookup:
+            ((index, stride),) = form.parts
+            assert isinstance(index, int)
             self._narrow(index, *_range(form.offset, stride, extent))
             return True
         return False
@@ -208,7 +209,8 @@ class System:
             self._fix(index, -equation.offset // stride)
             return True
         (i, a), (j, b) = equation.parts
-        assert isinstance(i, int) and isinstance(j, int)
+        assert isinstance(i, int)
+        assert isinstance(j, int)
         # a and b have no common divisor: i = i0 + |b|·k runs through all solutions.
         i0 = (-equation.offset * pow(a, -1, abs(b))) % abs(b) if abs(b) > 1 else 0
         j0 = -(equation.offset + a * i0) // b

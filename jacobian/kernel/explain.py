@@ -39,7 +39,8 @@ def explain(J: Jacobian) -> str:
     lines = [
         f"Jacobian {J.out_shape} × {J.in_shape} {J.dtype}: {count} term{'' if count == 1 else 's'}, {J.structure}",
         f"  {J.formula}",
-        f"  holds {human(J.nbytes)}, dense {human(J.dense_nbytes)}, {J.nnz if count < 5 else '?'} of {J.size} entries reached",
+        f"  holds {human(J.nbytes)}, dense {human(J.dense_nbytes)}",
+        f"  reaches {J.nnz if count < 5 else '?'} of {J.size} entries",
     ]
     for nth, term in enumerate(J.terms):
         lines += [f"term {nth + 1}: {formula([term], J.names, (len(J.out_shape), len(J.in_shape)))}"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobian.errors import ArgumentError, ShapeError, report
+from jacobian.errors import ArgumentError, DTypeError, ShapeError, report
 from jacobian.kernel import lower, memory, notation, spec
 from jacobian.kernel.access import plain
 from jacobian.kernel.dispatch import is_foreign, materialise_by_calls
@@ -88,11 +88,9 @@ class Jacobian:
         'identity'
         """
         parsed = spec.parse(text)
-        arrays = [operand if is_foreign_array(operand) else np.array(operand) for operand in operands]
+        arrays = [_operand(operand, position + 1) for position, operand in enumerate(operands)]
         pattern, letters = spec.bind(parsed, [tuple(np.shape(array)) for array in arrays], sizes)
-        dtype = np.result_type(np.float32, *arrays) if arrays else np.dtype(float)
-        if arrays and all(array.dtype.kind in "iub" for array in arrays):
-            dtype = np.dtype(float)
+        dtype = np.result_type(*(array.dtype for array in arrays)) if arrays else np.dtype(float)
         factors = tuple(Factor(array, chr(ord("A") + k)) for k, array in enumerate(arrays))
         return cls((Term(pattern, factors, letters=letters),), pattern.out_shape, pattern.in_shape, dtype, names)
 
@@ -200,11 +198,12 @@ class Jacobian:
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """`c * J`, `u @ J` and `J1 + J2` keep the terms; any other ufunc sees the full tensor."""
-        if method == "__call__" and len(inputs) == 2 and not kwargs and not isinstance(inputs[0], Jacobian):
+        if method == "__call__" and len(inputs) == 2 and not kwargs:
+            left, right = inputs
             if ufunc is np.matmul:
-                return inputs[1].__rmatmul__(inputs[0])
-            if ufunc is np.multiply and np.ndim(inputs[0]) == 0:
-                return inputs[1] * inputs[0]
+                return left.__matmul__(right) if isinstance(left, Jacobian) else right.__rmatmul__(left)
+            if ufunc is np.multiply and np.ndim(right if isinstance(left, Jacobian) else left) == 0:
+                return left.__mul__(right) if isinstance(left, Jacobian) else right.__rmul__(left)
         plain_inputs = [x.tensor() if isinstance(x, Jacobian) else x for x in inputs]
         return getattr(ufunc, method)(*plain_inputs, **kwargs)
 
@@ -226,8 +225,8 @@ class Jacobian:
         outs, ins = len(self.out_shape), len(self.in_shape)
         if order == "F":
             array = np.transpose(array, [*range(outs)[::-1], *range(outs, outs + ins)[::-1]])
-        flat = np.reshape(array, (prod(self.out_shape), prod(self.in_shape)))
-        return _read_only(flat)
+        flat: np.ndarray = _read_only(np.reshape(array, (prod(self.out_shape), prod(self.in_shape))))
+        return flat
 
     def blocks(self) -> np.ndarray:
         """A matrix of matrices, an object array: the last output and input axis are inside a block, the rest outside.
@@ -238,12 +237,12 @@ class Jacobian:
                [1., 0., 0.]])
         """
         outs, ins = len(self.out_shape), len(self.in_shape)
-        array = np.asarray(self)
+        array = np.asarray(self.tensor())
         inner = ([outs - 1] if outs else []) + ([outs + ins - 1] if ins else [])
         outer = [axis for axis in range(outs + ins) if axis not in inner]
         array = array.transpose(*outer, *inner)
         rows, cols = prod(self.out_shape[:-1]), prod(self.in_shape[:-1])
-        array = array.reshape(rows, cols, *array.shape[len(outer) :])
+        array = _read_only(array.reshape(rows, cols, *array.shape[len(outer) :]))
         blocks = np.empty((rows, cols), object)
         for row in range(rows):
             for col in range(cols):
@@ -302,7 +301,7 @@ class Jacobian:
                     fix=f"give dx the shape {self.in_shape}",
                 )
             )
-        return self._after(Jacobian.from_array(array, ndim)).tensor()
+        return _snapshot(self._after(Jacobian.from_array(array, ndim)).tensor(), array)
 
     def __rmatmul__(self, other: Any) -> Any:
         """The generalized dot product over the whole output index vector, upstream·J.
@@ -319,7 +318,7 @@ class Jacobian:
                     fix=f"give u the shape {self.out_shape}",
                 )
             )
-        return Jacobian.from_array(array, lead)._after(self).tensor()
+        return _snapshot(Jacobian.from_array(array, lead)._after(self).tensor(), array)
 
     def _after(self, first: Jacobian) -> Jacobian:
         if self.in_shape != first.out_shape:
@@ -339,7 +338,7 @@ class Jacobian:
             (self.names[0], first.names[1]),
         )
 
-    def __add__(self, other: Any) -> Jacobian:
+    def __add__(self, other: Jacobian) -> Jacobian:
         """The sum, term by term; terms that differ only by a number become one."""
         if not isinstance(other, Jacobian):
             return NotImplemented
@@ -355,7 +354,7 @@ class Jacobian:
 
     def __mul__(self, scalar: Any) -> Jacobian:
         """The Jacobian times a number."""
-        if np.ndim(scalar) != 0 or isinstance(scalar, str | bytes):
+        if np.ndim(scalar) != 0:
             raise ShapeError(
                 report(
                     f"c * J: c must be a scalar, not of shape {np.shape(scalar)}",
@@ -365,6 +364,8 @@ class Jacobian:
         if is_foreign_array(scalar):
             return self._with(_with_scalar(term, scalar) for term in self.terms)
         number = np.asarray(scalar).item()
+        if np.asarray(scalar).dtype.kind not in "biufc":
+            raise ArgumentError(report(f"c * J: c must be a number, not {type(scalar).__name__}"))
         if isinstance(number, complex):
             return self._with((t.scaled(number) for t in self.terms), dtype=np.result_type(self.dtype, np.complex64))
         return self._with(term.scaled(number) for term in self.terms)
@@ -373,15 +374,17 @@ class Jacobian:
 
     def __truediv__(self, scalar: Any) -> Jacobian:
         """The Jacobian divided by a number."""
-        return self * (1 / scalar)
+        return self.__mul__(1 / scalar)
 
     def __neg__(self) -> Jacobian:
         """Minus the Jacobian."""
         return self._with(term.scaled(-1) for term in self.terms)
 
-    def __sub__(self, other: Any) -> Jacobian:
+    def __sub__(self, other: Jacobian) -> Jacobian:
         """The difference, term by term."""
-        return self + (-other) if isinstance(other, Jacobian) else NotImplemented
+        if not isinstance(other, Jacobian):
+            return NotImplemented
+        return self + (-other)
 
     @property
     def T(self) -> Jacobian:
@@ -420,13 +423,15 @@ def _merged(terms: Sequence[Term]) -> list[Term]:
     for term in terms:
         key = (term.pattern, tuple(id(f.array) for f in term.factors), tuple(map(id, term.tables)))
         old = total.get(key)
-        total[key] = term if old is None else Term(term.pattern, term.factors, term.tables, old.scale + term.scale)
+        total[key] = (
+            term if old is None else Term(term.pattern, term.factors, term.tables, old.scale + term.scale, old.letters)
+        )
     return list(total.values())
 
 
 def is_foreign_array(value: Any) -> bool:
     """Whether a value is an array, but not NumPy's own."""
-    return hasattr(value, "__array_function__") and is_foreign(value)
+    return hasattr(value, "__array_function__") and is_foreign(value) and not isinstance(value, Jacobian)
 
 
 def _as_array(value: Any) -> Array:
@@ -438,7 +443,28 @@ def _as_array(value: Any) -> Array:
         array = np.asarray(None)
     if array.dtype.kind not in "biufc":
         raise ArgumentError(report(f"@ needs a Jacobian or an array of numbers, not {type(value).__name__}"))
-    return array
+    return array.astype(float) if array.dtype.kind in "biu" else array
+
+
+def _operand(value: Any, position: int) -> Array:
+    if is_foreign_array(value):
+        return value
+    array = np.array(value)
+    if array.dtype.kind not in "iufc":
+        raise DTypeError(
+            report(
+                f"einsum: operand {position} must hold numbers, not {array.dtype}",
+                fix="convert it first, for example with np.asarray(operand, float)",
+            )
+        )
+    return array.astype(float) if array.dtype.kind in "iu" else array
+
+
+def _snapshot(result: Array, operand: Array) -> Array:
+    """The result, copied when it is a view of the user's own array, whose values may change later."""
+    if isinstance(result, np.ndarray) and isinstance(operand, np.ndarray) and np.may_share_memory(result, operand):
+        return _read_only(result.copy())
+    return result
 
 
 def _read_only(array: Array) -> Array:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 def basic_index(key: Any, shape: Shape) -> Pattern:
     """The pattern of `x[key]` for a basic index."""
     keys = list(key) if isinstance(key, tuple) else [key]
+    if sum(item is Ellipsis for item in keys) > 1:
+        raise IndexingError(report("an index has room for one '...' only", shape=shape))
     used = sum(item is not None and item is not Ellipsis for item in keys)
     if used > len(shape):
         raise IndexingError(report(f"too many indices: {used} for an array of {len(shape)} axes", shape=shape))

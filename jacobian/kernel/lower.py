@@ -22,11 +22,16 @@ from jacobian.kernel.term import Operator, Term
 
 
 def positions(form: Form, order: Labels, sizes: Shape, tables: Sequence[np.ndarray]) -> Any:
-    """The form's value for every assignment of the indices in `order`: an integer array that broadcasts over them."""
+    """The form's value for every assignment of the indices in `order`: an integer array that broadcasts over them.
+
+    A look-up may ask beyond its table only where a guard makes the term zero; it may then say anything.
+    """
     total: Any = np.intp(form.offset)
     for atom, stride in form.parts:
         if isinstance(atom, Lookup):
-            value = tables[atom.table][tuple(positions(arg, order, sizes, tables) for arg in atom.args)]
+            table = tables[atom.table]
+            where = (positions(arg, order, sizes, tables) for arg in atom.args)
+            value = table[tuple(np.clip(w, 0, extent - 1) for w, extent in zip(where, table.shape, strict=True))]
         else:
             axis = order.index(atom)
             value = np.arange(sizes[atom], dtype=np.intp).reshape((-1,) + (1,) * (len(order) - axis - 1))
@@ -112,10 +117,10 @@ def core(term: Term, dtype: np.dtype[Any], guards: Sequence[Guard] | None = None
         array, axes = read(array, access, pattern, term.tables)
         arrays.append(array)
         labels.append(axes)
-    for guard in pattern.guards if guards is None else guards:
-        specials.append((guard, tuple(dict.fromkeys(indices(guard.form)))))
+    wanted = pattern.guards if guards is None else guards
+    specials += [(guard, tuple(dict.fromkeys(indices(guard.form)))) for guard in wanted]
     while specials:
-        if not _apply_one(specials, arrays, labels, pattern):
+        if not _apply_one(specials, arrays, labels, pattern, dtype):
             special, axes = specials.pop()
             if isinstance(special, Operator):
                 array = special.dense()
@@ -125,10 +130,10 @@ def core(term: Term, dtype: np.dtype[Any], guards: Sequence[Guard] | None = None
             labels.append(axes)
     carried = {label for axes in labels for label in axes}
     out = tuple(index for index in pattern.free if index in carried)
+    scale = term.scale * pattern.idle
     if not arrays:
-        return np.asarray(term.scale, dtype), ()
-    arrays = _scale_smallest(arrays, term.scale)
-    return contract(arrays, labels, out), out
+        return np.asarray(scale, dtype), ()
+    return np.asarray(contract(_scale_smallest(arrays, scale), labels, out)), out
 
 
 def _scale_smallest(arrays: list[np.ndarray], scale: complex) -> list[np.ndarray]:
@@ -144,6 +149,7 @@ def _apply_one(
     arrays: list[np.ndarray],
     labels: list[Labels],
     pattern: Pattern,
+    dtype: np.dtype[Any],
 ) -> bool:
     """Apply one guard or operator to what is contracted with it; False when that is not possible."""
     for position, (special, ends) in enumerate(specials):
@@ -158,11 +164,14 @@ def _apply_one(
                 if label != index and (label in around or label in pattern.free or label in others or label in ends)
             ))  # fmt: skip
             far = tuple(end for end in ends if end != index)
-            if set(kept) & set(far) or not touching:
+            if set(kept) & set(far):
                 continue
             if prod(pattern.sizes[k] for k in (*kept, index)) > 16 * prod(pattern.sizes[end] for end in ends):
                 continue
-            near = contract([arrays[k] for k in touching], [labels[k] for k in touching], (*kept, index))
+            if touching:
+                near = contract([arrays[k] for k in touching], [labels[k] for k in touching], (*kept, index))
+            else:
+                near = np.ones(pattern.sizes[index], dtype)
             applied = _applied(special, near, index, far, ends, pattern)
             if applied is None:
                 continue
@@ -180,8 +189,8 @@ def _applied(
 ) -> np.ndarray | None:
     """Contract the last axis of `near` with the special's index; the special's other indices take its place."""
     if isinstance(special, Operator):
-        act = special.apply if ends[1] == index else special.apply_transposed
-        return act(near, near.ndim - 1)
+        apply_to = special.apply if ends[1] == index else special.apply_transposed
+        return apply_to(near, near.ndim - 1)
     stride = dict(special.form.parts).get(index, 0)
     if special.form.has_lookup or abs(stride) != 1:
         return None
@@ -191,12 +200,14 @@ def _applied(
     first, stop = (-value, extent - value) if stride == 1 else (value - extent + 1, value + 1)
     first, stop = np.clip(first, 0, size), np.clip(stop, 0, size)
     if extent == 1:
-        picked: np.ndarray = near[..., np.minimum(first, size - 1)]
-        return picked * (stop > first)
+        picked: np.ndarray = near[..., np.minimum(first, size - 1)] * (stop > first)
+        return picked
     if (first == 0).all():  # running sums from the left: no cancellation
-        return _running(near)[..., stop]
+        forwards: np.ndarray = _running(near)[..., stop]
+        return forwards
     if (stop == size).all():  # and from the right
-        return _running(near[..., ::-1])[..., size - first]
+        backwards: np.ndarray = _running(near[..., ::-1])[..., size - first]
+        return backwards
     return None
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 
 from jacobian.errors import MemoryLimitError, report
 
@@ -15,10 +16,9 @@ _LIMIT: ContextVar[int | None] = ContextVar("jacobian_memory_limit", default=Non
 def available() -> int:
     """Bytes of memory the machine says are free for use."""
     try:
-        with open("/proc/meminfo", encoding="ascii") as lines:
-            for line in lines:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
     except OSError:
         pass
     try:

@@ -67,7 +67,7 @@ def number_text(value: Scalar) -> str:
         return f"({value:g})"
     if value == int(value) if abs(value) < 1e15 else False:
         return str(int(value))
-    if abs(value) < 1 and abs(1 / value - round(1 / value)) < 1e-12 * abs(1 / value):
+    if 1e-15 < abs(value) < 1 and abs(1 / value - round(1 / value)) < 1e-12 * abs(1 / value):
         return f"{'-' if value < 0 else ''}1/{round(abs(1 / value))}"
     return f"{value:.6g}"
 

@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 from math import prod
 from typing import NamedTuple
 
-from jacobian.kernel.access import Form, Table, combine, indices, inside, lookups, plain, relabel
+from jacobian.kernel.access import Form, Table, combine, indices, inside, plain, relabel
 from jacobian.kernel.equations import Guard, NoSolutionError, System
 
 Shape = tuple[int, ...]
@@ -64,6 +64,13 @@ class Pattern:
         return tuple(dict.fromkeys(indices(*self.out, *self.into)))
 
     @cached_property
+    def idle(self) -> int:
+        """How often every entry is summed for nothing: the sizes of the indices that nobody mentions, multiplied."""
+        forms = [form for access in self.factors for form in access.forms]
+        used = {*self.free, *indices(*forms, *(guard.form for guard in self.guards))}
+        return prod(size for index, size in enumerate(self.sizes) if index not in used)
+
+    @cached_property
     def is_plain(self) -> bool:
         """Whether every axis is an index of its own: the contracted term is then the result itself."""
         axes = [*self.out, *self.into]
@@ -74,21 +81,8 @@ class Pattern:
         """Whether the term is a δ on every axis with no factor."""
         return (
             not self.factors and not self.guards and self.out == self.into and self.out_shape == self.in_shape
-            and all(form.is_plain for form in self.out) and len(self.free) == len(self.out)
+            and all(form.is_plain for form in self.out) and len(self.free) == len(self.out) == len(self.sizes)
             and tuple(self.sizes[i] for i in self.free) == self.out_shape
-        )  # fmt: skip
-
-    @cached_property
-    def frame(self) -> Pattern:
-        """The pattern of the contracted term: one factor over the free indices. Equal frames can be added."""
-        sizes = tuple(self.sizes[i] for i in self.free)
-        number = {index: position for position, index in enumerate(self.free)}
-        slots = {slot: position for position, slot in enumerate(dict.fromkeys(lookups(*self.out, *self.into)))}
-        rename = [relabel(form, number.__getitem__, slots.__getitem__) for form in (*self.out, *self.into)]
-        core = Access(tuple(plain(k) for k in range(len(sizes))), sizes)
-        return Pattern(
-            sizes, tuple(rename[: len(self.out)]), tuple(rename[len(self.out) :]), self.out_shape, self.in_shape,
-            (core,), (), tuple(self.tables[slot] for slot in slots),
         )  # fmt: skip
 
     @cached_property

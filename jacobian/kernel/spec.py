@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from jacobian.errors import LabelError, ShapeError, report
 from jacobian.kernel.access import Form, constant, indices, plain
 from jacobian.kernel.pattern import Access, Pattern, Shape
@@ -92,16 +94,23 @@ def bind(
             _bind(spec, bound, label, size, name)
     for label, given in sizes.items():
         if label == "batch":
-            batch = _broadcast(spec, batch, tuple(given) if isinstance(given, Sequence) else (given,), "batch=")
+            if all(ELLIPSIS not in group for group in (*spec.operands, spec.out, spec.into)):
+                raise LabelError(report("batch= given, but the spec has no '...'", spec=spec))
+            wanted = tuple(given) if isinstance(given, Sequence) else (given,)
+            batch = _broadcast(spec, batch, tuple(_size(spec, "'...'", size) for size in wanted), "batch=")
             continue
         if label not in {*spec.out, *spec.into, *(one for group in spec.operands for one in group)}:
             raise LabelError(report(f"size given for label {label}, which the spec does not use", spec=spec))
-        if isinstance(given, bool) or not isinstance(given, int) or given < 0:
-            raise LabelError(report(f"the size of label {label} must be a whole number, not {given!r}", spec=spec))
-        _bind(spec, bound, label, given, f"keyword {label}={given}")
+        _bind(spec, bound, label, _size(spec, label, given), f"keyword {label}={given}")
     pattern = _pattern(spec, shapes, {label: size for label, (size, _) in bound.items()}, batch)
-    spare = (letter for letter in "bcdefghabcdefgh" if letter not in bound)
+    spare = (letter for letter in "bcdefgha" if letter not in bound)
     return pattern, (*(next(spare, f"b{axis}") for axis in range(len(batch or ()))), *bound)
+
+
+def _size(spec: Spec, label: str, given: object) -> int:
+    if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < 0:
+        raise LabelError(report(f"the size of label {label} must be a whole number, not {given!r}", spec=spec))
+    return int(given)
 
 
 def _check_count(spec: Spec, shapes: Sequence[Shape]) -> None:

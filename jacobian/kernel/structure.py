@@ -8,9 +8,10 @@ from math import prod
 import numpy as np
 
 from jacobian.kernel.access import indices, inside
-from jacobian.kernel.lower import overlapping, positions
-from jacobian.kernel.pattern import Pattern, Shape
-from jacobian.kernel.term import Term
+from jacobian.kernel.equations import Guard
+from jacobian.kernel.lower import core, overlapping, positions, spread
+from jacobian.kernel.pattern import Access, Pattern, Shape
+from jacobian.kernel.term import Factor, Term
 
 Pairs = tuple[tuple[int, int], ...]
 
@@ -61,7 +62,7 @@ def structure_of(terms: Sequence[Term], out_shape: Shape, in_shape: Shape) -> St
     names = dict.fromkeys(kind.kind for kind in kinds)
     if "dense" in names:
         return Structure("dense")
-    return Structure(" + ".join(names))
+    return Structure("sum", f" of {len(terms)} terms: {', '.join(names)}")
 
 
 def _of_pairs(pairs: Pairs, out_shape: Shape, in_shape: Shape) -> Structure | None:
@@ -85,11 +86,31 @@ def _of_term(term: Term, out_shape: Shape, in_shape: Shape) -> Structure:
         if found.kind == "permuted diagonal" and not pattern.factors and term.scale == 1:
             return Structure("permutation", axes=pairs)
         return found
-    if pattern.guards and pattern.is_plain:
-        return Structure("triangular" if len(out_shape) == len(in_shape) == 1 else "banded")
-    if not pattern.is_plain:
+    if not _is_full(pattern, (*out_shape, *in_shape)):
         return _of_positions(term)
-    return Structure(_of_factors(pattern))
+    if bands := [band for guard in pattern.guards if (band := _band(guard, pattern)) is not None]:
+        straight = len(out_shape) == len(in_shape) == 1
+        return Structure("triangular" if straight and any(map(_is_triangular, bands)) else "banded")
+    return Structure("sparse" if pattern.guards else _of_factors(pattern))
+
+
+def _is_full(pattern: Pattern, shape: Shape) -> bool:
+    """Whether every entry is written once: each axis is an index of its own that runs along all of it."""
+    return pattern.is_plain and tuple(pattern.sizes[index] for index in pattern.free) == shape
+
+
+def _band(guard: Guard, pattern: Pattern) -> tuple[int, int] | None:
+    """The least and the greatest `out position - in position` a guard lets through, if it is about two such axes."""
+    strides = dict(guard.form.parts)
+    out, into = ([index for index in indices(*forms) if index in strides] for forms in (pattern.out, pattern.into))
+    if len(strides) != 2 or not out or not into or (strides[out[0]], strides[into[0]]) not in {(1, -1), (-1, 1)}:
+        return None
+    low, high = -guard.form.offset, guard.extent - 1 - guard.form.offset
+    return (low, high) if strides[out[0]] == 1 else (-high, -low)
+
+
+def _is_triangular(band: tuple[int, int]) -> bool:
+    return band[0] >= 0 or band[1] <= 0
 
 
 def _of_factors(pattern: Pattern) -> str:
@@ -103,7 +124,7 @@ def _of_factors(pattern: Pattern) -> str:
         touching = [other for other in groups if other & group]
         groups = [other for other in groups if not other & group] + [group.union(*touching)]
     covered = set().union(*groups) if groups else set()
-    if not out or not into or covered < out | into:
+    if not out or not into or not covered >= out | into:
         return "dense" if covered or not (out and into) else "constant"
     both = [group for group in groups if group & out and group & into]
     if len(both) >= 2:
@@ -115,7 +136,8 @@ def _of_positions(term: Term) -> Structure:
     pattern = term.pattern
     one_per_row = set(pattern.free) <= set(indices(*pattern.out)) and not any(f.has_lookup for f in pattern.out)
     if one_per_row and not overlapping(_only_out(pattern), pattern.out_shape):
-        return Structure("selection" if not pattern.factors and not pattern.guards else "one entry per row")
+        bare = not pattern.factors and not pattern.guards and term.scale * pattern.idle == 1
+        return Structure("selection" if bare else "one entry per row")
     if all(form.is_plain for form in pattern.out) and any(len(form.parts) > 1 for form in pattern.into):
         return Structure("windows")
     return Structure("sparse")
@@ -125,19 +147,34 @@ def _only_out(pattern: Pattern) -> Pattern:
     return Pattern(pattern.sizes, pattern.out, (), pattern.out_shape, (), (), (), pattern.tables)
 
 
+def _conditions(pattern: Pattern) -> tuple[Access, ...]:
+    """The factors that may be read beyond their edge, where they are zero."""
+    return tuple(
+        access for access in pattern.factors
+        if not all(inside(f, n, pattern.sizes, pattern.tables) for f, n in zip(access.forms, access.shape, strict=True))
+    )  # fmt: skip
+
+
+def _mask(term: Term) -> Term:
+    """The term with ones for its numbers, and without the factors that cannot be zero by their position."""
+    p = term.pattern
+    factors = _conditions(p)
+    pattern = Pattern(p.sizes, p.out, p.into, p.out_shape, p.in_shape, factors, p.guards, p.tables)
+    return Term(pattern, tuple(Factor(np.ones(access.shape)) for access in factors), term.tables)
+
+
 def count_nonzero_positions(terms: Sequence[Term], out_shape: Shape, in_shape: Shape) -> int:
     """How many entries the terms reach, each counted once."""
     shape = (*out_shape, *in_shape)
-    patterns = list(dict.fromkeys((term.pattern, tuple(map(id, term.tables))) for term in terms))
-    sets = list({(p.out, p.into, p.guards, p.sizes, ids): p for p, ids in patterns}.values())
-    if any(p.is_plain and not p.guards and tuple(p.sizes[k] for k in p.free) == shape for p in sets):
+    found = {(mask.pattern, tuple(map(id, mask.tables))): mask for mask in map(_mask, terms)}
+    masks = list(found.values())
+    certain = [mask.pattern for mask in masks if not mask.factors and not mask.pattern.guards]
+    if any(_is_full(pattern, shape) for pattern in certain):
         return prod(shape)
-    if len(sets) == 1 and not sets[0].guards and not overlapping(sets[0], shape):
-        pattern = sets[0]
-        if _stays_inside(pattern):
-            return prod(pattern.sizes[index] for index in pattern.free)
-    found = [_flat_positions(term, shape) for term in terms]
-    return int(np.unique(np.concatenate(found)).size) if found else 0
+    if len(masks) == 1 and certain and _stays_inside(certain[0]) and not overlapping(certain[0], shape):
+        return prod(certain[0].sizes[index] for index in certain[0].free)
+    reached = [_flat_positions(mask, shape) for mask in masks]
+    return int(np.unique(np.concatenate(reached)).size) if reached else 0
 
 
 def _stays_inside(pattern: Pattern) -> bool:
@@ -154,8 +191,6 @@ def _flat_positions(term: Term, shape: Shape) -> np.ndarray:
         value = positions(form, pattern.free, pattern.sizes, term.tables)
         valid &= (value >= 0) & (value < extent)
         flat = flat * extent + value
-    for guard in pattern.guards:
-        if set(indices(guard.form)) <= set(pattern.free):
-            value = positions(guard.form, pattern.free, pattern.sizes, term.tables)
-            valid &= (value >= 0) & (value < guard.extent)
+    if term.factors or pattern.guards:
+        valid &= spread(*core(term, np.dtype(float)), pattern) > 0
     return flat[valid]
