@@ -131,12 +131,11 @@ def _run(options: argparse.Namespace) -> int:
         raise ArgumentError(
             report(f"the expression gives {len(y)} values, not one array", fix="stack them: stack([a, b])")
         )
+    upstream = None if options.upstream is None else read_upstream(options.upstream, np.shape(y), rng)
     print(f"y = {function.text}")
     _print("shape", f"{np.shape(y)} {np.asarray(y).dtype}")
     _print("value", _values(np.asarray(y)))
-    upstream = None
-    if options.upstream is not None:
-        upstream = read_upstream(options.upstream, np.shape(y), rng)
+    if upstream is not None:
         _print("upstream", f"shape {upstream.shape}\n{_values(upstream)}")
     agreed = True
     for name, argnum, J in zip(wrt, argnums, jacobians, strict=True):
@@ -195,7 +194,9 @@ def _print_jacobian(J: jacobian.Jacobian) -> None:
 def _values(array: np.ndarray[Any, Any]) -> str:
     """The values when they are few, else their range."""
     if array.size <= _SMALL**2:
-        return np.array2string(array, precision=4, suppress_small=True, max_line_width=160, threshold=_SMALL**2)
+        return np.array2string(array, precision=4, suppress_small=True, max_line_width=120, threshold=_SMALL**2)
+    if array.dtype.kind not in "iuf":
+        return f"{array.size} values"
     return f"{array.size} values from {array.min():.4g} to {array.max():.4g}"
 
 
