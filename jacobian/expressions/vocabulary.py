@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from jacobian.ops import network, special
+from jacobian.ops.registry import Op
 
 MAX_ELEMENTS = 10**8
 """An expression may not ask for a constant array of more elements than this."""
@@ -158,10 +159,9 @@ def functions() -> dict[str, Callable[..., Any]]:
                 found.setdefault(name, function)
                 found[f"{place}.{name}"] = found[f"numpy{place[2:]}.{name}"] = function
     for layers in (network, special):
-        for name in layers.__all__:
-            function = getattr(layers, name)
-            if callable(function) and not isinstance(function, type):
-                found.setdefault(name, function)
+        for name, value in vars(layers).items():
+            if isinstance(value, Op) and not name.startswith("_"):
+                found.setdefault(name, value)
     return found
 
 
