@@ -294,8 +294,8 @@ def _write(full: np.ndarray, term: Term, array: np.ndarray, starts: Sequence[int
         for axis, value in zip(outer, choice, strict=True):
             for position, form in enumerate(forms):
                 shift[position] += dict(form.parts).get(pattern.free[axis], 0) * value
-        corner = full[tuple(slice(s, s + 1) for s in shift)]
-        view = as_strided(corner, shape, strides, writeable=True)
+        corner: tuple[Any, ...] = (..., *(slice(s, s + 1) for s in shift))
+        view = as_strided(full[corner], shape, strides, writeable=True)
         if fresh and not clash:
             view[...] = array
         else:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jacobian.errors import ArgumentError, report
-from jacobian.kernel.lower import core, positions, spread
+from jacobian.kernel.lower import core, spread
+from jacobian.kernel.structure import reached
 
 if TYPE_CHECKING:
     from jacobian.kernel.expression import Jacobian
@@ -20,33 +21,17 @@ def to_scipy(J: Jacobian, format: str) -> Any:  # noqa: A002
         from scipy import sparse
     except ImportError as error:
         raise ArgumentError(report("to_scipy needs SciPy", fix="pip install 'jacobian[scipy]'")) from error
+    columns = prod(J.in_shape)
+    data: list[np.ndarray] = []
     rows: list[np.ndarray] = []
     cols: list[np.ndarray] = []
-    data: list[np.ndarray] = []
     for term in J.terms:
-        pattern = term.pattern
-        values = spread(*core(term, J.dtype), pattern)
-        row, row_valid = _flat(pattern.out, J.out_shape, term)
-        col, col_valid = _flat(pattern.into, J.in_shape, term)
-        row, col, valid = np.broadcast_arrays(row, col, row_valid & col_valid)
-        shape = tuple(pattern.sizes[index] for index in pattern.free)
-        keep = np.broadcast_to(valid, shape)
-        rows.append(np.broadcast_to(row, shape)[keep])
-        cols.append(np.broadcast_to(col, shape)[keep])
-        data.append(np.broadcast_to(values, shape)[keep])
-    size = (prod(J.out_shape), prod(J.in_shape))
+        flat, valid = reached(term, J.shape)
+        data.append(spread(*core(term, J.dtype), term.pattern)[valid])
+        rows.append(flat[valid] // columns)
+        cols.append(flat[valid] % columns)
+    size = (prod(J.out_shape), columns)
     if not data:
         return sparse.coo_array(size, dtype=J.dtype).asformat(format)
     triples = (np.concatenate(data).astype(J.dtype), (np.concatenate(rows), np.concatenate(cols)))
     return sparse.coo_array(triples, shape=size).asformat(format)
-
-
-def _flat(forms: Any, shape: Any, term: Any) -> tuple[Any, Any]:
-    pattern = term.pattern
-    flat: Any = np.intp(0)
-    valid: Any = np.True_
-    for form, extent in zip(forms, shape, strict=True):
-        value = positions(form, pattern.free, pattern.sizes, term.tables)
-        valid = valid & (value >= 0) & (value < extent)
-        flat = flat * extent + value
-    return flat, valid

@@ -71,6 +71,8 @@ def bind(
 
     Sizes of labels no operand carries come by keyword.
     """
+    if not spec.operands and len(shapes) == 1:
+        spec = spec._replace(operands=((),))  # nothing before '->' stands for one scalar, if one is given
     _check_count(spec, shapes)
     bound: dict[str, tuple[int, str]] = {}
     batch: Shape | None = None

@@ -173,8 +173,8 @@ def count_nonzero_positions(terms: Sequence[Term], out_shape: Shape, in_shape: S
         return prod(shape)
     if len(masks) == 1 and certain and _stays_inside(certain[0]) and not overlapping(certain[0], shape):
         return prod(certain[0].sizes[index] for index in certain[0].free)
-    reached = [_flat_positions(mask, shape) for mask in masks]
-    return int(np.unique(np.concatenate(reached)).size) if reached else 0
+    places = [flat[valid] for flat, valid in (reached(mask, shape) for mask in masks)]
+    return int(np.unique(np.concatenate(places)).size) if places else 0
 
 
 def _stays_inside(pattern: Pattern) -> bool:
@@ -182,7 +182,8 @@ def _stays_inside(pattern: Pattern) -> bool:
     return all(inside(form, extent, pattern.sizes, pattern.tables) for form, extent in axes)
 
 
-def _flat_positions(term: Term, shape: Shape) -> np.ndarray:
+def reached(term: Term, shape: Shape) -> tuple[np.ndarray, np.ndarray]:
+    """For every assignment of the free indices, the flat position in the tensor, and whether it is reached."""
     pattern = term.pattern
     sizes = tuple(pattern.sizes[index] for index in pattern.free)
     flat = np.zeros(sizes, np.intp)
@@ -191,6 +192,7 @@ def _flat_positions(term: Term, shape: Shape) -> np.ndarray:
         value = positions(form, pattern.free, pattern.sizes, term.tables)
         valid &= (value >= 0) & (value < extent)
         flat = flat * extent + value
-    if term.factors or pattern.guards:
-        valid &= spread(*core(term, np.dtype(float)), pattern) > 0
-    return flat[valid]
+    mask = _mask(term)
+    if mask.factors or mask.pattern.guards:
+        valid &= spread(*core(mask, np.dtype(float)), mask.pattern) > 0
+    return flat, valid

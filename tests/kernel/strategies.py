@@ -36,11 +36,17 @@ def examples(count: int) -> Any:
 
 
 def value_of(form: Form, index: Sequence[Any], tables: Sequence[np.ndarray]) -> Any:
-    """The form's value; each index is a number, or an array of numbers, one per assignment."""
+    """The form's value; each index is a number, or an array of numbers, one per assignment.
+
+    Where a look-up asks beyond its table a guard makes the term zero, so any answer will do.
+    """
     total = form.offset
     for atom, stride in form.parts:
         if isinstance(atom, Lookup):
-            total = total + stride * tables[atom.table][tuple(value_of(arg, index, tables) for arg in atom.args)]
+            table = tables[atom.table]
+            where = [value_of(arg, index, tables) for arg in atom.args]
+            at = tuple(np.clip(w, 0, extent - 1) for w, extent in zip(where, table.shape, strict=True))
+            total = total + stride * table[at]
         else:
             total = total + stride * index[atom]
     return total
@@ -65,8 +71,8 @@ def by_loops(J: Jacobian) -> np.ndarray:
     return dense
 
 
-def _assignments(J: Jacobian, term: Term) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...]]:
-    """For all assignments at once: whether nothing leaves its axis, the product of factors, and where it goes."""
+def _assignments(J: Jacobian, term: Term) -> tuple[np.ndarray, np.ndarray]:
+    """Of all assignments that leave no axis: where they write in the flat tensor, and the product of the factors."""
     p = term.pattern
     count = prod(p.sizes)
     index = np.indices(p.sizes).reshape(len(p.sizes), count)
@@ -86,28 +92,28 @@ def _assignments(J: Jacobian, term: Term) -> tuple[np.ndarray, np.ndarray, tuple
         valid &= here
         array = np.asarray(factor.array)
         amount[here] *= array[tuple(at[here] for at in read)] if array.size else 0
-    written = tuple(values(form) for form in (*p.out, *p.into))
-    for at, extent in zip(written, J.shape, strict=True):
+    flat = np.zeros(count, np.intp)
+    for form, extent in zip((*p.out, *p.into), J.shape, strict=True):
+        at = values(form)
         valid &= (at >= 0) & (at < extent)
-    return valid, amount, written
+        flat = flat * extent + at
+    return flat[valid], amount[valid]
 
 
 def dense_of(J: Jacobian) -> np.ndarray:
     """The same as `by_loops`, over all assignments at once."""
-    dense = np.zeros(J.shape, np.result_type(J.dtype, np.float64))
+    dense = np.zeros(prod(J.shape), np.result_type(J.dtype, np.float64))
     for term in J.terms:
-        valid, amount, written = _assignments(J, term)
-        np.add.at(dense, tuple(at[valid] for at in written), amount[valid])
-    return dense
+        np.add.at(dense, *_assignments(J, term))
+    return dense.reshape(J.shape)
 
 
 def reached_of(J: Jacobian) -> np.ndarray:
     """Which entries some assignment reaches without leaving an axis anywhere."""
-    mask = np.zeros(J.shape, bool)
+    mask = np.zeros(prod(J.shape), bool)
     for term in J.terms:
-        valid, _, written = _assignments(J, term)
-        mask[tuple(at[valid] for at in written)] = True
-    return mask
+        mask[_assignments(J, term)[0]] = True
+    return mask.reshape(J.shape)
 
 
 # -- random terms -----------------------------------------------------------------------------------------------------
@@ -148,7 +154,7 @@ class _Draft:
         fitting = -sum(stride * (self.sizes[k] - 1) for k, stride in parts if stride < 0)
         offset = fitting if draw(st.booleans()) else draw(st.integers(-3, 4))
         reach = sum(abs(stride) * (self.sizes[k] - 1) for k, stride in parts) + 1
-        return affine(offset, parts), min(reach, 7) if extent is None else extent
+        return affine(offset, parts), min(max(reach, 0), 7) if extent is None else extent
 
     def _lookup(self, i: int, extent: int | None) -> tuple[Form, int]:
         bound = self.draw(SIZES) if not extent else extent
@@ -231,7 +237,7 @@ class Map:
     def dense(self) -> np.ndarray:
         """The tensor, from what the function does to every basis vector."""
         columns = [self.function(row.reshape(self.J.in_shape)) for row in np.eye(prod(self.J.in_shape))]
-        flat = np.array(columns).reshape(-1, prod(self.J.out_shape)).T
+        flat = np.array(columns).reshape(prod(self.J.in_shape), prod(self.J.out_shape)).T
         return flat.reshape(self.J.shape)
 
 
@@ -473,7 +479,8 @@ class Duck:
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if not func.__module__.startswith("numpy"):
             return NotImplemented
-        return Duck(func(*_bare(args), **kwargs))
+        result = func(*_bare(args), **kwargs)
+        return Duck(result) if isinstance(result, np.ndarray | np.generic) else result
 
     def __mul__(self, other: Any) -> Any:
         return np.multiply(self, other)

@@ -72,9 +72,7 @@ def test_composition_is_associative(data: st.DataObject) -> None:
     first = data.draw(jacobians(rich=False, max_terms=1))
     second = data.draw(jacobians(in_shape=first.out_shape, rich=False, max_terms=1))
     third = data.draw(jacobians(in_shape=second.out_shape, rich=False, max_terms=1))
-    expected = dot(
-        dense_of(third), dot(dense_of(second), dense_of(first), len(first.out_shape)), len(second.out_shape)
-    )
+    expected = dot(dense_of(third), dot(dense_of(second), dense_of(first), len(first.out_shape)), len(second.out_shape))
     same((third @ second) @ first, expected)
     same(third @ (second @ first), expected)
 
@@ -114,14 +112,16 @@ def test_sums_and_multiples(data: st.DataObject) -> None:
 def test_indexing_is_that_of_the_tensor(data: st.DataObject) -> None:
     J = data.draw(jacobians())
     entries: list[Any] = []
-    for extent in J.shape[: data.draw(st.integers(0, len(J.shape)))]:
+    left = data.draw(st.integers(0, len(J.shape)))
+    right = data.draw(st.integers(left, len(J.shape)))
+    for extent in J.shape[:left] + J.shape[right:]:
         bound = st.one_of(st.none(), st.integers(-extent - 1, extent + 1))
         options: list[Any] = [st.builds(slice, bound, bound, st.sampled_from([None, 1, 2, -1, -3]))]
         if extent:
             options.append(st.integers(-extent, extent - 1))
         entries.append(data.draw(st.one_of(options)))
-    if data.draw(st.booleans()):
-        entries.insert(data.draw(st.integers(0, len(entries))), Ellipsis)
+    if right < len(J.shape) or data.draw(st.booleans()):
+        entries.insert(left, Ellipsis)
     if data.draw(st.booleans()):
         entries.insert(data.draw(st.integers(0, len(entries))), None)
     key = tuple(entries)
@@ -154,7 +154,7 @@ def test_products_with_arrays(data: st.DataObject) -> None:
     assert_array_equal(np.asarray(ducks @ dx), right)
     assert_array_equal(np.asarray(u @ ducks), left)
     assert_array_equal(np.asarray(J @ Duck(dx)), right)
-    assert_array_equal(np.asarray(Duck(u) @ J if False else J.__rmatmul__(Duck(u))), left)
+    assert_array_equal(np.asarray(J.__rmatmul__(Duck(u))), left)
 
 
 @given(jacobians())
@@ -201,7 +201,7 @@ def test_both_lowerings_agree_on_foreign_arrays(data: st.DataObject) -> None:
     J = data.draw(jacobians())
     ducks = as_ducks(J)
     assert_array_equal(np.asarray(ducks), np.asarray(J))
-    if any(term.factors for term in ducks.terms):
+    if J.nnz and all(term.factors for term in ducks.terms):
         assert isinstance(ducks.tensor(), Duck)
 
 
