@@ -1,0 +1,137 @@
+"""Backpropagation, one step per node: upstream · local = downstream, each of them a Jacobian."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jacobian import plan
+from jacobian.chain import Trace
+from jacobian.errors import ArgumentError, ShapeError, report
+from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.simplify import contracted
+from jacobian.tracing.graph import Node
+from jacobian.tracing.run import run
+from jacobian.tracing.tracer import strip_all
+
+
+@dataclass(frozen=True)
+class Step:
+    """What happens at one node.
+
+    `upstream` is ∂z/∂(the node's value), `local` the node's own Jacobian by each operand that depends on the input,
+    `downstream` what it hands on to each of them: upstream · local.
+    """
+
+    node: Node
+    upstream: Jacobian
+    local: dict[str, Jacobian]
+    downstream: dict[str, Jacobian]
+
+    def __str__(self) -> str:
+        """The node, what arrives, and a line for each operand."""
+        op = self.node.op.name if self.node.op else "input"
+        lines = [f"{self.node!r}", f"  upstream   {self.upstream.formula}"]
+        for name, J in self.local.items():
+            lines.append(f"  local      {J.formula}")
+            lines.append(f"  downstream {self.downstream[name].formula}")
+        return "\n".join(lines) if self.local else f"{lines[0]} ({op})\n{lines[1]}"
+
+
+class Backpropagation:
+    """All steps from the output back to the inputs, in the order in which backpropagation takes them."""
+
+    def __init__(self, value: np.ndarray, steps: tuple[Step, ...]) -> None:
+        self.value = value
+        self.steps = steps
+
+    def __iter__(self) -> Iterator[Step]:
+        """The steps, the output's first."""
+        return iter(self.steps)
+
+    def __len__(self) -> int:
+        """How many nodes were visited."""
+        return len(self.steps)
+
+    def __getitem__(self, key: int | str) -> Step:
+        """A step by position or by its node's name."""
+        if isinstance(key, int):
+            return self.steps[key]
+        for step in self.steps:
+            if step.node.name == key:
+                return step
+        names = ", ".join(step.node.name for step in self.steps)
+        raise ArgumentError(report(f"backpropagation visited no node {key!r}", nodes=names))
+
+    @property
+    def gradients(self) -> dict[str, Jacobian]:
+        """What arrives at the inputs, by name: the Jacobians of the output, times the upstream if one was given."""
+        return {step.node.name: step.upstream for step in self.steps if step.node.op is None}
+
+    def __repr__(self) -> str:
+        """Every step."""
+        return "\n".join(str(step) for step in self.steps)
+
+
+def backprop(f: Callable[..., Any], *args: Any, upstream: Any = None, **kwargs: Any) -> Backpropagation:
+    """Run `f` and walk back: at every node the upstream Jacobian, the local ones, and the downstream ones.
+
+    Without `upstream` the walk starts with ∂z/∂z, a δ on every axis of the output, so tensor outputs work like
+    scalar ones; an array of the output's shape (further axes in front are kept) starts it with that instead.
+
+    Raises:
+        ArgumentError: the function returned more than one array, or nothing that depends on its inputs.
+        ShapeError: `upstream` does not have the output's shape.
+
+    >>> import numpy as np, jacobian as jac
+    >>> b = jac.backprop(lambda x: np.sum(np.tanh(x)), np.zeros(2))
+    >>> [step.node.name for step in b]
+    ['y', 'v1', 'x']
+    >>> b.gradients["x"].tensor()
+    array([1., 1.])
+    """
+    trace = Trace(run(f, range(len(args)), args, kwargs))
+    of = trace.output
+    if not isinstance(of, Node):
+        raise ArgumentError(
+            report("backprop needs a function that returns one array that depends on its arguments", fix="return one")
+        )
+    inputs = [node for node in trace.nodes if node.op is None]
+    graph = plan.paths(of, inputs)
+    arrived: dict[int, Jacobian] = {of.index: _start(of, upstream)}
+    steps: list[Step] = []
+    for node in graph.nodes:
+        J = arrived.get(node.index)
+        if J is None:
+            continue
+        J = contracted(J).named(J.names[0], node.name)
+        local: dict[str, Jacobian] = {}
+        downstream: dict[str, Jacobian] = {}
+        for operand, parent in graph.edges[node.index]:
+            key = parent.name if parent.name not in local else f"{parent.name} (operand {operand})"
+            local[key] = node.local(operand)
+            downstream[key] = J @ local[key]
+            before = arrived.get(parent.index)
+            arrived[parent.index] = downstream[key] if before is None else before + downstream[key]
+        steps.append(Step(node, J, local, downstream))
+    reached = {step.node.index for step in steps}
+    steps += [
+        Step(node, Jacobian.zero(arrived[of.index].out_shape, node.shape, arrived[of.index].dtype), {}, {})
+        for node in inputs if node.index not in reached
+    ]  # fmt: skip
+    return Backpropagation(np.array(strip_all(of.value)), tuple(steps))
+
+
+def _start(of: Node, upstream: Any) -> Jacobian:
+    if upstream is None:
+        return plan.seed(of)
+    array = np.array(upstream, dtype=np.result_type(of.value, np.float32))
+    lead = array.ndim - len(of.shape)
+    if lead < 0 or array.shape[lead:] != of.shape:
+        raise ShapeError(
+            report("backprop: upstream must have the output's shape", got=array.shape, fix=f"give it {of.shape}")
+        )
+    return Jacobian.from_array(array, lead, "upstream").named("L", of.name)

@@ -1,0 +1,28 @@
+"""All operations: one declaration each, one file per family. Every module found here is imported and its ops known."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import Any
+
+from jacobian.ops.families import primitive
+from jacobian.ops.registry import REGISTRY, Op, Sample, sample
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")
+
+
+def __getattr__(name: str) -> Any:
+    """`jac.ops.matmul`: every op by its name."""
+    if name in REGISTRY:
+        return REGISTRY[name]
+    raise AttributeError(f"there is no op {name!r}; list(jac.ops.REGISTRY) names them all")
+
+
+def __dir__() -> list[str]:
+    """The names of all ops."""
+    return [*globals(), *(op.name for op in REGISTRY)]
+
+
+__all__ = ["REGISTRY", "Op", "Sample", "primitive", "sample"]

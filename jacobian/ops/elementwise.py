@@ -1,0 +1,109 @@
+"""Ops that work entry by entry: one line each, with the derivative as text."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from jacobian.ops.families import elementwise
+from jacobian.ops.registry import sample
+
+POSITIVE = (0.3, 2.5)
+UNIT = (-0.9, 0.9)
+
+# one operand
+positive = elementwise(np.positive, "1")
+negative = elementwise(np.negative, "-1")
+exp = elementwise(np.exp, "y")
+exp2 = elementwise(np.exp2, "y * log(2)")
+expm1 = elementwise(np.expm1, "exp(x)")
+log = elementwise(np.log, "1 / x", domain=POSITIVE)
+log2 = elementwise(np.log2, "1 / (x * log(2))", domain=POSITIVE)
+log10 = elementwise(np.log10, "1 / (x * log(10))", domain=POSITIVE)
+log1p = elementwise(np.log1p, "1 / (1 + x)", domain=(-0.7, 2.0))
+sqrt = elementwise(np.sqrt, "0.5 / y", domain=POSITIVE)
+cbrt = elementwise(np.cbrt, "1 / (3 * y**2)", domain=POSITIVE)
+square = elementwise(np.square, "2 * x")
+reciprocal = elementwise(np.reciprocal, "-y**2", domain=POSITIVE)
+sin = elementwise(np.sin, "cos(x)")
+cos = elementwise(np.cos, "-sin(x)")
+tan = elementwise(np.tan, "1 + y**2", domain=(-1.2, 1.2))
+arcsin = elementwise(np.arcsin, "1 / sqrt(1 - x**2)", domain=UNIT)
+arccos = elementwise(np.arccos, "-1 / sqrt(1 - x**2)", domain=UNIT)
+arctan = elementwise(np.arctan, "1 / (1 + x**2)")
+sinh = elementwise(np.sinh, "cosh(x)")
+cosh = elementwise(np.cosh, "sinh(x)")
+tanh = elementwise(np.tanh, "1 - y**2")
+arcsinh = elementwise(np.arcsinh, "1 / sqrt(1 + x**2)")
+arccosh = elementwise(np.arccosh, "1 / sqrt(x**2 - 1)", domain=(1.2, 3.0))
+arctanh = elementwise(np.arctanh, "1 / (1 - x**2)", domain=UNIT)
+deg2rad = elementwise(np.deg2rad, "pi / 180 + 0 * x")
+radians = elementwise(np.radians, "pi / 180 + 0 * x")
+rad2deg = elementwise(np.rad2deg, "180 / pi + 0 * x")
+degrees = elementwise(np.degrees, "180 / pi + 0 * x")
+sinc = elementwise(
+    np.sinc,
+    "where(x == 0, 0.0, (cos(pi * x) - y) / where(x == 0, 1.0, x))",
+    note="sin(πx)/(πx); its derivative at 0 is 0.",
+    samples=[sample((3,), domain=(0.2, 2.0))],
+)
+
+# one operand, with kinks or steps
+absolute = elementwise(
+    np.absolute, "sign(x)", answers=(np.absolute, np.fabs), kink="x == 0", at_kink="0",
+)  # fmt: skip
+sign = elementwise(np.sign, "0", kink="x == 0", at_kink="0")
+floor = elementwise(np.floor, "0", kink="x == floor(x)", at_kink="0", domain=(0.1, 0.9))
+ceil = elementwise(np.ceil, "0", kink="x == floor(x)", at_kink="0", domain=(0.1, 0.9))
+trunc = elementwise(np.trunc, "0", answers=(np.trunc, np.fix), kink="(x == floor(x)) & (x != 0)", at_kink="0")
+rint = elementwise(np.rint, "0", kink="abs(x - trunc(x)) == 0.5", at_kink="0")
+nan_to_num = elementwise(
+    lambda x, **limits: np.nan_to_num(x, **limits), "isfinite(x) * 1.0", name="nan_to_num",
+    answers=(np.nan_to_num,), normalise=lambda x, **limits: ((x,), limits),
+)  # fmt: skip
+
+# two operands
+add = elementwise(np.add, "1", "1", samples=[sample((2, 1), (1, 3))])
+subtract = elementwise(np.subtract, "1", "-1", samples=[sample((2, 1), (1, 3))])
+multiply = elementwise(np.multiply, "x2", "x1", samples=[sample((2, 1), (1, 3))])
+divide = elementwise(np.divide, "1 / x2", "-y / x2", domain=POSITIVE, samples=[sample((2, 1), (1, 3), domain=POSITIVE)])
+power = elementwise(
+    np.power,
+    "x2 * x1 ** where(x2 == 0, 1.0, x2 - 1)",
+    "where(x1 == 0, 0.0, log(where(x1 == 0, 1.0, x1))) * y",
+    domain=POSITIVE,
+    note="the derivative by the exponent needs a positive base; at base 0 it is taken as 0.",
+)
+float_power = elementwise(
+    np.float_power,
+    "x2 * x1 ** where(x2 == 0, 1.0, x2 - 1)",
+    "where(x1 == 0, 0.0, log(where(x1 == 0, 1.0, x1))) * y",
+    domain=POSITIVE,
+)
+arctan2 = elementwise(np.arctan2, "x2 / (x1**2 + x2**2)", "-x1 / (x1**2 + x2**2)", domain=POSITIVE)
+hypot = elementwise(np.hypot, "x1 / y", "x2 / y", domain=POSITIVE)
+logaddexp = elementwise(np.logaddexp, "exp(x1 - y)", "exp(x2 - y)")
+logaddexp2 = elementwise(np.logaddexp2, "exp2(x1 - y)", "exp2(x2 - y)")
+copysign = elementwise(np.copysign, "where(signbit(x1) == signbit(x2), 1.0, -1.0)", "0", domain=POSITIVE)
+maximum = elementwise(
+    np.maximum, "where(x1 > x2, 1.0, where(x1 == x2, 0.5, 0.0))", "where(x2 > x1, 1.0, where(x1 == x2, 0.5, 0.0))",
+    answers=(np.maximum, np.fmax), kink="x1 == x2", at_kink="one half for each",
+)  # fmt: skip
+minimum = elementwise(
+    np.minimum, "where(x1 < x2, 1.0, where(x1 == x2, 0.5, 0.0))", "where(x2 < x1, 1.0, where(x1 == x2, 0.5, 0.0))",
+    answers=(np.minimum, np.fmin), kink="x1 == x2", at_kink="one half for each",
+)  # fmt: skip
+remainder = elementwise(
+    np.remainder, "1", "-floor(x1 / x2)", answers=(np.remainder, np.mod), domain=POSITIVE,
+    kink="remainder(x1, x2) == 0", at_kink="the derivative from above",
+)  # fmt: skip
+fmod = elementwise(
+    np.fmod, "1", "-trunc(x1 / x2)", domain=POSITIVE, kink="fmod(x1, x2) == 0", at_kink="the derivative from above",
+)  # fmt: skip
+floor_divide = elementwise(
+    np.floor_divide, "0", "0", domain=POSITIVE, kink="remainder(x1, x2) == 0", at_kink="0"
+)  # fmt: skip
+heaviside = elementwise(np.heaviside, "0", "where(x1 == 0, 1.0, 0.0)", kink="x1 == 0", at_kink="0")
+ldexp = elementwise(
+    lambda x, exponent: np.ldexp(x, exponent), "exp2(exponent)", name="ldexp", answers=(np.ldexp,),
+    normalise=lambda x, exponent=0: ((x,), {"exponent": exponent}),
+)  # fmt: skip

@@ -1,0 +1,53 @@
+"""Derivatives as text: `"1 - y**2"` is compiled to compute and kept to print."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+_NAMES = {name: getattr(np, name) for name in dir(np) if not name.startswith("_")}
+_WORD = re.compile(r"[A-Za-z_]\w*")
+
+
+@lru_cache(maxsize=1024)
+def _compiled(text: str) -> CodeType:
+    return compile(text, f"<derivative {text}>", "eval")
+
+
+def evaluate(text: str, **values: Any) -> Any:
+    """The value of a derivative for given operands.
+
+    >>> float(evaluate("1 - y**2", y=0.5))
+    0.75
+    """
+    return eval(_compiled(text), {"__builtins__": {}, "np": np, **_NAMES}, values)  # noqa: S307 - our own texts only
+
+
+@lru_cache(maxsize=1024)
+def used(text: str) -> frozenset[str]:
+    """The words of an expression."""
+    return frozenset(_WORD.findall(text))
+
+
+def label(text: str, names: dict[str, str], shapes: dict[str, Sequence[int]], rank: int) -> str:
+    """The expression as a factor's label: every operand by its name and its positions along the factor's axes.
+
+    >>> label("x2 * cos(x1)", {"x1": "a", "x2": "b"}, {"x1": (3,), "x2": ()}, 1)
+    'b * cos(a[@0])'
+    """
+
+    def written(match: re.Match[str]) -> str:
+        word = match.group()
+        if word not in names:
+            return word
+        shape = shapes[word]
+        first = rank - len(shape)
+        axes = ",".join("0" if size == 1 and rank else f"@{first + axis}" for axis, size in enumerate(shape))
+        return f"{names[word]}[{axes}]" if axes else names[word]
+
+    return _WORD.sub(written, text)

@@ -1,0 +1,209 @@
+"""Ops that pick entries: indexing of every kind, take, where, sort, clip and what depends on an order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from jacobian.errors import ArgumentError, report
+from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.indexing import basic_index
+from jacobian.kernel.pattern import Shape
+from jacobian.kernel.term import Term
+from jacobian.ops.families import composite, elementwise, gather, moved
+from jacobian.ops.kinks import warn_kink
+from jacobian.ops.registry import Op, Point, register, sample
+
+
+def is_basic(key: Any) -> bool:
+    """Whether an index has only integers, slices, `...` and None, so that NumPy would return a view."""
+    keys = key if isinstance(key, tuple) else (key,)
+    return all(
+        k is None or k is Ellipsis or isinstance(k, slice) or (isinstance(k, int | np.integer) and not isinstance(k, bool))
+        for k in keys
+    )
+
+
+def _getitem_rule(point: Point, k: int) -> Jacobian:
+    shape, key = tuple(np.shape(point.x[0])), point.params["key"]
+    if is_basic(key):
+        pattern = basic_index(key, shape)
+        return Jacobian((Term(pattern),), pattern.out_shape, shape)
+    out = tuple(np.shape(point.y))
+    return gather(out, shape, [np.broadcast_to(table, out) for table in _axis_tables(shape, key)])
+
+
+def _axis_tables(shape: Shape, key: Any) -> list[np.ndarray]:
+    """For every input axis, the position read by each output entry; memory only as large as the index itself."""
+    tables: list[np.ndarray] = []
+    for axis, size in enumerate(shape):
+        ruler = np.arange(size).reshape((-1,) + (1,) * (len(shape) - axis - 1))
+        tables.append(np.broadcast_to(ruler, shape)[key])
+    return tables
+
+
+getitem = register(
+    Op(
+        "getitem", lambda x, key: x[key], _getitem_rule, family="layout", formula="an input axis start + step·i or table[i]",
+        normalise=lambda x, key: ((x,), {"key": key}), views=True,
+        samples=[
+            sample((4,), 1), sample((3, 4), (slice(None), slice(1, None, 2))), sample((5,), slice(None, None, -1)),
+            sample((3, 4), (Ellipsis, None, 2)), sample((4,), [0, 2, 2]), sample((3, 4), ([0, 2], [1, 3])),
+            sample((3, 4), np.array([True, False, True])), sample((3, 4), (slice(None), [3, 0])),
+            sample((2, 3), np.array([[True, False, True], [False, True, True]])), sample((3, 4), (1, [0, 2])),
+            sample((4,), slice(2, 2)), sample((2, 3, 4), ([0, 1], slice(None), [1, 2])),
+        ],
+    )
+)  # fmt: skip
+
+take = register(
+    Op(
+        "take", np.take, lambda point, k: _taken(point), answers=(np.take,), family="layout",
+        normalise=lambda a, indices, axis=None, out=None, mode="raise": (
+            (a,), {"indices": np.asarray(indices), "axis": axis, "mode": mode},
+        ),
+        formula="an input axis table[i]",
+        samples=[
+            sample((5,), np.array([0, 3, 3])), sample((3, 4), np.array([[0, 2], [1, 1]]), axis=1), sample((2, 3), 4),
+            sample((3,), np.array([-1, 5]), mode="wrap"),
+        ],
+    )
+)  # fmt: skip
+
+
+def _taken(point: Point) -> Jacobian:
+    params, shape, out = point.params, tuple(np.shape(point.x[0])), tuple(np.shape(point.y))
+    axis, indices = params["axis"], params["indices"]
+    if axis is None:
+        flat = np.take(np.arange(int(np.prod(shape))), indices, mode=params["mode"])
+        return gather(out, shape, [np.broadcast_to(t, out) for t in np.unravel_index(flat, shape)] if shape else [])
+    axis %= len(shape)
+    picked = np.take(np.arange(shape[axis]), indices, mode=params["mode"])
+    tables: list[np.ndarray] = []
+    for position, size in enumerate(shape):
+        if position == axis:
+            table = picked.reshape((1,) * axis + picked.shape + (1,) * (len(shape) - axis - 1))
+        else:
+            place = position if position < axis else position + picked.ndim - 1
+            table = np.arange(size).reshape((-1,) + (1,) * (len(out) - place - 1))
+        tables.append(np.broadcast_to(table, out))
+    return gather(out, shape, tables)
+
+
+def _along(order: np.ndarray, axis: int, shape: Shape, out: Shape) -> Jacobian:
+    """Entries picked along one axis by a table as large as the output."""
+    tables: list[np.ndarray] = []
+    for position, size in enumerate(shape):
+        ruler = np.arange(size).reshape((-1,) + (1,) * (len(shape) - position - 1))
+        tables.append(order if position == axis else np.broadcast_to(ruler, out))
+    return gather(out, shape, tables)
+
+
+def _sort_rule(point: Point, k: int) -> Jacobian:
+    x, axis = point.x[0], point.params["axis"]
+    if axis is None:
+        flat = moved(lambda positions: positions.reshape(-1), tuple(np.shape(x)), views=True)
+        order = np.argsort(np.reshape(x, (-1,)), kind="stable")
+        return gather(order.shape, order.shape, [order]) @ flat
+    shape = tuple(np.shape(x))
+    axis %= len(shape)
+    y = point.y
+    warn_kink("sort", np.take(y, range(1, shape[axis]), axis) == np.take(y, range(shape[axis] - 1), axis), "the stable order")
+    return _along(np.argsort(x, axis=axis, kind="stable"), axis, shape, shape)
+
+
+sort = register(
+    Op(
+        "sort", lambda a, axis=-1, kind=None: np.sort(a, axis=axis, kind="stable"), _sort_rule, answers=(np.sort,),
+        normalise=lambda a, axis=-1, kind=None, order=None, stable=None: ((a,), {"axis": axis}), family="layout",
+        formula="an input axis table[i], table = argsort(x)", smooth=False, note="Ties: the stable order is taken.",
+        samples=[sample((4,)), sample((2, 3), axis=0), sample((2, 3), axis=None), sample((3, 2))],
+    )
+)  # fmt: skip
+
+
+def _partition_rule(point: Point, k: int) -> Jacobian:
+    shape, axis = tuple(np.shape(point.x[0])), point.params["axis"] % np.ndim(point.x[0])
+    return _along(np.argpartition(point.x[0], point.params["kth"], axis=axis), axis, shape, shape)
+
+
+partition = register(
+    Op(
+        "partition",
+        lambda a, kth, axis: np.take_along_axis(a, np.argpartition(a, kth, axis=axis), axis=axis), _partition_rule,
+        answers=(np.partition,), family="layout", formula="an input axis table[i]", smooth=False,
+        normalise=lambda a, kth, axis=-1, kind="introselect", order=None: ((a,), {"kth": kth, "axis": axis}),
+        samples=[sample((5,), 2), sample((2, 4), 1, axis=1)],
+    )
+)  # fmt: skip
+
+
+def _take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
+    if axis is None:
+        return np.ravel(arr)[np.asarray(indices)]
+    indices = np.asarray(indices)
+    axis %= np.ndim(arr)
+    shape = tuple(np.shape(arr))
+    rulers = [np.arange(n).reshape((-1,) + (1,) * (len(shape) - a - 1)) for a, n in enumerate(shape)]
+    return arr[tuple(indices if a == axis else rulers[a] for a in range(len(shape)))]
+
+
+composite(
+    "take_along_axis", _take_along_axis, answers=(np.take_along_axis,),
+    samples=[sample((2, 3), np.array([[0, 2], [1, 1]]), axis=1)],
+)  # fmt: skip
+composite(
+    "compress", lambda condition, a, axis=None, out=None: np.take(a, np.flatnonzero(condition), axis=axis),
+    answers=(np.compress,), samples=[sample(np.array([True, False, True]), (3,)), sample(np.array([False, True]), (2, 3), axis=0)],
+)  # fmt: skip
+composite(
+    "extract", lambda condition, arr: np.ravel(arr)[np.flatnonzero(np.ravel(condition))], answers=(np.extract,),
+    samples=[sample(np.array([True, False, True]), (3,))],
+)  # fmt: skip
+
+
+def _where(condition: Any, *choices: Any) -> tuple[tuple[Any, ...], Any]:
+    if len(choices) != 2:
+        raise ArgumentError(report("where: one argument gives positions, which are not traced", fix="np.where(c, a, b)"))
+    return choices, {"condition": np.asarray(_plain(condition))}
+
+
+def _plain(condition: Any) -> Any:
+    return condition if isinstance(condition, np.ndarray | np.generic | bool | list) else condition != 0
+
+
+where = elementwise(
+    lambda x1, x2, condition: np.where(condition, x1, x2), "where(condition, 1.0, 0.0)", "where(condition, 0.0, 1.0)",
+    name="where", answers=(np.where,), normalise=_where, note="the condition is not differentiated.",
+)  # fmt: skip
+where.samples = tuple(
+    sample(np.arange(6).reshape(2, 3) % 2 == 0, *shapes)
+    for shapes in (((2, 3), (2, 3)), ((3,), ()), ((2, 1), (2, 3)))
+)
+
+
+def _clip_arguments(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **limits: Any) -> Any:
+    low, high = limits.get("min", a_min), limits.get("max", a_max)
+    return (a, -np.inf if low is None else low, np.inf if high is None else high), {}
+
+
+clip = elementwise(
+    lambda x1, x2, x3: np.minimum(np.maximum(x1, x2), x3),
+    "where((x1 >= x2) & (x1 <= x3), 1.0, 0.0)", "where((x1 < x2) & (x2 < x3), 1.0, 0.0)", "where((x1 > x3) | (x2 >= x3), 1.0, 0.0)",
+    name="clip", answers=(np.clip,), normalise=_clip_arguments, kink="(x1 == x2) | (x1 == x3)", at_kink="1",
+)  # fmt: skip
+clip.samples = (sample((5,), -1.0, 1.0), sample((2, 3), -0.5, None), sample((3,), None, (3,)))
+
+
+def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    result = default
+    for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
+        result = np.where(condition, choice, result)
+    return result
+
+
+composite(
+    "select", lambda condlist, choicelist, default=0: _select(condlist, choicelist, default), answers=(np.select,),
+    samples=[],
+)  # fmt: skip

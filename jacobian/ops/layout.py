@@ -1,0 +1,452 @@
+"""Ops that only move entries. Most return views: their affine forms are read off NumPy's own strides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from jacobian.errors import ArgumentError, report
+from jacobian.kernel.access import Form, affine, constant, plain
+from jacobian.kernel.equations import Guard
+from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.pattern import Pattern, Shape
+from jacobian.kernel.term import Term
+from jacobian.ops.families import composite, gather, layout, moved
+from jacobian.ops.registry import Op, Params, Point, register, sample
+
+# -- views --------------------------------------------------------------------------------------------------------
+
+transpose = layout(
+    "transpose", np.transpose, normalise=lambda a, axes=None: ((a,), {"axes": axes}),
+    samples=[sample((2, 3)), sample((2, 3, 4), axes=(1, 2, 0)), sample((3,)), sample((2, 3), axes=(-1, 0))],
+)  # fmt: skip
+matrix_transpose = layout(
+    "matrix_transpose", np.matrix_transpose, answers=(np.matrix_transpose, np.linalg.matrix_transpose),
+    samples=[sample((2, 3)), sample((2, 3, 4))],
+)  # fmt: skip
+swapaxes = layout(
+    "swapaxes", np.swapaxes, normalise=lambda a, axis1, axis2: ((a,), {"axis1": axis1, "axis2": axis2}),
+    samples=[sample((2, 3, 4), 0, -1)],
+)  # fmt: skip
+moveaxis = layout(
+    "moveaxis", np.moveaxis,
+    normalise=lambda a, source, destination: ((a,), {"source": source, "destination": destination}),
+    samples=[sample((2, 3, 4), 0, -1), sample((2, 3, 4), [0, 1], [-1, 0])],
+)  # fmt: skip
+rollaxis = layout(
+    "rollaxis", np.rollaxis, normalise=lambda a, axis, start=0: ((a,), {"axis": axis, "start": start}),
+    samples=[sample((2, 3, 4), 2), sample((2, 3, 4), 1, 3)],
+)  # fmt: skip
+squeeze = layout(
+    "squeeze", np.squeeze, normalise=lambda a, axis=None: ((a,), {"axis": axis}),
+    samples=[sample((1, 3, 1)), sample((1, 3, 1), axis=0), sample((1, 3, 1), axis=(0, -1))],
+)  # fmt: skip
+expand_dims = layout(
+    "expand_dims", np.expand_dims, normalise=lambda a, axis: ((a,), {"axis": axis}),
+    samples=[sample((3,), 0), sample((2, 3), -1), sample((3,), axis=(0, 2))],
+)  # fmt: skip
+broadcast_to = layout(
+    "broadcast_to", np.broadcast_to, normalise=lambda array, shape, subok=False: ((array,), {"shape": shape}),
+    samples=[sample((3,), np.array([2, 3])), sample((2, 1), shape=[2, 3]), sample((), shape=[2])],
+)  # fmt: skip
+diagonal = layout(
+    "diagonal", np.diagonal, answers=(np.diagonal,),
+    normalise=lambda a, offset=0, axis1=0, axis2=1: ((a,), {"offset": offset, "axis1": axis1, "axis2": axis2}),
+    samples=[sample((3, 3)), sample((2, 3), 1), sample((3, 2, 3), axis1=0, axis2=2), sample((3, 3), offset=-1)],
+)  # fmt: skip
+linalg_diagonal = layout(
+    "linalg_diagonal", np.linalg.diagonal, normalise=lambda x, offset=0: ((x,), {"offset": offset}),
+    samples=[sample((2, 3, 3)), sample((3, 3), offset=1)],
+)  # fmt: skip
+flip = layout(
+    "flip", np.flip, normalise=lambda m, axis=None: ((m,), {"axis": axis}),
+    samples=[sample((3,)), sample((2, 3), axis=1), sample((2, 3), axis=(0, 1))],
+)  # fmt: skip
+fliplr = layout("fliplr", np.fliplr, samples=[sample((2, 3))])
+flipud = layout("flipud", np.flipud, samples=[sample((2, 3))])
+rot90 = layout(
+    "rot90", np.rot90, normalise=lambda m, k=1, axes=(0, 1): ((m,), {"k": k, "axes": axes}),
+    samples=[sample((2, 3)), sample((2, 3), 2), sample((2, 3), k=-1)],
+)  # fmt: skip
+sliding_windows = layout(
+    "sliding_window_view", sliding_window_view,
+    normalise=lambda x, window_shape, axis=None, subok=False, writeable=False: (
+        (x,), {"window_shape": window_shape, "axis": axis},
+    ),
+    samples=[sample((6,), 3), sample((4, 5), window_shape=[2, 3]), sample((4, 3), 2, axis=0)],
+    note="windows overlap: two output entries may read the same input entry.",
+)  # fmt: skip
+real = layout("real", np.real, samples=[sample((3,))])
+copy = layout(
+    "copy", lambda a: a[...] if isinstance(a, np.ndarray) else np.positive(a), answers=(np.copy,),
+    normalise=lambda a, order="K", subok=False: ((a,), {}), samples=[sample((2, 3))],
+)  # fmt: skip
+
+
+def _reshape_arguments(
+    a: Any, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: Any = None
+) -> tuple[tuple[Any, ...], Params]:
+    if order not in ("C", "F"):
+        raise ArgumentError(report(f"reshape: order must be 'C' or 'F' here, not {order!r}"))
+    return (a,), {"shape": newshape if shape is None else shape, "order": order}
+
+
+def _reshape_rule(point: Point, k: int) -> Jacobian:
+    """`order="F"` is C-order between two transpositions, so that everything stays affine."""
+    shape, out = tuple(np.shape(point.x[0])), tuple(np.shape(point.y))
+    if point.params["order"] == "C":
+        return moved(lambda positions: positions.reshape(out), shape, views=True)
+    first = moved(np.transpose, shape, views=True)
+    middle = moved(lambda positions: positions.reshape(out[::-1]), shape[::-1], views=True)
+    return moved(np.transpose, out[::-1], views=True) @ middle @ first
+
+
+reshape = register(
+    Op(
+        "reshape", lambda a, shape, order="C": np.reshape(a, _sizes(shape), order=order), _reshape_rule,
+        answers=(np.reshape,), normalise=_reshape_arguments, family="layout", formula="δ between the positions",
+        views=True,
+        samples=[
+            sample((4, 6), [8, 3]), sample((2, 3), -1), sample((6,), [2, -1]), sample((4, 6), [3, 8]), sample((), [1]),
+            sample((2, 3, 4), [4, 6], order="F"), sample((1,), []),
+        ],
+    )
+)  # fmt: skip
+
+
+def _sizes(shape: Any) -> Any:
+    return shape if isinstance(shape, int | np.integer) else tuple(shape)
+
+
+ravel = register(
+    Op(
+        "ravel", lambda a, shape=-1, order="C": np.reshape(a, (-1,), order=order), _reshape_rule, answers=(np.ravel,),
+        normalise=lambda a, order="C": _reshape_arguments(a, -1, order), family="layout", views=True,
+        formula="δ between the positions", samples=[sample((2, 3)), sample(()), sample((2, 3), order="F")],
+    )
+)  # fmt: skip
+
+# -- copies that read every output entry from one place ------------------------------------------------------------------
+
+roll = layout(
+    "roll", np.roll, normalise=lambda a, shift, axis=None: ((a,), {"shift": shift, "axis": axis}), views=False,
+    samples=[sample((4,), 1), sample((2, 3), -1, axis=1), sample((2, 3), shift=2)],
+)  # fmt: skip
+resize = layout(
+    "resize", np.resize, normalise=lambda a, new_shape: ((a,), {"new_shape": new_shape}), views=False,
+    samples=[sample((3,), [2, 4])],
+)  # fmt: skip
+delete = layout(
+    "delete", np.delete, normalise=lambda arr, obj, axis=None: ((arr,), {"obj": obj, "axis": axis}), views=False,
+    samples=[sample((4,), 1), sample((3, 4), [0, 2], axis=1)],
+)  # fmt: skip
+
+
+def _repeat_rule(point: Point, k: int) -> Jacobian:
+    shape, out = tuple(np.shape(point.x[0])), tuple(np.shape(point.y))
+    count, axis = point.params["repeats"], point.params["axis"]
+    if np.ndim(count) or axis is None or not shape:
+        return moved(lambda positions: np.repeat(positions, count, axis), shape, views=False)
+    axis = axis % len(shape)
+    number = int(count)
+    sizes = (*shape, number)
+    forms = tuple(plain(a) for a in range(len(shape)))
+    inner = affine(0, [(axis, number), (len(shape), 1)])
+    pattern = Pattern(sizes, (*forms[:axis], inner, *forms[axis + 1 :]), forms, out, shape)
+    return Jacobian((Term(pattern),), out, shape)
+
+
+repeat = register(
+    Op(
+        "repeat", np.repeat, _repeat_rule, answers=(np.repeat,), family="layout", formula="an output axis n·i + r",
+        normalise=lambda a, repeats, axis=None: ((a,), {"repeats": repeats, "axis": axis}),
+        samples=[
+            sample((3,), 2, axis=0), sample((2, 3), 2), sample((2, 3), 2, axis=-1),
+            sample((3,), np.array([1, 0, 2]), axis=0),
+        ],
+    )
+)  # fmt: skip
+
+
+def _tile_rule(point: Point, k: int) -> Jacobian:
+    shape, out = tuple(np.shape(point.x[0])), tuple(np.shape(point.y))
+    wide = (1,) * (len(out) - len(shape)) + shape
+    rank = len(out)
+    sizes = (*wide, *(total // max(size, 1) for total, size in zip(out, wide, strict=True)))
+    forms = tuple(affine(0, [(axis, 1), (rank + axis, size)]) for axis, size in enumerate(wide))
+    into = tuple(plain(axis) for axis in range(rank - len(shape), rank))
+    return Jacobian((Term(Pattern(sizes, forms, into, out, shape)),), out, shape)
+
+
+tile = register(
+    Op(
+        "tile", np.tile, _tile_rule, answers=(np.tile,), family="layout", formula="an output axis n·r + i",
+        normalise=lambda A, reps: ((A,), {"reps": reps}),
+        samples=[sample((3,), 2), sample((2, 3), np.array([2, 1])), sample((3,), np.array([2, 2])), sample((2, 3), 2)],
+    )
+)  # fmt: skip
+
+
+def _triangle(name: str, function: Callable[..., Any], sign: int) -> Op:
+    """A δ times a guard: the entry stays where `0 <= sign·(i − j + k) < ∞`."""
+
+    def rule(point: Point, k: int) -> Jacobian:
+        shape = tuple(np.shape(point.x[0]))
+        if len(shape) == 1:  # NumPy spreads a vector over the rows first
+            wide = moved(lambda positions: np.broadcast_to(positions, shape * 2), shape, views=True)
+            return Jacobian((Term(_masked(shape * 2, sign, point.params["k"])),), shape * 2, shape * 2) @ wide
+        return Jacobian((Term(_masked(shape, sign, point.params["k"])),), shape, shape)
+
+    return register(
+        Op(
+            name, function, rule, answers=(function,), normalise=lambda m, k=0: ((m,), {"k": k}), family="layout",
+            formula="δ where the entry is kept", samples=[sample((3, 3)), sample((2, 3), 1), sample((2, 3, 3), k=-1)],
+        )
+    )  # fmt: skip
+
+
+def _masked(shape: Shape, sign: int, offset: int) -> Pattern:
+    rank = len(shape)
+    forms = tuple(plain(axis) for axis in range(rank))
+    inside = affine(sign * offset, [(rank - 2, sign), (rank - 1, -sign)])
+    guard = Guard(inside, shape[-2] + shape[-1] + abs(offset))
+    return Pattern(shape, forms, forms, shape, shape, (), (guard,))
+
+
+tril = _triangle("tril", np.tril, 1)
+triu = _triangle("triu", np.triu, -1)
+
+
+def _diag_rule(point: Point, k: int) -> Jacobian:
+    shape, offset = tuple(np.shape(point.x[0])), point.params["k"]
+    if len(shape) == 2:
+        return moved(lambda positions: np.diagonal(positions, offset), shape, views=True)
+    (count,) = shape
+    out = tuple(np.shape(point.y))
+    row, col = affine(max(0, -offset), [(0, 1)]), affine(max(0, offset), [(0, 1)])
+    return Jacobian((Term(Pattern(shape, (row, col), (plain(0),), out, shape)),), out, shape)
+
+
+diag = register(
+    Op(
+        "diag", np.diag, _diag_rule, answers=(np.diag,), normalise=lambda v, k=0: ((v,), {"k": k}), family="layout",
+        formula="∂y[i,i]/∂x[i] = 1", samples=[sample((3,)), sample((3, 3)), sample((2,), 1), sample((3, 4), k=-1)],
+    )
+)  # fmt: skip
+
+# -- several operands -------------------------------------------------------------------------------------------------
+
+
+def _joined(arrays: Any, axis: Any = 0, out: Any = None, **rest: Any) -> tuple[tuple[Any, ...], Params]:
+    if out is not None:
+        raise ArgumentError(report("concatenate: out= cannot be traced"))
+    return tuple(arrays), {"axis": axis}
+
+
+def _concatenate_rule(point: Point, k: int) -> Jacobian:
+    shape, out, axis = tuple(np.shape(point.x[k])), tuple(np.shape(point.y)), point.params["axis"]
+    if axis is None:
+        flat = moved(lambda positions: positions.reshape(-1), shape, views=True)
+        start = sum(int(np.size(x)) for x in point.x[:k])
+        return _placed(flat.out_shape, out, {0: start}) @ flat
+    start = sum(np.shape(x)[axis] for x in point.x[:k])
+    return _placed(shape, out, {axis % len(shape): start})
+
+
+def _placed(shape: Shape, out: Shape, starts: dict[int, int]) -> Jacobian:
+    """The input stands in the output, moved by `starts` along some axes."""
+    forms = tuple(affine(starts.get(axis, 0), [(axis, 1)]) for axis in range(len(shape)))
+    into = tuple(plain(axis) for axis in range(len(shape)))
+    return Jacobian((Term(Pattern(shape, forms, into, out, shape)),), out, shape)
+
+
+concatenate = register(
+    Op(
+        "concatenate", lambda *arrays, axis=0: np.concatenate(arrays, axis), _concatenate_rule,
+        answers=(np.concatenate,), normalise=_joined, family="layout", formula="an output axis offset + i",
+        operands=("x1", "x2", "x3"),
+        samples=[sample([(2,), (3,)]), sample([(2, 3), (2, 1)], axis=-1), sample([(2, 3), (2,)[:1] + (1,)], axis=None)],
+    )
+)  # fmt: skip
+
+
+def _stack_rule(point: Point, k: int) -> Jacobian:
+    shape, out = tuple(np.shape(point.x[k])), tuple(np.shape(point.y))
+    axis = point.params["axis"] % len(out)
+    into = tuple(plain(a) for a in range(len(shape)))
+    forms: tuple[Form, ...] = (*into[:axis], constant(k), *into[axis:])
+    return Jacobian((Term(Pattern(shape, forms, into, out, shape)),), out, shape)
+
+
+stack = register(
+    Op(
+        "stack", lambda *arrays, axis=0: np.stack(arrays, axis), _stack_rule, answers=(np.stack,), normalise=_joined,
+        family="layout", formula="an output axis that is the operand's number", operands=("x1", "x2", "x3"),
+        samples=[sample([(3,), (3,)]), sample([(2, 3), (2, 3)], axis=-1), sample([(), ()])],
+    )
+)  # fmt: skip
+
+
+def _pad_rule(point: Point, k: int) -> Jacobian:
+    shape, out = tuple(np.shape(point.x[0])), tuple(np.shape(point.y))
+    params = point.params
+    widths = np.broadcast_to(np.asarray(params["pad_width"]), (len(shape), 2))
+    if params["mode"] == "constant":
+        return _placed(shape, out, {axis: int(before) for axis, (before, _) in enumerate(widths)})
+    if params["mode"] not in ("edge", "reflect", "symmetric", "wrap") or params["options"].get("reflect_type") == "odd":
+        raise ArgumentError(
+            report(f"pad: mode {params['mode']!r} has no Jacobian here", fix="constant, edge, reflect, symmetric, wrap")
+        )
+    grid = np.pad(np.arange(int(np.prod(shape))).reshape(shape), params["pad_width"], mode=params["mode"])
+    return gather(out, shape, np.unravel_index(grid, shape))
+
+
+pad = register(
+    Op(
+        "pad", lambda array, pad_width, mode, options: np.pad(array, pad_width, mode, **options), _pad_rule,
+        answers=(np.pad,), family="layout", formula="an output axis offset + i",
+        normalise=lambda array, pad_width, mode="constant", **options: (
+            (array,), {"pad_width": pad_width, "mode": mode, "options": options},
+        ),
+        samples=[
+            sample((3,), 1), sample((2, 3), np.array([[1, 0], [0, 2]])), sample((3,), 2, mode="edge"),
+            sample((3,), 2, "reflect"), sample((3,), 1, constant_values=4.0),
+        ],
+    )
+)  # fmt: skip
+
+
+def _astype(x: Any, dtype: Any) -> Any:
+    return x.astype(dtype)
+
+
+def _astype_arguments(x: Any, dtype: Any = float, copy: bool = True, device: Any = None) -> tuple[tuple[Any, ...], Params]:
+    if np.dtype(dtype).kind not in "fc":
+        raise ArgumentError(
+            report(
+                f"astype({np.dtype(dtype)}) ends the trace: its result is not smooth",
+                fix="stay with floating numbers; indices and masks must come from values that are not traced",
+            )
+        )
+    return (x,), {"dtype": dtype}
+
+
+astype = register(
+    Op(
+        "astype", _astype, lambda point, k: Jacobian.identity(tuple(np.shape(point.y))), normalise=_astype_arguments,
+        answers=(np.astype,), family="layout", formula="δ", samples=[sample((3,), np.float64)],
+    )
+)  # fmt: skip
+
+# -- written in terms of others -------------------------------------------------------------------------------------------
+
+
+def _arrays(arrays: Any) -> list[Any]:
+    return list(arrays)
+
+
+def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    pieces = np.array_split(np.arange(np.shape(ary)[axis]), indices_or_sections)
+    if isinstance(indices_or_sections, int | np.integer) and len({len(piece) for piece in pieces}) > 1:
+        raise ArgumentError(report("split: the sections are not equal", fix="np.array_split allows that"))
+    return _array_split(ary, indices_or_sections, axis)
+
+
+def _array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    pieces = np.array_split(np.arange(np.shape(ary)[axis]), indices_or_sections)
+    front = (slice(None),) * (axis % np.ndim(ary))
+    return [ary[(*front, slice(int(p[0]), int(p[-1]) + 1) if len(p) else slice(0, 0))] for p in pieces]
+
+
+def _at_least(rank: int) -> Callable[..., Any]:
+    reference = (np.atleast_1d, np.atleast_2d, np.atleast_3d)[rank - 1]
+
+    def one(array: Any) -> Any:
+        return np.reshape(array, reference(np.empty(np.shape(array), np.int8)).shape)
+
+    def function(*arrays: Any) -> Any:
+        return one(arrays[0]) if len(arrays) == 1 else tuple(map(one, arrays))
+
+    return function
+
+
+def _broadcast_arrays(*arrays: Any, subok: bool = False) -> tuple[Any, ...]:
+    shape = np.broadcast_shapes(*map(np.shape, arrays))
+    return tuple(np.broadcast_to(array, shape) for array in arrays)
+
+
+def _append(arr: Any, values: Any, axis: int | None = None) -> Any:
+    return np.concatenate([np.ravel(arr), np.ravel(values)] if axis is None else [arr, values], axis=axis or 0)
+
+
+def _meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> tuple[Any, ...]:
+    rank = len(xi)
+    sizes = [int(np.size(x)) for x in xi]
+    order = [1, 0, *range(2, rank)] if indexing == "xy" and rank > 1 else list(range(rank))
+    full = tuple(sizes[k] for k in order)
+    grids = [np.reshape(x, tuple(-1 if order[a] == k else 1 for a in range(rank))) for k, x in enumerate(xi)]
+    return tuple(grids if sparse else (np.broadcast_to(grid, full) for grid in grids))
+
+
+def _rows(tup: Sequence[Any]) -> list[Any]:
+    return [np.atleast_2d(array) for array in tup]
+
+
+composite("vstack", lambda tup, **_: np.concatenate(_rows(tup), 0), answers=(np.vstack,), samples=[sample([(3,), (3,)])])
+composite(
+    "hstack", lambda tup, **_: np.concatenate(_hcolumns(tup), 0 if np.ndim(_hcolumns(tup)[0]) == 1 else 1),
+    answers=(np.hstack,), samples=[sample([(3,), (2,)]), sample([(2, 3), (2, 1)])],
+)  # fmt: skip
+
+
+def _hcolumns(tup: Sequence[Any]) -> list[Any]:
+    return [np.atleast_1d(array) for array in tup]
+
+
+composite(
+    "dstack", lambda tup: np.concatenate([np.atleast_3d(array) for array in tup], 2), answers=(np.dstack,),
+    samples=[sample([(3,), (3,)])],
+)  # fmt: skip
+composite(
+    "column_stack",
+    lambda tup: np.concatenate([np.reshape(a, (-1, 1)) if np.ndim(a) < 2 else a for a in tup], 1),
+    answers=(np.column_stack,), samples=[sample([(3,), (3,)]), sample([(3, 2), (3,)])],
+)  # fmt: skip
+composite("split", _split, answers=(np.split,), samples=[sample((6,), 3), sample((4, 3), [1, 3])])
+composite("array_split", _array_split, answers=(np.array_split,), samples=[sample((7,), 3)])
+composite("hsplit", lambda ary, n: _split(ary, n, 1 if np.ndim(ary) > 1 else 0), answers=(np.hsplit,), samples=[sample((2, 4), 2)])
+composite("vsplit", lambda ary, n: _split(ary, n, 0), answers=(np.vsplit,), samples=[sample((4, 2), 2)])
+composite("dsplit", lambda ary, n: _split(ary, n, 2), answers=(np.dsplit,), samples=[sample((2, 2, 4), 2)])
+composite("unstack", lambda x, /, *, axis=0: tuple(np.moveaxis(x, axis, 0)), answers=(np.unstack,) if hasattr(np, "unstack") else (), samples=[sample((2, 3))])
+composite("atleast_1d", _at_least(1), answers=(np.atleast_1d,), samples=[sample(()), sample((2, 3))])
+composite("atleast_2d", _at_least(2), answers=(np.atleast_2d,), samples=[sample((3,)), sample((2, 3))])
+composite("atleast_3d", _at_least(3), answers=(np.atleast_3d,), samples=[sample((3,)), sample((2, 3))])
+composite("broadcast_arrays", _broadcast_arrays, answers=(np.broadcast_arrays,), samples=[sample((3,), (2, 1))])
+composite("append", _append, answers=(np.append,), samples=[sample((3,), (2,)), sample((2, 3), (1, 3), axis=0)])
+composite("meshgrid", _meshgrid, answers=(np.meshgrid,), samples=[sample((3,), (2,))])
+composite(
+    "block", lambda arrays: _block(arrays, np.ndim(arrays) if False else _depth(arrays)), answers=(np.block,),
+    samples=[sample([(2, 2), (2, 1)])],
+)  # fmt: skip
+
+
+def _depth(arrays: Any) -> int:
+    return 1 + max(map(_depth, arrays)) if isinstance(arrays, list) else 0
+
+
+def _block(arrays: Any, depth: int) -> Any:
+    rank = max(depth, _rank(arrays))
+    return _join(arrays, depth, rank)
+
+
+def _rank(arrays: Any) -> int:
+    return max(map(_rank, arrays)) if isinstance(arrays, list) else np.ndim(arrays)
+
+
+def _join(arrays: Any, depth: int, rank: int) -> Any:
+    if not isinstance(arrays, list):
+        return np.reshape(arrays, (1,) * (rank - np.ndim(arrays)) + tuple(np.shape(arrays)))
+    return np.concatenate([_join(part, depth - 1, rank) for part in arrays], axis=-depth)

@@ -1,0 +1,322 @@
+"""Ops that reduce axes, and scans. Linear reductions need no array; scans are guards, so they run in linear time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from jacobian.errors import ArgumentError, ShapeError, report
+from jacobian.kernel.access import affine, plain
+from jacobian.kernel.equations import Guard
+from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.pattern import Access, Pattern
+from jacobian.kernel.term import Array, Factor, Term
+from jacobian.ops.families import (
+    composite,
+    count_reduced,
+    elementwise,
+    gather,
+    kept,
+    moved,
+    reduced,
+    reduced_axes,
+    reduction,
+)
+from jacobian.ops.kinks import warn_kink
+from jacobian.ops.registry import Normalise, Op, Params, Point, register, sample
+
+POSITIVE = (0.3, 2.5)
+
+
+def arguments(name: str, **defaults: Any) -> Normalise:
+    """`(a, axis, dtype, out, keepdims, …)` as reductions take them; `out=` is refused, `dtype=` carried out first."""
+
+    def normalise(
+        a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *,
+        initial: Any = None, where: Any = True, **rest: Any,
+    ) -> tuple[tuple[Any, ...], Params]:  # fmt: skip
+        if out is not None:
+            raise ArgumentError(report(f"{name}: out= cannot be traced", fix="use the returned array"))
+        unknown = set(rest) - set(defaults)
+        if unknown:
+            raise TypeError(f"unexpected argument {sorted(unknown)[0]!r}")
+        params: Params = {"axis": tuple(axis) if isinstance(axis, list) else axis, "keepdims": bool(keepdims)}
+        if where is not True:
+            params["where"] = np.asarray(where)
+        if initial is not None and type(initial).__name__ != "_NoValueType":
+            params["initial"] = initial
+        return (a,), params | defaults | rest
+
+    return normalise
+
+
+def _no_dtype(name: str, **defaults: Any) -> Normalise:
+    inner = arguments(name, **defaults)
+
+    def normalise(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, **rest: Any) -> Any:
+        return inner(a, axis, None, out, keepdims, **rest)
+
+    return normalise
+
+
+sum = reduction(  # noqa: A001 - NumPy's own name
+    "sum", np.sum, "1", normalise=arguments("sum"),
+    samples=[sample((2, 3), axis=1, where=np.array([True, False, True]))],
+)  # fmt: skip
+mean = reduction(
+    "mean", np.mean, lambda point: 1 / _count(point), normalise=arguments("mean"), formula="1 / n",
+    samples=[sample((2, 3), axis=1, where=np.array([True, False, True]))],
+)  # fmt: skip
+
+
+def _count(point: Point) -> Any:
+    """How many entries count: a number, or an array when `where` decides."""
+    mask = point.params.get("where", True)
+    if mask is True:
+        return count_reduced(point)
+    shape = np.shape(point.x[0])
+    axes = reduced_axes(point.params.get("axis"), len(shape), "mean")
+    return np.sum(np.broadcast_to(mask, shape), axis=axes, keepdims=True).astype(np.result_type(point.y))
+
+
+def _variance(point: Point) -> Array:
+    x, params = point.x[0], point.params
+    mean_x = np.mean(x, axis=params["axis"], keepdims=True, **_where(params))
+    return 2.0 * (x - mean_x) / (_count(point) - params["ddof"])
+
+
+def _deviation(point: Point) -> Array:
+    x, params = point.x[0], point.params
+    mean_x = np.mean(x, axis=params["axis"], keepdims=True, **_where(params))
+    y = kept(point)
+    warn_kink("std", point.y == 0, "0")
+    safe = np.where(y == 0, 1.0, y)
+    return np.where(y == 0, 0.0, (x - mean_x) / ((_count(point) - params["ddof"]) * safe))
+
+
+def _where(params: Params) -> Params:
+    return {"where": params["where"]} if "where" in params else {}
+
+
+def _spread_arguments(name: str) -> Normalise:
+    inner = arguments(name, ddof=0)
+
+    def normalise(
+        a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, **rest: Any
+    ) -> Any:
+        correction = rest.pop("correction", ddof)
+        return inner(a, axis, dtype, out, keepdims, ddof=correction, **rest)
+
+    return normalise
+
+
+SPREAD = [sample((4,), ddof=1), sample((2, 3), axis=1, ddof=1, keepdims=True)]
+var = reduction(
+    "var", np.var, _variance, normalise=_spread_arguments("var"), formula="2 (x - mean(x)) / (n - ddof)", samples=SPREAD
+)  # fmt: skip
+std = register(
+    Op(
+        "std", np.std, lambda point, k: reduced(point, _deviation(point)), answers=(np.std,), family="reduction",
+        normalise=_spread_arguments("std"), formula="∂y/∂x = (x - mean(x)) / ((n - ddof) y)", smooth=False,
+        note="Where y = 0: 0 is taken.",
+        samples=[*SPREAD, sample((4,)), sample((2, 3), axis=0), sample((2, 3, 2), axis=(0, -1))],
+    )
+)  # fmt: skip
+
+
+def _product_of_others(point: Point) -> Array:
+    """Every entry's derivative is the product of all others: y / x unless there are zeros."""
+    x = point.x[0]
+    if "where" in point.params:
+        x = np.where(point.params["where"], x, 1.0)
+    zeros = x == 0
+    if not np.any(zeros):
+        return kept(point) / x
+    axes = reduced_axes(point.params["axis"], np.ndim(x), "prod")
+    filled = np.where(zeros, 1.0, x)
+    others = np.prod(filled, axis=axes, keepdims=True)
+    count = np.sum(zeros, axis=axes, keepdims=True)
+    initial = point.params.get("initial", 1.0)
+    return initial * np.where(count == 0, others / filled, np.where((count == 1) & zeros, others, 0.0))
+
+
+prod = reduction(
+    "prod", np.prod, _product_of_others, normalise=arguments("prod"), formula="product of the other entries",
+    samples=[sample(np.array([2.0, 0.0, 3.0])), sample(np.array([[0.0, 0.0], [1.0, 2.0]]), axis=1)],
+)  # fmt: skip
+
+
+def _extreme(name: str, function: Any, argument: Any) -> Op:
+    def rule(point: Point, k: int) -> Jacobian:
+        x, params = point.x[0], point.params
+        shape = tuple(np.shape(x))
+        axes = reduced_axes(params["axis"], len(shape), name)
+        rest = [axis for axis in range(len(shape)) if axis not in axes]
+        values = np.transpose(x, (*rest, *axes))
+        values = np.reshape(values, (*(shape[a] for a in rest), -1))
+        best = np.expand_dims(argument(values, axis=-1), -1)
+        if not rest and not axes:
+            return Jacobian.identity(())
+        ties = values == np.take_along_axis(values, best, -1)
+        warn_kink(name, np.sum(ties, axis=-1) > 1, "the first of the equal entries")
+        where = np.unravel_index(best[..., 0], tuple(shape[axis] for axis in axes))
+        kept_shape = tuple(shape[axis] for axis in rest)
+        tables: dict[int, np.ndarray] = dict(zip(axes, where, strict=True))
+        for place, axis in enumerate(rest):
+            ruler = np.arange(shape[axis]).reshape((-1,) + (1,) * (len(rest) - place - 1))
+            tables[axis] = np.broadcast_to(ruler, kept_shape)
+        J = gather(kept_shape, shape, [np.asarray(tables[axis]) for axis in range(len(shape))])
+        return _with_kept_axes(J, point, axes) if params["keepdims"] else J
+
+    return register(
+        Op(
+            name, function, rule, answers=(function, getattr(np, "a" + name)), normalise=_no_dtype(name),
+            family="reduction", formula=f"an input axis table[i], table = arg{name}(x)", smooth=False,
+            note="Ties: the first of the equal entries is taken.",
+            samples=[
+                sample((4,)), sample((2, 3)), sample((2, 3), axis=0), sample((2, 3, 2), axis=(0, -1)), sample(()),
+                sample((2, 3), axis=-1, keepdims=True),
+            ],
+        )
+    )  # fmt: skip
+
+
+def _with_kept_axes(J: Jacobian, point: Point, axes: tuple[int, ...]) -> Jacobian:
+    return moved(lambda positions: np.expand_dims(positions, axes), J.out_shape, views=True) @ J
+
+
+max = _extreme("max", np.max, np.argmax)  # noqa: A001
+min = _extreme("min", np.min, np.argmin)  # noqa: A001
+
+# -- scans --------------------------------------------------------------------------------------------------------
+
+
+def _scan_arguments(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> tuple[tuple[Any, ...], Params]:
+    if out is not None:
+        raise ArgumentError(report("a scan with out= cannot be traced", fix="use the returned array"))
+    return (a,), {"axis": axis}
+
+
+def scan(point: Point, factors: tuple[tuple[Factor, str], ...] = ()) -> Jacobian:
+    """`[0 <= i - j]` along one axis and δ on the others, times factors over `"out"` or `"in"` positions."""
+    shape, axis = tuple(np.shape(point.x[0])), point.params["axis"]
+    if axis is None:
+        flat = moved(lambda positions: positions.reshape(-1), shape, views=True)
+        axis, shape = 0, flat.out_shape
+        after: Jacobian | None = flat
+    else:
+        after = None
+    axis %= len(shape)
+    rank, size = len(shape), shape[axis]
+    out = tuple(plain(a) for a in range(rank))
+    into = tuple(plain(rank) if a == axis else plain(a) for a in range(rank))
+    guard = Guard(affine(0, [(axis, 1), (rank, -1)]), size)
+    accesses = tuple(Access(out if side == "out" else into, shape) for _, side in factors)
+    pattern = Pattern((*shape, size), out, into, shape, shape, accesses, (guard,))
+    J = Jacobian((Term(pattern, tuple(factor for factor, _ in factors)),), shape, shape)
+    return J if after is None else J @ after
+
+
+cumsum = register(
+    Op(
+        "cumsum", np.cumsum, lambda point, k: scan(point), answers=(np.cumsum,), normalise=_scan_arguments,
+        family="reduction", formula="∂y[i]/∂x[j] = [j <= i]", note="applied in linear time, never built.",
+        samples=[sample((4,)), sample((2, 3), axis=0), sample((2, 3), axis=-1), sample((2, 3))],
+    )
+)  # fmt: skip
+
+
+def _cumprod_rule(point: Point, k: int) -> Jacobian:
+    x = point.x[0]
+    if not np.any(x == 0):
+        flat = (-1,) if point.params["axis"] is None else tuple(np.shape(x))
+        over = Factor(np.reshape(1 / x, flat), "1 / x")
+        return scan(point, ((Factor(np.reshape(point.y, flat), "y"), "out"), (over, "in")))
+    axis = point.params["axis"]
+    if axis is None:
+        raise ShapeError(report("cumprod: zeros need an axis", fix="np.cumprod(np.ravel(x), axis=0)"))
+    return _products_without_one(x, axis % np.ndim(x))
+
+
+def _products_without_one(x: Array, axis: int) -> Jacobian:
+    """The general rule: the product of all entries up to i but j, built as an array over (i, j)."""
+    shape = tuple(np.shape(x))
+    size, rank = shape[axis], len(shape)
+    lines = np.moveaxis(x, axis, -1)
+    here = np.arange(size)
+    use = (here[None, None, :] <= here[:, None, None]) & (here[None, None, :] != here[None, :, None])
+    products = np.prod(np.where(use, lines[..., None, None, :], 1.0), axis=-1)
+    products = products * (here[None, :] <= here[:, None])
+    others = [a for a in range(rank) if a != axis]
+    out = tuple(plain(a) for a in range(rank))
+    into = tuple(plain(rank) if a == axis else plain(a) for a in range(rank))
+    access = Access((*(plain(a) for a in others), plain(axis), plain(rank)), tuple(np.shape(products)))
+    pattern = Pattern((*shape, size), out, into, shape, shape, (access,))
+    return Jacobian((Term(pattern, (Factor(products, "Π"),)),), shape, shape)
+
+
+cumprod = register(
+    Op(
+        "cumprod", np.cumprod, _cumprod_rule, answers=(np.cumprod,), normalise=_scan_arguments, family="reduction",
+        formula="∂y[i]/∂x[j] = [j <= i] y[i] / x[j]",
+        samples=[
+            sample((4,), domain=POSITIVE), sample((2, 3), axis=1, domain=POSITIVE), sample((2, 3), domain=POSITIVE),
+            sample(np.array([2.0, 0.0, 3.0, 1.5]), axis=0),
+        ],
+    )
+)  # fmt: skip
+
+
+def _logsumexp(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
+    high = np.max(x, axis=axis, keepdims=True)
+    high = np.where(np.isfinite(high), high, 0.0)
+    total = np.log(np.sum(np.exp(x - high), axis=axis, keepdims=True)) + high
+    return total if keepdims else np.squeeze(total, axis=axis) if axis is not None else np.reshape(total, ())
+
+
+logsumexp = reduction(
+    "logsumexp", _logsumexp, "exp(x - y)", answers=(), note="log Σ exp(x), shifted by the maximum.",
+    normalise=lambda x, axis=None, keepdims=False: ((x,), {"axis": axis, "keepdims": keepdims}),
+)  # fmt: skip
+
+# -- written in terms of others ------------------------------------------------------------------------------------
+
+
+def _average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False) -> Any:
+    if weights is None:
+        result = np.mean(a, axis=axis, keepdims=bool(keepdims) and keepdims is not np._NoValue)
+        total: Any = np.size(a) / np.size(result)
+    else:
+        if np.shape(weights) != np.shape(a) and axis is not None:
+            shape = [1] * np.ndim(a)
+            shape[axis] = -1
+            weights = np.reshape(weights, shape)
+        weights = np.broadcast_to(weights, np.shape(a))
+        total = np.sum(weights, axis=axis)
+        result = np.sum(a * weights, axis=axis) / total
+    return (result, total) if returned else result
+
+
+composite("average", _average, answers=(np.average,), samples=[sample((4,)), sample((2, 3), axis=0)])
+composite(
+    "ptp", lambda a, axis=None, out=None, keepdims=False: np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims),
+    answers=(np.ptp,), samples=[sample((4,)), sample((2, 3), axis=1)],
+)  # fmt: skip
+
+
+def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = np._NoValue, append: Any = np._NoValue) -> Any:
+    if prepend is not np._NoValue or append is not np._NoValue:
+        raise ArgumentError(report("diff: prepend= and append= are not traced", fix="np.concatenate first"))
+    front = (slice(None),) * (axis % np.ndim(a))
+    for _ in range(n):
+        a = a[(*front, slice(1, None))] - a[(*front, slice(None, -1))]
+    return a
+
+
+composite("diff", _diff, answers=(np.diff,), samples=[sample((5,)), sample((2, 4), axis=0), sample((5,), n=2)])
+composite("ediff1d", lambda ary: _diff(np.ravel(ary)), answers=(np.ediff1d,), samples=[sample((2, 3))])
+round = elementwise(  # noqa: A001
+    lambda x, decimals: np.round(x, decimals), "0", name="round", answers=(np.round, np.around),
+    normalise=lambda a, decimals=0, out=None: ((a,), {"decimals": decimals}),
+)  # fmt: skip

@@ -1,0 +1,312 @@
+"""What an op is: one declaration with the forward, the Jacobian rule, the samples and the documentation.
+
+Families (`families.py`) make most ops in one line each. Whoever needs more writes a `primitive`: the forward, and for
+every operand a rule that returns its Jacobian.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jacobian.errors import ArgumentError, DTypeError, IndexingError, JacobianError, ShapeError, report
+from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.term import Array
+
+Params = dict[str, Any]
+
+
+class Point(NamedTuple):
+    """Where a rule is evaluated: the output, the operands, the other arguments, and what formulas call them."""
+
+    y: Array
+    x: tuple[Array, ...]
+    params: Params
+    names: tuple[str, ...]
+    out_name: str = "y"
+
+
+Rule = Callable[[Point, int], Jacobian]
+Normalise = Callable[..., tuple[tuple[Any, ...], Params]]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Arguments on which every generated test runs. A tuple of ints stands for an array of that shape, drawn anew.
+
+    `domain` says from where: an interval, or a function of (generator, shape).
+    """
+
+    args: tuple[Any, ...]
+    kwargs: Params = field(default_factory=dict)
+    domain: Any = (-2.0, 2.0)
+    kink: bool = False
+
+    def draw(self, seed: int = 0) -> tuple[tuple[Any, ...], Params]:
+        """The arguments, the same for the same seed."""
+        generator = np.random.default_rng(seed)
+        return tuple(self._draw(arg, generator) for arg in self.args), dict(self.kwargs)
+
+    def _draw(self, arg: Any, generator: np.random.Generator) -> Any:
+        if isinstance(arg, list):
+            return [self._draw(item, generator) for item in arg]
+        if not (isinstance(arg, tuple) and all(type(size) is int for size in arg)):
+            return arg
+        if callable(self.domain):
+            return self.domain(generator, arg)
+        low, high = self.domain
+        return np.asarray(generator.uniform(low, high, arg))
+
+    def __str__(self) -> str:
+        """Short enough for a test's name."""
+        parts = [_brief(arg) for arg in self.args] + [f"{k}={_brief(v)}" for k, v in self.kwargs.items()]
+        return ", ".join(parts)
+
+
+def _brief(arg: Any) -> str:
+    if isinstance(arg, np.ndarray):
+        return f"array{arg.shape}"
+    return "(" + ",".join(map(str, arg)) + ")" if isinstance(arg, tuple) else str(arg)
+
+
+def sample(*args: Any, domain: Any = (-2.0, 2.0), kink: bool = False, **kwargs: Any) -> Sample:
+    """A sample: positional arguments (shapes are drawn), then keyword arguments."""
+    return Sample(args, kwargs, domain, kink)
+
+
+class Op:
+    """An operation with its Jacobian. Call it, or ask for `.jacobian(...)`.
+
+    >>> import numpy as np, jacobian as jac
+    >>> jac.ops.matmul(np.eye(2), np.ones((2, 1)))
+    array([[1.],
+           [1.]])
+    >>> print(jac.ops.matmul.jacobian(np.eye(2), np.ones((2, 1))).formula)
+    ∂Y[i,k]/∂A[i,j] = B[j,k]
+    """
+
+    def __init__(
+        self,
+        name: str,
+        forward: Callable[..., Any],
+        rule: Rule,
+        *,
+        answers: Iterable[Callable[..., Any]] = (),
+        normalise: Normalise | None = None,
+        samples: Sequence[Sample] = (),
+        operands: Sequence[str] = ("x",),
+        out_name: str = "y",
+        family: str = "primitive",
+        formula: str = "",
+        note: str = "",
+        smooth: bool = True,
+        views: bool = False,
+        explain_failure: Callable[..., None] | None = None,
+    ) -> None:
+        self.name = name
+        self.forward = forward
+        self.rule = rule
+        self.answers = tuple(answers)
+        self.normalise = normalise or _all_operands
+        self.samples = tuple(samples)
+        self.operands = tuple(operands)
+        self.out_name = out_name
+        self.family = family
+        self.derivative = formula
+        self.note = note
+        self.smooth = smooth
+        self.views = views
+        self.explain_failure = explain_failure
+        self.__name__ = self.__qualname__ = name
+        self.__doc__ = self._documentation()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The value; traced when an argument is."""
+        operands, params = self.bind(args, kwargs)
+        for operand in operands:
+            if not isinstance(operand, np.ndarray | np.generic | float | int):
+                handler = getattr(type(operand), "__array_function__", None)
+                if handler is not None and not isinstance(operand, Jacobian):
+                    result = handler(operand, self, (type(operand),), args, kwargs)
+                    if result is not NotImplemented:
+                        return result
+        return self.compute([np.asarray(operand) for operand in operands], params)
+
+    def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ...], Params]:
+        """Arguments sorted into operands, which can be differentiated, and all others."""
+        try:
+            return self.normalise(*args, **kwargs)
+        except JacobianError:
+            raise
+        except TypeError as error:
+            text = str(error).replace("<lambda>()", f"{self.name}()")
+            raise ArgumentError(report(f"{self.name}: {text}")) from None
+
+    def compute(self, operands: Sequence[Array], params: Params) -> Any:
+        """The forward on bound arguments; what NumPy refuses becomes an error of ours."""
+        try:
+            return self.forward(*operands, **params)
+        except JacobianError:
+            raise
+        except (ValueError, TypeError, IndexError, np.linalg.LinAlgError, NotImplementedError) as error:
+            raise self._explained(error, operands, params) from None
+
+    def _explained(self, error: Exception, operands: Sequence[Array], params: Params) -> JacobianError:
+        if self.explain_failure is not None:
+            try:
+                self.explain_failure(self, operands, params)
+            except JacobianError as better:
+                return better
+        kinds: dict[type[Exception], type[JacobianError]] = {IndexError: IndexingError, TypeError: ArgumentError}
+        kind = next((ours for theirs, ours in kinds.items() if isinstance(error, theirs)), ShapeError)
+        names = operand_names(self, len(operands))
+        got = ", ".join(describe(name, operand) for name, operand in zip(names, operands, strict=True))
+        extra = ", ".join(f"{name}={value!r}" for name, value in params.items() if value is not None)
+        return kind(report(f"{self.name}: {error}", got=got, **{"with": extra or None}))
+
+    def jacobian(self, *args: Any, argnums: int | Sequence[int] = 0, **kwargs: Any) -> Any:
+        """The full Jacobian with respect to operand `argnums`; a tuple of them for a tuple of numbers.
+
+        Raises:
+            DTypeError: an operand is boolean, text or an object.
+            ArgumentError: there is no such operand.
+        """
+        operands, params = self.bind(args, kwargs)
+        numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+        for number in numbers:
+            if not -len(operands) <= number < len(operands):
+                raise ArgumentError(report(f"{self.name} has {len(operands)} operands; there is no number {number}"))
+        wanted = {number % len(operands) for number in numbers}
+        values = [
+            snapshot(promoted(x, operand_names(self, len(operands))[k]) if k in wanted else np.asarray(x))
+            for k, x in enumerate(operands)
+        ]
+        y = np.asarray(self.compute(values, params))
+        names = operand_names(self, len(operands))
+        point = Point(y, tuple(values), params, names, self.out_name)
+        found = tuple(self.local(point, number % len(operands)) for number in numbers)
+        return found[0] if isinstance(argnums, int) else found
+
+    def local(self, point: Point, k: int) -> Jacobian:
+        """The local Jacobian with respect to operand k, named and of the output's dtype."""
+        J = self.rule(point, k)
+        expected = (tuple(np.shape(point.y)), tuple(np.shape(point.x[k])))
+        if (J.out_shape, J.in_shape) != expected:
+            raise ShapeError(
+                report(
+                    f"{self.name}: the rule of operand {k} returned a Jacobian of the wrong shape",
+                    got=f"{J.out_shape} × {J.in_shape}",
+                    needed=f"{expected[0]} × {expected[1]} (output × operand)",
+                )
+            )
+        dtype = np.result_type(point.y.dtype)
+        J.names = (point.out_name, point.names[k])
+        if dtype.kind in "fc":
+            J.dtype = dtype
+        return J
+
+    def _documentation(self) -> str:
+        lines = [f"`{self.name}`: {self.note}" if self.note else f"`{self.name}`."]
+        if self.derivative:
+            lines.append(f"Derivative: {self.derivative}.")
+        return "\n\n".join(lines)
+
+    def __repr__(self) -> str:
+        """Its name and family."""
+        return f"<op {self.name} ({self.family})>"
+
+
+def _all_operands(*operands: Any) -> tuple[tuple[Any, ...], Params]:
+    return operands, {}
+
+
+def operand_names(op: Op, count: int) -> tuple[str, ...]:
+    """Names for `count` operands: those declared, numbered when there are more."""
+    if count <= len(op.operands):
+        return op.operands[:count]
+    return tuple(f"{op.operands[-1]}{k + 1}" for k in range(count))
+
+
+def describe(name: str, value: Any) -> str:
+    """`A float64[2,3]`."""
+    return f"{name} {getattr(value, 'dtype', type(value).__name__)}[{','.join(map(str, np.shape(value)))}]"
+
+
+def promoted(value: Any, name: str) -> Array:
+    """A value to differentiate with respect to: floating, integers become float64; anything else is refused."""
+    if hasattr(value, "__array_function__") and not isinstance(value, np.ndarray | np.generic):
+        return value
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise DTypeError(report(f"{name} is not an array: {error}")) from None
+    if array.dtype.kind in "iu":
+        return array.astype(np.float64)
+    if array.dtype.kind == "f":
+        return array
+    kinds = {"b": "booleans", "U": "text", "S": "text", "O": "Python objects", "c": "complex numbers", "M": "dates"}
+    what = kinds.get(array.dtype.kind, str(array.dtype))
+    raise DTypeError(
+        report(
+            f"cannot differentiate with respect to {name}: it holds {what}",
+            got=describe(name, array),
+            fix=f"give floating-point numbers, for example {name}.astype(float)" if what == "booleans" else
+            "give floating-point numbers",
+        )
+    )  # fmt: skip
+
+
+def snapshot(array: Array) -> Array:
+    """The array, or a read-only copy when its owner could still change it."""
+    if not isinstance(array, np.ndarray) or (not array.flags.writeable and array.base is None):
+        return array
+    copy = array.copy()
+    copy.flags.writeable = False
+    return copy
+
+
+class Registry:
+    """Every op by name and by the function it answers for. Filled when `jacobian.ops` is imported."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, Op] = {}
+        self._by_function: dict[Callable[..., Any], Op] = {}
+
+    def add(self, op: Op) -> Op:
+        """Make the op known; an op of the same name is replaced."""
+        self._by_name[op.name] = op
+        for function in op.answers:
+            self._by_function[function] = op
+        self._by_function[op] = op
+        return op
+
+    def find(self, function: Callable[..., Any]) -> Op | None:
+        """The op that answers for a function, if any."""
+        return self._by_function.get(function)
+
+    def __iter__(self) -> Iterator[Op]:
+        """All ops, by name."""
+        return iter(sorted(self._by_name.values(), key=lambda op: op.name))
+
+    def __getitem__(self, name: str) -> Op:
+        """The op of that name."""
+        return self._by_name[name]
+
+    def __contains__(self, name: object) -> bool:
+        """Whether there is an op of that name."""
+        return name in self._by_name
+
+    def __len__(self) -> int:
+        """How many ops there are."""
+        return len(self._by_name)
+
+
+REGISTRY = Registry()
+
+
+def register(op: Op) -> Op:
+    """Add an op to the registry and return it."""
+    return REGISTRY.add(op)

@@ -1,0 +1,190 @@
+"""Elimination orders over a graph, and what each would cost, on shapes alone.
+
+Forward accumulation multiplies local Jacobians from the inputs on, reverse accumulation from the output back. Both
+are written once here, over an `Algebra`; the numeric one computes, the counting one only adds up multiplications and
+bytes, moving no number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.explain import multiplications
+from jacobian.kernel.memory import human
+from jacobian.kernel.simplify import contracted, shapes_only
+from jacobian.tracing.graph import Node
+
+SIMULATED_NODES = 200  # above that many nodes the sizes of output and input decide
+
+
+class Algebra(Protocol):
+    """What accumulation needs of Jacobians beyond `@` and `+`."""
+
+    def contract(self, J: Jacobian) -> Jacobian:
+        """The Jacobian with its terms contracted and merged."""
+
+
+class Numeric:
+    """Computes."""
+
+    def contract(self, J: Jacobian) -> Jacobian:
+        """Contract the terms."""
+        return contracted(J)
+
+
+class Counting:
+    """Counts multiplications and the bytes of every array that would be made."""
+
+    def __init__(self) -> None:
+        self.multiplications = 0
+        self.nbytes = 0
+        self.largest = 0
+
+    def contract(self, J: Jacobian) -> Jacobian:
+        """Count, and hand on a Jacobian of the same pattern without numbers."""
+        self.multiplications += sum(multiplications(term) for term in J.terms)
+        result = shapes_only(J)
+        for term in result.terms:
+            for access in term.pattern.factors:
+                size = prod(access.shape) * J.dtype.itemsize
+                self.nbytes += size
+                self.largest = max(self.largest, size)
+        return result
+
+
+class Cost(NamedTuple):
+    """What an order costs: multiplications, bytes of all arrays made on the way, bytes of the largest."""
+
+    order: str
+    multiplications: int
+    nbytes: int
+    largest: int
+
+    def __str__(self) -> str:
+        """One row."""
+        return (
+            f"{self.order:<8} {self.multiplications:>18,} multiplications  "
+            f"{human(self.nbytes):>8} made  {human(self.largest):>8} largest"
+        )
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The nodes between `wrt` and `of`, last first, and for each the edges that lead back to `wrt`."""
+
+    of: Node
+    wrt: tuple[Node, ...]
+    nodes: tuple[Node, ...]
+    edges: dict[int, tuple[tuple[int, Node], ...]]
+    uses: dict[int, int]
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether there is one path only."""
+        return all(len(edges) <= 1 for edges in self.edges.values()) and max(self.uses.values(), default=0) <= 1
+
+
+def paths(of: Node, wrt: Sequence[Node]) -> Paths:
+    """Collect what lies between."""
+    nodes = tuple(of.trace.between(of, wrt))
+    known = {node.index for node in nodes}
+    edges: dict[int, tuple[tuple[int, Node], ...]] = {}
+    uses: dict[int, int] = {}
+    sources = {node.index for node in wrt}
+    for node in nodes:
+        edges[node.index] = tuple(edge for edge in node.parents if edge[1].index in known)
+        for _, parent in edges[node.index]:
+            uses[parent.index] = uses.get(parent.index, 0) + 1
+    return Paths(of, tuple(wrt), nodes, edges, {k: n for k, n in uses.items() if k not in sources or edges.get(k)})
+
+
+def seed(node: Node) -> Jacobian:
+    """∂node/∂node."""
+    return Jacobian.identity(node.shape, _dtype(node), (node.name, node.name))
+
+
+def _dtype(node: Node) -> np.dtype[np.float64]:
+    return np.dtype(getattr(node.value, "dtype", np.float64))
+
+
+def reverse(graph: Paths, algebra: Algebra, *, eager: bool, upstream: Jacobian | None = None) -> list[Jacobian]:
+    """From the output back. Unless eager, what arrives is contracted only where it is used more than once."""
+    start = seed(graph.of) if upstream is None else upstream
+    arrived: dict[int, Jacobian] = {graph.of.index: start}
+    result: dict[int, Jacobian] = {}
+    wanted = {node.index for node in graph.wrt}
+    for node in graph.nodes:
+        J = arrived.pop(node.index, None)
+        if J is None:
+            continue
+        edges = graph.edges[node.index]
+        if len(edges) > 1 or (edges and len(J.terms) > 1):
+            J = algebra.contract(J)
+        if node.index in wanted:
+            result[node.index] = J
+        for operand, parent in edges:
+            step = J @ node.local(operand)
+            if eager:
+                step = algebra.contract(step)
+            before = arrived.get(parent.index)
+            arrived[parent.index] = step if before is None else before + step
+    return [result.get(node.index, Jacobian.zero(start.out_shape, node.shape, start.dtype)) for node in graph.wrt]
+
+
+def forward(graph: Paths, algebra: Algebra, *, eager: bool) -> list[Jacobian]:
+    """From every input on. Unless eager, what was reached is contracted only where it is used more than once."""
+    return [_forward_from(graph, node, algebra, eager=eager) for node in graph.wrt]
+
+
+def _forward_from(graph: Paths, wrt: Node, algebra: Algebra, *, eager: bool) -> Jacobian:
+    reached: dict[int, Jacobian] = {wrt.index: seed(wrt)}
+    for node in reversed(graph.nodes):
+        if node.index == wrt.index:
+            continue
+        total: Jacobian | None = None
+        for operand, parent in graph.edges[node.index]:
+            if parent.index not in reached:
+                continue
+            step = node.local(operand) @ reached[parent.index]
+            total = step if total is None else total + step
+        if total is None:
+            continue
+        if eager or (node is not graph.of and (graph.uses.get(node.index, 0) > 1 or len(total.terms) > 1)):
+            total = algebra.contract(total)
+        reached[node.index] = total
+    zero = Jacobian.zero(graph.of.shape, wrt.shape, _dtype(graph.of))
+    return reached.get(graph.of.index, zero)
+
+
+def cost(graph: Paths, order: str) -> Cost:
+    """What an order would cost, the final contraction included."""
+    counting = Counting()
+    eager = order in ("forward", "reverse")
+    run = forward if order.endswith("forward") else reverse
+    for J in run(graph, counting, eager=eager):
+        counting.contract(J)
+    return Cost(order, counting.multiplications, counting.nbytes, counting.largest)
+
+
+def choose(graph: Paths) -> str:
+    """The cheapest order: `lazy reverse` and `lazy forward` leave chains to the contraction, which finds a mix."""
+    if graph.is_chain:
+        return "lazy reverse"
+    if len(graph.nodes) > SIMULATED_NODES:
+        into = sum(prod(node.shape) for node in graph.wrt)
+        return "lazy reverse" if prod(graph.of.shape) <= into else "lazy forward"
+    costs = [cost(graph, order) for order in ("lazy reverse", "lazy forward", "reverse", "forward")]
+    return min(costs, key=lambda c: (c.multiplications, c.nbytes)).order
+
+
+def compare(graph: Paths) -> str:
+    """The orders side by side, the chosen one marked."""
+    chosen = choose(graph)
+    rows = [cost(graph, order) for order in dict.fromkeys(("forward", "reverse", chosen))]
+    return "\n".join(f"{row}{'  <- chosen' if row.order == chosen else ''}" for row in rows)

@@ -1,0 +1,33 @@
+"""NumPy functions whose results do not depend smoothly on their input, and those that cannot be traced at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+_NAMES = """
+shape ndim size argmax argmin nanargmax nanargmin argsort argpartition nonzero flatnonzero argwhere searchsorted
+lexsort digitize bincount count_nonzero isnan isfinite isinf isposinf isneginf signbit isclose allclose array_equal
+array_equiv equal not_equal less less_equal greater greater_equal logical_and logical_or logical_not logical_xor
+any all isin iscomplexobj isrealobj iscomplex isreal zeros_like ones_like empty_like full_like result_type can_cast
+min_scalar_type shares_memory may_share_memory array_repr array_str array2string common_type spacing
+""".split()
+
+CONSTANT_FUNCTIONS: frozenset[Callable[..., Any]] = frozenset(getattr(np, name) for name in _NAMES)
+"""Shape-, integer- or boolean-valued: computed on the values, with no derivative."""
+
+REFUSED: dict[str, tuple[str, str]] = {
+    "copyto": ("it assigns into an array", "np.where(mask, a, b)"),
+    "put": ("it assigns into an array", "np.where(mask, a, b)"),
+    "put_along_axis": ("it assigns into an array", "np.where(mask, a, b)"),
+    "place": ("it assigns into an array", "np.where(mask, a, b)"),
+    "putmask": ("it assigns into an array", "np.where(mask, a, b)"),
+    "fill_diagonal": ("it assigns into an array", "np.where(np.eye(n, dtype=bool), value, x)"),
+    "save": ("it writes a file", "save the result of the function"),
+    "savetxt": ("it writes a file", "save the result of the function"),
+    "savez": ("it writes a file", "save the result of the function"),
+    "frexp": ("its parts are not smooth", "np.log2(np.abs(x)) for the size"),
+    "nextafter": ("it has no derivative", "add a small number"),
+}

@@ -1,0 +1,146 @@
+"""The graph of a traced function: a `Node` per operation, in the order in which they ran."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from jacobian.errors import ArgumentError, report
+from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.term import Array
+from jacobian.ops.registry import Op, Params, Point, snapshot
+
+_LEVELS = count()
+
+
+class Node:
+    """One operation of a trace, or one of its inputs: value, operands, and the local Jacobians."""
+
+    __slots__ = ("_locals", "given", "index", "name_hint", "op", "operands", "params", "parents", "trace", "value")
+
+    def __init__(
+        self,
+        trace: Graph,
+        op: Op | None,
+        value: Array,
+        operands: tuple[Array, ...] = (),
+        params: Params | None = None,
+        parents: tuple[tuple[int, Node], ...] = (),
+        name: str = "",
+    ) -> None:
+        self.trace = trace
+        self.op = op
+        self.value = value
+        self.operands = operands
+        self.params = params or {}
+        self.parents = parents  # (which operand, the node it came from)
+        self.name_hint = name
+        self.given: tuple[int, ...] = ()
+        self._locals: dict[int, Jacobian] = {}
+        self.index = len(trace.nodes)
+        trace.nodes.append(self)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The value's shape."""
+        return tuple(np.shape(self.value))
+
+    @property
+    def name(self) -> str:
+        """What formulas call it."""
+        return self.name_hint or f"v{self.index}"
+
+    def local(self, operand: int) -> Jacobian:
+        """The local Jacobian with respect to one operand; made once."""
+        if operand not in self._locals:
+            assert self.op is not None
+            self._locals[operand] = self.op.local(self.point, operand)
+        return self._locals[operand]
+
+    @property
+    def point(self) -> Point:
+        """What the op's rule is evaluated at."""
+        return Point(self.value, self.operands, self.params, self.operand_names, self.name)
+
+    @property
+    def operand_names(self) -> tuple[str, ...]:
+        """The operands as formulas call them: nodes by name, numbers by value, captured arrays by their variable."""
+        names = {position: parent.name for position, parent in self.parents}
+        return tuple(
+            names[k] if k in names else self.trace.constant_name(operand) for k, operand in enumerate(self.operands)
+        )
+
+    def __repr__(self) -> str:
+        """`v3 = tanh(v2) float64[2,3]`."""
+        made = f" = {self.op.name}({', '.join(self.operand_names)})" if self.op else ""
+        dtype = getattr(self.value, "dtype", type(self.value).__name__)
+        return f"{self.name}{made} {dtype}[{','.join(map(str, self.shape))}]"
+
+
+class Graph:
+    """What one run of a function recorded. Later graphs have a higher level, so nested traces do not mix."""
+
+    def __init__(self) -> None:
+        self.level = next(_LEVELS)
+        self.nodes: list[Node] = []
+        self._snapshots: dict[int, tuple[Any, Array]] = {}
+        self._constant_names: dict[int, str] = {}
+
+    def constant(self, value: Any) -> Array:
+        """A value that is not traced, safe from later changes: copied unless nobody can change it."""
+        if not isinstance(value, np.ndarray):
+            return value
+        known = self._snapshots.get(id(value))
+        if known is not None and known[0] is value and np.array_equal(known[1], value):
+            return known[1]
+        copy = snapshot(value)
+        if copy is not value:
+            self._snapshots[id(value)] = (value, copy)
+        return copy
+
+    def constant_name(self, value: Any) -> str:
+        """A captured array by the variable that held it, a number by its digits."""
+        if np.ndim(value) == 0 and isinstance(value, int | float | np.number | np.ndarray):
+            return f"{np.asarray(value).item():g}" if np.asarray(value).dtype.kind in "iuf" else str(value)
+        return self._constant_names.get(id(value), "c")
+
+    def name_constants(self, variables: dict[str, Any]) -> None:
+        """Remember which variable held a captured array."""
+        for name, value in variables.items():
+            known = self._snapshots.get(id(value))
+            self._constant_names[id(known[1] if known else value)] = name
+        self._snapshots.clear()
+
+    def between(self, of: Node, wrt: Sequence[Node]) -> Iterator[Node]:
+        """Every node on a path from one of `wrt` to `of`, last first, both ends included."""
+        last = of.index
+        first = min((node.index for node in wrt), default=last)
+        depends = [False] * (last + 1)
+        for node in wrt:
+            if node.index <= last:
+                depends[node.index] = True
+        for node in self.nodes[first : last + 1]:
+            if not depends[node.index]:
+                depends[node.index] = any(depends[parent.index] for _, parent in node.parents if parent.index >= first)
+        wanted = {last} if depends[last] else set()
+        for index in range(last, first - 1, -1):
+            if index in wanted:
+                node = self.nodes[index]
+                yield node
+                wanted.update(p.index for _, p in node.parents if p.index >= first and depends[p.index])
+
+
+def find_node(nodes: Sequence[Node], key: Any) -> Node:
+    """A node by itself, by number or by name."""
+    if isinstance(key, Node):
+        return key
+    if isinstance(key, int) and -len(nodes) <= key < len(nodes):
+        return nodes[key]
+    for node in nodes:
+        if node.name == key:
+            return node
+    names = ", ".join(node.name for node in nodes[:20])
+    raise ArgumentError(report(f"there is no node {key!r} in this trace", nodes=names))

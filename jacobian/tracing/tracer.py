@@ -1,0 +1,414 @@
+"""`Tracer` stands in for an array while a function runs, and records what NumPy is asked to do to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from jacobian.errors import JacobianError, ShapeError, TraceError, report
+from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.term import Array
+from jacobian.ops import indexing, layout
+from jacobian.ops.registry import REGISTRY, Op, Params
+from jacobian.tracing import source
+from jacobian.tracing.constants import CONSTANT_FUNCTIONS, REFUSED
+from jacobian.tracing.graph import Graph, Node
+from jacobian.tracing.ufuncs import ufunc_method
+
+
+class Tracer:
+    """An array of a traced function. It behaves like the ndarray it stands for, as far as that can be traced."""
+
+    __slots__ = ("_alias", "graph", "node", "value")
+    __array_priority__ = 2000
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, graph: Graph, node: Node, value: Array) -> None:
+        self.graph = graph
+        self.node = node
+        self.value = value
+        self._alias = False
+
+    # -- NumPy's protocols --------------------------------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """Calls and methods of ufuncs."""
+        if method == "__call__":
+            op = REGISTRY.find(ufunc)
+            if op is not None:
+                if kwargs.get("out") is not None:
+                    refuse_assignment(f"np.{ufunc.__name__}(…, out=…)")
+                return record(op, inputs, kwargs)
+            if ufunc in CONSTANT_FUNCTIONS:
+                return ufunc(*map(strip, inputs), **kwargs)
+            return refuse_function(ufunc)
+        if kwargs.pop("out", None) is not None:
+            refuse_assignment(f"np.{ufunc.__name__}.{method}(…, out=…)")
+        return ufunc_method(ufunc, method, inputs, kwargs, refuse_function)
+
+    def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
+        """All other NumPy functions, and our own ops."""
+        op = REGISTRY.find(func)
+        if op is not None:
+            return record(op, args, kwargs)
+        if func in CONSTANT_FUNCTIONS:
+            return func(*strip(args), **strip(kwargs))
+        return refuse_function(func)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
+        """Refused: the trace would end here, silently."""
+        refuse_conversion("an array")
+
+    # -- what it looks like -------------------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The value's shape."""
+        return tuple(np.shape(self.value))
+
+    @property
+    def ndim(self) -> int:
+        """How many axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """How many entries."""
+        return int(np.size(strip_all(self.value)))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The value's dtype."""
+        dtype: np.dtype[Any] = self.value.dtype
+        return dtype
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the value."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one entry."""
+        return self.dtype.itemsize
+
+    @property
+    def T(self) -> Any:
+        """The axes in reverse."""
+        return np.transpose(self)  # type: ignore[arg-type]
+
+    @property
+    def mT(self) -> Any:
+        """The last two axes exchanged."""
+        return np.matrix_transpose(self)  # type: ignore[call-overload]
+
+    @property
+    def real(self) -> Any:
+        """The real part."""
+        return np.real(self)  # type: ignore[call-overload]
+
+    @property
+    def imag(self) -> Any:
+        """The imaginary part."""
+        return np.imag(self)  # type: ignore[call-overload]
+
+    @property
+    def flat(self) -> Any:
+        """The entries in C-order."""
+        return np.ravel(self)  # type: ignore[call-overload]
+
+    def __len__(self) -> int:
+        """The length of the first axis."""
+        if not self.shape:
+            raise ShapeError(report("a scalar has no length", got="a traced array of shape ()"))
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        """The entries along the first axis."""
+        return (self[position] for position in range(len(self)))
+
+    def __repr__(self) -> str:
+        """The value, marked as traced."""
+        return f"traced {self.value!r}"
+
+    def __str__(self) -> str:
+        """The value."""
+        return str(self.value)
+
+    def __format__(self, spec: str) -> str:
+        """The value, formatted."""
+        return format(strip_all(self.value), spec)
+
+    # -- what ends a trace --------------------------------------------------------------------------------------------
+
+    def __bool__(self) -> bool:
+        """Control flow follows the value."""
+        return bool(strip_all(self.value))
+
+    def __float__(self) -> NoReturn:
+        """Refused."""
+        refuse_conversion("float")
+
+    def __int__(self) -> NoReturn:
+        """Refused."""
+        refuse_conversion("int")
+
+    def __complex__(self) -> NoReturn:
+        """Refused."""
+        refuse_conversion("complex")
+
+    def __index__(self) -> NoReturn:
+        """Refused."""
+        refuse_conversion("an index")
+
+    # -- indexing and assignment --------------------------------------------------------------------------------------
+
+    def __getitem__(self, key: Any) -> Any:
+        """Entries by any NumPy index; the index itself is not differentiated."""
+        picked = record(indexing.getitem, (self,), {"key": strip(key)})
+        return self._with_alias(picked) if indexing.is_basic(key) else picked
+
+    def _with_alias(self, view: Any) -> Any:
+        """NumPy would share memory between the two: neither may be changed in place any more."""
+        self._alias = True
+        if isinstance(view, Tracer):
+            view._alias = True
+        return view
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Refused: build the result from its parts."""
+        refuse_assignment("x[…] = …")
+
+    def _in_place(self, function: Callable[..., Any], other: Any) -> Tracer:
+        if self._alias:
+            _refuse(
+                "a traced array is changed in place, but another array may be a view of it",
+                "write a new array instead: y = x + 1",
+            )
+        result = function(self, other)
+        if result.shape != self.shape:
+            raise ShapeError(
+                report(f"in-place result of shape {result.shape} does not fit the array of shape {self.shape}")
+            )
+        self.graph, self.node, self.value = result.graph, result.node, result.value
+        return self
+
+    # -- methods that hand out no array -------------------------------------------------------------------------------
+
+    def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
+        """Another floating dtype; integers would end the trace."""
+        return record(layout.astype, (self,), {"dtype": np.dtype(dtype)})
+
+    def copy(self, order: str = "C") -> Any:
+        """A copy."""
+        return record(layout.copy, (self,), {})
+
+    def conjugate(self) -> Any:
+        """The array itself when it is real."""
+        return np.conjugate(self)  # type: ignore[call-overload]
+
+    conj = conjugate
+
+    def transpose(self, *axes: Any) -> Any:
+        """The axes in another order."""
+        if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], tuple | list)):
+            axes = tuple(axes[0]) if axes[0] is not None else ()
+        return self._with_alias(np.transpose(self, axes or None))  # type: ignore[arg-type]
+
+    def reshape(self, *shape: Any, order: Any = "C") -> Any:
+        """Another shape."""
+        if len(shape) == 1 and isinstance(shape[0], tuple | list):
+            shape = tuple(shape[0])
+        return self._with_alias(np.reshape(self, shape, order=order))  # type: ignore[call-overload]
+
+    def flatten(self, order: Any = "C") -> Any:
+        """One axis, a copy."""
+        return np.ravel(self, order=order)  # type: ignore[call-overload]
+
+    def item(self, *args: Any) -> NoReturn:
+        """Refused."""
+        refuse_conversion("a Python number by .item()")
+
+    def tolist(self) -> NoReturn:
+        """Refused."""
+        refuse_conversion("a list by .tolist()")
+
+    def sort(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refused: in place."""
+        _refuse("x.sort() changes the array in place", "np.sort(x) returns a new array")
+
+    def partition(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refused: in place."""
+        _refuse("x.partition(…) changes the array in place", "np.partition(x, k) returns a new array")
+
+    def fill(self, value: Any) -> NoReturn:
+        """Refused: in place."""
+        refuse_assignment("x.fill(…)")
+
+    def put(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Refused: in place."""
+        refuse_assignment("x.put(…)")
+
+
+def strip(value: Any) -> Any:
+    """The value one level down, through tuples, lists, dicts and slices."""
+    if isinstance(value, Tracer):
+        return strip_all(value.value)
+    if isinstance(value, tuple | list):
+        return type(value)(map(strip, value)) if not hasattr(value, "_fields") else type(value)(*map(strip, value))
+    if isinstance(value, dict):
+        return {name: strip(item) for name, item in value.items()}
+    return value
+
+
+def strip_all(value: Any) -> Any:
+    """The ndarray at the bottom of nested traces."""
+    while isinstance(value, Tracer):
+        value = value.value
+    return value
+
+
+def record(op: Op, args: Any, kwargs: Any) -> Any:
+    """Run an op on the values of the innermost trace and note it there."""
+    if op.family == "composite":
+        return op.compute(args, kwargs)
+    return record_bound(op, *op.bind(args, kwargs))
+
+
+def record_bound(op: Op, operands: Sequence[Any], params: Params) -> Any:
+    """Run an op on operands that are sorted out already; traces of lower levels record it in their turn."""
+    graph: Graph | None = None
+    for operand in operands:
+        if type(operand) is Tracer and (graph is None or operand.graph.level > graph.level):
+            graph = operand.graph
+    if graph is None:
+        return _params_are_traced(op, params, operands)
+    values: list[Array] = []
+    parents: list[tuple[int, Node]] = []
+    for position, operand in enumerate(operands):
+        if type(operand) is Tracer and operand.graph is graph:
+            values.append(operand.value)
+            parents.append((position, operand.node))
+        else:
+            values.append(graph.constant(_as_operand(operand)))
+    try:
+        nested = any(type(value) is Tracer for value in values)
+        value = record_bound(op, values, params) if nested else op.compute(values, params)
+    except JacobianError as error:
+        raise _at_users_line(error) from None
+    node = Node(graph, op, value, tuple(values), params, tuple(parents))
+    return Tracer(graph, node, value)
+
+
+def _as_operand(value: Any) -> Any:
+    """An operand that is not of this trace: numbers stay Python's, so that float32 stays float32."""
+    if isinstance(value, Tracer | np.ndarray | np.generic | int | float | complex):
+        return value
+    if isinstance(value, Jacobian):
+        return value.tensor()
+    return np.asarray(value)
+
+
+def _params_are_traced(op: Op, params: Any, operands: Any) -> Any:
+    if any(isinstance(value, Tracer) for value in params.values()):
+        name = next(name for name, value in params.items() if isinstance(value, Tracer))
+        _refuse(f"{op.name}: {name}= depends on the input", "only operands can be differentiated")
+    return op.compute(operands, params)
+
+
+def _at_users_line(error: JacobianError) -> JacobianError:
+    line = source.shown_line()
+    text = str(error)
+    if line is None or "  line: " in text:
+        return error
+    return type(error)(f"{text}\n  line:  {line}")
+
+
+def _refuse(headline: str, fix: str) -> NoReturn:
+    raise TraceError(report(headline, line=source.shown_line(), fix=fix))
+
+
+def refuse_conversion(what: str) -> NoReturn:
+    """Raise the error for code that asks a traced array for a plain number or array."""
+    _, text = source.user_line()
+    if source.assigns_to_item(text):
+        refuse_assignment("out[…] = x where out is a plain array")
+    if what == "an array":
+        call = source.builds_array(text) or "a call that needs a plain array"
+        fix = "np.stack([x0, x1]) for a list of traced values; leave np.asarray(x) out, x is an array already"
+        _refuse(f"{call} cannot be traced", fix)
+    if what == "an index":
+        _refuse("a traced value is used as an index or a size", "indices must not depend on the input")
+    fix = "keep the array: NumPy functions take it (np.sin(x) instead of math.sin(x)), and so do comparisons"
+    _refuse(f"a traced array is turned into {what}", fix)
+
+
+def refuse_assignment(call: str) -> NoReturn:
+    """Raise the error for assignment into an array."""
+    _refuse(
+        f"{call} cannot be traced",
+        "collect the parts in a list and np.stack(parts) or np.concatenate(parts); np.where(mask, a, b) for a mask",
+    )
+
+
+def refuse_function(function: Any) -> NoReturn:
+    """Raise the error for a function that no op answers for."""
+    name = getattr(function, "__name__", str(function))
+    module = getattr(function, "__module__", "") or "numpy"
+    if name in REFUSED:
+        _refuse(f"{module}.{name} cannot be traced: {REFUSED[name][0]}", REFUSED[name][1])
+    _refuse(
+        f"{module}.{name} cannot be traced: no op answers for it",
+        "write it with NumPy functions that can be traced, or declare it with jac.primitive(forward, rule)",
+    )
+
+
+def _method(function: Callable[..., Any]) -> Callable[..., Any]:
+    def method(self: Tracer, *args: Any, **kwargs: Any) -> Any:
+        return function(self, *args, **kwargs)
+
+    method.__name__ = function.__name__
+    method.__doc__ = f"`np.{function.__name__}`."
+    return method
+
+
+def _operator(function: Callable[..., Any], *, reflected: bool) -> Callable[..., Any]:
+    def operate(self: Tracer, other: Any) -> Any:
+        if isinstance(other, Jacobian):
+            return NotImplemented
+        return function(other, self) if reflected else function(self, other)
+
+    operate.__doc__ = f"`np.{function.__name__}`."
+    return operate
+
+
+def _in_place_operator(function: Callable[..., Any]) -> Callable[..., Any]:
+    def operate(self: Tracer, other: Any) -> Any:
+        return self._in_place(function, other)
+
+    operate.__doc__ = f"`np.{function.__name__}` into the array itself."
+    return operate
+
+
+_METHODS = (
+    "sum mean prod var std max min cumsum cumprod dot ravel swapaxes squeeze take repeat diagonal trace clip round "
+    "argmax argmin argsort any all nonzero searchsorted compress choose"
+).split()
+for _name in _METHODS:
+    setattr(Tracer, _name, _method(getattr(np, _name)))
+
+_BINARY = {
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide, "floordiv": np.floor_divide,
+    "mod": np.remainder, "pow": np.power, "matmul": np.matmul,
+}  # fmt: skip
+for _name, _function in _BINARY.items():
+    setattr(Tracer, f"__{_name}__", _operator(_function, reflected=False))
+    setattr(Tracer, f"__r{_name}__", _operator(_function, reflected=True))
+    setattr(Tracer, f"__i{_name}__", _in_place_operator(_function))
+for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
+    _function = {"lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal}.get(_name)
+    setattr(Tracer, f"__{_name}__", _operator(_function or {"eq": np.equal, "ne": np.not_equal}[_name], reflected=False))
+for _name, _function in {"neg": np.negative, "pos": np.positive, "abs": np.absolute}.items():
+    setattr(Tracer, f"__{_name}__", _method(_function))

@@ -1,0 +1,52 @@
+"""The methods of ufuncs: `reduce`, `accumulate` and `outer`, by the function that does the same, or step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+REDUCE: dict[np.ufunc, Callable[..., Any]] = {
+    np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min,
+}  # fmt: skip
+ACCUMULATE: dict[np.ufunc, Callable[..., Any]] = {np.add: np.cumsum, np.multiply: np.cumprod}
+
+
+def ufunc_method(ufunc: np.ufunc, method: str, inputs: Any, kwargs: Any, refuse: Callable[[Any], Any]) -> Any:
+    """`ufunc.reduce(x)` and its like for traced arrays."""
+    if method == "outer":
+        return _outer(ufunc, *inputs)
+    if method not in ("reduce", "accumulate"):
+        return refuse(getattr(ufunc, method))
+    array, *rest = inputs
+    names = ("axis", "dtype", "out", "keepdims", "initial", "where")
+    options = {"axis": 0} | dict(zip(names, rest, strict=False)) | kwargs
+    options = {name: value for name, value in options.items() if value is not None or name == "axis"}
+    known = (REDUCE if method == "reduce" else ACCUMULATE).get(ufunc)
+    if known is not None:
+        return known(array, **options)
+    if set(options) - {"axis", "keepdims"} or ufunc.nin != 2:
+        return refuse(getattr(ufunc, method))
+    return _fold(ufunc, method, array, options["axis"], bool(options.get("keepdims", False)))
+
+
+def _fold(ufunc: np.ufunc, method: str, array: Any, axis: Any, keepdims: bool) -> Any:
+    axes = range(array.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    if method == "accumulate":
+        (axis,) = axes
+        parts = [np.moveaxis(array, axis, 0)[0]]
+        for row in np.moveaxis(array, axis, 0)[1:]:
+            parts.append(ufunc(parts[-1], row))
+        return np.stack(parts, axis=axis)
+    for one in sorted({one % array.ndim for one in axes}, reverse=True):
+        array = reduce(ufunc, np.moveaxis(array, one, 0))
+        if keepdims:
+            array = np.expand_dims(array, one)
+    return array
+
+
+def _outer(ufunc: np.ufunc, left: Any, right: Any) -> Any:
+    left_shape, right_shape = np.shape(left), np.shape(right)
+    return ufunc(np.reshape(left, (*left_shape, *(1,) * len(right_shape))), right)
