@@ -45,15 +45,20 @@ class Comparison:
         if self.undecided == self.entries:
             return f"undecided: central differences have no usable value in {self.extent}"
         if self.differing:
-            count = f"{self.differing} of {self.entries} entries" if self.entries > 1 else "its entry"
-            verdict = f"differs from central differences in {count}"
+            verdict = f"differs from central differences in {_some(self.differing, self.entries)}"
+        elif self.undecided:
+            verdict = f"agrees with central differences in {_some(self.entries - self.undecided, self.entries)}"
         else:
             verdict = f"agrees with central differences in {self.extent}"
         place = f"J[{', '.join(map(str, self.worst))}]" if self.worst else "J"
         text = f"{verdict}; largest difference {self.difference:.1e} at {place}: {self.ours:.6g}, not {self.theirs:.6g}"
         if not self.differing:
             text = f"{verdict}; largest difference {self.difference:.1e} at {place}"
-        return text + (f"; {self.undecided} entries undecided" if self.undecided else "")
+        return text + (f"; undecided in {_some(self.undecided, self.entries)}" if self.undecided else "")
+
+
+def _some(count: int, total: int) -> str:
+    return "its entry" if total == 1 else f"{count} of {total} entries"
 
 
 def compare(function: Callable[..., Any], args: Sequence[Array], argnum: int, J: Jacobian) -> Comparison:
@@ -64,8 +69,13 @@ def compare(function: Callable[..., Any], args: Sequence[Array], argnum: int, J:
     differs from central differences in 1 of 4 entries; largest difference 2.0e+00 at J[1, 1]: 4, not 6
     """
     columns = prod(J.in_shape)
+
+    def smooth(*inputs: Any) -> Array:
+        y = np.asarray(function(*inputs))
+        return y if y.dtype.kind in "fc" else y.astype(np.float64)
+
     if J.size <= FULL_ENTRIES and columns <= FULL_COLUMNS:
-        found = finite_difference(function, *args, argnums=argnum)
+        found = finite_difference(smooth, *args, argnums=argnum)
         extent = f"all {J.size} entries" if J.size > 1 else "its entry"
         return _judge(np.asarray(J), np.asarray(found.values), np.asarray(found.errors), extent)
     flat = np.sort(np.random.default_rng(0).choice(columns, size=min(SAMPLED_COLUMNS, columns), replace=False))
@@ -74,7 +84,7 @@ def compare(function: Callable[..., Any], args: Sequence[Array], argnum: int, J:
     def at(picked: Array) -> Any:
         moved = x.copy()
         moved.reshape(-1)[flat] = picked
-        return function(*args[:argnum], moved, *args[argnum + 1 :])
+        return smooth(*args[:argnum], moved, *args[argnum + 1 :])
 
     places = np.stack(np.unravel_index(flat, J.in_shape), axis=-1)
     everything = (slice(None),) * len(J.out_shape)

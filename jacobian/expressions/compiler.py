@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from jacobian.errors import JacobianError
-from jacobian.expressions.messages import did_you_mean, expression_error, place_of
+from jacobian.expressions.messages import did_you_mean, expression_error, place_of, with_place
 from jacobian.expressions.vocabulary import (
     ATTRIBUTES,
     BINARY,
@@ -244,8 +244,11 @@ class Compiler:
         def guarded(values: Values) -> Any:
             try:
                 return action(values)
-            except JacobianError:
-                raise
+            except JacobianError as error:
+                placed = with_place(error, self.text, place_of(self.text, node))
+                if placed is error:
+                    raise
+                raise placed from error
             except _RUNTIME_ERRORS as error:
                 raise expression_error(self.text, place_of(self.text, node), f"{what}: {error}") from error
 

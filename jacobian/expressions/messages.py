@@ -6,7 +6,7 @@ import ast
 import difflib
 from collections.abc import Iterable
 
-from jacobian.errors import ExpressionError, report
+from jacobian.errors import ExpressionError, JacobianError, report
 
 _WINDOW = 100
 """How much of a long text is shown around the place, in characters."""
@@ -17,12 +17,24 @@ Place = tuple[int, int]
 
 def expression_error(text: str, place: Place | None, headline: str, fix: str | None = None) -> ExpressionError:
     """Lay out an error with the text and a caret under the columns at `place` (first column, how many)."""
+    return ExpressionError(report(f"{headline}\n{_snippet(text, place)}", fix=fix))
+
+
+def with_place(error: JacobianError, text: str, place: Place | None) -> JacobianError:
+    """The same error, showing its place in the expression instead of a line of source code; once is enough."""
+    if _snippet(text, None) in str(error).split("\n"):
+        return error
+    headline, *lines = str(error).split("\n")
+    kept = [line for line in lines if not line.startswith("  line:")]
+    return type(error)("\n".join([headline, _snippet(text, place), *kept]))
+
+
+def _snippet(text: str, place: Place | None) -> str:
     column, length = place or (0, 0)
     start = max(column - _WINDOW // 2, 0) if len(text) > _WINDOW else 0
     shown = text[start : start + _WINDOW]
     marks = " " * (column - start) + "^" * max(min(length, len(shown) - (column - start)), 1)
-    lines = [headline, f"    {shown}", *([f"    {marks}"] if place else [])]
-    return ExpressionError(report("\n".join(lines), fix=fix))
+    return f"    {shown}\n    {marks}" if place else f"    {shown}"
 
 
 def place_of(text: str, node: ast.AST) -> Place | None:

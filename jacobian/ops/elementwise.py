@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from jacobian.ops.families import elementwise
-from jacobian.ops.registry import sample
+from jacobian.ops.registry import Point, sample
 
 POSITIVE = (0.3, 2.5)
 UNIT = (-0.9, 0.9)
@@ -66,19 +66,26 @@ add = elementwise(np.add, "1", "1", samples=[sample((2, 1), (1, 3))])
 subtract = elementwise(np.subtract, "1", "-1", samples=[sample((2, 1), (1, 3))])
 multiply = elementwise(np.multiply, "x2", "x1", samples=[sample((2, 1), (1, 3))])
 divide = elementwise(np.divide, "1 / x2", "-y / x2", domain=POSITIVE, samples=[sample((2, 1), (1, 3), domain=POSITIVE)])
+
+
+def _power_by_a_number(point: Point, k: int) -> str | None:
+    """`"3 * x1**2"` where the exponent is a number written in the code."""
+    exponent = point.x[1]
+    if k or not isinstance(exponent, int | float) or isinstance(exponent, bool):
+        return None
+    if exponent in (0, 1):
+        return str(int(exponent))
+    return "2 * x1" if exponent == 2 else f"{exponent!r} * x1**{exponent - 1!r}" if exponent > 2 else None
+
+
+BASE = "x2 * x1 ** where(x2 == 0, 1.0, x2 - 1)"
+EXPONENT = "where(x1 == 0, 0.0, log(where(x1 == 0, 1.0, x1))) * y"
 power = elementwise(
-    np.power,
-    "x2 * x1 ** where(x2 == 0, 1.0, x2 - 1)",
-    "where(x1 == 0, 0.0, log(where(x1 == 0, 1.0, x1))) * y",
-    domain=POSITIVE,
+    np.power, BASE, EXPONENT, domain=POSITIVE, special=_power_by_a_number,
+    samples=[sample((3,), 2), sample((3,), 0), sample((2,), 3.0), sample((3,), -1.5, domain=POSITIVE)],
     note="the derivative by the exponent needs a positive base; at base 0 it is taken as 0.",
-)
-float_power = elementwise(
-    np.float_power,
-    "x2 * x1 ** where(x2 == 0, 1.0, x2 - 1)",
-    "where(x1 == 0, 0.0, log(where(x1 == 0, 1.0, x1))) * y",
-    domain=POSITIVE,
-)
+)  # fmt: skip
+float_power = elementwise(np.float_power, BASE, EXPONENT, domain=POSITIVE, special=_power_by_a_number)
 arctan2 = elementwise(np.arctan2, "x2 / (x1**2 + x2**2)", "-x1 / (x1**2 + x2**2)", domain=POSITIVE)
 hypot = elementwise(np.hypot, "x1 / y", "x2 / y", domain=POSITIVE)
 logaddexp = elementwise(np.logaddexp, "exp(x1 - y)", "exp(x2 - y)")
@@ -105,5 +112,5 @@ floor_divide = elementwise(
 heaviside = elementwise(np.heaviside, "0", "where(x1 == 0, 1.0, 0.0)", kink="x1 == 0", at_kink="0")
 ldexp = elementwise(
     lambda x, exponent: np.ldexp(x, exponent), "exp2(exponent)", name="ldexp", answers=(np.ldexp,),
-    normalise=lambda x, exponent=0: ((x,), {"exponent": exponent}),
+    normalise=lambda x, exponent: ((x,), {"exponent": exponent}), samples=[sample((3,), 2)], shapes=(),
 )  # fmt: skip

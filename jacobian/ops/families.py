@@ -41,7 +41,9 @@ def elementwise_pattern(out: Shape, into: Shape, factor: Shape | None) -> Patter
 
 def diagonal(out: Shape, into: Shape, factor: Array, label: Any = "", dtype: Any = np.float64) -> Jacobian:
     """The Jacobian of an elementwise map whose derivative is the array `factor` (broadcasting to `out`)."""
-    if np.ndim(factor) == 0 and isinstance(factor, int | float):
+    if isinstance(factor, np.generic):
+        factor = np.asarray(factor)
+    if isinstance(factor, int | float):
         pattern = elementwise_pattern(out, into, None)
         return Jacobian((Term(pattern, scale=factor),), out, into, dtype)
     pattern = elementwise_pattern(out, into, tuple(np.shape(factor)))
@@ -54,10 +56,12 @@ def elementwise(
     name: str = "",
     answers: Iterable[Callable[..., Any]] | None = None,
     domain: Any = (-2.0, 2.0),
+    special: Callable[[Point, int], str | None] = lambda point, k: None,
     kink: str = "",
     at_kink: str = "",
     note: str = "",
     samples: Sequence[Sample] = (),
+    shapes: Sequence[tuple[Shape, ...]] | None = None,
     operands: Sequence[str] = (),
     normalise: Normalise | None = None,
 ) -> Op:
@@ -69,10 +73,12 @@ def elementwise(
         name: of the op; the function's own unless given.
         answers: the NumPy functions it answers for; the function itself unless given.
         domain: from where samples are drawn.
+        special: may give a simpler text at some points, such as `"2 * x1"` for a square.
         kink: a condition in `x` and `y` that is true where the function has no derivative.
         at_kink: what is taken there, for the warning and the documentation.
         note: one line of documentation.
         samples: further samples.
+        shapes: the operands' shapes in the drawn samples; scalars, vectors, matrices and broadcasting unless given.
         operands: names of the operands.
         normalise: sorts arguments into operands and parameters when there are any.
     """
@@ -81,7 +87,7 @@ def elementwise(
 
     def rule(point: Point, k: int) -> Jacobian:
         out, into = tuple(np.shape(point.y)), tuple(np.shape(point.x[k]))
-        text = derivatives[k]
+        text = special(point, k) or derivatives[k]
         values = dict(zip(words, point.x, strict=False)) | {"y": point.y} | point.params
         if kink:
             warn_kink(name, expressions.evaluate(kink, **values), at_kink)
@@ -99,9 +105,9 @@ def elementwise(
         return diagonal(out, into, factor, label)
 
     name = name or function.__name__
-    shapes: list[tuple[Shape, ...]] = [((),) * count, ((3,),) * count, ((2, 3),) * count]
-    if count == 2:
-        shapes += [((2, 1), (3,)), ((), (2, 2)), ((3,), ())]
+    if shapes is None:
+        shapes = [((),) * count, ((3,),) * count, ((2, 3),) * count]
+        shapes += [((2, 1), (3,)), ((), (2, 2)), ((3,), ())] if count == 2 else []
     pairs = [f"∂{'y'}/∂{word} = {text}" for word, text in zip(words, derivatives, strict=True)]
     return register(
         Op(

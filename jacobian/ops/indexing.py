@@ -175,12 +175,12 @@ def _plain(condition: Any) -> Any:
 
 where = elementwise(
     lambda x1, x2, condition: np.where(condition, x1, x2), "where(condition, 1.0, 0.0)", "where(condition, 0.0, 1.0)",
-    name="where", answers=(np.where,), normalise=_where, note="the condition is not differentiated.",
+    name="where", answers=(np.where,), normalise=_where, note="the condition is not differentiated.", shapes=(),
+    samples=[
+        sample(np.arange(6).reshape(2, 3) % 2 == 0, *shapes)
+        for shapes in (((2, 3), (2, 3)), ((3,), ()), ((2, 1), (2, 3)))
+    ],
 )  # fmt: skip
-where.samples = tuple(
-    sample(np.arange(6).reshape(2, 3) % 2 == 0, *shapes)
-    for shapes in (((2, 3), (2, 3)), ((3,), ()), ((2, 1), (2, 3)))
-)
 
 
 def _clip_arguments(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **limits: Any) -> Any:
@@ -192,8 +192,8 @@ clip = elementwise(
     lambda x1, x2, x3: np.minimum(np.maximum(x1, x2), x3),
     "where((x1 >= x2) & (x1 <= x3), 1.0, 0.0)", "where((x1 < x2) & (x2 < x3), 1.0, 0.0)", "where((x1 > x3) | (x2 >= x3), 1.0, 0.0)",
     name="clip", answers=(np.clip,), normalise=_clip_arguments, kink="(x1 == x2) | (x1 == x3)", at_kink="1",
+    shapes=(), samples=[sample((5,), -1.0, 1.0), sample((2, 3), -0.5, None), sample((3,), None, (3,))],
 )  # fmt: skip
-clip.samples = (sample((5,), -1.0, 1.0), sample((2, 3), -0.5, None), sample((3,), None, (3,)))
 
 
 def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:

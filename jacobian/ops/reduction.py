@@ -126,19 +126,20 @@ std = register(
 
 
 def _product_of_others(point: Point) -> Array:
-    """Every entry's derivative is the product of all others: y / x unless there are zeros."""
+    """Every entry's derivative is the product of all others: y / x, or one product each when there are zeros."""
     x = point.x[0]
     if "where" in point.params:
         x = np.where(point.params["where"], x, 1.0)
-    zeros = x == 0
-    if not np.any(zeros):
+    if not np.any(x == 0):
         return kept(point) / x
-    axes = reduced_axes(point.params["axis"], np.ndim(x), "prod")
-    filled = np.where(zeros, 1.0, x)
-    others = np.prod(filled, axis=axes, keepdims=True)
-    count = np.sum(zeros, axis=axes, keepdims=True)
-    initial = point.params.get("initial", 1.0)
-    return initial * np.where(count == 0, others / filled, np.where((count == 1) & zeros, others, 0.0))
+    shape = tuple(np.shape(x))
+    axes = reduced_axes(point.params["axis"], len(shape), "prod")
+    rest = [axis for axis in range(len(shape)) if axis not in axes]
+    order = [*rest, *axes]
+    lines = np.reshape(np.transpose(x, order), (*(shape[axis] for axis in rest), 1, -1))
+    itself = np.eye(int(np.shape(lines)[-1]), dtype=bool)
+    others = np.prod(np.where(itself, 1.0, lines), axis=-1) * point.params.get("initial", 1.0)
+    return np.transpose(np.reshape(others, tuple(shape[axis] for axis in order)), np.argsort(order))
 
 
 prod = reduction(
