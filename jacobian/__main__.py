@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
       value      [2. 4. 6.]
     <BLANKLINE>
     ∂y/∂x
-      formula    ∂y[i]/∂x[i] = a
+      formula    ∂y[i]/∂x[i] = 2
       shape      (3,) × (3,)
       structure  diagonal
       matrix     3 × 3
@@ -202,7 +202,8 @@ def _values(array: np.ndarray[Any, Any]) -> str:
 
 def _print(title: str, text: str) -> None:
     """A titled entry; further lines stand under the first."""
-    print(f"  {title:<10} " + text.replace("\n", "\n" + " " * 13))
+    first, *rest = text.split("\n")
+    print("\n".join([f"  {title:<10} {first}", *((" " * 13 + line).rstrip() for line in rest)]))
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The command line: full texts of what it prints, its errors, its exit statuses."""
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -103,12 +104,98 @@ def test_errors(words: tuple[str, ...], run: Run) -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (
+            ("tanh(W @ x)", "W=2,3", "x=4"),
+            """\
+ShapeError: matmul: label j is 3 in A but 4 in B
+    tanh(W @ x)
+         ^^^^^
+  spec:  A[i,j], B[j] -> Y[i]
+  got:   A float64[2,3], B float64[4]
+  bound: i=2, j=3 (from A)
+  fix:   B's first axis must be 3
+""",
+        ),
+        (
+            ("1 + unwrap(x)", "x=3"),
+            """\
+TraceError: numpy.unwrap cannot be traced: no op answers for it
+    1 + unwrap(x)
+        ^^^^^^^^^
+  fix:   write it with NumPy functions that can be traced, or declare it with jac.primitive(forward, rule)
+""",
+        ),
+        (
+            ("exp(array([x[0], x[1]]))", "x=3"),
+            """\
+TraceError: a call that needs a plain array cannot be traced
+    exp(array([x[0], x[1]]))
+        ^^^^^^^^^^^^^^^^^^^
+  fix:   np.stack([x0, x1]) for a list of traced values; leave np.asarray(x) out, x is an array already
+""",
+        ),
+        (
+            ("x * 2", "x=nan"),
+            """\
+NonFiniteError: x holds 1 value that is not finite
+  first: x = nan
+  why:   the Jacobian there would mean nothing
+""",
+        ),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_errors_of_the_package_show_their_place_in_the_expression(words: tuple[str, ...], text: str, run: Run) -> None:
+    assert run(*words) == (2, "", text)
+
+
+FULL = """\
+y = tanh(W @ x + b)
+  shape      (2,) float64
+  value      [0.6044 0.3095]
+  upstream   shape (2,)
+             [1. 2.]
+
+∂y/∂W
+  formula    ∂y[i]/∂W[i,j] = (1 - y[i]**2) * x[j]
+  shape      (2,) × (2, 2)
+  structure  block-diagonal over axis 0
+  matrix     2 × 4
+             [[0.3174 0.6347 0.     0.    ]
+              [0.     0.     0.4521 0.9042]]
+  downstream upstream·J, shape (2, 2)
+             [[0.3174 0.6347]
+              [0.9042 1.8084]]
+  check      agrees with central differences in all 8 entries; largest difference …
+
+∂y/∂b
+  formula    ∂y[i]/∂b[i] = (1 - y[i]**2)
+  shape      (2,) × (2,)
+  structure  diagonal
+  matrix     2 × 2
+             [[0.6347 0.    ]
+              [0.     0.9042]]
+  downstream upstream·J, shape (2,)
+             [0.6347 1.8084]
+  check      agrees with central differences in all 4 entries; largest difference …
+"""
+
+
+def test_all_that_is_printed(run: Run) -> None:
+    words = ("tanh(W @ x + b)", "W=[[1.,-1],[0,0.12]]", "x=[0.5,1]", "b=[1.2,0.2]")
+    status, out, err = run(*words, "--wrt", "W,b", "--upstream", "[1,2]")
+    assert (status, err) == (0, "")
+    assert re.sub("largest difference .*", "largest difference …", out) == FULL
+
+
+@pytest.mark.parametrize(
     ("words", "start"),
     [
         (("x", "x=3", "--order", "sideways"), "UsageError: argument --order: invalid choice: 'sideways'"),
         (("x", "x=3", "--seed", "a"), "UsageError: argument --seed: invalid int value: 'a'"),
         (("x", "x=3", "--wrt"), "UsageError: argument --wrt: expected one argument"),
-        (("W @ x", "W=2,3", "x=4"), "ShapeError: "),
     ],
 )
 def test_errors_in_part(words: tuple[str, ...], start: str, run: Run) -> None:

@@ -15,9 +15,9 @@ from jacobian.kernel.expression import Jacobian
 Array = np.ndarray[Any, np.dtype[Any]]
 
 FULL_ENTRIES, FULL_COLUMNS = 2**20, 512
-"""Up to this many entries and columns every one is compared; beyond, `SAMPLED_COLUMNS` columns are."""
+"""Up to this many entries and columns every one is compared; beyond, columns drawn at random are."""
 
-SAMPLED_COLUMNS = 16
+SAMPLED_COLUMNS, SAMPLED_ENTRIES = 16, 2**22
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,8 @@ def compare(function: Callable[..., Any], args: Sequence[Array], argnum: int, J:
         found = finite_difference(smooth, *args, argnums=argnum)
         extent = f"all {J.size} entries" if J.size > 1 else "its entry"
         return _judge(np.asarray(J), np.asarray(found.values), np.asarray(found.errors), extent)
-    flat = np.sort(np.random.default_rng(0).choice(columns, size=min(SAMPLED_COLUMNS, columns), replace=False))
+    count = max(1, min(SAMPLED_COLUMNS, columns, SAMPLED_ENTRIES // max(prod(J.out_shape), 1)))
+    flat = np.sort(np.random.default_rng(0).choice(columns, size=count, replace=False))
     x = np.array(args[argnum], dtype=np.result_type(args[argnum], np.float32))
 
     def at(picked: Array) -> Any:
