@@ -80,7 +80,7 @@ class Pattern:
     def is_identity(self) -> bool:
         """Whether the term is a δ on every axis with no factor."""
         return (
-            not self.factors and not self.guards and self.out == self.into and self.out_shape == self.in_shape
+            not self.factors and not self.guards and not self.tables and self.out == self.into and self.out_shape == self.in_shape
             and all(form.is_plain for form in self.out) and len(self.free) == len(self.out) == len(self.sizes)
             and tuple(self.sizes[i] for i in self.free) == self.out_shape
         )  # fmt: skip

@@ -187,9 +187,9 @@ def test_matrix_and_blocks(J: Jacobian) -> None:
 @given(jacobians())
 @examples(150)
 def test_to_scipy(J: Jacobian) -> None:
-    for format in ("csr", "coo"):
-        sparse = J.to_scipy(format)
-        assert sparse.format == format
+    for kind in ("csr", "coo"):
+        sparse = J.to_scipy(kind)
+        assert sparse.format == kind
         assert sparse.dtype == J.dtype
         assert_array_equal(sparse.toarray(), dense_of(J).reshape(prod(J.out_shape), prod(J.in_shape)))
     assert J.to_scipy().nnz <= J.nnz
