@@ -33,7 +33,7 @@ ERRORS = {
 ExpressionError: tahn is not a function that an expression may call
     tahn(x)
     ^^^^
-  fix:   did you mean tan or tanh or atan?
+  fix:   did you mean tanh or tan or atan?
 """,
     ("W @ x", "x=3"): """\
 ExpressionError: W is not given

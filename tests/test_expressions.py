@@ -56,6 +56,7 @@ MEANINGS = {
     "eigh(A + A.T).eigenvalues + eigh(A + A.T)[0]": 2 * np.linalg.eigvalsh(A + A.T),
     "slogdet(A).logabsdet": np.linalg.slogdet(A)[1],
     "x.astype('float32')": X.astype(np.float32),
+    "W.reshape(-1, order='F')": W.T.ravel(),
     "abs(x) + max(x) + sum(W)": np.abs(X) + X.max() + W.sum(),
     "2 ** 10 + 7 // 2 - 7 % 4": 1024,
     " x\n  + 1 ": X + 1,
@@ -78,7 +79,7 @@ ERRORS = {
 tahn is not a function that an expression may call
     tahn(W @ x)
     ^^^^
-  fix:   did you mean tan or tanh or atan?""",
+  fix:   did you mean tanh or tan or atan?""",
     "W @ z": """\
 z is not given
     W @ z

@@ -167,7 +167,7 @@ class Compiler:
         for word in node.keywords:
             if word.arg is None:
                 self._fail(word.value, "unpacking with ** is not part of an expression", "write the arguments out")
-            if word.arg in ("out", "like", "order", "subok") or word.arg.startswith("_"):
+            if word.arg in ("out", "like", "subok") or word.arg.startswith("_"):
                 self._fail(word.value, f"{name}: the argument {word.arg}= may not be given")
             keywords[word.arg] = self._argument(name, word.value)
 

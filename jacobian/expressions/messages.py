@@ -53,4 +53,5 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     'did you mean tanh or tan?'
     """
     close = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.7)
+    close.sort(key=lambda other: sorted(other) != sorted(name))  # swapped letters are the likeliest slip
     return f"did you mean {' or '.join(close)}?" if close else None
