@@ -124,6 +124,15 @@ def indices(*forms: Form) -> Iterator[int]:
                 yield atom
 
 
+def layers(*forms: Form) -> Iterator[Form]:
+    """The forms and those inside their look-ups."""
+    for form in forms:
+        yield form
+        for atom, _ in form.parts:
+            if isinstance(atom, Lookup):
+                yield from layers(*atom.args)
+
+
 def lookups(*forms: Form) -> Iterator[int]:
     """Every table slot the forms use, in order, with repeats."""
     for form in forms:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import permutations
 from math import prod
 from typing import NamedTuple
 
-from jacobian.kernel.access import Form, Table, combine, indices, inside, plain, relabel
+from jacobian.kernel.access import Form, Table, combine, constant, indices, inside, layers, plain, relabel, substitute
 from jacobian.kernel.equations import Guard, NoSolutionError, System
 
 Shape = tuple[int, ...]
@@ -80,7 +81,8 @@ class Pattern:
     def is_identity(self) -> bool:
         """Whether the term is a δ on every axis with no factor."""
         return (
-            not self.factors and not self.guards and not self.tables and self.out == self.into and self.out_shape == self.in_shape
+            not self.factors and not self.guards and not self.tables
+            and self.out == self.into and self.out_shape == self.in_shape
             and all(form.is_plain for form in self.out) and len(self.free) == len(self.out) == len(self.sizes)
             and tuple(self.sizes[i] for i in self.free) == self.out_shape
         )  # fmt: skip
@@ -181,15 +183,17 @@ def _tidy(pattern: Pattern, system: System) -> Composed:
         *(pair for access in factors for pair in zip(access.forms, access.shape, strict=True)),
     }
     guards = [guard for guard in system.guards if (guard.form, guard.extent) not in axes]
-    used = dict.fromkeys(indices(*out, *into, *(f for a in factors for f in a.forms), *(g.form for g in guards)))
+    forms = [*out, *into, *(form for access in factors for form in access.forms), *(guard.form for guard in guards)]
+    used = dict.fromkeys(indices(*forms))
     gone = set(range(len(system.sizes))) - set(used) - set(system.bindings)
-    number = {index: position for position, index in enumerate(used)}
+    sizes, joins = _joined_digits(forms, system.sizes)
+    number = {index: position for position, index in enumerate(index for index in used if index not in joins)}
 
     def rename(form: Form) -> Form:
-        return relabel(form, number.__getitem__, lambda slot: slot)
+        return relabel(substitute(form, joins), number.__getitem__, lambda slot: slot)
 
     tidy = Pattern(
-        tuple(system.sizes[index] for index in used),
+        tuple(sizes[index] for index in number),
         tuple(rename(form) for form in out),
         tuple(rename(form) for form in into),
         pattern.out_shape,
@@ -199,3 +203,20 @@ def _tidy(pattern: Pattern, system: System) -> Composed:
         pattern.tables,
     )
     return Composed(tidy, prod(system.sizes[index] for index in gone))
+
+
+def _joined_digits(forms: Sequence[Form], old: Sequence[int]) -> tuple[list[int], dict[int, Form]]:
+    """Digits that stand together wherever they stand, `n·high + low` with low < n, are one index.
+
+    It takes the place of the low one; returns the sizes after that, and zero for every high digit.
+    """
+    sizes = list(old)
+    strides = [dict(layer.parts) for layer in layers(*forms)]
+    joins: dict[int, Form] = {}
+    for high, low in permutations(sorted({atom for parts in strides for atom in parts if isinstance(atom, int)}), 2):
+        if high in joins or low in joins:
+            continue
+        if all(parts.get(high, 0) == sizes[low] * parts.get(low, 0) for parts in strides):
+            sizes[low] *= sizes[high]
+            joins[high] = constant(0)
+    return sizes, joins

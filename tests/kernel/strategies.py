@@ -425,6 +425,10 @@ KINDS = [
 ]  # fmt: skip
 
 
+LAYOUT_KINDS = [_slice, _pad, _transpose, _broadcast]
+RESHAPE_KINDS = [_reshape, _transpose]
+
+
 @st.composite
 def chains(draw: st.DrawFn, start: Shape | None = None, most: int = 4, kinds: Any = None) -> list[Map]:
     """Maps that follow one another, the first one first. No array in between has more than 60 entries."""
