@@ -9,6 +9,7 @@ from __future__ import annotations
 from jacobian import errors, ops
 from jacobian.backpropagation import backprop
 from jacobian.chain import Chain, compose, trace
+from jacobian.checking.finite_differences import Differences, finite_difference
 from jacobian.functional import hessian, jacobian, value_and_jacobian
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.memory import memory_limit
@@ -18,10 +19,12 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Chain",
+    "Differences",
     "Jacobian",
     "backprop",
     "compose",
     "errors",
+    "finite_difference",
     "hessian",
     "jacobian",
     "memory_limit",

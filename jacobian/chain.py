@@ -6,6 +6,7 @@ For z = f(y), y = g(x) of any shapes, `∂z/∂x = ∂z/∂y · ∂y/∂x`, the 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ def compose(*jacobians: Jacobian) -> Jacobian:
     for position, J in enumerate(jacobians):
         if not isinstance(J, Jacobian):
             raise ArgumentError(report(f"compose: argument {position} is not a Jacobian but a {type(J).__name__}"))
-    for position, (left, right) in enumerate(zip(jacobians, jacobians[1:], strict=False)):
+    for position, (left, right) in enumerate(pairwise(jacobians)):
         if left.in_shape != right.out_shape:
             raise ShapeError(
                 report(
@@ -111,7 +112,7 @@ class Chain:
     >>> net.jacobian(x).tensor()
     array([2., 2., 2.])
     >>> [J.structure for J in net.locals(x)]
-    ['constant', 'diagonal', 'diagonal']
+    ['dense', 'diagonal', 'diagonal']
     """
 
     def __init__(self, *functions: Callable[[Any], Any] | Link) -> None:
@@ -168,7 +169,7 @@ class Chain:
 
     def replace(self, position: int, function: Callable[[Any], Any]) -> Chain:
         """The chain with one function exchanged; all other links are shared with this chain."""
-        if not isinstance(position, int) or not -len(self) <= position < len(self):
+        if not -len(self) <= position < len(self):
             raise ArgumentError(report(f"replace: there is no link {position!r}", got=f"{len(self)} links"))
         links: list[Any] = list(self.links)
         links[position] = function
@@ -212,7 +213,7 @@ class Trace:
         outputs = [output(leaf, "", recording.graph) for leaf in leaves(recording.result)]
         found = [of for of in outputs if isinstance(of, Node)]
         for position, of in enumerate(found):
-            of.name_hint = of.name_hint or ("y" if len(found) == 1 else f"y{position}")
+            of.name_hint = of.name_hint or recording.output_name + ("" if len(found) == 1 else str(position))
         result = recording.result
         named = iter(outputs)
         self.output: Any = map_leaves(lambda _, __: next(named), result) if is_container(result) else outputs[0]
@@ -258,4 +259,3 @@ def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Trace:
     ∂v1[i]/∂x[i] = cos(x[i])
     """
     return Trace(run(f, range(len(args)), args, kwargs))
-

@@ -45,6 +45,10 @@ class TraceError(JacobianError, TypeError):
     """A call that cannot be traced; names the call, the line of the user's code and the way out."""
 
 
+class TracedAttributeError(TraceError, AttributeError):
+    """A traced array has no such attribute or method."""
+
+
 class ArgumentError(JacobianError, TypeError):
     """An argument of one of our own functions is not what it must be."""
 

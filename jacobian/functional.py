@@ -44,7 +44,7 @@ def value_and_jacobian(
 
         def differentiate(leaf: Any, path: str) -> Any:
             of = output(leaf, path, recording.graph)
-            found = _jacobians(of, nodes, order, f"y{path}")
+            found = _jacobians(of, nodes, order, f"{recording.output_name}{path}")
             _attach(found, of, nodes, f, args, kwargs, path, recording)
             outputs.append((of, found))
             remaining = iter(found)
@@ -110,9 +110,7 @@ def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
 
 def _jacobians(of: Node | np.ndarray, nodes: Sequence[Node], order: str, name: str) -> list[Jacobian]:
     if not isinstance(of, Node):
-        return [
-            Jacobian.zero(tuple(np.shape(of)), node.shape, node.value.dtype, (name, node.name)) for node in nodes
-        ]
+        return [Jacobian.zero(tuple(np.shape(of)), node.shape, node.value.dtype, (name, node.name)) for node in nodes]
     previous, of.name_hint = of.name_hint, of.name_hint or name
     try:
         return [J.named(name, node.name) for J, node in zip(accumulate(of, nodes, order), nodes, strict=True)]

@@ -14,8 +14,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.explain import multiplications
+from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.memory import human
 from jacobian.kernel.simplify import contracted, shapes_only
 from jacobian.tracing.graph import Node

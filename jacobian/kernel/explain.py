@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jacobian.kernel.access import indices
 from jacobian.kernel.memory import human
 from jacobian.kernel.network import Plan, plan
-from jacobian.kernel.notation import form_text, formula, letters_of
+from jacobian.kernel.notation import factor_text, form_text, formula, letters_of
 from jacobian.kernel.term import Operator, Term
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _term(term: Term) -> list[str]:
     for nth, (factor, access) in enumerate(zip(term.factors, pattern.factors, strict=True)):
         positions = ",".join(form_text(form, letter) for form in access.forms)
         kind = "operator, applied" if isinstance(factor.array, Operator) else "array"
-        label = factor.text.replace("@", "") or f"F{nth + 1}"
+        label = factor_text(factor.text, access.forms, letter, nth + 1)
         lines.append(f"factor {nth + 1}: {kind} {access.shape} read at [{positions}]: {label}")
     for guard in pattern.guards:
         text = form_text(guard.form, letter)
@@ -70,9 +70,9 @@ def _term(term: Term) -> list[str]:
     found = plan_of(term)
     if found is not None and len(pattern.factors) + len(pattern.guards) > 1:
         lines.append(f"einsum: {found.equation}")
-        lines.append(f"path: {' then '.join(str(step) for step in found.info.path)}")
+        lines.append(f"path: {', then '.join(found.steps)}")
         lines.append(
-            f"multiplications: {found.multiplications:,} ({int(found.info.naive_cost):,} without an order), "
+            f"multiplications: {found.multiplications:,} ({found.naive_multiplications:,} without an order), "
             f"largest intermediate {int(found.info.largest_intermediate):,} entries"
         )
     written = prod(pattern.sizes[index] for index in pattern.free)

@@ -291,7 +291,7 @@ class Jacobian:
         An array may have further axes behind those of the input; they stay.
         """
         if isinstance(other, Jacobian):
-            return self._after(other)
+            return self.after(other)
         array, ndim = _as_array(other), len(self.in_shape)
         if tuple(array.shape[:ndim]) != self.in_shape:
             raise ShapeError(
@@ -301,7 +301,7 @@ class Jacobian:
                     fix=f"give dx the shape {self.in_shape}",
                 )
             )
-        return _snapshot(self._after(Jacobian.from_array(array, ndim)).tensor(), array)
+        return _snapshot(self.after(Jacobian.from_array(array, ndim)).tensor(), array)
 
     def __rmatmul__(self, other: Any) -> Any:
         """The generalized dot product over the whole output index vector, upstream·J.
@@ -318,9 +318,10 @@ class Jacobian:
                     fix=f"give u the shape {self.out_shape}",
                 )
             )
-        return _snapshot(Jacobian.from_array(array, lead)._after(self).tensor(), array)
+        return _snapshot(Jacobian.from_array(array, lead).after(self).tensor(), array)
 
-    def _after(self, first: Jacobian) -> Jacobian:
+    def after(self, first: Jacobian) -> Jacobian:
+        """The chain rule, `self @ first`."""
         if self.in_shape != first.out_shape:
             raise ShapeError(
                 report(

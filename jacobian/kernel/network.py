@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,9 +22,23 @@ class Plan(NamedTuple):
     info: Any
 
     @property
+    def steps(self) -> tuple[str, ...]:
+        """The einsums of the chosen order, one after another."""
+        return tuple(contraction[2] for contraction in self.info.contraction_list)
+
+    @property
     def multiplications(self) -> int:
-        """Multiplications in the chosen order, as opt_einsum counts them (an addition counts as one)."""
-        return int(self.info.opt_cost)
+        """Multiplications of numbers in the chosen order; additions are not counted."""
+        return sum(self._multiplications(step) for step in self.steps)
+
+    @property
+    def naive_multiplications(self) -> int:
+        """Multiplications when all arrays are multiplied at once, for every assignment of all labels."""
+        return self._multiplications(self.equation)
+
+    def _multiplications(self, equation: str) -> int:
+        labels = set(equation) - set(",->")
+        return equation.count(",") * prod(int(self.info.size_dict[label]) for label in labels)
 
 
 def equation_of(labels: tuple[Labels, ...], out: Labels) -> str:

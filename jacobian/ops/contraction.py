@@ -66,11 +66,11 @@ inner = multilinear(
     samples=[sample((3,), (3,)), sample((2, 3), (4, 3)), sample((2, 2, 3), (3,))],
 )  # fmt: skip
 outer = multilinear(
-    "outer", lambda A, B: np.outer(A, B), lambda a, b: Einsum((("i",), ("j",), ("i", "j"))), answers=(),
+    "outer", np.outer, lambda a, b: Einsum((("i",), ("j",), ("i", "j"))), answers=(),
     samples=[sample((2,), (3,))], note="of two vectors; `np.outer` flattens its arguments first.",
 )  # fmt: skip
 vecdot = multilinear(
-    "vecdot", lambda A, B, axis=-1: np.vecdot(A, B, axis=axis),
+    "vecdot", np.vecdot,
     lambda a, b, axis=-1: Einsum((
         (*batch_labels([len(a) - 1, len(b) - 1], "i")[0], "i"), (*batch_labels([len(a) - 1, len(b) - 1], "i")[1], "i"),
         max(batch_labels([len(a) - 1, len(b) - 1], "i"), key=len),
@@ -186,7 +186,9 @@ def _einsum_arguments(*args: Any, optimize: Any = False, **rest: Any) -> tuple[t
         return args[1:], {"subscripts": args[0]}
     operands, sublists = args[: len(args) // 2 * 2 : 2], args[1 : len(args) // 2 * 2 : 2]
     spell = "".join
-    letters = {number: LETTERS_ALL[k] for k, number in enumerate(sorted({n for s in sublists for n in s if n is not ...}))}
+    letters = {
+        number: LETTERS_ALL[k] for k, number in enumerate(sorted({n for s in sublists for n in s if n is not ...}))
+    }
     texts = [spell("..." if n is ... else letters[n] for n in sublist) for sublist in sublists]
     out = f"->{spell('...' if n is ... else letters[n] for n in args[-1])}" if len(args) % 2 else ""
     return operands, {"subscripts": ",".join(texts) + out}
@@ -201,13 +203,14 @@ einsum = multilinear(
     samples=[
         sample("ij,jk->ik", (2, 3), (3, 2)), sample("ii->i", (3, 3)), sample("ii", (3, 3)), sample("ij->", (2, 3)),
         sample("ij->ji", (2, 3)), sample("i,j,k->ijk", (2,), (3,), (2,)), sample("...i,i->...", (2, 3), (3,)),
-        sample("bij,bjk->bik", (2, 2, 3), (2, 3, 2)), sample("iij,j->i", (2, 2, 3), (3,)), sample("ij,ij", (2, 3), (2, 3)),
+        sample("bij,bjk->bik", (2, 2, 3), (2, 3, 2)), sample("iij,j->i", (2, 2, 3), (3,)),
+        sample("ij,ij", (2, 3), (2, 3)),
         sample("...ij,...jk->...ik", (2, 2, 3), (3, 2)), sample("ij,kl->il", (2, 3), (2, 2)),
     ],
 )  # fmt: skip
 
 
-# -- the tensor of a Jacobian: what makes the kernel differentiable ------------------------------------------------------
+# -- the tensor of a Jacobian: what makes the kernel differentiable ----------------------------------------------
 
 
 def _tensor_arguments(J: Jacobian) -> tuple[tuple[Any, ...], Params]:

@@ -57,7 +57,7 @@ ceil = elementwise(np.ceil, "0", kink="x == floor(x)", at_kink="0", domain=(0.1,
 trunc = elementwise(np.trunc, "0", answers=(np.trunc, np.fix), kink="(x == floor(x)) & (x != 0)", at_kink="0")
 rint = elementwise(np.rint, "0", kink="abs(x - trunc(x)) == 0.5", at_kink="0")
 nan_to_num = elementwise(
-    lambda x, **limits: np.nan_to_num(x, **limits), "isfinite(x) * 1.0", name="nan_to_num",
+    np.nan_to_num, "isfinite(x) * 1.0", name="nan_to_num",
     answers=(np.nan_to_num,), normalise=lambda x, **limits: ((x,), limits),
 )  # fmt: skip
 
@@ -111,6 +111,6 @@ floor_divide = elementwise(
 )  # fmt: skip
 heaviside = elementwise(np.heaviside, "0", "where(x1 == 0, 1.0, 0.0)", kink="x1 == 0", at_kink="0")
 ldexp = elementwise(
-    lambda x, exponent: np.ldexp(x, exponent), "exp2(exponent)", name="ldexp", answers=(np.ldexp,),
+    np.ldexp, "exp2(exponent)", name="ldexp", answers=(np.ldexp,),
     normalise=lambda x, exponent: ((x,), {"exponent": exponent}), samples=[sample((3,), 2)], shapes=(),
 )  # fmt: skip

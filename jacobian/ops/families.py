@@ -16,7 +16,7 @@ from jacobian.kernel.access import Form, Lookup, Table, affine, combine, constan
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.pattern import CACHE, Access, Pattern, Shape, solve
 from jacobian.kernel.term import Array, Factor, Term
-from jacobian.ops import expressions
+from jacobian.ops import texts
 from jacobian.ops.kinks import warn_kink
 from jacobian.ops.registry import Normalise, Op, Params, Point, Sample, describe, operand_names, register, sample
 
@@ -90,17 +90,17 @@ def elementwise(
         text = special(point, k) or derivatives[k]
         values = dict(zip(words, point.x, strict=False)) | {"y": point.y} | point.params
         if kink:
-            warn_kink(name, expressions.evaluate(kink, **values), at_kink)
+            warn_kink(name, texts.evaluate(kink, **values), at_kink)
         if text == "0":
             return Jacobian.zero(out, into)
         if text in ("1", "-1"):
             return diagonal(out, into, int(text))
-        factor = expressions.evaluate(text, **values)
+        factor = texts.evaluate(text, **values)
 
         def label() -> str:
             named = dict(zip(words, point.names, strict=False)) | {"y": point.out_name}
             shapes = {word: tuple(np.shape(values[word])) for word in named}
-            return expressions.label(text, named, shapes, len(np.shape(factor)))
+            return texts.label(text, named, shapes, len(np.shape(factor)))
 
         return diagonal(out, into, factor, label)
 
@@ -188,9 +188,7 @@ def multilinear(
     def rule(point: Point, k: int) -> Jacobian:
         shapes = tuple(tuple(np.shape(x)) for x in point.x)
         pattern, letters = _multilinear_pattern(spec(*shapes, **point.params), shapes, k)
-        factors = tuple(
-            Factor(x, name) for j, (x, name) in enumerate(zip(point.x, point.names, strict=True)) if j != k
-        )
+        factors = tuple(Factor(x, name) for j, (x, name) in enumerate(zip(point.x, point.names, strict=True)) if j != k)
         readable = letters if all(len(letter) == 1 for letter in letters) else ()
         return Jacobian((Term(pattern, factors, letters=readable),), pattern.out_shape, pattern.in_shape)
 
@@ -223,12 +221,14 @@ def check_labels(op: Op, labels: Einsum, values: Sequence[Array]) -> None:
                         spec=labels.text(names, op.out_name),
                         got=", ".join(describe(n, v) for n, v in zip(names, values, strict=True)),
                         bound=_bindings(bound),
-                        fix=f"{name}'s {_ORDINAL[axis] if axis < len(_ORDINAL) else f'{axis + 1}th'} axis must be {old}",
+                        fix=f"{name}'s {_ordinal(axis)} axis must be {old}",
                     )
                 )
 
 
-_ORDINAL = ("first", "second", "third", "fourth", "fifth")
+def _ordinal(axis: int) -> str:
+    names = ("first", "second", "third", "fourth", "fifth")
+    return names[axis] if axis < len(names) else f"{axis + 1}th"
 
 
 def _bindings(bound: dict[str, tuple[int, str]]) -> str:
@@ -266,7 +266,10 @@ def from_tables(
     """One term with look-ups; table t holds positions along the axis whose form uses it."""
     bounds: dict[int, int] = {}
     axes = [*zip(out_forms, out, strict=True), *zip(in_forms, into, strict=True)]
-    for form, extent in [*axes, *(pair for _, access in factors for pair in zip(access.forms, access.shape, strict=True))]:
+    for form, extent in [
+        *axes,
+        *(pair for _, access in factors for pair in zip(access.forms, access.shape, strict=True)),
+    ]:
         for slot in lookups(form):
             bounds[slot] = extent
     owned = tuple(np.ascontiguousarray(table, np.intp) for table in tables)
@@ -455,19 +458,20 @@ def reduction(
         else:
             values = point.params | {"x": point.x[0], "y": kept(point), "n": n}
             if kink:
-                warn_kink(name, expressions.evaluate(kink, **values), at_kink)
-            factor = expressions.evaluate(derivative, **values)
+                warn_kink(name, texts.evaluate(kink, **values), at_kink)
+            factor = texts.evaluate(derivative, **values)
 
             def label() -> str:
                 shapes = {word: tuple(np.shape(values[word])) for word in ("x", "y")}
                 named = {"x": point.names[0], "y": point.out_name}
-                return expressions.label(derivative, named, shapes, len(np.shape(factor)))
+                return texts.label(derivative, named, shapes, len(np.shape(factor)))
 
         if mask is not True:
             factor = factor * np.asarray(mask, dtype=np.result_type(point.y))
         return reduced(point, factor, label)
 
-    samples = list(samples) + [
+    samples = [
+        *samples,
         sample((4,), domain=domain), sample((2, 3), domain=domain), sample((2, 3), axis=0, domain=domain),
         sample((2, 3, 2), axis=(0, -1), domain=domain), sample((2, 3), axis=-1, keepdims=True, domain=domain),
         sample((), domain=domain), sample((1,), domain=domain),

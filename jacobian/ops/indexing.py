@@ -20,7 +20,10 @@ def is_basic(key: Any) -> bool:
     """Whether an index has only integers, slices, `...` and None, so that NumPy would return a view."""
     keys = key if isinstance(key, tuple) else (key,)
     return all(
-        k is None or k is Ellipsis or isinstance(k, slice) or (isinstance(k, int | np.integer) and not isinstance(k, bool))
+        k is None
+        or k is Ellipsis
+        or isinstance(k, slice)
+        or (isinstance(k, int | np.integer) and not isinstance(k, bool))
         for k in keys
     )
 
@@ -45,7 +48,8 @@ def _axis_tables(shape: Shape, key: Any) -> list[np.ndarray]:
 
 getitem = register(
     Op(
-        "getitem", lambda x, key: x[key], _getitem_rule, family="layout", formula="an input axis start + step·i or table[i]",
+        "getitem", lambda x, key: x[key], _getitem_rule, family="layout",
+        formula="an input axis start + step·i or table[i]",
         normalise=lambda x, key: ((x,), {"key": key}), views=True,
         samples=[
             sample((4,), 1), sample((3, 4), (slice(None), slice(1, None, 2))), sample((5,), slice(None, None, -1)),
@@ -105,11 +109,13 @@ def _sort_rule(point: Point, k: int) -> Jacobian:
     if axis is None:
         flat = moved(lambda positions: positions.reshape(-1), tuple(np.shape(x)), views=True)
         order = np.argsort(np.reshape(x, (-1,)), kind="stable")
-        return gather(order.shape, order.shape, [order]) @ flat
+        return gather(order.shape, order.shape, [order]).after(flat)
     shape = tuple(np.shape(x))
     axis %= len(shape)
     y = point.y
-    warn_kink("sort", np.take(y, range(1, shape[axis]), axis) == np.take(y, range(shape[axis] - 1), axis), "the stable order")
+    warn_kink(
+        "sort", np.take(y, range(1, shape[axis]), axis) == np.take(y, range(shape[axis] - 1), axis), "the stable order"
+    )
     return _along(np.argsort(x, axis=axis, kind="stable"), axis, shape, shape)
 
 
@@ -155,7 +161,8 @@ composite(
 )  # fmt: skip
 composite(
     "compress", lambda condition, a, axis=None, out=None: np.take(a, np.flatnonzero(condition), axis=axis),
-    answers=(np.compress,), samples=[sample(np.array([True, False, True]), (3,)), sample(np.array([False, True]), (2, 3), axis=0)],
+    answers=(np.compress,),
+    samples=[sample(np.array([True, False, True]), (3,)), sample(np.array([False, True]), (2, 3), axis=0)],
 )  # fmt: skip
 composite(
     "extract", lambda condition, arr: np.ravel(arr)[np.flatnonzero(np.ravel(condition))], answers=(np.extract,),
@@ -165,7 +172,9 @@ composite(
 
 def _where(condition: Any, *choices: Any) -> tuple[tuple[Any, ...], Any]:
     if len(choices) != 2:
-        raise ArgumentError(report("where: one argument gives positions, which are not traced", fix="np.where(c, a, b)"))
+        raise ArgumentError(
+            report("where: one argument gives positions, which are not traced", fix="np.where(c, a, b)")
+        )
     return choices, {"condition": np.asarray(_plain(condition))}
 
 
@@ -190,7 +199,8 @@ def _clip_arguments(a: Any, a_min: Any = None, a_max: Any = None, out: Any = Non
 
 clip = elementwise(
     lambda x1, x2, x3: np.minimum(np.maximum(x1, x2), x3),
-    "where((x1 >= x2) & (x1 <= x3), 1.0, 0.0)", "where((x1 < x2) & (x2 < x3), 1.0, 0.0)", "where((x1 > x3) | (x2 >= x3), 1.0, 0.0)",
+    "where((x1 >= x2) & (x1 <= x3), 1.0, 0.0)", "where((x1 < x2) & (x2 < x3), 1.0, 0.0)",
+    "where((x1 > x3) | (x2 >= x3), 1.0, 0.0)",
     name="clip", answers=(np.clip,), normalise=_clip_arguments, kink="(x1 == x2) | (x1 == x3)", at_kink="1",
     shapes=(), samples=[sample((5,), -1.0, 1.0), sample((2, 3), -0.5, None), sample((3,), None, (3,))],
 )  # fmt: skip

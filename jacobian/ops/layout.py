@@ -101,7 +101,7 @@ def _reshape_rule(point: Point, k: int) -> Jacobian:
         return moved(lambda positions: positions.reshape(out), shape, views=True)
     first = moved(np.transpose, shape, views=True)
     middle = moved(lambda positions: positions.reshape(out[::-1]), shape[::-1], views=True)
-    return moved(np.transpose, out[::-1], views=True) @ middle @ first
+    return moved(np.transpose, out[::-1], views=True).after(middle).after(first)
 
 
 reshape = register(
@@ -129,7 +129,7 @@ ravel = register(
     )
 )  # fmt: skip
 
-# -- copies that read every output entry from one place ------------------------------------------------------------------
+# -- copies that read every output entry from one place ----------------------------------------------------------
 
 roll = layout(
     "roll", np.roll, normalise=lambda a, shift, axis=None: ((a,), {"shift": shift, "axis": axis}), views=False,
@@ -197,7 +197,7 @@ def _triangle(name: str, function: Callable[..., Any], sign: int) -> Op:
         shape = tuple(np.shape(point.x[0]))
         if len(shape) == 1:  # NumPy spreads a vector over the rows first
             wide = moved(lambda positions: np.broadcast_to(positions, shape * 2), shape, views=True)
-            return Jacobian((Term(_masked(shape * 2, sign, point.params["k"])),), shape * 2, shape * 2) @ wide
+            return Jacobian((Term(_masked(shape * 2, sign, point.params["k"])),), shape * 2, shape * 2).after(wide)
         return Jacobian((Term(_masked(shape, sign, point.params["k"])),), shape, shape)
 
     return register(
@@ -224,7 +224,6 @@ def _diag_rule(point: Point, k: int) -> Jacobian:
     shape, offset = tuple(np.shape(point.x[0])), point.params["k"]
     if len(shape) == 2:
         return moved(lambda positions: np.diagonal(positions, offset), shape, views=True)
-    (count,) = shape
     out = tuple(np.shape(point.y))
     row, col = affine(max(0, -offset), [(0, 1)]), affine(max(0, offset), [(0, 1)])
     return Jacobian((Term(Pattern(shape, (row, col), (plain(0),), out, shape)),), out, shape)
@@ -251,7 +250,7 @@ def _concatenate_rule(point: Point, k: int) -> Jacobian:
     if axis is None:
         flat = moved(lambda positions: positions.reshape(-1), shape, views=True)
         start = sum(int(np.size(x)) for x in point.x[:k])
-        return _placed(flat.out_shape, out, {0: start}) @ flat
+        return _placed(flat.out_shape, out, {0: start}).after(flat)
     start = sum(np.shape(x)[axis] for x in point.x[:k])
     return _placed(shape, out, {axis % len(shape): start})
 
@@ -268,7 +267,7 @@ concatenate = register(
         "concatenate", lambda *arrays, axis=0: np.concatenate(arrays, axis), _concatenate_rule,
         answers=(np.concatenate,), normalise=_joined, family="layout", formula="an output axis offset + i",
         operands=("x1", "x2", "x3"),
-        samples=[sample([(2,), (3,)]), sample([(2, 3), (2, 1)], axis=-1), sample([(2, 3), (2,)[:1] + (1,)], axis=None)],
+        samples=[sample([(2,), (3,)]), sample([(2, 3), (2, 1)], axis=-1), sample([(2, 3), (2, 1)], axis=None)],
     )
 )  # fmt: skip
 
@@ -323,7 +322,9 @@ def _astype(x: Any, dtype: Any) -> Any:
     return x.astype(dtype)
 
 
-def _astype_arguments(x: Any, dtype: Any = float, copy: bool = True, device: Any = None) -> tuple[tuple[Any, ...], Params]:
+def _astype_arguments(
+    x: Any, dtype: Any = float, copy: bool = True, device: Any = None
+) -> tuple[tuple[Any, ...], Params]:
     if np.dtype(dtype).kind not in "fc":
         raise ArgumentError(
             report(
@@ -341,7 +342,7 @@ astype = register(
     )
 )  # fmt: skip
 
-# -- written in terms of others -------------------------------------------------------------------------------------------
+# -- written in terms of others ----------------------------------------------------------------------------------
 
 
 def _arrays(arrays: Any) -> list[Any]:
@@ -395,7 +396,9 @@ def _rows(tup: Sequence[Any]) -> list[Any]:
     return [np.atleast_2d(array) for array in tup]
 
 
-composite("vstack", lambda tup, **_: np.concatenate(_rows(tup), 0), answers=(np.vstack,), samples=[sample([(3,), (3,)])])
+composite(
+    "vstack", lambda tup, **_: np.concatenate(_rows(tup), 0), answers=(np.vstack,), samples=[sample([(3,), (3,)])]
+)
 composite(
     "hstack", lambda tup, **_: np.concatenate(_hcolumns(tup), 0 if np.ndim(_hcolumns(tup)[0]) == 1 else 1),
     answers=(np.hstack,), samples=[sample([(3,), (2,)]), sample([(2, 3), (2, 1)])],
@@ -417,10 +420,20 @@ composite(
 )  # fmt: skip
 composite("split", _split, answers=(np.split,), samples=[sample((6,), 3), sample((4, 3), [1, 3])])
 composite("array_split", _array_split, answers=(np.array_split,), samples=[sample((7,), 3)])
-composite("hsplit", lambda ary, n: _split(ary, n, 1 if np.ndim(ary) > 1 else 0), answers=(np.hsplit,), samples=[sample((2, 4), 2)])
+composite(
+    "hsplit",
+    lambda ary, n: _split(ary, n, 1 if np.ndim(ary) > 1 else 0),
+    answers=(np.hsplit,),
+    samples=[sample((2, 4), 2)],
+)
 composite("vsplit", lambda ary, n: _split(ary, n, 0), answers=(np.vsplit,), samples=[sample((4, 2), 2)])
 composite("dsplit", lambda ary, n: _split(ary, n, 2), answers=(np.dsplit,), samples=[sample((2, 2, 4), 2)])
-composite("unstack", lambda x, /, *, axis=0: tuple(np.moveaxis(x, axis, 0)), answers=(np.unstack,) if hasattr(np, "unstack") else (), samples=[sample((2, 3))])
+composite(
+    "unstack",
+    lambda x, /, *, axis=0: tuple(np.moveaxis(x, axis, 0)),
+    answers=(np.unstack,) if hasattr(np, "unstack") else (),
+    samples=[sample((2, 3))],
+)
 composite("atleast_1d", _at_least(1), answers=(np.atleast_1d,), samples=[sample(()), sample((2, 3))])
 composite("atleast_2d", _at_least(2), answers=(np.atleast_2d,), samples=[sample((3,)), sample((2, 3))])
 composite("atleast_3d", _at_least(3), answers=(np.atleast_3d,), samples=[sample((3,)), sample((2, 3))])
@@ -428,7 +441,7 @@ composite("broadcast_arrays", _broadcast_arrays, answers=(np.broadcast_arrays,),
 composite("append", _append, answers=(np.append,), samples=[sample((3,), (2,)), sample((2, 3), (1, 3), axis=0)])
 composite("meshgrid", _meshgrid, answers=(np.meshgrid,), samples=[sample((3,), (2,))])
 composite(
-    "block", lambda arrays: _block(arrays, np.ndim(arrays) if False else _depth(arrays)), answers=(np.block,),
+    "block", lambda arrays: _block(arrays, _depth(arrays)), answers=(np.block,),
     samples=[sample([(2, 2), (2, 1)])],
 )  # fmt: skip
 

@@ -184,7 +184,7 @@ def _extreme(name: str, function: Any, argument: Any) -> Op:
 
 
 def _with_kept_axes(J: Jacobian, point: Point, axes: tuple[int, ...]) -> Jacobian:
-    return moved(lambda positions: np.expand_dims(positions, axes), J.out_shape, views=True) @ J
+    return moved(lambda positions: np.expand_dims(positions, axes), J.out_shape, views=True).after(J)
 
 
 max = _extreme("max", np.max, np.argmax)  # noqa: A001
@@ -216,7 +216,7 @@ def scan(point: Point, factors: tuple[tuple[Factor, str], ...] = ()) -> Jacobian
     accesses = tuple(Access(out if side == "out" else into, shape) for _, side in factors)
     pattern = Pattern((*shape, size), out, into, shape, shape, accesses, (guard,))
     J = Jacobian((Term(pattern, tuple(factor for factor, _ in factors)),), shape, shape)
-    return J if after is None else J @ after
+    return J if after is None else J.after(after)
 
 
 cumsum = register(
@@ -301,7 +301,10 @@ def _average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fal
 
 composite("average", _average, answers=(np.average,), samples=[sample((4,)), sample((2, 3), axis=0)])
 composite(
-    "ptp", lambda a, axis=None, out=None, keepdims=False: np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims),
+    "ptp",
+    lambda a, axis=None, out=None, keepdims=False: (
+        np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
+    ),
     answers=(np.ptp,), samples=[sample((4,)), sample((2, 3), axis=1)],
 )  # fmt: skip
 
@@ -318,6 +321,6 @@ def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = np._NoValue, append
 composite("diff", _diff, answers=(np.diff,), samples=[sample((5,)), sample((2, 4), axis=0), sample((5,), n=2)])
 composite("ediff1d", lambda ary: _diff(np.ravel(ary)), answers=(np.ediff1d,), samples=[sample((2, 3))])
 round = elementwise(  # noqa: A001
-    lambda x, decimals: np.round(x, decimals), "0", name="round", answers=(np.round, np.around),
+    np.round, "0", name="round", answers=(np.round, np.around),
     normalise=lambda a, decimals=0, out=None: ((a,), {"decimals": decimals}),
 )  # fmt: skip

@@ -107,6 +107,11 @@ class Graph:
             return f"{np.asarray(value).item():g}" if np.asarray(value).dtype.kind in "iuf" else str(value)
         return self._constant_names.get(id(value), "c")
 
+    @property
+    def captured(self) -> tuple[str, ...]:
+        """The variables that held captured arrays."""
+        return tuple(self._constant_names.values())
+
     def name_constants(self, variables: dict[str, Any]) -> None:
         """Remember which variable held a captured array."""
         for name, value in variables.items():

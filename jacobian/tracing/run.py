@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jacobian.errors import ArgumentError, DTypeError, NonFiniteError, TraceError, report
+from jacobian.errors import ArgumentError, DTypeError, JacobianError, NonFiniteError, TraceError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.ops.registry import promoted, snapshot
 from jacobian.tracing.graph import Graph, Node
@@ -23,6 +23,8 @@ class Recording:
         self.graph = graph
         self.inputs = inputs
         self.result = result
+        taken = {node.name.partition("[")[0] for node in graph.nodes if node.op is None} | set(graph.captured)
+        self.output_name = next(name for name in ("y", "z", "f", "out", "result", "value of f") if name not in taken)
 
 
 def argument_names(f: Callable[..., Any], count: int) -> list[str]:
@@ -63,7 +65,12 @@ def run(f: Callable[..., Any], argnums: Sequence[int], args: Sequence[Any], kwar
     call = list(args)
     for number in argnums:
         call[number] = _traced(graph, args[number], names[number], inputs, number)
-    result = f(*call, **kwargs)
+    try:
+        result = f(*call, **kwargs)
+    except (TypeError, ValueError) as error:
+        if isinstance(error.__cause__, JacobianError):  # NumPy wrapped our error in one of its own
+            raise error.__cause__ from None
+        raise
     _name_constants(graph, f, names, args, kwargs)
     return Recording(graph, inputs, result)
 
@@ -87,6 +94,7 @@ def _traced(graph: Graph, argument: Any, name: str, inputs: dict[int, Any], numb
 def _check_finite(value: Any, name: str, what: str = "the Jacobian there would mean nothing") -> None:
     if not isinstance(value, np.ndarray | np.generic) or np.isfinite(value).all():
         return
+    value = np.asarray(value)
     bad = np.argwhere(~np.isfinite(value))
     first = ",".join(map(str, bad[0]))
     entry = f"{name}[{first}]" if np.ndim(value) else name

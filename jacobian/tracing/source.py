@@ -6,9 +6,10 @@ import linecache
 import os
 import re
 import sys
+from pathlib import Path
 from types import FrameType
 
-PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PACKAGE = str(Path(__file__).resolve().parent.parent)
 _NUMPY = os.sep + "numpy" + os.sep
 
 
@@ -29,7 +30,7 @@ def user_line() -> tuple[str, str]:
     if frame is None:
         return "", ""
     name, number = frame.f_code.co_filename, frame.f_lineno
-    return f"{os.path.basename(name)}:{number}", linecache.getline(name, number, frame.f_globals).strip()
+    return f"{Path(name).name}:{number}", linecache.getline(name, number, frame.f_globals).strip()
 
 
 def shown_line() -> str | None:

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from jacobian.errors import JacobianError, ShapeError, TraceError, report
+from jacobian.errors import JacobianError, ShapeError, TracedAttributeError, TraceError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Array
 from jacobian.ops import indexing, layout
@@ -39,7 +39,10 @@ class Tracer:
             op = REGISTRY.find(ufunc)
             if op is not None:
                 if kwargs.get("out") is not None:
-                    refuse_assignment(f"np.{ufunc.__name__}(…, out=…)")
+                    _refuse(
+                        f"np.{ufunc.__name__}(…, out=…), or an in-place operator on a plain array, cannot be traced",
+                        "write y = y + x instead of y += x, and leave out= out",
+                    )
                 return record(op, inputs, kwargs)
             if ufunc in CONSTANT_FUNCTIONS:
                 return ufunc(*map(strip, inputs), **kwargs)
@@ -60,6 +63,15 @@ class Tracer:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
         """Refused: the trace would end here, silently."""
         refuse_conversion("an array")
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Refused: no such attribute; names NumPy and IPython probe for are missing without comment."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        fix = f"np.{name}(x) may be traced" if hasattr(np, name) else "use a NumPy function that can be traced"
+        raise TracedAttributeError(
+            report(f"a traced array has no attribute {name!r}", line=source.shown_line(), fix=fix)
+        )
 
     # -- what it looks like -------------------------------------------------------------------------------------------
 
@@ -97,27 +109,27 @@ class Tracer:
     @property
     def T(self) -> Any:
         """The axes in reverse."""
-        return np.transpose(self)  # type: ignore[arg-type]
+        return np.transpose(self)
 
     @property
     def mT(self) -> Any:
         """The last two axes exchanged."""
-        return np.matrix_transpose(self)  # type: ignore[call-overload]
+        return np.matrix_transpose(self)
 
     @property
     def real(self) -> Any:
         """The real part."""
-        return np.real(self)  # type: ignore[call-overload]
+        return np.real(self)
 
     @property
     def imag(self) -> Any:
         """The imaginary part."""
-        return np.imag(self)  # type: ignore[call-overload]
+        return np.imag(self)
 
     @property
     def flat(self) -> Any:
         """The entries in C-order."""
-        return np.ravel(self)  # type: ignore[call-overload]
+        return np.ravel(self)
 
     def __len__(self) -> int:
         """The length of the first axis."""
@@ -159,7 +171,7 @@ class Tracer:
         """Refused."""
         refuse_conversion("complex")
 
-    def __index__(self) -> NoReturn:
+    def __index__(self) -> int:  # noqa: PLE0305 - it never returns
         """Refused."""
         refuse_conversion("an index")
 
@@ -207,7 +219,7 @@ class Tracer:
 
     def conjugate(self) -> Any:
         """The array itself when it is real."""
-        return np.conjugate(self)  # type: ignore[call-overload]
+        return np.conjugate(self)
 
     conj = conjugate
 
@@ -215,17 +227,17 @@ class Tracer:
         """The axes in another order."""
         if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], tuple | list)):
             axes = tuple(axes[0]) if axes[0] is not None else ()
-        return self._with_alias(np.transpose(self, axes or None))  # type: ignore[arg-type]
+        return self._with_alias(np.transpose(self, axes or None))
 
     def reshape(self, *shape: Any, order: Any = "C") -> Any:
         """Another shape."""
         if len(shape) == 1 and isinstance(shape[0], tuple | list):
             shape = tuple(shape[0])
-        return self._with_alias(np.reshape(self, shape, order=order))  # type: ignore[call-overload]
+        return self._with_alias(np.reshape(self, shape, order=order))
 
     def flatten(self, order: Any = "C") -> Any:
         """One axis, a copy."""
-        return np.ravel(self, order=order)  # type: ignore[call-overload]
+        return np.ravel(self, order=order)
 
     def item(self, *args: Any) -> NoReturn:
         """Refused."""
@@ -335,12 +347,15 @@ def refuse_conversion(what: str) -> NoReturn:
     _, text = source.user_line()
     if source.assigns_to_item(text):
         refuse_assignment("out[…] = x where out is a plain array")
-    if what == "an array":
-        call = source.builds_array(text) or "a call that needs a plain array"
+    call = source.builds_array(text)
+    if call is not None:
         fix = "np.stack([x0, x1]) for a list of traced values; leave np.asarray(x) out, x is an array already"
         _refuse(f"{call} cannot be traced", fix)
-    if what == "an index":
-        _refuse("a traced value is used as an index or a size", "indices must not depend on the input")
+    if what in ("an array", "an index"):
+        _refuse(
+            "a traced array is used where NumPy needs a plain one, such as an index or a size",
+            "indices, sizes and axes must not depend on the input; np.stack([x0, x1]) builds arrays of traced values",
+        )
     fix = "keep the array: NumPy functions take it (np.sin(x) instead of math.sin(x)), and so do comparisons"
     _refuse(f"a traced array is turned into {what}", fix)
 
@@ -399,7 +414,7 @@ _METHODS = (
 for _name in _METHODS:
     setattr(Tracer, _name, _method(getattr(np, _name)))
 
-_BINARY = {
+_BINARY: dict[str, np.ufunc] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide, "floordiv": np.floor_divide,
     "mod": np.remainder, "pow": np.power, "matmul": np.matmul,
 }  # fmt: skip
@@ -407,8 +422,10 @@ for _name, _function in _BINARY.items():
     setattr(Tracer, f"__{_name}__", _operator(_function, reflected=False))
     setattr(Tracer, f"__r{_name}__", _operator(_function, reflected=True))
     setattr(Tracer, f"__i{_name}__", _in_place_operator(_function))
-for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
-    _function = {"lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal}.get(_name)
-    setattr(Tracer, f"__{_name}__", _operator(_function or {"eq": np.equal, "ne": np.not_equal}[_name], reflected=False))
+_COMPARISONS: dict[str, np.ufunc] = {
+    "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal, "ne": np.not_equal,
+}  # fmt: skip
+for _name, _function in _COMPARISONS.items():
+    setattr(Tracer, f"__{_name}__", _operator(_function, reflected=False))
 for _name, _function in {"neg": np.negative, "pos": np.positive, "abs": np.absolute}.items():
     setattr(Tracer, f"__{_name}__", _method(_function))

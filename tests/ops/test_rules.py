@@ -14,7 +14,9 @@ from jacobian.ops.registry import Params
 from jacobian.tracing.tree import map_leaves
 from tests.differences import central
 
-CASES = [pytest.param(op, sample, id=f"{op.name}-{n}-{sample}") for op in REGISTRY for n, sample in enumerate(op.samples)]
+CASES = [
+    pytest.param(op, sample, id=f"{op.name}-{n}-{sample}") for op in REGISTRY for n, sample in enumerate(op.samples)
+]
 
 
 def through_numpy(op: Op, args: tuple[Any, ...], kwargs: Params) -> Any:

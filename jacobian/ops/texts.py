@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from types import CodeType
 from typing import Any
@@ -25,7 +25,7 @@ def evaluate(text: str, **values: Any) -> Any:
     >>> float(evaluate("1 - y**2", y=0.5))
     0.75
     """
-    return eval(_compiled(text), {"__builtins__": {}, "np": np, **_NAMES}, values)  # noqa: S307 - our own texts only
+    return eval(_compiled(text), {"__builtins__": {}, "np": np, **_NAMES}, values)
 
 
 @lru_cache(maxsize=1024)
@@ -34,7 +34,7 @@ def used(text: str) -> frozenset[str]:
     return frozenset(_WORD.findall(text))
 
 
-def label(text: str, names: dict[str, str], shapes: dict[str, Sequence[int]], rank: int) -> str:
+def label(text: str, names: Mapping[str, str], shapes: Mapping[str, Sequence[int]], rank: int) -> str:
     """The expression as a factor's label: every operand by its name and its positions along the factor's axes.
 
     >>> label("x2 * cos(x1)", {"x1": "a", "x2": "b"}, {"x1": (3,), "x2": ()}, 1)

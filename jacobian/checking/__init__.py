@@ -1,0 +1,1 @@
+"""Is a derivative right? Finite differences with error bars, and comparison entry by entry."""
