@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobian.errors import ArgumentError, DTypeError, ShapeError, report
+from jacobian.errors import ArgumentError, ShapeError, report
 from jacobian.kernel import lower, memory, notation, spec
 from jacobian.kernel.access import plain
 from jacobian.kernel.dispatch import is_foreign, materialise_by_calls
 from jacobian.kernel.explain import explain
 from jacobian.kernel.indexing import selection
+from jacobian.kernel.operands import (
+    as_array,
+    copied_operand,
+    is_foreign_array,
+    merged,
+    read_only,
+    snapshot,
+    with_scalar,
+)
 from jacobian.kernel.pattern import Access, Pattern, Shape, identity
 from jacobian.kernel.structure import Structure, count_nonzero_positions, structure_of
 from jacobian.kernel.term import Array, Factor, Term
@@ -82,13 +91,14 @@ class Jacobian:
         Raises:
             LabelError: the text cannot be read, or a label has no size.
             ShapeError: operands disagree about a label's size.
+            DTypeError: an operand does not hold numbers.
 
         >>> J = Jacobian.einsum("->i|i", i=3)
         >>> J.structure
         'identity'
         """
         parsed = spec.parse(text)
-        arrays = [_operand(operand, position + 1) for position, operand in enumerate(operands)]
+        arrays = [copied_operand(operand, position + 1) for position, operand in enumerate(operands)]
         pattern, letters = spec.bind(parsed, [tuple(np.shape(array)) for array in arrays], sizes)
         dtype = np.result_type(*(array.dtype for array in arrays)) if arrays else np.dtype(float)
         factors = tuple(Factor(array, chr(ord("A") + k)) for k, array in enumerate(arrays))
@@ -225,7 +235,7 @@ class Jacobian:
         outs, ins = len(self.out_shape), len(self.in_shape)
         if order == "F":
             array = np.transpose(array, [*range(outs)[::-1], *range(outs, outs + ins)[::-1]])
-        flat: np.ndarray = _read_only(np.reshape(array, (prod(self.out_shape), prod(self.in_shape))))
+        flat: np.ndarray = read_only(np.reshape(array, (prod(self.out_shape), prod(self.in_shape))))
         return flat
 
     def blocks(self) -> np.ndarray:
@@ -242,7 +252,7 @@ class Jacobian:
         outer = [axis for axis in range(outs + ins) if axis not in inner]
         array = array.transpose(*outer, *inner)
         rows, cols = prod(self.out_shape[:-1]), prod(self.in_shape[:-1])
-        array = _read_only(array.reshape(rows, cols, *array.shape[len(outer) :]))
+        array = read_only(array.reshape(rows, cols, *array.shape[len(outer) :]))
         blocks = np.empty((rows, cols), object)
         for row in range(rows):
             for col in range(cols):
@@ -292,7 +302,7 @@ class Jacobian:
         """
         if isinstance(other, Jacobian):
             return self.after(other)
-        array, ndim = _as_array(other), len(self.in_shape)
+        array, ndim = as_array(other), len(self.in_shape)
         if tuple(array.shape[:ndim]) != self.in_shape:
             raise ShapeError(
                 report(
@@ -301,14 +311,14 @@ class Jacobian:
                     fix=f"give dx the shape {self.in_shape}",
                 )
             )
-        return _snapshot(self.after(Jacobian.from_array(array, ndim)).tensor(), array)
+        return snapshot(self.after(Jacobian.from_array(array, ndim)).tensor(), array)
 
     def __rmatmul__(self, other: Any) -> Any:
         """The generalized dot product over the whole output index vector, upstream·J.
 
         An array may have further axes before those of the output; they stay.
         """
-        array, ndim = _as_array(other), len(self.out_shape)
+        array, ndim = as_array(other), len(self.out_shape)
         lead = array.ndim - ndim
         if lead < 0 or tuple(array.shape[lead:]) != self.out_shape:
             raise ShapeError(
@@ -318,7 +328,7 @@ class Jacobian:
                     fix=f"give u the shape {self.out_shape}",
                 )
             )
-        return _snapshot(Jacobian.from_array(array, lead).after(self).tensor(), array)
+        return snapshot(Jacobian.from_array(array, lead).after(self).tensor(), array)
 
     def after(self, first: Jacobian) -> Jacobian:
         """The chain rule, `self @ first`."""
@@ -351,7 +361,7 @@ class Jacobian:
                 )
             )
         dtype = self.dtype if self.dtype == other.dtype else np.result_type(self.dtype, other.dtype)
-        return self._with(_merged((*self.terms, *other.terms)), dtype=dtype)
+        return self._with(merged((*self.terms, *other.terms)), dtype=dtype)
 
     def __mul__(self, scalar: Any) -> Jacobian:
         """The Jacobian times a number."""
@@ -363,7 +373,7 @@ class Jacobian:
                 )
             )
         if is_foreign_array(scalar):
-            return self._with(_with_scalar(term, scalar) for term in self.terms)
+            return self._with(with_scalar(term, scalar) for term in self.terms)
         number = np.asarray(scalar).item()
         if np.asarray(scalar).dtype.kind not in "biufc":
             raise ArgumentError(report(f"c * J: c must be a number, not {type(scalar).__name__}"))
@@ -408,73 +418,6 @@ class Jacobian:
         return self.origin.predict(self, dx)
 
 
-def _with_scalar(term: Term, scalar: Array) -> Term:
-    pattern = term.pattern
-    access = Access((), ())
-    wider = Pattern(
-        pattern.sizes, pattern.out, pattern.into, pattern.out_shape, pattern.in_shape,
-        (*pattern.factors, access), pattern.guards, pattern.tables,
-    )  # fmt: skip
-    return Term(wider, (*term.factors, Factor(scalar, "c")), term.tables, term.scale)
-
-
-def _merged(terms: Sequence[Term]) -> list[Term]:
-    """Add terms with the same pattern over the same arrays."""
-    total: dict[Any, Term] = {}
-    for term in terms:
-        key = (term.pattern, tuple(id(f.array) for f in term.factors), tuple(map(id, term.tables)))
-        old = total.get(key)
-        total[key] = (
-            term if old is None else Term(term.pattern, term.factors, term.tables, old.scale + term.scale, old.letters)
-        )
-    return list(total.values())
-
-
-def is_foreign_array(value: Any) -> bool:
-    """Whether a value is an array, but not NumPy's own."""
-    return hasattr(value, "__array_function__") and is_foreign(value) and not isinstance(value, Jacobian)
-
-
-def _as_array(value: Any) -> Array:
-    if is_foreign_array(value):
-        return value
-    try:
-        array = np.asarray(value)
-    except (ValueError, TypeError):
-        array = np.asarray(None)
-    if array.dtype.kind not in "biufc":
-        raise ArgumentError(report(f"@ needs a Jacobian or an array of numbers, not {type(value).__name__}"))
-    return array.astype(float) if array.dtype.kind in "biu" else array
-
-
-def _operand(value: Any, position: int) -> Array:
-    if is_foreign_array(value):
-        return value
-    array = np.array(value)
-    if array.dtype.kind not in "iufc":
-        raise DTypeError(
-            report(
-                f"einsum: operand {position} must hold numbers, not {array.dtype}",
-                fix="convert it first, for example with np.asarray(operand, float)",
-            )
-        )
-    return array.astype(float) if array.dtype.kind in "iu" else array
-
-
-def _snapshot(result: Array, operand: Array) -> Array:
-    """The result, copied when it is a view of the user's own array, whose values may change later."""
-    if isinstance(result, np.ndarray) and isinstance(operand, np.ndarray) and np.may_share_memory(result, operand):
-        return _read_only(result.copy())
-    return result
-
-
-def _read_only(array: Array) -> Array:
-    if isinstance(array, np.ndarray):
-        array = array.view()
-        array.flags.writeable = False
-    return array
-
-
 def materialise(J: Jacobian) -> Array:
     """The full tensor of a Jacobian. Dispatched like a NumPy function when a factor is not NumPy's own."""
     foreign = [factor.array for term in J.terms for factor in term.factors if is_foreign(factor.array)]
@@ -486,4 +429,4 @@ def materialise(J: Jacobian) -> Array:
                 return result
     if foreign:
         return materialise_by_calls(J.terms, J.shape, J.dtype)
-    return _read_only(lower.materialise(J.terms, J.shape, J.dtype))
+    return read_only(lower.materialise(J.terms, J.shape, J.dtype))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from jacobian.ops.families import elementwise
@@ -110,7 +112,13 @@ floor_divide = elementwise(
     np.floor_divide, "0", "0", domain=POSITIVE, kink="remainder(x1, x2) == 0", at_kink="0"
 )  # fmt: skip
 heaviside = elementwise(np.heaviside, "0", "where(x1 == 0, 1.0, 0.0)", kink="x1 == 0", at_kink="0")
+
+
+def _ldexp(x: Any, exponent: Any) -> Any:
+    return np.ldexp(x, exponent)  # a ufunc takes its operands by position only
+
+
 ldexp = elementwise(
-    np.ldexp, "exp2(exponent)", name="ldexp", answers=(np.ldexp,),
+    _ldexp, "exp2(exponent)", name="ldexp", answers=(np.ldexp,),
     normalise=lambda x, exponent: ((x,), {"exponent": exponent}), samples=[sample((3,), 2)], shapes=(),
 )  # fmt: skip

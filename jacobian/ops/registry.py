@@ -73,7 +73,13 @@ def _brief(arg: Any) -> str:
 
 
 def sample(*args: Any, domain: Any = (-2.0, 2.0), kink: bool = False, **kwargs: Any) -> Sample:
-    """A sample: positional arguments (shapes are drawn), then keyword arguments."""
+    """Arguments to test an op on: a tuple of ints is a shape, to be drawn; anything else stands for itself.
+
+    >>> import jacobian as jac
+    >>> args, kwargs = jac.sample((2, 3), axis=0).draw(seed=1)
+    >>> args[0].shape, kwargs
+    ((2, 3), {'axis': 0})
+    """
     return Sample(args, kwargs, domain, kink)
 
 

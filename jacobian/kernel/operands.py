@@ -1,0 +1,87 @@
+"""What is done to the arrays that meet a Jacobian: checked, copied, made read-only; and sums of like terms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from jacobian.errors import ArgumentError, DTypeError, report
+from jacobian.kernel.dispatch import is_foreign
+from jacobian.kernel.pattern import Access, Pattern
+from jacobian.kernel.term import Array, Factor, Term
+
+
+def with_scalar(term: Term, scalar: Array) -> Term:
+    """The term times a scalar that is an array of its own."""
+    pattern = term.pattern
+    access = Access((), ())
+    wider = Pattern(
+        pattern.sizes, pattern.out, pattern.into, pattern.out_shape, pattern.in_shape,
+        (*pattern.factors, access), pattern.guards, pattern.tables,
+    )  # fmt: skip
+    return Term(wider, (*term.factors, Factor(scalar, "c")), term.tables, term.scale)
+
+
+def merged(terms: Sequence[Term]) -> list[Term]:
+    """Add terms with the same pattern over the same arrays."""
+    total: dict[Any, Term] = {}
+    for term in terms:
+        key = (term.pattern, tuple(id(f.array) for f in term.factors), tuple(map(id, term.tables)))
+        old = total.get(key)
+        total[key] = (
+            term if old is None else Term(term.pattern, term.factors, term.tables, old.scale + term.scale, old.letters)
+        )
+    return list(total.values())
+
+
+def is_foreign_array(value: Any) -> bool:
+    """Whether a value is an array, but neither NumPy's own nor a Jacobian."""
+    return hasattr(value, "__array_function__") and is_foreign(value) and not hasattr(value, "in_shape")
+
+
+def as_array(value: Any) -> Array:
+    """What stands beside `@`, as an array of numbers."""
+    if is_foreign_array(value):
+        return value
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError):
+        array = np.asarray(None)
+    if array.dtype.kind not in "biufc":
+        raise ArgumentError(report(f"@ needs a Jacobian or an array of numbers, not {type(value).__name__}"))
+    return array.astype(float) if array.dtype.kind in "biu" else array
+
+
+def copied_operand(value: Any, position: int) -> Array:
+    """An operand of `einsum`, copied; integers become float64."""
+    if is_foreign_array(value):
+        return value
+    try:
+        array = np.array(value)
+    except ValueError:  # lists of unequal length
+        array = np.array(None)
+    if array.dtype.kind not in "iufc":
+        raise DTypeError(
+            report(
+                f"einsum: operand {position} must hold numbers, not {array.dtype}",
+                fix="convert it first, for example with np.asarray(operand, float)",
+            )
+        )
+    return array.astype(float) if array.dtype.kind in "iu" else array
+
+
+def snapshot(result: Array, operand: Array) -> Array:
+    """The result, copied when it is a view of the user's own array, whose values may change later."""
+    if isinstance(result, np.ndarray) and isinstance(operand, np.ndarray) and np.may_share_memory(result, operand):
+        return read_only(result.copy())
+    return result
+
+
+def read_only(array: Array) -> Array:
+    """A view that cannot be written through."""
+    if isinstance(array, np.ndarray):
+        array = array.view()
+        array.flags.writeable = False
+    return array

@@ -1,0 +1,128 @@
+"""Entry by entry: the derivative is text, compiled to compute and kept to print."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from jacobian.errors import ArgumentError, report
+from jacobian.kernel.access import Form, constant, plain
+from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.pattern import CACHE, Access, Pattern, Shape
+from jacobian.kernel.term import Array, Factor, Term
+from jacobian.ops import texts
+from jacobian.ops.kinks import warn_kink
+from jacobian.ops.registry import Normalise, Op, Params, Point, Sample, register, sample
+
+
+def aligned(shape: Shape, out: Shape) -> tuple[Form, ...]:
+    """Where an operand of that shape is read for each output position, by NumPy's broadcasting."""
+    first = len(out) - len(shape)
+    return tuple(
+        constant(0) if size == 1 and out[first + axis] != 1 else plain(first + axis) for axis, size in enumerate(shape)
+    )
+
+
+@lru_cache(maxsize=CACHE)
+def elementwise_pattern(out: Shape, into: Shape, factor: Shape | None) -> Pattern:
+    """`d[i]` on `i|i`, with broadcasting on either side; without a factor when that is None."""
+    forms = tuple(plain(axis) for axis in range(len(out)))
+    factors = () if factor is None else (Access(aligned(factor, out), factor),)
+    return Pattern(out, forms, aligned(into, out), out, into, factors)
+
+
+def diagonal(out: Shape, into: Shape, factor: Array, label: Any = "", dtype: Any = np.float64) -> Jacobian:
+    """The Jacobian of an elementwise map whose derivative is the array `factor` (broadcasting to `out`)."""
+    if isinstance(factor, np.generic):
+        factor = np.asarray(factor)
+    if isinstance(factor, int | float):
+        pattern = elementwise_pattern(out, into, None)
+        return Jacobian((Term(pattern, scale=factor),), out, into, dtype)
+    pattern = elementwise_pattern(out, into, tuple(np.shape(factor)))
+    return Jacobian((Term(pattern, (Factor(factor, label),)),), out, into, dtype)
+
+
+def elementwise(
+    function: Callable[..., Any],
+    *derivatives: str,
+    name: str = "",
+    answers: Iterable[Callable[..., Any]] | None = None,
+    domain: Any = (-2.0, 2.0),
+    special: Callable[[Point, int], str | None] = lambda point, k: None,
+    kink: str = "",
+    at_kink: str = "",
+    note: str = "",
+    samples: Sequence[Sample] = (),
+    shapes: Sequence[tuple[Shape, ...]] | None = None,
+    operands: Sequence[str] = (),
+    normalise: Normalise | None = None,
+) -> Op:
+    """An op that works entry by entry: one derivative per operand, as text in `x` and `y` (`x1`, `x2` when binary).
+
+    Args:
+        function: the forward, usually a NumPy ufunc.
+        *derivatives: for example `"1 - y**2"`; `"1"`, `"-1"` and `"0"` need no array at all.
+        name: of the op; the function's own unless given.
+        answers: the NumPy functions it answers for; the function itself unless given.
+        domain: from where samples are drawn.
+        special: may give a simpler text at some points, such as `"2 * x1"` for a square.
+        kink: a condition in `x` and `y` that is true where the function has no derivative.
+        at_kink: what is taken there, for the warning and the documentation.
+        note: one line of documentation.
+        samples: further samples.
+        shapes: the operands' shapes in the drawn samples; scalars, vectors, matrices and broadcasting unless given.
+        operands: names of the operands.
+        normalise: sorts arguments into operands and parameters when there are any.
+    """
+    count = len(derivatives)
+    words = ("x",) if count == 1 else tuple(f"x{k + 1}" for k in range(count))
+
+    def rule(point: Point, k: int) -> Jacobian:
+        out, into = tuple(np.shape(point.y)), tuple(np.shape(point.x[k]))
+        text = special(point, k) or derivatives[k]
+        values = dict(zip(words, point.x, strict=False)) | {"y": point.y} | point.params
+        if kink:
+            warn_kink(name, texts.evaluate(kink, **values), at_kink)
+        if text == "0":
+            return Jacobian.zero(out, into)
+        if text in ("1", "-1"):
+            return diagonal(out, into, int(text))
+        factor = texts.evaluate(text, **values)
+
+        def label() -> str:
+            named = dict(zip(words, point.names, strict=False)) | {"y": point.out_name}
+            shapes = {word: tuple(np.shape(values[word])) for word in named}
+            return texts.label(text, named, shapes, len(np.shape(factor)))
+
+        return diagonal(out, into, factor, label)
+
+    name = name or function.__name__
+    if shapes is None:
+        shapes = [((),) * count, ((3,),) * count, ((2, 3),) * count]
+        shapes += [((2, 1), (3,)), ((), (2, 2)), ((3,), ())] if count == 2 else []
+    pairs = [f"∂{'y'}/∂{word} = {text}" for word, text in zip(words, derivatives, strict=True)]
+    return register(
+        Op(
+            name, function, rule,
+            answers=(function,) if answers is None else answers,
+            normalise=normalise or _ufunc_arguments(name),
+            samples=[*(sample(*group, domain=domain) for group in shapes), *samples],
+            operands=operands or words, family="elementwise", formula=", ".join(pairs),
+            note=note + (f"Where {kink}: {at_kink} is taken." if kink else ""), smooth=not kink,
+        )
+    )  # fmt: skip
+
+
+def _ufunc_arguments(name: str) -> Normalise:
+    def normalise(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], Params]:
+        for key, value in kwargs.items():
+            if value is None or (key == "where" and value is True) or key in ("casting", "order", "subok"):
+                continue
+            fix = {"out": "write y = f(x) instead of filling an array", "where": "np.where(condition, f(x), other)"}
+            raise ArgumentError(report(f"{name}: {key}= cannot be traced", fix=fix.get(key)))
+        return args, {}
+
+    return normalise

@@ -1,0 +1,123 @@
+"""Ops that reduce axes: the reduced ones only the input has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from jacobian.errors import ArgumentError, ShapeError, report
+from jacobian.kernel.access import constant, plain
+from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.pattern import CACHE, Access, Pattern, Shape
+from jacobian.kernel.term import Array, Factor, Term
+from jacobian.ops import texts
+from jacobian.ops.families.elementwise import aligned
+from jacobian.ops.kinks import warn_kink
+from jacobian.ops.registry import Normalise, Op, Point, Sample, register, sample
+
+
+def reduced_axes(axis: Any, rank: int, name: str) -> tuple[int, ...]:
+    """The axes a reduction runs over, as non-negative numbers."""
+    axes = tuple(range(rank)) if axis is None else tuple(axis) if isinstance(axis, tuple | list) else (axis,)
+    for one in axes:
+        if not isinstance(one, int | np.integer):
+            raise ArgumentError(report(f"{name}: axis must be a whole number or a tuple of them, not {one!r}"))
+        if not -rank <= one < rank:
+            raise ShapeError(report(f"{name}: axis {one} does not exist", got=f"an array of {rank} axes"))
+    return tuple(sorted({int(one) % rank for one in axes}))
+
+
+@lru_cache(maxsize=CACHE)
+def reduction_pattern(shape: Shape, axes: tuple[int, ...], keepdims: bool, factor: Shape | None) -> Pattern:
+    """Output axes are the kept input axes; the reduced ones only the input has."""
+    out = [(constant(0), 1) if a in axes else (plain(a), n) for a, n in enumerate(shape) if keepdims or a not in axes]
+    factors = () if factor is None else (Access(aligned(factor, shape), factor),)
+    into = tuple(plain(axis) for axis in range(len(shape)))
+    return Pattern(shape, tuple(f for f, _ in out), into, tuple(n for _, n in out), shape, factors)
+
+
+def reduced(point: Point, factor: Array, label: Any = "") -> Jacobian:
+    """The Jacobian of a reduction with derivative `factor`, which broadcasts to the input's shape."""
+    shape = tuple(np.shape(point.x[0]))
+    axes = reduced_axes(point.params.get("axis"), len(shape), "axis")
+    keepdims = bool(point.params.get("keepdims"))
+    number = np.ndim(factor) == 0 and isinstance(factor, int | float)
+    pattern = reduction_pattern(shape, axes, keepdims, None if number else tuple(np.shape(factor)))
+    term = Term(pattern, scale=factor) if number else Term(pattern, (Factor(factor, label),))
+    return Jacobian((term,), pattern.out_shape, shape)
+
+
+def kept(point: Point) -> Array:
+    """The output with its reduced axes kept, so that it broadcasts against the input."""
+    shape = np.shape(point.x[0])
+    axes = reduced_axes(point.params.get("axis"), len(shape), "axis")
+    return np.reshape(point.y, tuple(1 if axis in axes else size for axis, size in enumerate(shape)))
+
+
+def count_reduced(point: Point) -> int:
+    """How many entries go into each output entry."""
+    shape = np.shape(point.x[0])
+    return prod(shape[axis] for axis in reduced_axes(point.params.get("axis"), len(shape), "axis"))
+
+
+def reduction(
+    name: str,
+    function: Callable[..., Any],
+    derivative: str | Callable[[Point], Array],
+    *,
+    answers: Iterable[Callable[..., Any]] | None = None,
+    normalise: Normalise | None = None,
+    samples: Sequence[Sample] = (),
+    domain: Any = (-2.0, 2.0),
+    note: str = "",
+    formula: str = "",
+    kink: str = "",
+    at_kink: str = "",
+) -> Op:
+    """An op that reduces axes: its derivative by every entry, as text in `x`, `y` (reduced axes kept) and `n`.
+
+    `where=` is understood for all of them: an entry that is left out has the derivative 0.
+    """
+
+    def rule(point: Point, k: int) -> Jacobian:
+        mask = point.params.get("where", True)
+        n: Any = count_reduced(point)
+        if mask is not True:
+            shape = np.shape(point.x[0])
+            axes = reduced_axes(point.params.get("axis"), len(shape), name)
+            n = np.sum(np.broadcast_to(mask, shape), axis=axes, keepdims=True)
+        label: Any = ""
+        if callable(derivative):
+            factor = derivative(point)
+        else:
+            values = point.params | {"x": point.x[0], "y": kept(point), "n": n}
+            if kink:
+                warn_kink(name, texts.evaluate(kink, **values), at_kink)
+            factor = texts.evaluate(derivative, **values)
+
+            def label() -> str:
+                shapes = {word: tuple(np.shape(values[word])) for word in ("x", "y")}
+                named = {"x": point.names[0], "y": point.out_name}
+                return texts.label(derivative, named, shapes, len(np.shape(factor)))
+
+        if mask is not True:
+            factor = factor * np.asarray(mask, dtype=np.result_type(point.y))
+        return reduced(point, factor, label)
+
+    samples = [
+        *samples,
+        sample((4,), domain=domain), sample((2, 3), domain=domain), sample((2, 3), axis=0, domain=domain),
+        sample((2, 3, 2), axis=(0, -1), domain=domain), sample((2, 3), axis=-1, keepdims=True, domain=domain),
+        sample((), domain=domain), sample((1,), domain=domain),
+    ]  # fmt: skip
+    text = derivative if isinstance(derivative, str) else formula
+    return register(
+        Op(
+            name, function, rule, answers=(function,) if answers is None else answers, normalise=normalise,
+            samples=samples, family="reduction", formula=f"∂y/∂x = {text}", note=note, smooth=not kink,
+        )
+    )  # fmt: skip
