@@ -65,7 +65,7 @@ def systems(draw: st.DrawFn) -> tuple[tuple[int, ...], list[Form], list[Guard]]:
 
 
 @given(systems())
-@examples(600)
+@examples(450)
 def test_every_solution_is_found_once(system: Any) -> None:
     """A pattern writes each solution to a place of its own, so a place counted twice or left out would show."""
     sizes, equations, guards = system

@@ -48,7 +48,7 @@ def test_the_definition_is_evaluated_alike_one_by_one_and_all_at_once(J: Jacobia
 
 
 @given(jacobians())
-@examples(500)
+@examples(350)
 def test_materialising_follows_the_definition(J: Jacobian) -> None:
     same(J, dense_of(J))
     assert np.asarray(J).dtype == J.dtype
@@ -56,7 +56,7 @@ def test_materialising_follows_the_definition(J: Jacobian) -> None:
 
 
 @given(st.data())
-@examples(500)
+@examples(400)
 def test_composition_is_the_generalized_dot_product(data: st.DataObject) -> None:
     first = data.draw(jacobians(rich=False, max_terms=1))
     second = data.draw(jacobians(in_shape=first.out_shape, rich=False))
