@@ -34,7 +34,8 @@ def _matmul_labels(a: Shape, b: Shape) -> Einsum:
 
 
 matmul = multilinear(
-    "matmul", np.matmul, _matmul_labels, formula="∂Y[i,k]/∂A[i,j] = B[j,k], ∂Y[i,k]/∂B[j,k] = A[i,j]",
+    "matmul", np.matmul, _matmul_labels, answers=(np.matmul, np.linalg.matmul),
+    formula="∂Y[i,k]/∂A[i,j] = B[j,k], ∂Y[i,k]/∂B[j,k] = A[i,j]",
     samples=[
         sample((2, 3), (3, 4)), sample((3,), (3,)), sample((2, 3), (3,)), sample((3,), (3, 2)),
         sample((2, 2, 3), (3, 2)), sample((2, 1, 2, 3), (3, 3, 2)), sample((1, 1), (1, 1)),
@@ -69,15 +70,23 @@ outer = multilinear(
     "outer", np.outer, lambda a, b: Einsum((("i",), ("j",), ("i", "j"))), answers=(),
     samples=[sample((2,), (3,))], note="of two vectors; `np.outer` flattens its arguments first.",
 )  # fmt: skip
+
+
+def _vecdot_labels(a: Shape, b: Shape, axis: int = -1) -> Einsum:
+    first, second = batch_labels([len(a) - 1, len(b) - 1], "i")
+    out = max(first, second, key=len)
+    return Einsum((_with_label("i", first, axis), _with_label("i", second, axis), out))
+
+
+def _with_label(label: str, others: tuple[str, ...], axis: int) -> tuple[str, ...]:
+    place = axis % (len(others) + 1)
+    return (*others[:place], label, *others[place:])
+
+
 vecdot = multilinear(
-    "vecdot", np.vecdot,
-    lambda a, b, axis=-1: Einsum((
-        (*batch_labels([len(a) - 1, len(b) - 1], "i")[0], "i"), (*batch_labels([len(a) - 1, len(b) - 1], "i")[1], "i"),
-        max(batch_labels([len(a) - 1, len(b) - 1], "i"), key=len),
-    )),
-    answers=(np.vecdot,), samples=[sample((3,), (3,)), sample((2, 3), (3,))],
-    note="over the last axis.",
-    normalise=lambda A, B: ((A, B), {}),
+    "vecdot", lambda A, B, axis=-1: np.vecdot(A, B, axis=axis), _vecdot_labels,
+    answers=(np.vecdot, np.linalg.vecdot), normalise=lambda A, B, axis=-1: ((A, B), {"axis": axis}),
+    samples=[sample((3,), (3,)), sample((2, 3), (3,)), sample((3, 2), (3, 2), axis=0)],
 )  # fmt: skip
 matvec = multilinear(
     "matvec", np.matvec, lambda a, b: _batched(a, b, ("i", "j"), ("j",), ("i",)),
@@ -113,7 +122,8 @@ def _tensordot_labels(a: Shape, b: Shape, axes: Any = 2) -> Einsum:
 
 
 tensordot = multilinear(
-    "tensordot", np.tensordot, _tensordot_labels, normalise=lambda a, b, axes=2: ((a, b), {"axes": axes}),
+    "tensordot", np.tensordot, _tensordot_labels, answers=(np.tensordot, np.linalg.tensordot),
+    normalise=lambda a, b, axes=2: ((a, b), {"axes": axes}),
     samples=[
         sample((2, 3), (2, 3)), sample((2, 3), (3, 2), axes=1), sample((2,), (3,), axes=0),
         sample((2, 3, 4), (4, 2), axes=([0, 2], [1, 0])), sample((2, 3), (3,), axes=(-1, 0)),

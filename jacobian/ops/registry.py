@@ -131,6 +131,8 @@ class Op:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The value; traced when an argument is."""
+        if self.family == "composite":
+            return self.compute(args, dict(kwargs))
         operands, params = self.bind(args, kwargs)
         for operand in operands:
             if not isinstance(operand, np.ndarray | np.generic | float | int):

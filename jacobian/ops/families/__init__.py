@@ -2,12 +2,12 @@
 
 from jacobian.ops.families.elementwise import aligned, diagonal, elementwise, elementwise_pattern
 from jacobian.ops.families.layout import from_tables, gather, layout, moved
-from jacobian.ops.families.multilinear import Einsum, check_labels, multilinear
+from jacobian.ops.families.multilinear import Einsum, check_labels, multilinear, multilinear_pattern
 from jacobian.ops.families.primitive import composite, primitive
 from jacobian.ops.families.reduction import count_reduced, kept, reduced, reduced_axes, reduction, reduction_pattern
 
 __all__ = [
     "Einsum", "aligned", "check_labels", "composite", "count_reduced", "diagonal", "elementwise",
-    "elementwise_pattern", "from_tables", "gather", "kept", "layout", "moved", "multilinear", "primitive", "reduced",
-    "reduced_axes", "reduction", "reduction_pattern",
+    "elementwise_pattern", "from_tables", "gather", "kept", "layout", "moved", "multilinear", "multilinear_pattern", "primitive",
+    "reduced", "reduced_axes", "reduction", "reduction_pattern",
 ]  # fmt: skip

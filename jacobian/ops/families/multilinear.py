@@ -26,7 +26,8 @@ class Einsum(tuple[tuple[str, ...], ...]):
 
 
 @lru_cache(maxsize=CACHE)
-def _multilinear_pattern(labels: Einsum, shapes: tuple[Shape, ...], k: int) -> tuple[Pattern, tuple[str, ...]]:
+def multilinear_pattern(labels: Einsum, shapes: tuple[Shape, ...], k: int) -> tuple[Pattern, tuple[str, ...]]:
+    """The derivative of an einsum by operand k, the other operands being factors, and the letter of every index."""
     sizes: dict[str, int] = {}
     for group, shape in zip(labels, shapes, strict=False):
         for label, size in zip(group, shape, strict=True):
@@ -67,7 +68,7 @@ def multilinear(
 
     def rule(point: Point, k: int) -> Jacobian:
         shapes = tuple(tuple(np.shape(x)) for x in point.x)
-        pattern, letters = _multilinear_pattern(spec(*shapes, **point.params), shapes, k)
+        pattern, letters = multilinear_pattern(spec(*shapes, **point.params), shapes, k)
         factors = tuple(Factor(x, name) for j, (x, name) in enumerate(zip(point.x, point.names, strict=True)) if j != k)
         readable = letters if all(len(letter) == 1 for letter in letters) else ()
         return Jacobian((Term(pattern, factors, letters=readable),), pattern.out_shape, pattern.in_shape)

@@ -1,0 +1,374 @@
+"""Inverses, determinants and factorisations of matrices. Leading axes are a batch, shared by output and input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from jacobian.errors import ArgumentError, ShapeError, SingularError, report
+from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.term import Array, Factor
+from jacobian.ops.contraction import batch_labels
+from jacobian.ops.families import Einsum, check_labels, composite
+from jacobian.ops.kinks import warn_kink
+from jacobian.ops.registry import Op, Params, Point, describe, operand_names, register, sample
+from jacobian.ops.terms import labelled, shape_of, symmetrised, written
+
+# -- what tests and samples draw --------------------------------------------------------------------------------------
+
+
+def invertible(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Square matrices are drawn well away from singular ones, anything else from the interval (-1, 1)."""
+    drawn = np.asarray(generator.uniform(-1.0, 1.0, shape))
+    return drawn + 2.0 * np.eye(shape[-1]) if len(shape) > 1 and shape[-1] == shape[-2] else drawn
+
+
+def positive_definite(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Symmetric matrices with eigenvalues well above 0 and apart from each other."""
+    drawn = np.asarray(generator.uniform(-0.3, 0.3, shape))
+    return drawn + np.swapaxes(drawn, -1, -2) + np.diag(np.arange(1.5, 1.5 + shape[-1]))
+
+
+# -- what went wrong, said in our words ----------------------------------------------------------------------------------
+
+
+def require_square(op: Op, values: Sequence[Array], params: Params) -> None:
+    """Raise the error for a first operand that is not a square matrix, or a stack of them."""
+    name, (A, *_) = operand_names(op, len(values))[0], values
+    if np.ndim(A) < 2:
+        raise ShapeError(report(f"{op.name}: {name} must be a matrix or a stack of matrices", got=describe(name, A)))
+    rows, cols = np.shape(A)[-2:]
+    if rows != cols:
+        raise ShapeError(
+            report(f"{op.name}: {name} must be square, but it is {rows} × {cols}", got=describe(name, A))
+        )  # fmt: skip
+
+
+def require_regular(op: Op, values: Sequence[Array], params: Params) -> None:
+    """Raise the error that says which matrix is singular, and of what rank it is."""
+    require_square(op, values, params)
+    name, A = operand_names(op, len(values))[0], np.asarray(values[0])
+    for place in np.ndindex(A.shape[:-2]):
+        rank = int(np.linalg.matrix_rank(A[place]))
+        if rank < A.shape[-1]:
+            which = f"{name}[{','.join(map(str, place))}]" if place else name
+            raise SingularError(
+                report(
+                    f"{op.name}: {which} is singular: {A.shape[-1]} × {A.shape[-1]}, of rank {rank}",
+                    got=describe(name, A),
+                    fix="np.linalg.pinv and np.linalg.det are defined for singular matrices as well",
+                )
+            )
+
+
+# -- inverse and solve -----------------------------------------------------------------------------------------------
+
+
+def _inv_rule(point: Point, k: int) -> Jacobian:
+    Y = Factor(point.y, point.out_name)
+    return written("ij,kl->il|jk", Y, Y, into=shape_of(point.x[0]), scale=-1)
+
+
+inv = register(
+    Op(
+        "inv", np.linalg.inv, _inv_rule, answers=(np.linalg.inv,), operands=("A",), out_name="Y", family="linalg",
+        formula="∂Y[i,l]/∂A[j,k] = -Y[i,j] Y[k,l]", explain_failure=require_regular,
+        note="a Kronecker product of two factors.",
+        samples=[sample((3, 3), domain=invertible), sample((2, 2, 2), domain=invertible), sample((1, 1), domain=invertible)],
+    )
+)  # fmt: skip
+
+
+def _solve_labels(A: tuple[int, ...], b: tuple[int, ...]) -> Einsum:
+    """A[i,j] Y[j,k] = b[i,k]; a vector b has no k, as in NumPy 2."""
+    columns = () if len(b) == 1 else ("k",)
+    batch = batch_labels([len(A) - 2, len(b) - 1 - len(columns)], "ijkln")
+    out = (*max(batch, key=len), "j", *columns)
+    return Einsum(((*batch[0], "i", "j"), (*batch[1], "i", *columns), out))
+
+
+def _solve_rule(point: Point, k: int) -> Jacobian:
+    """The inverse times δ with respect to b; minus the inverse times the solution with respect to A."""
+    (A, b), names = point.x, point.names
+    of_A, of_b, out = _solve_labels(shape_of(A), shape_of(b))
+    inverse = Factor(np.linalg.inv(A), f"inv({names[0]})")
+    inverse_labels = (*of_A[:-2], "j", "i")
+    if k == 1:
+        return labelled(Einsum((inverse_labels, of_b, out)), (inverse,), shape_of(b))
+    solution = Factor(point.y, point.out_name)
+    solved = tuple("l" if label == "j" else label for label in out)
+    labels = Einsum((inverse_labels, solved, (*of_A[:-1], "l"), out))
+    return labelled(labels, (inverse, solution), shape_of(A), -1)
+
+
+def _explain_solve(op: Op, values: Sequence[Array], params: Params) -> None:
+    require_square(op, values, params)
+    check_labels(op, _solve_labels(shape_of(values[0]), shape_of(values[1])), values)
+    require_regular(op, values, params)
+
+
+solve = register(
+    Op(
+        "solve", np.linalg.solve, _solve_rule, answers=(np.linalg.solve,), operands=("A", "b"), out_name="Y",
+        family="linalg", formula="∂Y[j,k]/∂b[i,k] = inv(A)[j,i], ∂Y[j,k]/∂A[i,l] = -inv(A)[j,i] Y[l,k]",
+        note="A Y = b; b is a vector if it has one axis, else a matrix or a stack of them.",
+        explain_failure=_explain_solve,
+        samples=[
+            sample(*shapes, domain=invertible)
+            for shapes in (((3, 3), (3,)), ((3, 3), (3, 2)), ((2, 2, 2), (2, 1)), ((2, 2), (3, 2, 1)), ((2, 2, 2), (2,)))
+        ],
+    )
+)  # fmt: skip
+
+# -- determinants -------------------------------------------------------------------------------------------------------
+
+
+def _products_without(values: np.ndarray, left_out: int) -> np.ndarray:
+    """Products of the last axis without one entry, or without two: an array over the entries left out."""
+    n = values.shape[-1]
+    itself = np.eye(n, dtype=bool)
+    if left_out == 1:
+        return np.asarray(np.prod(np.where(itself, 1.0, values[..., None, :]), axis=-1))
+    gone = itself[:, None, :] | itself[None, :, :]
+    return np.asarray(np.prod(np.where(gone, 1.0, values[..., None, None, :]), axis=-1) * ~itself)
+
+
+def _oriented(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The singular value decomposition U, s, V, and det(U) det(V), which is 1 or -1."""
+    U, s, Vh = np.linalg.svd(X)
+    return U, s, np.swapaxes(Vh, -1, -2), np.sign(np.linalg.det(U) * np.linalg.det(Vh))
+
+
+def _cofactors(X: np.ndarray) -> np.ndarray:
+    """U cof(S) Vᵀ: no division, so that it holds for singular matrices as well."""
+    U, s, V, sign = _oriented(X)
+    scaled = U * (_products_without(s, 1) * sign[..., None]).astype(X.dtype)[..., None, :]
+    return scaled @ np.swapaxes(V, -1, -2)
+
+
+def _cofactors_rule(point: Point, k: int) -> Jacobian:
+    """All minors without two rows and two columns; the products of two cofactors over det(X) where that is not 0."""
+    X, C = point.x[0], point.y
+    shape = shape_of(X)
+    det = np.sum(X * C, axis=(-2, -1)) / max(shape[-1], 1)
+    size = np.sum(X**2, axis=(-2, -1)) * np.sum(C**2, axis=(-2, -1))
+    if np.all(det**2 > 1e-16 * size):
+        c, d = Factor(C, point.out_name), Factor(1 / det, f"1/det({point.names[0]})")
+        straight = written("ij,kl,->ij|kl", c, c, d, into=shape)
+        return straight + written("il,kj,->ij|kl", c, c, d, into=shape, scale=-1)
+    U, s, V, sign = _oriented(np.asarray(X))
+    u, v = Factor(U, "U"), Factor(V, "V")
+    p = Factor(_products_without(s, 2) * sign[..., None, None], "P")
+    straight = written("pq,ip,jp,kq,lq->ij|kl", p, u, v, u, v, into=shape)
+    return straight + written("pq,ip,jq,kq,lp->ij|kl", p, u, v, u, v, into=shape, scale=-1)
+
+
+def _singular_matrix(*_: Any) -> np.ndarray:
+    return np.array([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [1.0, 0.0, -1.0]])
+
+
+cofactors = register(
+    Op(
+        "cofactors", _cofactors, _cofactors_rule, operands=("X",), out_name="C", family="linalg",
+        formula="∂C[i,j]/∂X[k,l] = (C[i,j] C[k,l] - C[i,l] C[k,j]) / det(X)", explain_failure=require_square,
+        note="the matrix det(X) inv(X)ᵀ, also where X is singular: the transpose of the adjugate.",
+        samples=[sample((3, 3), domain=invertible), sample((2, 2, 2), domain=invertible)],
+    )
+)  # fmt: skip
+
+
+def _det_rule(point: Point, k: int) -> Jacobian:
+    X, name = point.x[0], point.names[0]
+    return written("ij->|ij", Factor(cofactors(X), f"cof({name})"), into=shape_of(X))
+
+
+det = register(
+    Op(
+        "det", np.linalg.det, _det_rule, answers=(np.linalg.det,), operands=("X",), family="linalg",
+        formula="∂y/∂X[i,j] = cof(X)[i,j] = y inv(X)[j,i]", explain_failure=require_square,
+        note="the derivative is the matrix of cofactors, so that it also holds where X is singular.",
+        samples=[
+            sample((3, 3), domain=invertible), sample((2, 2, 2), domain=invertible), sample((1, 1), domain=invertible),
+            sample((3, 3), domain=_singular_matrix), sample(np.zeros((3, 3))),
+        ],
+    )
+)  # fmt: skip
+
+
+def _logabsdet_rule(point: Point, k: int) -> Jacobian:
+    X, name = point.x[0], point.names[0]
+    return written("ji->|ij", Factor(np.linalg.inv(X), f"inv({name})"), into=shape_of(X))
+
+
+logabsdet = register(
+    Op(
+        "logabsdet", lambda X: np.linalg.slogdet(X).logabsdet, _logabsdet_rule, operands=("X",), family="linalg",
+        formula="∂y/∂X[i,j] = inv(X)[j,i]", note="log |det(X)|.", explain_failure=require_square,
+        samples=[sample((3, 3), domain=invertible), sample((2, 2, 2), domain=invertible)],
+    )
+)  # fmt: skip
+sign_of_det = register(
+    Op(
+        "sign_of_det", lambda X: np.linalg.slogdet(X).sign,
+        lambda point, k: Jacobian.zero(shape_of(point.y), shape_of(point.x[0])), operands=("X",), family="linalg",
+        formula="0", explain_failure=require_square, samples=[sample((3, 3), domain=invertible)],
+    )
+)  # fmt: skip
+_SLOGDET = type(np.linalg.slogdet(np.eye(1)))
+slogdet = composite(
+    "slogdet", lambda a: _SLOGDET(sign_of_det(a), logabsdet(a)), answers=(np.linalg.slogdet,),
+    samples=[sample((3, 3), domain=invertible)], note="the sign has the derivative 0.",
+)  # fmt: skip
+
+# -- Cholesky -----------------------------------------------------------------------------------------------------------
+
+
+def _cholesky_rule(point: Point, k: int) -> Jacobian:
+    """DL = L Φ(L⁻¹ dS L⁻ᵀ): Φ keeps the lower triangle and half the diagonal, S is the triangle read, mirrored."""
+    shape, n, upper = shape_of(point.x[0]), np.shape(point.y)[-1], point.params["upper"]
+    name = point.out_name
+    y, inverse = Factor(point.y, name), Factor(np.linalg.inv(point.y), f"inv({name})")
+    phi = Factor(np.tril(np.ones((n, n))) - 0.5 * np.eye(n), "Φ")
+    text = "mi,mj,km,lj->ji|kl" if upper else "im,mj,mk,jl->ij|kl"
+    return written(text, y, phi, inverse, inverse, into=shape) @ symmetrised(shape, "U" if upper else "L")
+
+
+def _explain_cholesky(op: Op, values: Sequence[Array], params: Params) -> None:
+    require_square(op, values, params)
+    name, A = operand_names(op, 1)[0], np.asarray(values[0])
+    least = np.linalg.eigvalsh(A, UPLO="U" if params["upper"] else "L")[..., 0].min()
+    raise SingularError(
+        report(
+            f"{op.name}: {name} is not positive definite: its least eigenvalue is {least:.6g}", got=describe(name, A),
+            fix=f"{name} @ {name}.T + c * np.eye(n) is positive definite for every c > 0",
+        )
+    )  # fmt: skip
+
+
+cholesky = register(
+    Op(
+        "cholesky", lambda a, upper: np.linalg.cholesky(a, upper=upper), _cholesky_rule, answers=(np.linalg.cholesky,),
+        normalise=lambda a, /, *, upper=False: ((a,), {"upper": upper}), operands=("A",), out_name="L", family="linalg",
+        formula="∂L[i,j]/∂S[k,l] = Σ_m L[i,m] Φ[m,j] inv(L)[m,k] inv(L)[j,l]", explain_failure=_explain_cholesky,
+        note="NumPy reads one triangle only, the lower one unless upper=True, and so does the derivative: it is 0 with "
+        "respect to the other triangle, and an entry beside the diagonal counts for both. Φ is 1 below the diagonal "
+        "and 1/2 on it.",
+        samples=[
+            sample((3, 3), domain=positive_definite), sample((2, 2, 2), domain=positive_definite),
+            sample((3, 3), domain=positive_definite, upper=True),
+        ],
+    )
+)  # fmt: skip
+
+# -- powers and the pseudo-inverse -------------------------------------------------------------------------------------
+
+
+def _power_rule(point: Point, k: int) -> Jacobian:
+    """Σ_r Xʳ dX Xⁿ⁻¹⁻ʳ; the first and the last summand have a δ, and all others are one term with an index r."""
+    X, n, name = point.x[0], point.params["n"], point.names[0]
+    shape = shape_of(X)
+    if n in (0, 1):
+        return Jacobian.identity(shape) if n else Jacobian.zero(shape, shape)
+    if n < 0:
+        return -_summed_powers(np.linalg.inv(X), list(range(1, 1 - n)), f"inv({name})", shape)
+    last = Factor(np.linalg.matrix_power(X, n - 1), name if n == 2 else f"{name}**{n - 1}")
+    J = written("lj->ij|il", last, into=shape) + written("ik->ij|kj", last, into=shape)
+    return J if n == 2 else J + _summed_powers(X, list(range(1, n - 1)), name, shape)
+
+
+def _summed_powers(X: Array, exponents: list[int], name: str, shape: tuple[int, ...]) -> Jacobian:
+    """Σ_r X**e[r] dX X**e[-r]: the powers stand along one summed axis, once upwards and once downwards."""
+    powers = [np.linalg.matrix_power(X, exponents[0])]
+    for _ in exponents[1:]:
+        powers.append(np.matmul(powers[-1], X))
+    rank = len(shape)
+    entry = ",".join(f"@{axis}" for axis in range(rank + 1) if axis != rank - 2)
+    up = Factor(np.stack(powers, axis=-3), f"{name}**(@{rank - 2} + 1)[{entry}]")
+    down = Factor(np.stack(powers[::-1], axis=-3), f"{name}**({exponents[-1]} - @{rank - 2})[{entry}]")
+    return written("rik,rlj->ij|kl", up, down, into=shape)
+
+
+matrix_power = register(
+    Op(
+        "matrix_power", lambda a, n: np.linalg.matrix_power(a, n), _power_rule, answers=(np.linalg.matrix_power,),
+        normalise=lambda a, n: ((a,), {"n": n}), operands=("A",), out_name="Y", family="linalg",
+        formula="∂Y[i,j]/∂A[k,l] = Σ_r A**r[i,k] A**(n-1-r)[l,j]", explain_failure=require_regular,
+        note="any whole power; a negative one is a power of the inverse.",
+        samples=[
+            *(sample((2, 2), n, domain=invertible) for n in (0, 1, 2, 3, 5, -1, -3)),
+            sample((2, 2, 2), 4, domain=invertible), sample((2, 2, 2), -2, domain=invertible),
+        ],
+    )
+)  # fmt: skip
+
+
+def _pinv_rule(point: Point, k: int) -> Jacobian:
+    """-P dA P + P Pᵀ dAᵀ (1 - A P) + (1 - P A) dAᵀ Pᵀ P, which holds as long as the rank stays the same."""
+    A, P, name = point.x[0], point.y, point.names[0]
+    shape, T = shape_of(A), np.matrix_transpose
+    rows, cols = shape[-2:]
+    rank = np.einsum("...ij,...ji->...", P, A)  # the trace of a projection
+    warn_kink("pinv", rank < min(rows, cols) - 0.5, "the derivative among matrices of the same rank")
+    p = Factor(P, point.out_name)
+    J = written("ik,lj->ij|kl", p, p, into=shape, scale=-1)
+    if rows > cols or np.any(rank < rows - 0.5):
+        beside = Factor(np.eye(rows) - np.matmul(A, P), f"(1 - {name} {point.out_name})")
+        J = J + written(
+            "il,kj->ij|kl", Factor(np.matmul(P, T(P)), f"{point.out_name} {point.out_name}.T"), beside, into=shape
+        )
+    if cols > rows or np.any(rank < cols - 0.5):
+        beside = Factor(np.eye(cols) - np.matmul(P, A), f"(1 - {point.out_name} {name})")
+        J = J + written(
+            "il,kj->ij|kl", beside, Factor(np.matmul(T(P), P), f"{point.out_name}.T {point.out_name}"), into=shape
+        )
+    return J
+
+
+def _pinv_arguments(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
+    if hermitian:
+        raise ArgumentError(report("pinv: hermitian=True is not traced", fix="leave it out: the result is the same"))
+    return (a,), {"rcond": rcond if rtol is None else rtol}
+
+
+pinv = register(
+    Op(
+        "pinv", lambda a, rcond=None: np.linalg.pinv(a, rcond), _pinv_rule, answers=(np.linalg.pinv,),
+        normalise=_pinv_arguments, operands=("A",), out_name="P", family="linalg",
+        formula="∂P[i,j]/∂A[k,l] = -P[i,k] P[l,j] + (P Pᵀ)[i,l] (1 - A P)[k,j] + (1 - P A)[i,l] (Pᵀ P)[k,j]",
+        note="Where the rank is not full: the derivative among matrices of the same rank is taken.",
+        samples=[
+            sample((3, 2), domain=(-1.0, 1.0)), sample((2, 3), domain=(-1.0, 1.0)), sample((2, 2), domain=invertible),
+            sample((2, 3, 2), domain=(-1.0, 1.0)),
+        ],
+    )
+)  # fmt: skip
+
+# -- written in terms of others ------------------------------------------------------------------------------------------
+
+
+def _tensorinv(a: Any, ind: int = 2) -> Any:
+    shape = shape_of(a)
+    count = int(np.prod(shape[ind:]))
+    return np.reshape(np.linalg.inv(np.reshape(a, (-1, count))), (*shape[ind:], *shape[:ind]))
+
+
+def _tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
+    if axes is not None:
+        a = np.moveaxis(a, axes, range(np.ndim(a) - len(axes), np.ndim(a)))
+    solution = shape_of(a)[np.ndim(b) :]
+    return np.reshape(np.linalg.solve(np.reshape(a, (np.size(b), -1)), np.ravel(b)), solution)
+
+
+def _rows_of_identity(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    count = int(np.sqrt(np.prod(shape)))
+    return invertible(generator, (count, count)).reshape(shape)
+
+
+tensorinv = composite(
+    "tensorinv", _tensorinv, answers=(np.linalg.tensorinv,), samples=[sample((4, 2, 2), ind=1, domain=_rows_of_identity)],
+)  # fmt: skip
+tensorsolve = composite(
+    "tensorsolve", _tensorsolve, answers=(np.linalg.tensorsolve,), samples=[sample(np.eye(4).reshape(2, 2, 2, 2) + 0.1, (2, 2))],
+)  # fmt: skip

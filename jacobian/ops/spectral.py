@@ -1,0 +1,241 @@
+"""Eigenvalues, singular values and their vectors. Leading axes are a batch, shared by output and input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from jacobian.errors import ArgumentError, report
+from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.term import Array, Factor
+from jacobian.ops.families import composite
+from jacobian.ops.kinks import warn_kink
+from jacobian.ops.linalg import invertible, require_square
+from jacobian.ops.registry import Op, Point, register, sample
+from jacobian.ops.terms import shape_of, symmetrised, written
+
+# -- symmetric matrices --------------------------------------------------------------------------------------------------
+
+
+def _gaps(name: str, values: Array) -> Array:
+    """`1 / (v[k] - v[m])` at [m, k], and 0 where the two are equal up to rounding."""
+    n = shape_of(values)[-1]
+    difference = np.expand_dims(values, -2) - np.expand_dims(values, -1)
+    size = np.max(np.abs(values), axis=-1, keepdims=True) if n else np.abs(values)
+    close = np.abs(difference) <= np.expand_dims(size, -1) * 16 * n * np.finfo(values.dtype).eps
+    ties = (close & ~np.eye(n, dtype=bool)).any(axis=-1)
+    warn_kink(name, ties, "what the formula gives for the vectors at hand")
+    return np.where(close, 0.0, 1.0 / np.where(close, 1.0, difference))
+
+
+def _symmetric_values_rule(point: Point, k: int) -> Jacobian:
+    """∂w[k]/∂S = v_k v_kᵀ for the symmetric matrix that is read from one triangle."""
+    A, triangle = point.x[0], point.params["UPLO"]
+    _gaps("eigvalsh", point.y)
+    v = Factor(symmetric_vectors(A, UPLO=triangle), "V")
+    return written("ik,jk->k|ij", v, v, into=shape_of(A)) @ symmetrised(shape_of(A), triangle)
+
+
+def _symmetric_vectors_rule(point: Point, k: int) -> Jacobian:
+    """DV = V (F ∘ (Vᵀ dS V)) with F[m,k] = 1 / (w[k] - w[m])."""
+    A, triangle = point.x[0], point.params["UPLO"]
+    v = Factor(point.y, point.out_name)
+    gaps = Factor(_gaps("eigh", np.linalg.eigvalsh(A, UPLO=triangle)), "F")
+    J = written("im,mk,pm,qk->ik|pq", v, gaps, v, v, into=shape_of(A))
+    return J @ symmetrised(shape_of(A), triangle)
+
+
+def _triangle_arguments(a: Any, UPLO: str = "L") -> Any:
+    if UPLO.upper() not in ("L", "U"):
+        raise ArgumentError(report(f"UPLO must be 'L' or 'U', not {UPLO!r}"))
+    return (a,), {"UPLO": UPLO.upper()}
+
+
+ONE_TRIANGLE = (
+    "NumPy reads one triangle only, the lower one unless UPLO='U', and so does the derivative: it is 0 with respect to "
+    "the other triangle, and an entry beside the diagonal counts for both. Repeated eigenvalues have no derivative: "
+    "what the formula gives for the eigenvectors at hand is taken."
+)
+SYMMETRIC = [sample((3, 3)), sample((2, 2, 2)), sample((3, 3), UPLO="U")]
+
+eigvalsh = register(
+    Op(
+        "eigvalsh", np.linalg.eigvalsh, _symmetric_values_rule, answers=(np.linalg.eigvalsh,), operands=("A",),
+        normalise=_triangle_arguments, out_name="w", family="linalg", formula="∂w[k]/∂S[i,j] = V[i,k] V[j,k]",
+        explain_failure=require_square, note=ONE_TRIANGLE, samples=SYMMETRIC,
+    )
+)  # fmt: skip
+symmetric_vectors = register(
+    Op(
+        "symmetric_vectors", lambda a, UPLO: np.linalg.eigh(a, UPLO=UPLO).eigenvectors, _symmetric_vectors_rule,
+        operands=("A",), normalise=_triangle_arguments, out_name="V", family="linalg", explain_failure=require_square,
+        formula="∂V[i,k]/∂S[p,q] = Σ_m V[i,m] F[m,k] V[p,m] V[q,k], F[m,k] = 1 / (w[k] - w[m])", samples=SYMMETRIC,
+        note="the eigenvectors of `np.linalg.eigh`. " + ONE_TRIANGLE,
+    )
+)  # fmt: skip
+_EIGH = type(np.linalg.eigh(np.eye(1)))
+eigh = composite(
+    "eigh", lambda a, UPLO="L": _EIGH(eigvalsh(a, UPLO=UPLO), symmetric_vectors(a, UPLO=UPLO)),
+    answers=(np.linalg.eigh,), samples=SYMMETRIC, note=ONE_TRIANGLE,
+)  # fmt: skip
+
+# -- any square matrix ----------------------------------------------------------------------------------------------------
+
+
+def _values_rule(point: Point, k: int) -> Jacobian:
+    """∂w[k]/∂A = the left eigenvector times the right one."""
+    A = point.x[0]
+    _gaps("eigvals", point.y)
+    vectors = eigenvectors(A)
+    right, left = Factor(vectors, "V"), Factor(np.linalg.inv(vectors), "inv(V)")
+    return written("ki,jk->k|ij", left, right, into=shape_of(A))
+
+
+def _vectors(A: np.ndarray) -> np.ndarray:
+    """Eigenvectors in the order of `np.linalg.eigvals`, from which that of `np.linalg.eig` may differ."""
+    values, (others, vectors) = np.linalg.eigvals(A), np.linalg.eig(A)
+    order = np.argmin(np.abs(values[..., :, None] - others[..., None, :]), axis=-1)
+    return np.take_along_axis(vectors, order[..., None, :], axis=-1)
+
+
+def _vectors_rule(point: Point, k: int) -> Jacobian:
+    A = point.x[0]
+    right, left = Factor(point.y, point.out_name), Factor(np.linalg.inv(point.y), f"inv({point.out_name})")
+    gaps = Factor(_gaps("eigenvectors", np.linalg.eigvals(A)), "F")
+    return written("im,mk,mp,qk->ik|pq", right, gaps, left, right, into=shape_of(A))
+
+
+def _distinct(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return np.asarray(generator.uniform(-0.3, 0.3, shape)) + np.diag(np.arange(1.0, 1.0 + shape[-1]))
+
+
+def _rotating(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    turn = np.array([[0.0, -2.0, 0.0], [2.0, 0.5, 0.0], [0.0, 0.0, 1.0]])
+    return np.asarray(generator.uniform(-0.2, 0.2, shape)) + turn
+
+
+eigvals = register(
+    Op(
+        "eigvals", np.linalg.eigvals, _values_rule, answers=(np.linalg.eigvals,), operands=("A",), out_name="w",
+        family="linalg", formula="∂w[k]/∂A[i,j] = inv(V)[k,i] V[j,k]", explain_failure=require_square,
+        note="complex when an eigenvalue is, and then the Jacobian is complex as well. Repeated eigenvalues have no "
+        "derivative: what the formula gives for the eigenvectors at hand is taken.",
+        samples=[
+            sample((3, 3), domain=_distinct), sample((3, 3), domain=_rotating), sample((2, 2, 2), domain=_distinct),
+        ],
+    )
+)  # fmt: skip
+eigenvectors = register(
+    Op(
+        "eigenvectors", _vectors, _vectors_rule, operands=("A",), out_name="V", family="linalg",
+        formula="∂V[i,k]/∂A[p,q] = Σ_m V[i,m] F[m,k] inv(V)[m,p] V[q,k], F[m,k] = 1 / (w[k] - w[m])",
+        explain_failure=require_square,
+        note="in the order of `np.linalg.eigvals`. The derivative is that of eigenvectors whose component along "
+        "themselves stays 1: what is made of them must not depend on their length, as inv(V) D V does not.",
+    )
+)  # fmt: skip
+
+# -- singular values -----------------------------------------------------------------------------------------------------
+
+
+def _singular(A: Array) -> tuple[Factor, Factor]:
+    return Factor(left_vectors(A), "U"), Factor(right_vectors(A), "V")
+
+
+def _singular_values_rule(point: Point, k: int) -> Jacobian:
+    A = point.x[0]
+    _gaps("svdvals", point.y)
+    warn_kink("svdvals", point.y == 0, "u vᵀ for the singular vectors at hand")
+    return written("ik,jk->k|ij", *_singular(A), into=shape_of(A))
+
+
+def _singular_vectors_rule(side: str) -> Any:
+    """DU = U (F ∘ (Uᵀ dA V S + S Vᵀ dAᵀ U)) + (1 - U Uᵀ) dA V S⁻¹, F[m,k] = 1 / (s[k]² - s[m]²); V by transposition."""
+
+    def rule(point: Point, k: int) -> Jacobian:
+        A = point.x[0]
+        shape, s = shape_of(A), svdvals(A)
+        (u, v), rows = (_singular(A), shape[-2]) if side == "U" else (_singular(A)[::-1], shape[-1])
+        into = "pq" if side == "U" else "qp"
+        gaps = _gaps("svd", s**2)
+        scaled = Factor(gaps * np.expand_dims(s, -2), "F"), Factor(gaps * np.expand_dims(s, -1), "G")
+        J = written(f"im,mk,pm,qk->ik|{into}", u, scaled[0], u, v, into=shape)
+        J = J + written(f"im,mk,qm,pk->ik|{into}", u, scaled[1], v, u, into=shape)
+        if rows > shape_of(s)[-1]:
+            beside = np.eye(rows) - np.matmul(u.array, np.matrix_transpose(u.array))
+            J = J + written(f"ip,qk,k->ik|{into}", Factor(beside, "N"), v, Factor(1.0 / s, "1/s"), into=shape)
+        return J
+
+    return rule
+
+
+def _thin(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    U, _, Vh = np.linalg.svd(A, full_matrices=False)
+    return U, np.swapaxes(Vh, -1, -2)
+
+
+def _spread(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    drawn = np.asarray(generator.uniform(-0.3, 0.3, shape))
+    return drawn + np.eye(*shape[-2:]) * np.arange(1.0, 1.0 + shape[-1])
+
+
+RECTANGLES: Sequence[Any] = [sample(shape, domain=_spread) for shape in ((3, 3), (3, 2), (2, 3), (2, 2, 2))]
+svdvals = register(
+    Op(
+        "svdvals", lambda x: np.linalg.svd(x, compute_uv=False), _singular_values_rule, answers=(np.linalg.svdvals,),
+        operands=("A",), out_name="s", family="linalg", formula="∂s[k]/∂A[i,j] = U[i,k] V[j,k]", samples=RECTANGLES,
+        note="Repeated and vanishing singular values have no derivative: what the formula gives for the vectors at "
+        "hand is taken.",
+    )
+)  # fmt: skip
+left_vectors = register(
+    Op(
+        "left_vectors", lambda x: _thin(x)[0], _singular_vectors_rule("U"), operands=("A",), out_name="U",
+        family="linalg", samples=RECTANGLES, note="the left singular vectors, one for every singular value.",
+        formula="∂U = U (F ∘ (Uᵀ ∂A V S + S Vᵀ ∂Aᵀ U)) + (1 - U Uᵀ) ∂A V S⁻¹, F[m,k] = 1 / (s[k]² - s[m]²)",
+    )
+)  # fmt: skip
+right_vectors = register(
+    Op(
+        "right_vectors", lambda x: _thin(x)[1], _singular_vectors_rule("V"), operands=("A",), out_name="V",
+        family="linalg", samples=RECTANGLES, note="the right singular vectors, one for every singular value.",
+        formula="∂V = V (F ∘ (Vᵀ ∂Aᵀ U S + S Uᵀ ∂A V)) + (1 - V Vᵀ) ∂Aᵀ U S⁻¹, F[m,k] = 1 / (s[k]² - s[m]²)",
+    )
+)  # fmt: skip
+_SVD = type(np.linalg.svd(np.eye(1)))
+
+
+def _svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
+    if hermitian:
+        raise ArgumentError(report("svd: hermitian=True is not traced", fix="leave it out: the result is the same"))
+    if not compute_uv:
+        return svdvals(a)
+    rows, cols = shape_of(a)[-2:]
+    if full_matrices and rows != cols:
+        raise ArgumentError(
+            report(
+                "svd: the vectors beyond the singular values are not determined, and have no derivative",
+                got=f"a {rows} × {cols} matrix and full_matrices=True", fix="np.linalg.svd(a, full_matrices=False)",
+            )
+        )  # fmt: skip
+    return _SVD(left_vectors(a), svdvals(a), np.matrix_transpose(right_vectors(a)))
+
+
+svd = composite(
+    "svd", _svd, answers=(np.linalg.svd,), note="thin: one vector for every singular value.",
+    samples=[sample((3, 3), domain=_spread), sample((3, 2), full_matrices=False, domain=_spread)],
+)  # fmt: skip
+
+
+def _cond(x: Any, p: Any = None) -> Any:
+    if p is None or p == 2:
+        values = svdvals(x)
+        return values[..., 0] / values[..., -1]
+    return np.linalg.norm(x, p, axis=(-2, -1)) * np.linalg.norm(np.linalg.inv(x), p, axis=(-2, -1))
+
+
+cond = composite(
+    "cond", _cond, answers=(np.linalg.cond,), samples=[sample((3, 3), domain=invertible), sample((2, 2), "fro", domain=invertible)]
+)  # fmt: skip
