@@ -134,7 +134,7 @@ def _quotient(out: str, into: str) -> str:
 
 def _sum(texts: Iterable[str]) -> str:
     body = ""
-    for text in texts:
+    for text in sorted(texts, key=lambda text: text.startswith("-")):  # what is added stands first
         if not body:
             body = text
         elif text.startswith("-"):

@@ -11,6 +11,7 @@ from jacobian.ops.registry import REGISTRY, Op, Sample, sample
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
+REGISTRY.seal()
 
 
 def __getattr__(name: str) -> Any:

@@ -141,7 +141,7 @@ class Op:
                     result = handler(operand, self, (type(operand),), args, kwargs)
                     if result is not NotImplemented:
                         return result
-        return self.compute([np.asarray(operand) for operand in operands], params)
+        return self.compute([as_operand(operand) for operand in operands], params)
 
     def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ...], Params]:
         """Arguments sorted into operands, which can be differentiated, and all others."""
@@ -189,7 +189,7 @@ class Op:
                 raise ArgumentError(report(f"{self.name} has {len(operands)} operands; there is no number {number}"))
         wanted = {number % len(operands) for number in numbers}
         values = [
-            snapshot(promoted(x, operand_names(self, len(operands))[k]) if k in wanted else np.asarray(x))
+            snapshot(promoted(x, operand_names(self, len(operands))[k]) if k in wanted else as_operand(x))
             for k, x in enumerate(operands)
         ]
         y = np.asarray(self.compute(values, params))
@@ -225,6 +225,13 @@ class Op:
     def __repr__(self) -> str:
         """Its name and family."""
         return f"<op {self.name} ({self.family})>"
+
+
+def as_operand(value: Any) -> Any:
+    """An operand as rules see it: numbers stay Python's, so that float32 stays float32; lists become arrays."""
+    if isinstance(value, np.ndarray | np.generic | int | float | complex) or hasattr(value, "__array_function__"):
+        return value.tensor() if isinstance(value, Jacobian) else value
+    return np.asarray(value)
 
 
 def _all_operands(*operands: Any) -> tuple[tuple[Any, ...], Params]:
@@ -282,10 +289,16 @@ class Registry:
     def __init__(self) -> None:
         self._by_name: dict[str, Op] = {}
         self._by_function: dict[Callable[..., Any], Op] = {}
+        self._built_in: frozenset[str] = frozenset()
+
+    def seal(self) -> None:
+        """What is known by now is built in: an op added later does not take its name away."""
+        self._built_in = frozenset(self._by_name)
 
     def add(self, op: Op) -> Op:
-        """Make the op known; an op of the same name is replaced."""
-        self._by_name[op.name] = op
+        """Make the op known; an op of the same name is replaced unless it is built in."""
+        if op.name not in self._built_in:
+            self._by_name[op.name] = op
         for function in op.answers:
             self._by_function[function] = op
         self._by_function[op] = op

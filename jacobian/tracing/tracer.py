@@ -11,7 +11,7 @@ from jacobian.errors import JacobianError, ShapeError, TracedAttributeError, Tra
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Array
 from jacobian.ops import indexing, layout
-from jacobian.ops.registry import REGISTRY, Op, Params
+from jacobian.ops.registry import REGISTRY, Op, Params, as_operand
 from jacobian.tracing import source
 from jacobian.tracing.constants import CONSTANT_FUNCTIONS, REFUSED
 from jacobian.tracing.graph import Graph, Node
@@ -304,7 +304,7 @@ def record_bound(op: Op, operands: Sequence[Any], params: Params) -> Any:
             values.append(operand.value)
             parents.append((position, operand.node))
         else:
-            values.append(graph.constant(_as_operand(operand)))
+            values.append(graph.constant(as_operand(operand)))
     try:
         nested = any(type(value) is Tracer for value in values)
         value = record_bound(op, values, params) if nested else op.compute(values, params)
@@ -312,15 +312,6 @@ def record_bound(op: Op, operands: Sequence[Any], params: Params) -> Any:
         raise _at_users_line(error) from None
     node = Node(graph, op, value, tuple(values), params, tuple(parents))
     return Tracer(graph, node, value)
-
-
-def _as_operand(value: Any) -> Any:
-    """An operand that is not of this trace: numbers stay Python's, so that float32 stays float32."""
-    if isinstance(value, Tracer | np.ndarray | np.generic | int | float | complex):
-        return value
-    if isinstance(value, Jacobian):
-        return value.tensor()
-    return np.asarray(value)
 
 
 def _params_are_traced(op: Op, params: Any, operands: Any) -> Any:

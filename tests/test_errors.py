@@ -1,0 +1,238 @@
+"""Errors are interface: the full text of each."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+import jacobian as jac
+
+X = np.ones(2)
+
+
+def text_of(error: type[Exception], f: Any, *args: Any) -> str:
+    """The message, with the line number of this file left out."""
+    with pytest.raises(error) as caught:
+        f(*args)
+    return re.sub(r"test_errors\.py:\d+", "test_errors.py", str(caught.value))
+
+
+def assigns(x: Any) -> Any:
+    out = np.zeros(2)
+    out[0] = x[0]
+    return out
+
+
+def assigns_slice(x: Any) -> Any:
+    out = np.zeros(2)
+    out[:] = x
+    return out
+
+
+def assigns_traced(x: Any) -> Any:
+    x[0] = 3.0
+    return x
+
+
+def adds_in_place(x: Any) -> Any:
+    y = np.ones(2)
+    y += x
+    return y
+
+
+def changes_a_view(x: Any) -> Any:
+    y = x[0:1]
+    x += 1
+    return y
+
+
+PARTS = "collect the parts in a list and np.stack(parts) or np.concatenate(parts); np.where(mask, a, b) for a mask"
+STACK = "np.stack([x0, x1]) for a list of traced values; leave np.asarray(x) out, x is an array already"
+KEEP = "keep the array: NumPy functions take it (np.sin(x) instead of math.sin(x)), and so do comparisons"
+PLAIN = "indices, sizes and axes must not depend on the input; np.stack([x0, x1]) builds arrays of traced values"
+
+
+def f_float(x: Any) -> Any:
+    return float(x)
+
+
+def f_math(x: Any) -> Any:
+    return math.sin(x)
+
+
+def f_array(x: Any) -> Any:
+    return np.array([x[0], x[1]])
+
+
+def f_asarray(x: Any) -> Any:
+    return np.asarray(x)
+
+
+def f_index(x: Any) -> Any:
+    return np.arange(5)[x[0]]
+
+
+def f_unknown(x: Any) -> Any:
+    return np.busday_count(x, x)
+
+
+def f_attribute(x: Any) -> Any:
+    return x.hypot
+
+
+def f_copyto(x: Any) -> Any:
+    np.copyto(np.zeros(2), x)
+
+
+def f_round_trip(x: Any) -> Any:
+    return x.tolist()
+
+
+UNTRACEABLE = [
+    (f_float, 1.0, "a traced array is turned into float", "return float(x)", KEEP),
+    (f_math, 1.0, "a traced array is turned into float", "return math.sin(x)", KEEP),
+    (f_array, X, "np.array cannot be traced", "return np.array([x[0], x[1]])", STACK),
+    (f_asarray, X, "np.asarray cannot be traced", "return np.asarray(x)", STACK),
+    (f_index, X, "a traced array is used where NumPy needs a plain one, such as an index or a size",
+     "return np.arange(5)[x[0]]", PLAIN),
+    (assigns, X, "out[…] = x where out is a plain array cannot be traced", "out[0] = x[0]", PARTS),
+    (assigns_slice, X, "out[…] = x where out is a plain array cannot be traced", "out[:] = x", PARTS),
+    (assigns_traced, X, "x[…] = … cannot be traced", "x[0] = 3.0", PARTS),
+    (adds_in_place, X, "np.add(…, out=…), or an in-place operator on a plain array, cannot be traced", "y += x",
+     "write y = y + x instead of y += x, and leave out= out"),
+    (changes_a_view, X, "a traced array is changed in place, but another array may be a view of it", "x += 1",
+     "write a new array instead: y = x + 1"),
+    (f_unknown, X, "numpy.busday_count cannot be traced: no op answers for it", "return np.busday_count(x, x)",
+     "write it with NumPy functions that can be traced, or declare it with jac.primitive(forward, rule)"),
+    (f_attribute, X, "a traced array has no attribute 'hypot'", "return x.hypot", "np.hypot(x) may be traced"),
+    (f_copyto, X, "numpy.copyto cannot be traced: it assigns into an array", "np.copyto(np.zeros(2), x)",
+     "np.where(mask, a, b)"),
+    (f_round_trip, X, "a traced array is turned into a list by .tolist()", "return x.tolist()", KEEP),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "headline", "line", "fix"), UNTRACEABLE, ids=lambda value: getattr(value, "__name__", "")
+)
+def test_code_that_cannot_be_traced(f: Any, x: Any, headline: str, line: str, fix: str) -> None:
+    expected = f"{headline}\n  line:  test_errors.py: {line}\n  fix:   {fix}"
+    assert text_of(jac.errors.TraceError, jac.jacobian(f), x) == expected
+
+
+def test_wrong_shapes_name_labels_sizes_and_the_fix() -> None:
+    A, C = np.ones((2, 3)), np.ones((4, 5))
+    expected = (
+        "matmul: label j is 3 in A but 4 in B\n"
+        "  spec:  A[i,j], B[j,k] -> Y[i,k]\n"
+        "  got:   A float64[2,3], B float64[4,5]\n"
+        "  bound: i=2, j=3 (from A)\n"
+        "  fix:   B's first axis must be 3"
+    )
+    assert text_of(jac.errors.ShapeError, jac.ops.matmul, A, C) == expected
+    assert text_of(jac.errors.ShapeError, jac.ops.matmul.jacobian, A, C) == expected
+
+    def f(A: Any) -> Any:
+        return A @ C
+
+    assert text_of(jac.errors.ShapeError, jac.jacobian(f), A) == f"{expected}\n  line:  test_errors.py: return A @ C"
+
+
+def test_shapes_that_do_not_broadcast() -> None:
+    def f(x: Any) -> Any:
+        return x + np.ones(3)
+
+    assert text_of(jac.errors.ShapeError, jac.jacobian(f), X) == (
+        "add: operands could not be broadcast together with shapes (2,) (3,) \n"
+        "  got:   x1 float64[2], x2 float64[3]\n"
+        "  line:  test_errors.py: return x + np.ones(3)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "got", "fix"),
+    [
+        (np.array([True, False]), "booleans", "bool[2]", "give floating-point numbers, for example x.astype(float)"),
+        ("text", "text", "<U4[]", "give floating-point numbers"),
+        (np.array([object()]), "Python objects", "object[1]", "give floating-point numbers"),
+        (np.array([1j]), "complex numbers", "complex128[1]", "give floating-point numbers"),
+    ],
+)
+def test_inputs_that_are_not_numbers(value: Any, kind: str, got: str, fix: str) -> None:
+    def f(x: Any) -> Any:
+        return x * 2
+
+    assert text_of(jac.errors.DTypeError, jac.jacobian(f), value) == (
+        f"cannot differentiate with respect to x: it holds {kind}\n  got:   x {got}\n  fix:   {fix}"
+    )
+
+
+def test_values_that_are_not_finite() -> None:
+    def f(x: Any) -> Any:
+        return np.sum(np.log(x) * 2)
+
+    assert text_of(jac.errors.NonFiniteError, jac.jacobian(f), np.array([1.0, np.nan])) == (
+        "x holds 1 value that is not finite\n  first: x[1] = nan\n  why:   the Jacobian there would mean nothing"
+    )
+    with np.errstate(divide="ignore"):
+        assert text_of(jac.errors.NonFiniteError, jac.jacobian(f), np.array([1.0, 0.0])) == (
+            "log(…) holds 1 value that is not finite\n  first: log(…)[1] = -inf\n  why:   it reaches the output"
+        )
+
+
+def test_outputs_that_are_no_arrays() -> None:
+    assert text_of(jac.errors.DTypeError, jac.jacobian(lambda x: None), X) == (
+        "the function returned None where an array is needed\n"
+        "  fix:   return an array, or a tuple, list or dict of arrays"
+    )
+    assert text_of(jac.errors.DTypeError, jac.jacobian(lambda x: (x, "text")), X) == (
+        "the function returned a str where an array is needed\n"
+        "  at:    output[1]\n"
+        "  fix:   return an array, or a tuple, list or dict of arrays"
+    )
+
+
+def test_arguments_of_our_own_functions() -> None:
+    assert text_of(jac.errors.ArgumentError, jac.jacobian(lambda x: x, argnums=2), X) == (
+        "argnums=2, but the function was called with 1 positional arguments"
+    )
+    assert text_of(jac.errors.ArgumentError, jac.jacobian(3), X) == (  # type: ignore[arg-type]
+        "the first argument must be a function, not int"
+    )
+    with pytest.raises(jac.errors.ArgumentError, match="order must be one of auto, forward, reverse, not 'sideways'"):
+        jac.jacobian(np.sin, order="sideways")
+    assert text_of(jac.errors.ArgumentError, lambda: jac.ops.sin.jacobian(X, argnums=1)) == (
+        "sin has 1 operands; there is no number 1"
+    )
+    assert text_of(jac.errors.ArgumentError, jac.primitive, np.sin) == (
+        "primitive needs a Jacobian rule for every operand\n  fix:   primitive(forward, rule)"
+    )
+
+
+def test_a_rule_of_the_wrong_shape_is_found_out() -> None:
+    bad = jac.primitive(lambda x: x**2, lambda y, x: 2 * x, name="bad_square")
+    assert text_of(jac.errors.ShapeError, jac.jacobian(bad), X) == (
+        "bad_square: the rule of operand 0 returned a Jacobian of the wrong shape\n"
+        "  got:    (2,) × ()\n"
+        "  needed: (2,) × (2,) (output × operand)"
+    )
+
+
+def test_kinks_are_named() -> None:
+    with pytest.warns(jac.errors.KinkWarning) as caught:
+        jac.jacobian(np.abs)(np.array([1.0, 0.0, -1.0, 0.0])).tensor()
+    assert str(caught[0].message) == "absolute is not differentiable at entries [1], [3]; 0 is taken"
+    with pytest.warns(jac.errors.KinkWarning) as caught:
+        jac.jacobian(np.max)(np.array([1.0, 2.0, 2.0])).tensor()
+    assert str(caught[0].message) == "max is not differentiable here; the first of the equal entries is taken"
+
+
+def test_every_error_of_ours_is_also_the_builtin_a_numpy_user_expects() -> None:
+    assert issubclass(jac.errors.ShapeError, ValueError)
+    assert issubclass(jac.errors.TraceError, TypeError)
+    assert issubclass(jac.errors.IndexingError, IndexError)
+    assert issubclass(jac.errors.MemoryLimitError, MemoryError)
+    assert issubclass(jac.errors.TracedAttributeError, AttributeError)

@@ -1,0 +1,315 @@
+"""`jacobian`, `value_and_jacobian`, `hessian` on the functions people write."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+import jacobian as jac
+from tests.differences import central
+
+RNG = np.random.default_rng(0)
+W, B = RNG.normal(size=(3, 4)), RNG.normal(size=3)
+
+
+def agrees(f: Any, x: np.ndarray, J: Any = None, rtol: float = 1e-7) -> None:
+    J = jac.jacobian(f)(x) if J is None else J
+    np.testing.assert_allclose(np.asarray(J), central(f, x), rtol=rtol, atol=1e-8)
+
+
+def branch(x: Any) -> Any:
+    if x.sum() > 0:
+        return x * 2
+    return -x
+
+
+def loop(x: Any) -> Any:
+    total = 0.0
+    for row in x:
+        for entry in row:
+            total = total + np.sin(entry) * entry
+    return total
+
+
+def newton(x: Any) -> Any:
+    guess = x
+    while np.max(np.abs(guess * guess - x)) > 1e-12:
+        guess = 0.5 * (guess + x / guess)
+    return guess
+
+
+def nested(x: Any) -> Any:
+    def inner(y: Any) -> Any:
+        return np.tanh(W @ y) + B
+
+    return inner(inner(x)[:1].repeat(4)) * x[0]
+
+
+FUNCTIONS = {
+    "affine": (lambda x: W @ x + B, (4,)),
+    "tanh layer": (lambda x: np.tanh(W @ x + B), (4,)),
+    "branch": (branch, (3,)),
+    "other branch": (lambda x: branch(x - 10), (3,)),
+    "loop over entries": (loop, (2, 3)),
+    "nested calls": (nested, (4,)),
+    "broadcast": (lambda x: x[:, None] * x[None, :] + x, (3,)),
+    "scalar": (lambda x: x**3 + 2 / (1 + x * x), ()),
+    "methods": (lambda x: x.T.reshape(-1).cumsum().clip(-1, 2).mean(axis=0) + x.std() + x.max(), (2, 3)),
+    "softmax by hand": (lambda x: np.exp(x - x.max()) / np.exp(x - x.max()).sum(), (4,)),
+    "residual": (lambda x: x + np.tanh(x @ W.T) @ W, (2, 4)),
+    "attention": (lambda x: (lambda s: np.exp(s) / np.exp(s).sum(-1, keepdims=True))(x @ x.T) @ x, (3, 2)),
+    "pairwise distances": (lambda x: np.sum((x[:, None] - x[None]) ** 2, -1), (3, 2)),
+    "stencil": (lambda x: x[2:] - 2 * x[1:-1] + x[:-2], (6,)),
+    "recurrent": (lambda x: [h := np.zeros(3), *(h := np.tanh(W @ x + 0.5 * h) for _ in range(4))][-1], (4,)),
+    "one path of many": (lambda x: x * x * x + np.sin(x) * x - x, (3,)),
+    "swap": (lambda x: np.concatenate([x[2:], x[:2]])[::-1] * np.roll(x, 1), (5,)),
+    "windows": (lambda x: np.lib.stride_tricks.sliding_window_view(np.pad(x, 1), 3) @ np.array([1.0, -2.0, 1.0]), (5,)),
+    "sorted": (lambda x: np.sort(x)[::2] * np.arange(3), (5,)),
+    "indices": (lambda x: x[[0, 2, 2]] + x[x > -10][:3], (4,)),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("order", ["auto", "forward", "reverse"])
+def test_functions_people_write(name: str, order: str) -> None:
+    f, shape = FUNCTIONS[name]
+    x = RNG.normal(size=shape)
+    agrees(f, x, jac.jacobian(f, order=order)(x))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_second_derivatives_of_them(name: str) -> None:
+    f, shape = FUNCTIONS[name]
+    x = RNG.normal(size=shape)
+    H = jac.hessian(f)(x)
+    assert H.shape == np.shape(f(x)) + shape + shape
+    expected = central(lambda v: np.asarray(jac.jacobian(f)(v)), x)
+    np.testing.assert_allclose(np.asarray(H), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_control_flow_on_values_runs_to_convergence() -> None:
+    x = np.array([2.0, 3.0])
+    np.testing.assert_allclose(np.asarray(jac.jacobian(newton)(x)), np.diag(0.5 / np.sqrt(x)), rtol=1e-10)
+
+
+def test_several_arguments_and_keywords() -> None:
+    def f(a: Any, b: Any, *, scale: float) -> Any:
+        return scale * (a @ b)
+
+    a, b = RNG.normal(size=(2, 3)), RNG.normal(size=3)
+    Ja, Jb = jac.jacobian(f, argnums=(0, 1))(a, b, scale=3.0)
+    np.testing.assert_allclose(np.asarray(Jb), 3 * a)
+    np.testing.assert_allclose(np.asarray(Ja), 3 * np.einsum("ik,j->ikj", np.eye(2), b))
+    assert isinstance(jac.jacobian(f, argnums=(1,))(a, b, scale=3.0), tuple)
+    np.testing.assert_allclose(np.asarray(jac.jacobian(f, argnums=-1)(a, b, scale=1.0)), a)
+
+
+class Pair(NamedTuple):
+    left: Any
+    right: Any
+
+
+def test_containers_nest_as_output_then_argument() -> None:
+    def f(p: Any) -> Any:
+        return {"sum": p["W"] @ p["x"], "pair": (p["x"] * 2, 3.0)}
+
+    J = jac.jacobian(f)({"W": W, "x": np.ones(4)})
+    assert set(J) == {"sum", "pair"} and isinstance(J["pair"], tuple)
+    assert J["sum"]["W"].shape == (3, 3, 4)
+    np.testing.assert_allclose(np.asarray(J["sum"]["x"]), W)
+    assert J["pair"][1]["x"].structure == "zero" and J["pair"][1]["x"].shape == (4,)
+    named = jac.jacobian(lambda p: Pair(p.left * 2, p.right))(Pair(np.ones(2), np.ones(3)))
+    assert isinstance(named, Pair) and isinstance(named.left, Pair)
+    assert named.left.left.shape == (2, 2) and named.left.right.structure == "zero"
+
+
+def test_a_list_of_numbers_is_an_array_and_a_list_of_arrays_a_container() -> None:
+    assert jac.jacobian(lambda x: x**2)([1.0, 2.0]).shape == (2, 2)
+    J = jac.jacobian(lambda xs: xs[0] * xs[1])([np.ones(2), np.ones(2)])
+    assert isinstance(J, list) and len(J) == 2 and J[0].shape == (2, 2)
+
+
+def test_an_output_that_does_not_depend_on_the_input_gives_a_zero_jacobian() -> None:
+    J = jac.jacobian(lambda x: np.ones((3, 2)))(np.ones(4))
+    assert J.structure == "zero" and J.shape == (3, 2, 4) and not np.asarray(J).any()
+    J = jac.jacobian(lambda x: np.sign(x) * 0 + np.floor(x + 0.5))(np.full(2, 0.3))
+    assert not np.asarray(J).any()
+
+
+def test_dtypes() -> None:
+    J = jac.jacobian(lambda x: np.tanh(x) * 2.0 + 1)(np.ones(2, np.float32))
+    assert J.dtype == np.float32 and np.asarray(J).dtype == np.float32
+    assert jac.jacobian(lambda x: x**2)(np.array([1, 2])).dtype == np.float64
+    assert jac.jacobian(lambda x: W.astype(np.float32) @ x)(np.ones(4, np.float32)).dtype == np.float32
+    assert jac.jacobian(lambda x: x @ x)(np.ones(3, np.float16)).dtype == np.float16
+
+
+def test_empty_and_scalar_shapes() -> None:
+    assert jac.jacobian(lambda x: x * x)(3.0).shape == ()
+    assert float(np.asarray(jac.jacobian(lambda x: x * x)(3.0))) == 6.0
+    J = jac.jacobian(lambda x: np.concatenate([x, 2 * x]))(np.ones((0, 3)))
+    assert J.shape == (0, 3, 0, 3) and np.asarray(J).size == 0
+    assert np.asarray(jac.jacobian(lambda x: x.sum())(np.ones((0, 2)))).shape == (0, 2)
+    assert jac.jacobian(lambda x: x[1:1])(np.ones(3)).shape == (0, 3)
+
+
+@pytest.mark.parametrize("layout", ["C", "F", "strided", "read-only", "reversed"])
+def test_memory_layout_of_the_input_does_not_matter(layout: str) -> None:
+    x = RNG.normal(size=(3, 4))
+    variants = {
+        "C": x, "F": np.asfortranarray(x), "strided": np.repeat(x, 2, 1)[:, ::2], "reversed": x[::-1, ::-1].copy()[::-1, ::-1],
+        "read-only": x.copy(),
+    }  # fmt: skip
+    given = variants[layout]
+    given.flags.writeable = layout != "read-only"
+    agrees(lambda v: np.sin(v.T.reshape(4, 3)) @ W, given)
+
+
+def test_snapshot_of_arguments_captured_arrays_and_values() -> None:
+    captured, x = W.copy(), np.ones(4)
+    y, J = jac.value_and_jacobian(lambda v: captured @ np.tanh(v))(x)
+    before = np.asarray(J @ np.ones(4))
+    captured[:] = 0
+    x[:] = 100
+    y[:] = -1
+    np.testing.assert_array_equal(J @ np.ones(4), before)
+    np.testing.assert_allclose(np.asarray(J), W * (1 - np.tanh(1) ** 2))
+
+
+def test_a_buffer_refilled_while_tracing_counts_with_its_value_at_each_use() -> None:
+    buffer = np.zeros(2)
+
+    def f(x: Any) -> Any:
+        buffer[:] = 2
+        first = x * buffer
+        buffer[:] = 5
+        return first + x * buffer
+
+    np.testing.assert_allclose(np.asarray(jac.jacobian(f)(np.ones(2))), 7 * np.eye(2))
+
+
+def test_results_cannot_be_written_to() -> None:
+    J = jac.jacobian(lambda x: W @ x)(np.ones(4))
+    with pytest.raises(ValueError, match="read-only"):
+        np.asarray(J)[0, 0] = 1
+    assert np.array(J).flags.writeable
+
+
+def test_formula_names_arguments_captured_arrays_and_intermediates() -> None:
+    weights = W
+    assert jac.jacobian(lambda x: weights @ x)(np.ones(4)).formula == "∂y[i]/∂x[j] = weights[i,j]"
+    assert jac.jacobian(lambda A, B: A @ B)(W, W.T).formula == "∂y[i,k]/∂A[i,j] = B[j,k]"
+    assert jac.jacobian(lambda x: np.sin(x))(np.ones(2)).formula == "∂y[i]/∂x[i] = cos(x[i])"
+    assert jac.jacobian(lambda y: 3 * y)(np.ones(2)).formula == "∂z[i]/∂y[i] = 3"
+    assert jac.jacobian(lambda x: x[1:] - x[:-1])(np.ones(3)).formula == (
+        "∂y[i]/∂x[j] = δ[j,i + 1] - δ[j,i]"
+    )  # fmt: skip
+
+
+def test_nested_jacobians_do_not_mix_their_traces() -> None:
+    def outer(x: Any) -> Any:
+        J = jac.jacobian(lambda y: np.sin(y) * x)(2 * x)
+        return J @ x
+
+    agrees(outer, np.array([0.3, 1.1]))
+    third = jac.jacobian(jac.jacobian(jac.jacobian(lambda x: np.sum(x**4))))(np.array([1.0, 2.0]))
+    expected = np.zeros((2, 2, 2))
+    expected[0, 0, 0], expected[1, 1, 1] = 24, 48
+    np.testing.assert_allclose(np.asarray(third), expected)
+    assert third.nnz == 2
+
+
+def test_the_hessian_keeps_structure() -> None:
+    H = jac.hessian(lambda x: np.sum(x**3))(np.ones(1000))
+    assert H.structure == "diagonal" and H.nbytes < 100_000
+
+
+def test_a_traced_jacobian_can_be_used_like_an_array() -> None:
+    def f(x: Any) -> Any:
+        J = jac.jacobian(lambda v: np.outer(v, v) @ v)(x)
+        return np.trace(J) + np.sum(J**2) + (2 * J)[0, 1]
+
+    agrees(f, np.array([0.5, -1.0, 2.0]), rtol=1e-6)
+
+
+def test_two_threads_trace_at_once() -> None:
+    results: dict[int, np.ndarray] = {}
+
+    def work(seed: int) -> None:
+        x = np.random.default_rng(seed).normal(size=4)
+        for _ in range(20):
+            results[seed] = np.asarray(jac.hessian(lambda v: np.sum(np.tanh(W @ v) ** 2))(x))
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for seed in range(4):
+        x = np.random.default_rng(seed).normal(size=4)
+        expected = np.asarray(jac.hessian(lambda v: np.sum(np.tanh(W @ v) ** 2))(x))
+        np.testing.assert_array_equal(results[seed], expected)
+
+
+def test_in_place_arithmetic_changes_every_name_of_the_array() -> None:
+    def f(x: Any) -> Any:
+        y = x * 1
+        alias = y
+        y += x
+        y *= 2
+        return alias
+
+    np.testing.assert_allclose(np.asarray(jac.jacobian(f)(np.ones(2))), 4 * np.eye(2))
+
+
+def test_prediction() -> None:
+    x, dx = np.array([0.5, 1.0]), np.array([0.01, -0.02])
+    p = jac.jacobian(np.sin)(x).predict(dx)
+    np.testing.assert_allclose(p.linear, np.sin(x) + np.cos(x) * dx)
+    np.testing.assert_allclose(p.actual, np.sin(x + dx))
+    np.testing.assert_allclose(p.remainder, p.actual - p.linear)
+    assert abs(p.order - 2) < 0.05
+    assert jac.jacobian(lambda v: W @ v)(np.ones(4)).predict(np.ones(4)).order == np.inf
+    assert str(p).splitlines()[2] == "remainder: at most 0.000168, of order 2.00 in Δx"
+
+
+# -- the sizes the package is for -----------------------------------------------------------------------------------------
+
+
+def test_a_million_differences_need_nothing_square() -> None:
+    x = RNG.normal(size=1_000_000)
+    J = jac.jacobian(lambda v: np.sum((v[1:] - v[:-1]) ** 2))(x)
+    d = np.diff(x)
+    expected = np.concatenate([[0], 2 * d]) - np.concatenate([2 * d, [0]])
+    np.testing.assert_allclose(np.asarray(J), expected)
+    assert J.nbytes < 50_000_000
+
+
+def test_a_million_running_sums_need_nothing_square() -> None:
+    x = RNG.normal(size=1_000_000)
+    J = jac.jacobian(lambda v: np.sum(np.cumsum(v) ** 2))(x)
+    np.testing.assert_allclose(np.asarray(J), np.cumsum(2 * np.cumsum(x)[::-1])[::-1], rtol=1e-9)
+
+
+def test_a_batch_through_a_network_is_answered_without_its_tensor() -> None:
+    X, W1, W2 = RNG.normal(size=(4096, 64)), RNG.normal(size=(64, 128)) / 8, RNG.normal(size=(128, 32))
+    J = jac.jacobian(lambda X: np.tanh(X @ W1) @ W2)(X)
+    assert J.dense_nbytes == 4096 * 32 * 4096 * 64 * 8
+    assert J.structure == "block-diagonal over axis 0"
+    one = (W1 * (1 - np.tanh(X[5] @ W1) ** 2)) @ W2
+    np.testing.assert_allclose(J[5, 3, 5, :], one[:, 3])
+    assert not J[5, 3, 6, :].any()
+    V = RNG.normal(size=X.shape)
+    np.testing.assert_allclose(J @ V, (V @ W1 * (1 - np.tanh(X @ W1) ** 2)) @ W2)
+    with pytest.raises(jac.errors.MemoryLimitError) as caught, jac.memory_limit(12e9):
+        np.asarray(J)
+    assert str(caught.value) == (
+        "materialising this Jacobian needs 275 GB, the limit is 12.0 GB\n"
+        "  shape:   (4096, 32) × (4096, 64) float64\n"
+        "  holds:   4.3 MB, block-diagonal over axis 0\n"
+        "  instead: J @ dx, u @ J, J[index], J.diagonal(), J.to_scipy()\n"
+        "  limit:   half of the memory available, or what jac.memory_limit says"
+    )
