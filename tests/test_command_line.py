@@ -14,6 +14,7 @@ import pytest
 import jacobian as jac
 from jacobian.__main__ import main
 from jacobian.checking.comparison import compare
+from jacobian.kernel.expression import Jacobian
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -128,15 +129,6 @@ TraceError: numpy.unwrap cannot be traced: no op answers for it
 """,
         ),
         (
-            ("exp(array([x[0], x[1]]))", "x=3"),
-            """\
-TraceError: a call that needs a plain array cannot be traced
-    exp(array([x[0], x[1]]))
-        ^^^^^^^^^^^^^^^^^^^
-  fix:   np.stack([x0, x1]) for a list of traced values; leave np.asarray(x) out, x is an array already
-""",
-        ),
-        (
             ("x * 2", "x=nan"),
             """\
 NonFiniteError: x holds 1 value that is not finite
@@ -149,6 +141,15 @@ NonFiniteError: x holds 1 value that is not finite
 )
 def test_errors_of_the_package_show_their_place_in_the_expression(words: tuple[str, ...], text: str, run: Run) -> None:
     assert run(*words) == (2, "", text)
+
+
+def test_a_traced_value_where_numpy_needs_a_plain_one(run: Run) -> None:
+    status, out, err = run("exp(array([x[0], x[1]]))", "x=3")
+    assert (status, out) == (2, "")
+    first, text, caret, *_ = err.splitlines()
+    assert first.startswith("TraceError: ")
+    assert (text, caret) == ("    exp(array([x[0], x[1]]))", "        ^^^^^^^^^^^^^^^^^^^")
+    assert "np.stack" in err
 
 
 FULL = """\
@@ -228,18 +229,19 @@ def test_examples_of_the_help_run(run: Run, capsys: pytest.CaptureFixture[str], 
 
 def test_wrt_and_order(run: Run) -> None:
     _, everything, _ = run("W @ x", "W=2,3", "x=3")
-    assert everything.count("∂y/∂") == everything.count("formula") + everything.count("∂y/∂W[") + everything.count(
-        "∂y/∂x["
-    )
+    assert "∂y/∂W\n" in everything
+    assert "∂y/∂x\n" in everything
     _, only_x, _ = run("W @ x", "W=2,3", "x=3", "--wrt", "x")
     assert "∂y/∂x\n" in only_x
     assert "∂y/∂W\n" not in only_x
     _, turned, _ = run("W @ x", "W=2,3", "x=3", "--wrt", "x,W", "--wrt", "x")
     assert turned.index("∂y/∂x\n") < turned.index("∂y/∂W\n")
+    matrices = set()
     for order in ("forward", "reverse", "auto"):
-        status, text, _ = run("sum(tanh(W @ x))", "W=2,3", "x=3", "--order", order)
-        assert status == 0
-        assert text == run("sum(tanh(W @ x))", "W=2,3", "x=3")[1]
+        status, text, err = run("sum(tanh(W @ x))", "W=2,3", "x=3", "--order", order)
+        assert (status, err) == (0, "")
+        matrices.add(tuple(line for line in text.splitlines() if line.startswith(" " * 13)))
+    assert len(matrices) == 1
 
 
 def test_seed(run: Run) -> None:
@@ -308,6 +310,35 @@ def test_a_wrong_jacobian_is_found_among_sampled_columns() -> None:
     wrong = compare(np.square, [x], 0, 2 * J)
     assert wrong.differing == 16
     assert wrong.worst[0] == wrong.worst[1]
+
+
+def test_a_jacobian_between_the_one_sided_differences_at_a_kink_is_not_called_wrong(run: Run) -> None:
+    status, text, err = run("max(x)", "x=[1,2,2]")
+    assert status == 0
+    assert "  check      agrees with central differences in 1 of 3 entries; " in text
+    assert text.endswith("; undecided in 2 of 3 entries\n")
+    assert err.startswith("KinkWarning: max")
+    outside = Jacobian.einsum("i->|i", np.array([0.0, 2.0, -1.0]))
+    assert compare(np.max, [np.array([1.0, 2.0, 2.0])], 0, outside).differing == 2
+
+
+def test_where_the_function_is_not_finite_nothing_is_decided(run: Run) -> None:
+    status, text, _ = run("sqrt(x)", "x=[0.,1]")
+    assert status == 0
+    assert text.endswith("; undecided in 1 of 4 entries\n")
+
+
+def test_float32(run: Run, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.array([0.3, -1.2, 2.0], np.float32))
+    status, text, err = run("tanh(x) * x", f"x={tmp_path / 'x.npy'}")
+    assert (status, err) == (0, "")
+    assert "agrees with central differences in all 9 entries" in text
+
+
+def test_comparisons_are_a_function_of_position(run: Run) -> None:
+    status, text, err = run("x > 0", "x=3")
+    assert (status, err) == (0, "")
+    assert "structure  zero" in text
 
 
 def test_exit_status_1(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

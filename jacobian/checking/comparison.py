@@ -17,14 +17,15 @@ Array = np.ndarray[Any, np.dtype[Any]]
 FULL_ENTRIES, FULL_COLUMNS = 2**20, 512
 """Up to this many entries and columns every one is compared; beyond, columns drawn at random are."""
 
-SAMPLED_COLUMNS, SAMPLED_ENTRIES = 16, 2**22
+SAMPLED_ENTRIES, SAMPLED_COLUMNS = 2**21, 16
 
 
 @dataclass(frozen=True)
 class Comparison:
     """What comparing showed; truthy when nothing differs. `str` of it is one sentence.
 
-    Entries whose differences have no usable error bar, at kinks or where the function is not finite, decide nothing.
+    Entries without a usable difference decide nothing: where the function is not finite nearby, or at a kink, where
+    the one-sided differences disagree and the Jacobian lies between them.
     """
 
     extent: str
@@ -51,9 +52,9 @@ class Comparison:
         else:
             verdict = f"agrees with central differences in {self.extent}"
         place = f"J[{', '.join(map(str, self.worst))}]" if self.worst else "J"
-        text = f"{verdict}; largest difference {self.difference:.1e} at {place}: {self.ours:.6g}, not {self.theirs:.6g}"
-        if not self.differing:
-            text = f"{verdict}; largest difference {self.difference:.1e} at {place}"
+        text = f"{verdict}; largest difference {self.difference:.1e} at {place}"
+        if self.differing:
+            text += f": {self.ours:.6g}, not {self.theirs:.6g}"
         return text + (f"; undecided in {_some(self.undecided, self.entries)}" if self.undecided else "")
 
 
@@ -68,53 +69,86 @@ def compare(function: Callable[..., Any], args: Sequence[Array], argnum: int, J:
     >>> print(compare(np.square, [np.array([1.0, 3.0])], 0, J))
     differs from central differences in 1 of 4 entries; largest difference 2.0e+00 at J[1, 1]: 4, not 6
     """
-    columns = prod(J.in_shape)
+    columns, rows = prod(J.in_shape), prod(J.out_shape)
+    full = J.size <= FULL_ENTRIES and columns <= FULL_COLUMNS
+    if full:
+        picked = np.arange(columns)
+        extent = f"all {J.size} entries" if J.size > 1 else "its entry"
+    else:
+        count = max(1, min(SAMPLED_COLUMNS, columns, SAMPLED_ENTRIES // max(rows, 1)))
+        picked = np.sort(np.random.default_rng(0).choice(columns, size=count, replace=False))
+        extent = f"{count} of {columns} columns, drawn at random"
+    if not J.size:
+        return Comparison(extent, 0, 0, 0, (), 0.0, 0.0, 0.0)
 
-    def smooth(*inputs: Any) -> Array:
-        y = np.asarray(function(*inputs))
+    x = np.array(args[argnum], dtype=np.result_type(args[argnum], np.float32))
+    at = _columns_of(function, args, argnum, x, picked)
+    point = x.reshape(-1)[picked]
+    found = finite_difference(at, point, method="auto" if full else "central")
+    places = np.stack(np.unravel_index(picked, J.in_shape), axis=-1) if J.in_shape else np.zeros((1, 0), int)
+    if full:
+        ours = np.asarray(J).reshape(*J.out_shape, columns)
+    else:
+        everything = (slice(None),) * len(J.out_shape)
+        ours = np.stack([np.asarray(J[(*everything, *map(int, place))]) for place in places], axis=-1)
+    return _judge(ours, found.values, found.errors, extent, places, lambda column: _one_sided(at, point, column))
+
+
+def _columns_of(
+    function: Callable[..., Any], args: Sequence[Array], argnum: int, x: Array, picked: Array
+) -> Callable[[Array], Array]:
+    """The function of the picked entries of one argument alone, with values that can be subtracted."""
+
+    def at(entries: Array) -> Array:
+        moved = x.copy()
+        moved.reshape(-1)[picked] = entries
+        y = np.asarray(function(*args[:argnum], moved, *args[argnum + 1 :]))
         return y if y.dtype.kind in "fc" else y.astype(np.float64)
 
-    if J.size <= FULL_ENTRIES and columns <= FULL_COLUMNS:
-        found = finite_difference(smooth, *args, argnums=argnum)
-        extent = f"all {J.size} entries" if J.size > 1 else "its entry"
-        return _judge(np.asarray(J), np.asarray(found.values), np.asarray(found.errors), extent)
-    count = max(1, min(SAMPLED_COLUMNS, columns, SAMPLED_ENTRIES // max(prod(J.out_shape), 1)))
-    flat = np.sort(np.random.default_rng(0).choice(columns, size=count, replace=False))
-    x = np.array(args[argnum], dtype=np.result_type(args[argnum], np.float32))
-
-    def at(picked: Array) -> Any:
-        moved = x.copy()
-        moved.reshape(-1)[flat] = picked
-        return smooth(*args[:argnum], moved, *args[argnum + 1 :])
-
-    places = np.stack(np.unravel_index(flat, J.in_shape), axis=-1)
-    everything = (slice(None),) * len(J.out_shape)
-    ours = np.stack([np.asarray(J[(*everything, *map(int, place))]) for place in places], axis=-1)
-    found = finite_difference(at, x.reshape(-1)[flat], argnums=0)
-    extent = f"{len(flat)} of {columns} columns, drawn at random"
-    return _judge(ours, np.asarray(found.values), np.asarray(found.errors), extent, places)
+    return at
 
 
-def _judge(ours: Array, theirs: Array, errors: Array, extent: str, places: Array | None = None) -> Comparison:
-    if not ours.size:
-        return Comparison(extent, 0, 0, 0, (), 0.0, 0.0, 0.0)
+def _one_sided(at: Callable[[Array], Array], point: Array, column: int) -> tuple[Array, Array]:
+    """Differences to the right and to the left."""
+    step = float(np.sqrt(np.finfo(point.dtype).eps)) * max(abs(float(point[column])), 1.0)
+    move = np.zeros_like(point)
+    move[column] = step
+    with np.errstate(all="ignore"):
+        here = at(point)
+        return (at(point + move) - here) / step, (here - at(point - move)) / step
+
+
+def _judge(
+    ours: Array,
+    theirs: Array,
+    errors: Array,
+    extent: str,
+    places: Array,
+    one_sided: Callable[[int], tuple[Array, Array]],
+) -> Comparison:
     finite = np.isfinite(theirs) & np.isfinite(errors)
     scale = float(np.max(np.abs(theirs), where=finite, initial=0.0))
-    decided = finite & (errors <= 1e-3 * max(scale, np.finfo(theirs.dtype).tiny))
+    decided = finite & (errors <= 1e-3 * max(scale, float(np.finfo(errors.dtype).tiny)))
+    rounding = float(np.sqrt(np.finfo(ours.dtype).eps)) * scale
     with np.errstate(invalid="ignore"):
         difference = np.abs(ours - theirs)
-        tolerance = 10 * errors + np.sqrt(np.finfo(ours.dtype).eps) * scale
-        differs = decided & ~(difference <= tolerance)
-    weight = np.where(differs if differs.any() else decided, difference, -1.0)
-    worst = np.unravel_index(int(np.argmax(np.nan_to_num(weight, nan=np.inf, posinf=np.inf))), ours.shape)
-    index = tuple(map(int, worst))
-    shown = index if places is None else (*index[:-1], *map(int, places[index[-1]]))
+        differs = decided & ~(difference <= 10 * errors + rounding)
+    for column in np.flatnonzero(differs.any(axis=tuple(range(differs.ndim - 1)))):
+        right, left = one_sided(int(column))
+        mine = ours[..., column]
+        slack = np.sqrt(rounding * max(scale, rounding))
+        kink = (np.abs(right - left) > 10 * slack) & (np.minimum(right, left) - slack <= mine)
+        kink &= mine <= np.maximum(right, left) + slack
+        differs[..., column] &= ~kink
+        decided[..., column] &= ~kink
+    weight = np.where(differs if differs.any() else decided, np.nan_to_num(difference, nan=np.inf), -1.0)
+    index = tuple(map(int, np.unravel_index(int(np.argmax(weight)), ours.shape)))
     return Comparison(
         extent=extent,
         entries=ours.size,
         differing=int(np.count_nonzero(differs)),
         undecided=int(np.count_nonzero(~decided)),
-        worst=shown,
+        worst=(*index[:-1], *map(int, places[index[-1]])),
         difference=float(difference[index]),
         ours=float(ours[index]),
         theirs=float(theirs[index]),

@@ -245,14 +245,16 @@ class Compiler:
             try:
                 return action(values)
             except JacobianError as error:
-                placed = with_place(error, self.text, place_of(self.text, node))
-                if placed is error:
-                    raise
-                raise placed from error
+                self._place(node, error)
             except _RUNTIME_ERRORS as error:
+                if isinstance(error.__cause__, JacobianError):  # NumPy wrapped our error in one of its own
+                    self._place(node, error.__cause__)
                 raise expression_error(self.text, place_of(self.text, node), f"{what}: {error}") from error
 
         return guarded
+
+    def _place(self, node: ast.AST, error: JacobianError) -> NoReturn:
+        raise with_place(error, self.text, place_of(self.text, node)) from None
 
 
 def _dotted(node: ast.AST) -> str | None:
