@@ -65,7 +65,7 @@ def systems(draw: st.DrawFn) -> tuple[tuple[int, ...], list[Form], list[Guard]]:
 
 
 @given(systems())
-@examples(450)
+@examples(350)
 def test_every_solution_is_found_once(system: Any) -> None:
     """A pattern writes each solution to a place of its own, so a place counted twice or left out would show."""
     sizes, equations, guards = system
@@ -238,7 +238,7 @@ def test_upsampling_and_strided_reading_cancel() -> None:
 
 
 @given(chains(kinds=LAYOUT_KINDS, most=5))
-@examples(250)
+@examples(150)
 def test_slices_pads_and_transposes_never_need_a_one_hot_factor(chain: Any) -> None:
     J = product_of(chain)
     check(J, lambda x: run(chain, x), bare=False)

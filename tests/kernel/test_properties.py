@@ -56,7 +56,7 @@ def test_materialising_follows_the_definition(J: Jacobian) -> None:
 
 
 @given(st.data())
-@examples(400)
+@examples(250)
 def test_composition_is_the_generalized_dot_product(data: st.DataObject) -> None:
     first = data.draw(jacobians(rich=False, max_terms=1))
     second = data.draw(jacobians(in_shape=first.out_shape, rich=False))
@@ -108,7 +108,7 @@ def test_sums_and_multiples(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@examples(250)
+@examples(200)
 def test_indexing_is_that_of_the_tensor(data: st.DataObject) -> None:
     J = data.draw(jacobians())
     entries: list[Any] = []
@@ -140,7 +140,7 @@ def test_diagonal(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@examples(300)
+@examples(250)
 def test_products_with_arrays(data: st.DataObject) -> None:
     J = data.draw(jacobians())
     more = tuple(data.draw(st.lists(SIZES, max_size=2)))
@@ -158,7 +158,7 @@ def test_products_with_arrays(data: st.DataObject) -> None:
 
 
 @given(jacobians())
-@examples(300)
+@examples(250)
 def test_nnz_counts_the_positions_reached(J: Jacobian) -> None:
     assert J.nnz == int(reached_of(J).sum())
 
@@ -196,7 +196,7 @@ def test_to_scipy(J: Jacobian) -> None:
 
 
 @given(st.data())
-@examples(300)
+@examples(250)
 def test_both_lowerings_agree_on_foreign_arrays(data: st.DataObject) -> None:
     J = data.draw(jacobians())
     ducks = as_ducks(J)
@@ -215,7 +215,7 @@ def test_single_precision_stays(J: Jacobian) -> None:
 
 
 @given(chains())
-@examples(400)
+@examples(250)
 def test_a_chain_of_maps_does_what_numpy_does(chain: Any) -> None:
     J = product_of(chain)
     for link in chain:

@@ -47,7 +47,7 @@ def notations(draw: st.DrawFn) -> tuple[list[str], str, str, list[np.ndarray], d
 
 
 @given(notations())
-@examples(300)
+@examples(200)
 def test_a_notation_means_what_numpy_einsum_says(notation: Any) -> None:
     operands, out, into, arrays, sizes = notation
     J = einsum(f"{','.join(operands)}->{out}|{into}", *arrays, **sizes)

@@ -48,7 +48,7 @@ def contradicts(J: Jacobian) -> str | None:
 
 
 @given(jacobians())
-@examples(300)
+@examples(200)
 def test_no_random_sum_contradicts_its_structure(J: Jacobian) -> None:
     assert contradicts(J) is None
     assert contradicts(J.T) is None
@@ -78,7 +78,7 @@ def specs(draw: st.DrawFn) -> Jacobian:
 
 
 @given(specs())
-@examples(250)
+@examples(200)
 def test_no_index_notation_contradicts_its_structure(J: Jacobian) -> None:
     assert contradicts(J) is None
     assert contradicts(J + J) is None
