@@ -21,6 +21,7 @@ from jacobian.kernel.simplify import contracted, shapes_only
 from jacobian.tracing.graph import Node
 
 SIMULATED_NODES = 200  # above that many nodes the sizes of output and input decide
+SMALL = 2**14  # as long as every product has fewer entries, planning costs more than any order
 
 
 class Algebra(Protocol):
@@ -69,7 +70,7 @@ class Cost(NamedTuple):
     def __str__(self) -> str:
         """One row."""
         return (
-            f"{self.order:<8} {self.multiplications:>18,} multiplications  "
+            f"{self.order:<12} {self.multiplications:>18,} multiplications  "
             f"{human(self.nbytes):>8} made  {human(self.largest):>8} largest"
         )
 
@@ -176,9 +177,10 @@ def choose(graph: Paths) -> str:
     """The cheapest order: `lazy reverse` and `lazy forward` leave chains to the contraction, which finds a mix."""
     if graph.is_chain:
         return "lazy reverse"
-    if len(graph.nodes) > SIMULATED_NODES:
-        into = sum(prod(node.shape) for node in graph.wrt)
-        return "lazy reverse" if prod(graph.of.shape) <= into else "lazy forward"
+    out, into = prod(graph.of.shape), sum(prod(node.shape) for node in graph.wrt)
+    widest = max((prod(node.shape) for node in graph.nodes), default=1)
+    if len(graph.nodes) > SIMULATED_NODES or widest * max(out, into) < SMALL:
+        return "lazy reverse" if out <= into else "lazy forward"
     costs = [cost(graph, order) for order in ("lazy reverse", "lazy forward", "reverse", "forward")]
     return min(costs, key=lambda c: (c.multiplications, c.nbytes)).order
 

@@ -236,3 +236,10 @@ def test_every_error_of_ours_is_also_the_builtin_a_numpy_user_expects() -> None:
     assert issubclass(jac.errors.IndexingError, IndexError)
     assert issubclass(jac.errors.MemoryLimitError, MemoryError)
     assert issubclass(jac.errors.TracedAttributeError, AttributeError)
+
+
+def test_derivatives_that_are_not_finite_are_named() -> None:
+    with pytest.warns(jac.errors.NonFiniteWarning) as caught:
+        J = jac.jacobian(np.sqrt)(np.array([4.0, 0.0]))
+    assert str(caught[0].message) == "the derivative of sqrt is not finite at entry [1]"
+    assert np.asarray(J)[0, 0] == 0.25 and np.isinf(np.asarray(J)[1, 1])

@@ -80,7 +80,8 @@ def product_text(term: Term, names: Names, deltas: Iterable[str] = ()) -> str:
         factor_text(factor.text, access.forms, names, nth + 1)
         for nth, (factor, access) in enumerate(zip(term.factors, pattern.factors, strict=True))
     ]
-    pieces = [f"({piece})" if _is_sum(piece) and len(term.factors) + len(pieces) > 1 else piece for piece in pieces]
+    alone = len(pieces) == 1 and not pattern.guards and term.scale == 1
+    pieces = [f"({piece})" if _is_sum(piece) and not alone else piece for piece in pieces]
     for guard in pattern.guards:
         text = form_text(guard.form, names)
         pieces.append(f"[{text} = 0]" if guard.extent == 1 else f"[0 <= {text} < {guard.extent}]")

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jacobian.ops.families import elementwise
+from jacobian.ops.families import composite, elementwise
 from jacobian.ops.registry import Point, sample
 
 POSITIVE = (0.3, 2.5)
@@ -48,6 +48,8 @@ sinc = elementwise(
     note="sin(πx)/(πx); its derivative at 0 is 0.",
     samples=[sample((3,), domain=(0.2, 2.0))],
 )
+
+conjugate = elementwise(np.conjugate, "1", note="of a real array: the array itself.")
 
 # one operand, with kinks or steps
 absolute = elementwise(
@@ -112,6 +114,15 @@ floor_divide = elementwise(
     np.floor_divide, "0", "0", domain=POSITIVE, kink="remainder(x1, x2) == 0", at_kink="0"
 )  # fmt: skip
 heaviside = elementwise(np.heaviside, "0", "where(x1 == 0, 1.0, 0.0)", kink="x1 == 0", at_kink="0")
+
+
+composite(
+    "divmod", lambda x1, x2: (np.floor_divide(x1, x2), np.remainder(x1, x2)), answers=(np.divmod,),
+    samples=[sample((3,), (3,), domain=POSITIVE)],
+)  # fmt: skip
+composite(
+    "modf", lambda x: (np.fmod(x, 1.0), np.trunc(x)), answers=(np.modf,), samples=[sample((3,), domain=(0.2, 0.8))],
+)  # fmt: skip
 
 
 def _ldexp(x: Any, exponent: Any) -> Any:

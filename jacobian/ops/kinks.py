@@ -1,4 +1,4 @@
-"""Warnings at points where an op has no derivative."""
+"""Warnings at points where an op has no derivative, or none that is finite."""
 
 from __future__ import annotations
 
@@ -7,19 +7,31 @@ from typing import Any
 
 import numpy as np
 
-from jacobian.errors import KinkWarning
+from jacobian.errors import KinkWarning, NonFiniteWarning
 
 
 def warn_kink(name: str, condition: Any, taken: str) -> None:
     """Warn that the op is not differentiable where the condition holds, naming the entries and what is taken."""
     mask = np.asarray(condition)
-    if not mask.any():
+    if mask.any():
+        text = f"{name} is not differentiable {_places(mask)}; {taken} is taken"
+        warnings.warn(KinkWarning(text), stacklevel=2)
+
+
+def warn_non_finite(name: str, factor: Any) -> None:
+    """Warn where a derivative is infinite or NaN; what is traced cannot be looked at and is left alone."""
+    if not isinstance(factor, np.ndarray | np.generic | float):
         return
+    mask = ~np.isfinite(factor)
+    if mask.any():
+        text = f"the derivative of {name} is not finite {_places(np.asarray(mask))}"
+        warnings.warn(NonFiniteWarning(text), stacklevel=2)
+
+
+def _places(mask: np.ndarray) -> str:
     if mask.ndim == 0:
-        where = "here"
-    else:
-        entries = [f"[{','.join(map(str, entry))}]" for entry in np.argwhere(mask)[:4]]
-        count = int(mask.sum())
-        more = f" and {count - 4} more" if count > 4 else ""
-        where = f"at entr{'y' if count == 1 else 'ies'} {', '.join(entries)}{more}"
-    warnings.warn(KinkWarning(f"{name} is not differentiable {where}; {taken} is taken"), stacklevel=2)
+        return "here"
+    entries = [f"[{','.join(map(str, entry))}]" for entry in np.argwhere(mask)[:4]]
+    count = int(mask.sum())
+    more = f" and {count - 4} more" if count > 4 else ""
+    return f"at entr{'y' if count == 1 else 'ies'} {', '.join(entries)}{more}"

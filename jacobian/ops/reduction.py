@@ -15,6 +15,7 @@ from jacobian.kernel.term import Array, Factor, Term
 from jacobian.ops.families import (
     composite,
     count_reduced,
+    diagonal,
     elementwise,
     gather,
     kept,
@@ -38,6 +39,8 @@ def arguments(name: str, **defaults: Any) -> Normalise:
     ) -> tuple[tuple[Any, ...], Params]:  # fmt: skip
         if out is not None:
             raise ArgumentError(report(f"{name}: out= cannot be traced", fix="use the returned array"))
+        if dtype is not None:
+            a = np.astype(np.asarray(a) if isinstance(a, list | int | float) else a, np.dtype(dtype))
         unknown = set(rest) - set(defaults)
         if unknown:
             raise TypeError(f"unexpected argument {sorted(unknown)[0]!r}")
@@ -154,6 +157,8 @@ def _extreme(name: str, function: Any, argument: Any) -> Op:
         shape = tuple(np.shape(x))
         axes = reduced_axes(params["axis"], len(shape), name)
         rest = [axis for axis in range(len(shape)) if axis not in axes]
+        if "where" in params:
+            x = np.where(params["where"], x, -np.inf if name == "max" else np.inf)
         values = np.transpose(x, (*rest, *axes))
         values = np.reshape(values, (*(shape[a] for a in rest), -1))
         best = np.expand_dims(argument(values, axis=-1), -1)
@@ -168,6 +173,9 @@ def _extreme(name: str, function: Any, argument: Any) -> Op:
             ruler = np.arange(shape[axis]).reshape((-1,) + (1,) * (len(rest) - place - 1))
             tables[axis] = np.broadcast_to(ruler, kept_shape)
         J = gather(kept_shape, shape, [np.asarray(tables[axis]) for axis in range(len(shape))])
+        if "initial" in params or "where" in params:  # the initial value may win over all entries
+            reached = np.reshape(point.y, kept_shape) == np.take_along_axis(values, best, -1)[..., 0]
+            J = diagonal(kept_shape, kept_shape, reached * 1.0, "reached").after(J)
         return _with_kept_axes(J, point, axes) if params["keepdims"] else J
 
     return register(
@@ -177,7 +185,8 @@ def _extreme(name: str, function: Any, argument: Any) -> Op:
             note="Ties: the first of the equal entries is taken.",
             samples=[
                 sample((4,)), sample((2, 3)), sample((2, 3), axis=0), sample((2, 3, 2), axis=(0, -1)), sample(()),
-                sample((2, 3), axis=-1, keepdims=True),
+                sample((2, 3), axis=-1, keepdims=True), sample((2, 3), axis=1, initial=0.0),
+                sample((2, 3), axis=1, initial=0.0, where=np.array([True, False, True])),
             ],
         )
     )  # fmt: skip
@@ -194,6 +203,8 @@ min = _extreme("min", np.min, np.argmin)  # noqa: A001
 
 
 def _scan_arguments(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> tuple[tuple[Any, ...], Params]:
+    if dtype is not None:
+        a = np.astype(a, np.dtype(dtype))
     if out is not None:
         raise ArgumentError(report("a scan with out= cannot be traced", fix="use the returned array"))
     return (a,), {"axis": axis}

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from jacobian.ops.kinks import warn_non_finite
+
 _NAMES = {name: getattr(np, name) for name in dir(np) if not name.startswith("_")}
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
@@ -28,10 +30,16 @@ def evaluate(text: str, **values: Any) -> Any:
     return eval(_compiled(text), {"__builtins__": {}, "np": np, **_NAMES}, values)
 
 
-@lru_cache(maxsize=1024)
-def used(text: str) -> frozenset[str]:
-    """The words of an expression."""
-    return frozenset(_WORD.findall(text))
+def evaluate_finite(name: str, text: str, values: Mapping[str, Any]) -> Any:
+    """The same, with a warning of ours that names op and entries where the derivative is not finite."""
+    try:
+        with np.errstate(divide="raise", invalid="raise", over="raise"):
+            return evaluate(text, **values)
+    except FloatingPointError:
+        with np.errstate(all="ignore"):
+            factor = evaluate(text, **values)
+        warn_non_finite(name, factor)
+        return factor
 
 
 def label(text: str, names: Mapping[str, str], shapes: Mapping[str, Sequence[int]], rank: int) -> str:

@@ -239,6 +239,10 @@ class Tracer:
         """One axis, a copy."""
         return np.ravel(self, order=order)
 
+    def compress(self, condition: Any, axis: Any = None) -> Any:
+        """Slices along an axis where the condition holds."""
+        return np.compress(condition, self, axis=axis)
+
     def item(self, *args: Any) -> NoReturn:
         """Refused."""
         refuse_conversion("a Python number by .item()")
@@ -400,7 +404,7 @@ def _in_place_operator(function: Callable[..., Any]) -> Callable[..., Any]:
 
 _METHODS = (
     "sum mean prod var std max min cumsum cumprod dot ravel swapaxes squeeze take repeat diagonal trace clip round "
-    "argmax argmin argsort any all nonzero searchsorted compress choose"
+    "argmax argmin argsort any all nonzero searchsorted"
 ).split()
 for _name in _METHODS:
     setattr(Tracer, _name, _method(getattr(np, _name)))

@@ -90,7 +90,7 @@ def elementwise(
             return Jacobian.zero(out, into)
         if text in ("1", "-1"):
             return diagonal(out, into, int(text))
-        factor = texts.evaluate(text, **values)
+        factor = texts.evaluate_finite(name, text, values)
 
         def label() -> str:
             named = dict(zip(words, point.names, strict=False)) | {"y": point.out_name}

@@ -97,7 +97,7 @@ def reduction(
             values = point.params | {"x": point.x[0], "y": kept(point), "n": n}
             if kink:
                 warn_kink(name, texts.evaluate(kink, **values), at_kink)
-            factor = texts.evaluate(derivative, **values)
+            factor = texts.evaluate_finite(name, derivative, values)
 
             def label() -> str:
                 shapes = {word: tuple(np.shape(values[word])) for word in ("x", "y")}
