@@ -42,10 +42,15 @@ def written(text: str, *factors: Factor, into: Shape, scale: Scalar = 1) -> Jaco
     return labelled(Einsum((*labels, (*batch, *out))), factors, into, scale)
 
 
-def labelled(labels: Einsum, factors: tuple[Factor, ...], into: Shape, scale: Scalar = 1) -> Jacobian:
-    """One term from the labels of its factors, of the input and, last, of the output."""
+def labelled(
+    labels: Einsum, factors: tuple[Factor, ...], into: Shape, scale: Scalar = 1, out_shape: Shape = ()
+) -> Jacobian:
+    """One term from the labels of its factors, of the input and, last, of the output.
+
+    The output's shape is needed only when one of its labels is nowhere else.
+    """
     shapes = (*(shape_of(factor.array) for factor in factors), into)
-    pattern, letters = multilinear_pattern(labels, shapes, len(factors))
+    pattern, letters = multilinear_pattern(labels, shapes, len(factors), out_shape)
     readable = letters if all(len(letter) == 1 for letter in letters) else ()
     return Jacobian((Term(pattern, factors, scale=scale, letters=readable),), pattern.out_shape, into)
 

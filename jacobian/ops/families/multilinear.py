@@ -26,10 +26,15 @@ class Einsum(tuple[tuple[str, ...], ...]):
 
 
 @lru_cache(maxsize=CACHE)
-def multilinear_pattern(labels: Einsum, shapes: tuple[Shape, ...], k: int) -> tuple[Pattern, tuple[str, ...]]:
-    """The derivative of an einsum by operand k, the other operands being factors, and the letter of every index."""
+def multilinear_pattern(
+    labels: Einsum, shapes: tuple[Shape, ...], k: int, out_shape: Shape = ()
+) -> tuple[Pattern, tuple[str, ...]]:
+    """The derivative of an einsum by operand k, the other operands being factors, and the letter of every index.
+
+    The output's shape is needed only when one of its labels is in no operand.
+    """
     sizes: dict[str, int] = {}
-    for group, shape in zip(labels, shapes, strict=False):
+    for group, shape in zip(labels if out_shape else labels[:-1], (*shapes, out_shape), strict=False):
         for label, size in zip(group, shape, strict=True):
             sizes[label] = size if sizes.get(label, 1) == 1 else sizes[label]
     number = {label: position for position, label in enumerate(sizes)}

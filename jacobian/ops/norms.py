@@ -1,0 +1,160 @@
+"""Norms of vectors and matrices, with every order that has a derivative."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from jacobian.errors import ArgumentError, ShapeError, report
+from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.term import Array, Factor
+from jacobian.ops import elementwise, reduction
+from jacobian.ops.families import composite, kept, reduced, reduced_axes
+from jacobian.ops.kinks import warn_kink
+from jacobian.ops.registry import Op, Params, Point, register, sample
+from jacobian.ops.spectral import left_vectors, right_vectors, svdvals
+from jacobian.ops.terms import shape_of, written
+
+# -- vectors ---------------------------------------------------------------------------------------------------------------
+
+
+def _vector_rule(point: Point, k: int) -> Jacobian:
+    order = point.params["ord"]
+    if order == 0:
+        return Jacobian.zero(shape_of(point.y), shape_of(point.x[0]))
+    if np.isinf(order):
+        return _largest(point)
+    x, y, name = point.x[0], kept(point), point.names[0]
+    if order == 1:
+        warn_kink("norm of order 1", x == 0, "0")
+        return reduced(point, np.sign(x), _label("sign({})", name, x))
+    warn_kink("norm", y == 0, "0")
+    ratio = x / np.where(y == 0, 1.0, y)
+    if order == 2:
+        return reduced(point, ratio, _label("{} / " + point.out_name, name, x))
+    return reduced(
+        point, _powered(ratio, order), _label(f"sign({{}}) (|{{}}| / {point.out_name})**{order - 1:g}", name, x)
+    )
+
+
+def _label(text: str, name: str, x: Array) -> str:
+    axes = ",".join(f"@{axis}" for axis in range(np.ndim(x)))
+    return text.replace("{}", f"{name}[{axes}]" if axes else name)
+
+
+def _powered(ratio: Array, order: float) -> Array:
+    """sign(r) |r|^(p-1), which is 0 at 0 for every p."""
+    if order < 1:
+        warn_kink(f"norm of order {order:g}", ratio == 0, "0")
+    nothing = ratio == 0
+    return np.where(nothing, 0.0, np.sign(ratio) * np.abs(np.where(nothing, 1.0, ratio)) ** (order - 1))
+
+
+def _largest(point: Point) -> Jacobian:
+    """The entry of largest, or least, absolute value: a look-up and a sign."""
+    x, params = point.x[0], point.params
+    size = np.abs(x)
+    extreme = reduction.max if params["ord"] > 0 else reduction.min
+    axes = {"axis": params["axis"], "keepdims": params["keepdims"]}
+    outer = extreme.rule(Point(point.y, (size,), axes, (f"|{point.names[0]}|",)), 0)
+    return outer @ elementwise.absolute.rule(Point(size, (x,), {}, point.names, f"|{point.names[0]}|"), 0)
+
+
+def _vector_arguments(
+    x: Any, /, *, axis: Any = None, keepdims: Any = False, ord: Any = 2  # noqa: A002 - NumPy's own name
+) -> tuple[tuple[Any, ...], Params]:  # fmt: skip
+    if not isinstance(ord, int | float | np.number):
+        raise ArgumentError(report(f"vector_norm: ord must be a number, not {ord!r}"))
+    axis = tuple(axis) if isinstance(axis, list) else axis
+    return (x,), {"axis": axis, "keepdims": bool(keepdims), "ord": ord}
+
+
+def _vector_forward(x: np.ndarray, axis: Any, keepdims: bool, ord: Any) -> Any:  # noqa: A002
+    return np.linalg.vector_norm(x, axis=axis, keepdims=keepdims, ord=ord)
+
+
+vector_norm = register(
+    Op(
+        "vector_norm", _vector_forward, _vector_rule, answers=(np.linalg.vector_norm,), normalise=_vector_arguments,
+        family="reduction", formula="∂y/∂x = sign(x) (|x| / y)**(p - 1), which is x / y for p = 2", smooth=False,
+        note="Where y = 0, and where x = 0 for ord = 1: 0 is taken. ord = ±inf: the first of the equal entries.",
+        samples=[
+            sample((3,)), sample((2, 3)), sample((2, 3), axis=1), sample((2, 3), axis=0, keepdims=True),
+            *(sample((4,), ord=p) for p in (0, 1, 3, 2.5, 0.5, -2, np.inf, -np.inf)), sample((2, 3), axis=-1, ord=np.inf),
+            sample((2, 3, 2), axis=(0, 2), ord=3), sample(()),
+        ],
+    )
+)  # fmt: skip
+
+# -- matrices --------------------------------------------------------------------------------------------------------------
+
+
+def _nuclear_rule(point: Point, k: int) -> Jacobian:
+    """U Vᵀ, which does not depend on the choice of the singular vectors."""
+    A = point.x[0]
+    values = svdvals(A)
+    warn_kink("the nuclear norm", (values == 0).any(axis=-1), "U Vᵀ for the singular vectors at hand")
+    return written("ik,jk->|ij", Factor(left_vectors(A), "U"), Factor(right_vectors(A), "V"), into=shape_of(A))
+
+
+nuclear_norm = register(
+    Op(
+        "nuclear_norm", lambda A: np.linalg.svd(A, compute_uv=False).sum(axis=-1), _nuclear_rule, operands=("A",),
+        family="linalg", formula="∂y/∂A[i,j] = Σ_k U[i,k] V[j,k]", smooth=False,
+        note="the sum of the singular values. Where one of them is 0: U Vᵀ for the singular vectors at hand is taken.",
+        samples=[sample((2, 3)), sample((2, 2, 2))],
+    )
+)  # fmt: skip
+
+
+def _matrix_norm(x: Any, order: Any) -> Any:
+    """Of the last two axes."""
+    if order == "fro":
+        return vector_norm(x, axis=(-2, -1))
+    if order == "nuc":
+        return nuclear_norm(x)
+    if order in (2, -2):
+        return svdvals(x)[..., 0 if order > 0 else -1]
+    if order in (1, -1, np.inf, -np.inf):
+        sums = np.sum(np.abs(x), axis=-2 if abs(order) == 1 else -1)
+        return np.max(sums, axis=-1) if order > 0 else np.min(sums, axis=-1)
+    raise ArgumentError(
+        report(f"norm: a matrix has no norm of order {order!r}", fix="'fro', 'nuc', 1, -1, 2, -2, np.inf, -np.inf")
+    )
+
+
+def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:  # noqa: A002
+    rank = np.ndim(x)
+    axes = reduced_axes(None, rank, "norm") if axis is None else (axis,) if np.ndim(axis) == 0 else tuple(axis)
+    if ord is None or (ord == "fro" and len(axes) == 2):
+        return vector_norm(x, axis=axes if axis is not None else None, keepdims=keepdims)
+    if len(axes) == 1:
+        return vector_norm(x, axis=axes, keepdims=keepdims, ord=ord)
+    if len(axes) != 2:
+        raise ShapeError(
+            report(
+                f"norm: order {ord!r} needs one axis or two, not {len(axes)}", got=f"an array of {rank} axes",
+                fix="give axis=, or leave ord out for the root of the sum of squares",
+            )
+        )  # fmt: skip
+    if len(reduced_axes(axes, rank, "norm")) == 1:
+        raise ShapeError(report(f"norm: the two axes are the same: {axes}"))
+    y = _matrix_norm(x if axes in ((0, 1), (-2, -1)) and rank == 2 else np.moveaxis(x, axes, (-2, -1)), ord)
+    return np.expand_dims(y, reduced_axes(axes, rank, "norm")) if keepdims else y
+
+
+norm = composite(
+    "norm", _norm, answers=(np.linalg.norm,),
+    note="of a vector or a matrix, by `vector_norm`, `nuclear_norm`, `svdvals`, or sums of absolute values.",
+    samples=[
+        sample((3,)), sample((2, 3)), sample((2, 3, 2)), sample((3,), 3), sample((3,), np.inf), sample((2, 3), axis=1),
+        *(sample((2, 3), p) for p in ("fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf)), sample((2, 3), 1, 0, keepdims=True),
+        sample((2, 3, 2), "fro", axis=(0, 2)), sample((2, 2, 3), 2, axis=(2, 0), keepdims=True), sample((2, 3), keepdims=True),
+        sample((2, 2, 2), "nuc", axis=(0, 2), keepdims=True),
+    ],
+)  # fmt: skip
+matrix_norm = composite(
+    "matrix_norm", lambda x, /, *, keepdims=False, ord="fro": _norm(x, ord, (-2, -1), keepdims),
+    answers=(np.linalg.matrix_norm,), samples=[sample((2, 3)), sample((2, 2, 3), ord=1, keepdims=True)],
+)  # fmt: skip
