@@ -27,7 +27,7 @@ def _sigmoid(x: Any) -> Any:
 
 sigmoid = elementwise(_sigmoid, "y * (1 - y)", name="sigmoid", answers=(), note="1 / (1 + exp(-x)), stable.")
 
-# -- softmax --------------------------------------------------------------------------------------------------------------
+# -- softmax ----------------------------------------------------------------------------------------------------------
 
 
 def sides(rank: int, axes: Sequence[int]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -70,7 +70,8 @@ SOFT = [sample((3,)), sample((2, 3)), sample((2, 3), axis=0), sample((2, 3, 2), 
 softmax = register(
     Op(
         "softmax", _softmax, _softmax_rule, normalise=_along_axis, family="network", samples=SOFT,
-        formula="∂y[i]/∂x[j] = δ[i,j] y[i] - y[i] y[j]", note="exp(x) / Σ exp(x) along an axis, shifted by the maximum.",
+        formula="∂y[i]/∂x[j] = δ[i,j] y[i] - y[i] y[j]",
+        note="exp(x) / Σ exp(x) along an axis, shifted by the maximum.",
     )
 )  # fmt: skip
 log_softmax = register(

@@ -83,8 +83,12 @@ def _with_label(label: str, others: tuple[str, ...], axis: int) -> tuple[str, ..
     return (*others[:place], label, *others[place:])
 
 
+def _vecdot(A: Array, B: Array, axis: int = -1) -> Any:
+    return np.vecdot(np.moveaxis(A, axis, -1), np.moveaxis(B, axis, -1))
+
+
 vecdot = multilinear(
-    "vecdot", lambda A, B, axis=-1: np.vecdot(A, B, axis=axis), _vecdot_labels,
+    "vecdot", _vecdot, _vecdot_labels,
     answers=(np.vecdot, np.linalg.vecdot), normalise=lambda A, B, axis=-1: ((A, B), {"axis": axis}),
     samples=[sample((3,), (3,)), sample((2, 3), (3,)), sample((3, 2), (3, 2), axis=0)],
 )  # fmt: skip

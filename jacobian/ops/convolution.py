@@ -26,7 +26,7 @@ def _pair(name: str, value: Any, least: int) -> tuple[int, int]:
     return int(pair[0]), int(pair[1])
 
 
-# -- convolution -------------------------------------------------------------------------------------------------------
+# -- convolution ------------------------------------------------------------------------------------------------------
 
 CONV2D = "x[n,c,h,w], W[o,c,p,q] -> y[n,o,h,w]"
 
@@ -40,7 +40,8 @@ def _conv2d(x: np.ndarray, W: np.ndarray, *b: np.ndarray, stride: Any, padding: 
     for place, size, needed in zip(("height", "width"), padded.shape[2:], reach, strict=True):
         if size < needed:
             got = ", ".join(describe(name, value) for name, value in (("x", x), ("W", W)))
-            raise ShapeError(report(f"conv2d: the window is {needed} in {place}, the padded image {size}", spec=spec, got=got))
+            headline = f"conv2d: the window is {needed} in {place}, the padded image {size}"
+            raise ShapeError(report(headline, spec=spec, got=got))
     windows = sliding_window_view(padded, reach, (2, 3))
     windows = windows[:, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
     y = np.moveaxis(np.tensordot(windows, W, axes=((1, 4, 5), (1, 2, 3))), -1, 1)
@@ -48,7 +49,7 @@ def _conv2d(x: np.ndarray, W: np.ndarray, *b: np.ndarray, stride: Any, padding: 
 
 
 def _window(params: Params) -> list[Form]:
-    """Along height and width: `stride·h + dilation·p - padding`, with h, w the indices 2, 3 and p, q the indices 5, 6."""
+    """Along height and width: `stride·h + dilation·p - padding`; h, w are the indices 2, 3 and p, q are 5, 6."""
     pairs = zip(params["stride"], params["dilation"], params["padding"], (2, 3), (5, 6), strict=True)
     return [affine(-padding, [(at, stride), (inside, dilation)]) for stride, dilation, padding, at, inside in pairs]
 
@@ -84,15 +85,16 @@ conv2d = register(
         "conv2d", _conv2d, _conv2d_rule, normalise=_conv2d_arguments, operands=("x", "W", "b"), family="network",
         formula="∂y[n,o,h,w]/∂x[n,c,s·h+p-a,s·w+q-a] = W[o,c,p,q], "
         "∂y[n,o,h,w]/∂W[o,c,p,q] = x[n,c,s·h+p-a,s·w+q-a], ∂y[n,o,h,w]/∂b[o] = 1, for stride s and padding a",
-        note="cross-correlation of images x[N,C,H,W] with W[O,C,KH,KW], as networks have it: the kernel is not flipped.",
+        note="images x[N,C,H,W] and W[O,C,KH,KW]; cross-correlation, as networks have it: the kernel is not flipped.",
         samples=[
             sample((1, 2, 4, 4), (2, 2, 2, 2), (2,)), sample((1, 1, 4, 5), (2, 1, 3, 2), stride=2, padding=1),
-            sample((2, 1, 3, 3), (1, 1, 2, 2), padding=(1, 0), stride=(2, 1)), sample((1, 1, 5, 4), (1, 1, 2, 2), dilation=2),
+            sample((2, 1, 3, 3), (1, 1, 2, 2), padding=(1, 0), stride=(2, 1)),
+            sample((1, 1, 5, 4), (1, 1, 2, 2), dilation=2),
         ],
     )
 )  # fmt: skip
 
-# -- pooling ------------------------------------------------------------------------------------------------------------
+# -- pooling ----------------------------------------------------------------------------------------------------------
 
 
 def _pool_windows(x: Any, size: tuple[int, int], stride: tuple[int, int]) -> Any:

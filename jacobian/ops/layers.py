@@ -50,7 +50,7 @@ linear = register(
     )
 )  # fmt: skip
 
-# -- attention --------------------------------------------------------------------------------------------------------------
+# -- attention --------------------------------------------------------------------------------------------------------
 
 
 def _weights(q: Any, k: Any, bias: Any, scale: float, keep: Any) -> Any:
@@ -63,14 +63,15 @@ def _weights(q: Any, k: Any, bias: Any, scale: float, keep: Any) -> Any:
 def _attention(q: np.ndarray, k: np.ndarray, v: np.ndarray, *bias: np.ndarray, scale: float, keep: Any) -> Any:
     given: dict[str, tuple[str, Array]] = {"q": ("...id", q), "k": ("...jd", k), "v": ("...jc", v)}
     if keep is not None and not np.all(np.any(keep, axis=-1)):
-        raise ArgumentError(report("attention: the mask leaves a query nothing to attend to", got=describe("mask", keep)))
+        headline = "attention: the mask leaves a query nothing to attend to"
+        raise ArgumentError(report(headline, got=describe("mask", keep)))
     require("attention", "q[...,i,d], k[...,j,d], v[...,j,c] -> y[...,i,c]", **given)
     return np.matmul(_weights(q, k, bias[0] if bias else None, scale, keep), v)
 
 
 def _attention_rule(point: Point, number: int) -> Jacobian:
     """Through P = softmax(scale q kᵀ): its `δ P - P P` gives two terms, of which the second has the output in it."""
-    q, k, v, *bias = point.x
+    q, k, _, *bias = point.x
     scale, into = point.params["scale"], shape_of(point.x[number])
     P = _weights(q, k, bias[0] if bias else None, scale, point.params["keep"])
     p, y = Factor(P, "P"), Factor(point.y, point.out_name)

@@ -31,7 +31,7 @@ def positive_definite(generator: np.random.Generator, shape: tuple[int, ...]) ->
     return drawn + np.swapaxes(drawn, -1, -2) + np.diag(np.arange(1.5, 1.5 + shape[-1]))
 
 
-# -- what went wrong, said in our words ----------------------------------------------------------------------------------
+# -- what went wrong, said in our words -------------------------------------------------------------------------------
 
 
 def require_square(op: Op, values: Sequence[Array], params: Params) -> None:
@@ -63,7 +63,7 @@ def require_regular(op: Op, values: Sequence[Array], params: Params) -> None:
             )
 
 
-# -- inverse and solve -----------------------------------------------------------------------------------------------
+# -- inverse and solve ------------------------------------------------------------------------------------------------
 
 
 def _inv_rule(point: Point, k: int) -> Jacobian:
@@ -76,7 +76,7 @@ inv = register(
         "inv", np.linalg.inv, _inv_rule, answers=(np.linalg.inv,), operands=("A",), out_name="Y", family="linalg",
         formula="∂Y[i,l]/∂A[j,k] = -Y[i,j] Y[k,l]", explain_failure=require_regular,
         note="a Kronecker product of two factors.",
-        samples=[sample((3, 3), domain=invertible), sample((2, 2, 2), domain=invertible), sample((1, 1), domain=invertible)],
+        samples=[sample(shape, domain=invertible) for shape in ((3, 3), (2, 2, 2), (1, 1))],
     )
 )  # fmt: skip
 
@@ -117,12 +117,14 @@ solve = register(
         explain_failure=_explain_solve,
         samples=[
             sample(*shapes, domain=invertible)
-            for shapes in (((3, 3), (3,)), ((3, 3), (3, 2)), ((2, 2, 2), (2, 1)), ((2, 2), (3, 2, 1)), ((2, 2, 2), (2,)))
+            for shapes in (
+                ((3, 3), (3,)), ((3, 3), (3, 2)), ((2, 2, 2), (2, 1)), ((2, 2), (3, 2, 1)), ((2, 2, 2), (2,)),
+            )
         ],
     )
 )  # fmt: skip
 
-# -- determinants -------------------------------------------------------------------------------------------------------
+# -- determinants -----------------------------------------------------------------------------------------------------
 
 
 def _products_without(values: np.ndarray, left_out: int) -> np.ndarray:
@@ -145,7 +147,7 @@ def _cofactors(X: np.ndarray) -> np.ndarray:
     """U cof(S) Vᵀ: no division, so that it holds for singular matrices as well."""
     U, s, V, sign = _oriented(X)
     scaled = U * (_products_without(s, 1) * sign[..., None]).astype(X.dtype)[..., None, :]
-    return scaled @ np.swapaxes(V, -1, -2)
+    return np.asarray(scaled @ np.swapaxes(V, -1, -2))
 
 
 def _cofactors_rule(point: Point, k: int) -> Jacobian:
@@ -222,7 +224,7 @@ slogdet = composite(
     samples=[sample((3, 3), domain=invertible)], note="the sign has the derivative 0.",
 )  # fmt: skip
 
-# -- Cholesky -----------------------------------------------------------------------------------------------------------
+# -- Cholesky ---------------------------------------------------------------------------------------------------------
 
 
 def _cholesky_rule(point: Point, k: int) -> Jacobian:
@@ -232,7 +234,8 @@ def _cholesky_rule(point: Point, k: int) -> Jacobian:
     y, inverse = Factor(point.y, name), Factor(np.linalg.inv(point.y), f"inv({name})")
     phi = Factor(np.tril(np.ones((n, n))) - 0.5 * np.eye(n), "Φ")
     text = "mi,mj,km,lj->ji|kl" if upper else "im,mj,mk,jl->ij|kl"
-    return written(text, y, phi, inverse, inverse, into=shape) @ symmetrised(shape, "U" if upper else "L")
+    J: Jacobian = written(text, y, phi, inverse, inverse, into=shape) @ symmetrised(shape, "U" if upper else "L")
+    return J
 
 
 def _explain_cholesky(op: Op, values: Sequence[Array], params: Params) -> None:
@@ -262,7 +265,7 @@ cholesky = register(
     )
 )  # fmt: skip
 
-# -- powers and the pseudo-inverse -------------------------------------------------------------------------------------
+# -- powers and the pseudo-inverse ------------------------------------------------------------------------------------
 
 
 def _power_rule(point: Point, k: int) -> Jacobian:
@@ -292,7 +295,7 @@ def _summed_powers(X: Array, exponents: list[int], name: str, shape: tuple[int, 
 
 matrix_power = register(
     Op(
-        "matrix_power", lambda a, n: np.linalg.matrix_power(a, n), _power_rule, answers=(np.linalg.matrix_power,),
+        "matrix_power", np.linalg.matrix_power, _power_rule, answers=(np.linalg.matrix_power,),
         normalise=lambda a, n: ((a,), {"n": n}), operands=("A",), out_name="Y", family="linalg",
         formula="∂Y[i,j]/∂A[k,l] = Σ_r A**r[i,k] A**(n-1-r)[l,j]", explain_failure=require_regular,
         note="any whole power; a negative one is a power of the inverse.",
@@ -345,7 +348,7 @@ pinv = register(
     )
 )  # fmt: skip
 
-# -- written in terms of others ------------------------------------------------------------------------------------------
+# -- written in terms of others ---------------------------------------------------------------------------------------
 
 
 def _tensorinv(a: Any, ind: int = 2) -> Any:
@@ -367,8 +370,10 @@ def _rows_of_identity(generator: np.random.Generator, shape: tuple[int, ...]) ->
 
 
 tensorinv = composite(
-    "tensorinv", _tensorinv, answers=(np.linalg.tensorinv,), samples=[sample((4, 2, 2), ind=1, domain=_rows_of_identity)],
+    "tensorinv", _tensorinv, answers=(np.linalg.tensorinv,),
+    samples=[sample((4, 2, 2), ind=1, domain=_rows_of_identity)],
 )  # fmt: skip
 tensorsolve = composite(
-    "tensorsolve", _tensorsolve, answers=(np.linalg.tensorsolve,), samples=[sample(np.eye(4).reshape(2, 2, 2, 2) + 0.1, (2, 2))],
+    "tensorsolve", _tensorsolve, answers=(np.linalg.tensorsolve,),
+    samples=[sample(np.eye(4).reshape(2, 2, 2, 2) + 0.1, (2, 2))],
 )  # fmt: skip

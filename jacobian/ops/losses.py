@@ -8,7 +8,7 @@ import numpy as np
 
 from jacobian.errors import ArgumentError, DTypeError, IndexingError, report
 from jacobian.kernel.expression import Jacobian
-from jacobian.kernel.term import Array, Factor
+from jacobian.kernel.term import Factor
 from jacobian.ops.activations import log_softmax, softmax
 from jacobian.ops.contraction import LETTERS
 from jacobian.ops.families import Einsum
@@ -38,7 +38,7 @@ def _rule(point: Point, factor: Factor, losses: str, scale: float = 1.0) -> Jaco
     return labelled(Einsum((every, every, out)), (factor,), shape, scale)
 
 
-# -- cross-entropy ------------------------------------------------------------------------------------------------------
+# -- cross-entropy ----------------------------------------------------------------------------------------------------
 
 
 def _cross_entropy(
@@ -67,7 +67,8 @@ def _check_labels(logits: np.ndarray, labels: np.ndarray, axis: int) -> None:
         raise IndexingError(
             report(
                 f"cross_entropy: labels[{entry}] is {labels[tuple(outside[0])]}, but there are {classes} classes",
-                got=f"{describe('logits', logits)}, {describe('labels', labels)}", fix=f"labels from 0 to {classes - 1}",
+                got=f"{describe('logits', logits)}, {describe('labels', labels)}",
+                fix=f"labels from 0 to {classes - 1}",
             )
         )  # fmt: skip
 
@@ -93,7 +94,7 @@ def _cross_entropy_rule(point: Point, k: int) -> Jacobian:
 
 def _ruler(shape: tuple[int, ...], axis: int) -> np.ndarray:
     """0, 1, 2, … along one axis."""
-    return np.arange(shape[axis]).reshape([-1 if position == axis % len(shape) else 1 for position in range(len(shape))])
+    return np.expand_dims(np.arange(shape[axis]), [other for other in range(len(shape)) if other != axis % len(shape)])
 
 
 def _cross_entropy_arguments(
@@ -115,17 +116,19 @@ def _cross_entropy_arguments(
 cross_entropy = register(
     Op(
         "cross_entropy", _cross_entropy, _cross_entropy_rule, normalise=_cross_entropy_arguments, family="network",
-        operands=("logits", "target"), formula="∂y/∂logits = softmax(logits) - target, ∂y/∂target = -log_softmax(logits)",
+        operands=("logits", "target"),
+        formula="∂y/∂logits = softmax(logits) - target, ∂y/∂target = -log_softmax(logits)",
         note="-Σ target · log softmax(logits) along an axis, the last unless told otherwise, then the mean, the sum or "
         "none of them. The target is class numbers (integers) or probabilities.",
         samples=[
             sample((4, 3), np.array([0, 2, 1, 1])), sample((2, 3), (2, 3)), sample((3,), 1),
-            sample((2, 3), (2, 3), reduction="none"), sample((2, 3, 2), np.array([[0, 2], [1, 1]]), axis=1, reduction="sum"),
+            sample((2, 3), (2, 3), reduction="none"),
+            sample((2, 3, 2), np.array([[0, 2], [1, 1]]), axis=1, reduction="sum"),
         ],
     )
 )  # fmt: skip
 
-# -- mean squared error ---------------------------------------------------------------------------------------------------
+# -- mean squared error -----------------------------------------------------------------------------------------------
 
 
 def _mse(x: np.ndarray, target: np.ndarray, reduction: str) -> Any:
@@ -149,6 +152,8 @@ mse = register(
         normalise=lambda x, target, reduction="mean": ((x, target), {"reduction": _checked("mse", reduction)}),
         formula="∂y/∂x = 2 (x - target) / n, ∂y/∂target = -2 (x - target) / n",
         note="(x - target)², then the mean over all entries, the sum or none of them.",
-        samples=[sample((2, 3), (2, 3)), sample((3,), (3,), reduction="none"), sample((3,), (3,), "sum"), sample((), ())],
+        samples=[
+            sample((2, 3), (2, 3)), sample((3,), (3,), reduction="none"), sample((3,), (3,), "sum"), sample((), ()),
+        ],
     )
 )  # fmt: skip

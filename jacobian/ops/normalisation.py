@@ -121,7 +121,10 @@ layer_norm = normalisation(
 )  # fmt: skip
 batch_norm = normalisation(
     "batch_norm", _rest, 0,
-    [sample((4, 2), (2,), (2,)), sample((3, 2)), sample((2, 3, 2, 2), (3,), (3,), axis=(0, 2, 3)), sample((3,), 0.5, axis=0)],
+    [
+        sample((4, 2), (2,), (2,)), sample((3, 2)), sample((2, 3, 2, 2), (3,), (3,), axis=(0, 2, 3)),
+        sample((3,), 0.5, axis=0),
+    ],
     FORMULA, "with the statistics of the batch at hand, as in training: along axis 0, or (0, 2, 3) for images; gamma "
     "and beta have the remaining axes.",
 )  # fmt: skip

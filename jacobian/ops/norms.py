@@ -16,7 +16,7 @@ from jacobian.ops.registry import Op, Params, Point, register, sample
 from jacobian.ops.spectral import left_vectors, right_vectors, svdvals
 from jacobian.ops.terms import shape_of, written
 
-# -- vectors ---------------------------------------------------------------------------------------------------------------
+# -- vectors ----------------------------------------------------------------------------------------------------------
 
 
 def _vector_rule(point: Point, k: int) -> Jacobian:
@@ -58,7 +58,9 @@ def _largest(point: Point) -> Jacobian:
     extreme = reduction.max if params["ord"] > 0 else reduction.min
     axes = {"axis": params["axis"], "keepdims": params["keepdims"]}
     outer = extreme.rule(Point(point.y, (size,), axes, (f"|{point.names[0]}|",)), 0)
-    return outer @ elementwise.absolute.rule(Point(size, (x,), {}, point.names, f"|{point.names[0]}|"), 0)
+    inner = elementwise.absolute.rule(Point(size, (x,), {}, point.names, f"|{point.names[0]}|"), 0)
+    J: Jacobian = outer @ inner
+    return J
 
 
 def _vector_arguments(
@@ -81,13 +83,13 @@ vector_norm = register(
         note="Where y = 0, and where x = 0 for ord = 1: 0 is taken. ord = ±inf: the first of the equal entries.",
         samples=[
             sample((3,)), sample((2, 3)), sample((2, 3), axis=1), sample((2, 3), axis=0, keepdims=True),
-            *(sample((4,), ord=p) for p in (0, 1, 3, 2.5, 0.5, -2, np.inf, -np.inf)), sample((2, 3), axis=-1, ord=np.inf),
-            sample((2, 3, 2), axis=(0, 2), ord=3), sample(()),
+            *(sample((4,), ord=p) for p in (0, 1, 3, 2.5, 0.5, -2, np.inf, -np.inf)),
+            sample((2, 3), axis=-1, ord=np.inf), sample((2, 3, 2), axis=(0, 2), ord=3), sample(()),
         ],
     )
 )  # fmt: skip
 
-# -- matrices --------------------------------------------------------------------------------------------------------------
+# -- matrices ---------------------------------------------------------------------------------------------------------
 
 
 def _nuclear_rule(point: Point, k: int) -> Jacobian:
@@ -149,12 +151,18 @@ norm = composite(
     note="of a vector or a matrix, by `vector_norm`, `nuclear_norm`, `svdvals`, or sums of absolute values.",
     samples=[
         sample((3,)), sample((2, 3)), sample((2, 3, 2)), sample((3,), 3), sample((3,), np.inf), sample((2, 3), axis=1),
-        *(sample((2, 3), p) for p in ("fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf)), sample((2, 3), 1, 0, keepdims=True),
-        sample((2, 3, 2), "fro", axis=(0, 2)), sample((2, 2, 3), 2, axis=(2, 0), keepdims=True), sample((2, 3), keepdims=True),
-        sample((2, 2, 2), "nuc", axis=(0, 2), keepdims=True),
+        *(sample((2, 3), p) for p in ("fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf)),
+        sample((2, 3), 1, 0, keepdims=True), sample((2, 3, 2), "fro", axis=(0, 2)), sample((2, 3), keepdims=True),
+        sample((2, 2, 3), 2, axis=(2, 0), keepdims=True), sample((2, 2, 2), "nuc", axis=(0, 2), keepdims=True),
     ],
 )  # fmt: skip
+
+
+def _norm_of_matrices(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:  # noqa: A002
+    return _norm(x, ord, (-2, -1), keepdims)
+
+
 matrix_norm = composite(
-    "matrix_norm", lambda x, /, *, keepdims=False, ord="fro": _norm(x, ord, (-2, -1), keepdims),
-    answers=(np.linalg.matrix_norm,), samples=[sample((2, 3)), sample((2, 2, 3), ord=1, keepdims=True)],
+    "matrix_norm", _norm_of_matrices, answers=(np.linalg.matrix_norm,),
+    samples=[sample((2, 3)), sample((2, 2, 3), ord=1, keepdims=True)],
 )  # fmt: skip

@@ -15,19 +15,14 @@ from jacobian.ops.families import Einsum, composite, moved
 from jacobian.ops.registry import Op, Params, Point, register, sample
 from jacobian.ops.terms import labelled, shape_of, written
 
-# -- trace ----------------------------------------------------------------------------------------------------------------
+# -- trace ------------------------------------------------------------------------------------------------------------
 
 
 def _trace_rule(point: Point, k: int) -> Jacobian:
     """The sum of a diagonal: a δ, and no array."""
     diagonal = moved(lambda positions: np.diagonal(positions, **point.params), shape_of(point.x[0]), views=True)
-    return written("->|i", into=diagonal.out_shape) @ diagonal if not point.y.shape else _summed(diagonal)
-
-
-def _summed(diagonal: Jacobian) -> Jacobian:
-    """The last output axis summed, all others kept."""
-    kept = tuple(f"b{axis}" for axis in range(len(diagonal.out_shape) - 1))
-    return labelled(Einsum(((*kept, "i"), kept)), (), diagonal.out_shape) @ diagonal
+    J: Jacobian = written("->|i", into=diagonal.out_shape) @ diagonal
+    return J
 
 
 def _trace_arguments(
@@ -53,7 +48,7 @@ linalg_trace = composite(
     samples=[sample((3, 3)), sample((2, 3, 3), offset=1)], note="of the last two axes.",
 )  # fmt: skip
 
-# -- cross ----------------------------------------------------------------------------------------------------------------
+# -- cross ------------------------------------------------------------------------------------------------------------
 
 LEVI_CIVITA = np.zeros((3, 3, 3))
 for _i, _j, _k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
@@ -99,7 +94,7 @@ cross = register(
     )
 )  # fmt: skip
 
-# -- written in terms of others -------------------------------------------------------------------------------------------
+# -- written in terms of others ---------------------------------------------------------------------------------------
 
 
 def _flat(array: Any) -> Any:
@@ -129,8 +124,9 @@ def _multi_dot(arrays: Any, *, out: Any = None) -> Any:
 
 
 flat_outer = composite(
-    "flat_outer", lambda a, b, out=None: outer(_flat(a), _flat(b)), answers=(np.outer, np.linalg.outer),
-    samples=[sample((2,), (3,)), sample((2, 2), (3,)), sample((), (2,))], note="`np.outer`, which flattens its arguments.",
+    "flat_outer", lambda a, b: outer(_flat(a), _flat(b)), answers=(np.outer, np.linalg.outer),
+    samples=[sample((2,), (3,)), sample((2, 2), (3,)), sample((), (2,))],
+    note="`np.outer`, which flattens its arguments.",
 )  # fmt: skip
 kron = composite(
     "kron", _kron, answers=(np.kron,), note="Y[i n + k, j q + l] = A[i,j] B[k,l] for B of shape (n, q).",

@@ -16,7 +16,7 @@ from jacobian.ops.linalg import invertible, require_square
 from jacobian.ops.registry import Op, Point, register, sample
 from jacobian.ops.terms import shape_of, symmetrised, written
 
-# -- symmetric matrices --------------------------------------------------------------------------------------------------
+# -- symmetric matrices -----------------------------------------------------------------------------------------------
 
 
 def _gaps(name: str, values: Array) -> Array:
@@ -35,7 +35,8 @@ def _symmetric_values_rule(point: Point, k: int) -> Jacobian:
     A, triangle = point.x[0], point.params["UPLO"]
     _gaps("eigvalsh", point.y)
     v = Factor(symmetric_vectors(A, UPLO=triangle), "V")
-    return written("ik,jk->k|ij", v, v, into=shape_of(A)) @ symmetrised(shape_of(A), triangle)
+    J: Jacobian = written("ik,jk->k|ij", v, v, into=shape_of(A)) @ symmetrised(shape_of(A), triangle)
+    return J
 
 
 def _symmetric_vectors_rule(point: Point, k: int) -> Jacobian:
@@ -43,8 +44,9 @@ def _symmetric_vectors_rule(point: Point, k: int) -> Jacobian:
     A, triangle = point.x[0], point.params["UPLO"]
     v = Factor(point.y, point.out_name)
     gaps = Factor(_gaps("eigh", np.linalg.eigvalsh(A, UPLO=triangle)), "F")
-    J = written("im,mk,pm,qk->ik|pq", v, gaps, v, v, into=shape_of(A))
-    return J @ symmetrised(shape_of(A), triangle)
+    of_symmetric = written("im,mk,pm,qk->ik|pq", v, gaps, v, v, into=shape_of(A))
+    J: Jacobian = of_symmetric @ symmetrised(shape_of(A), triangle)
+    return J
 
 
 def _triangle_arguments(a: Any, UPLO: str = "L") -> Any:
@@ -81,7 +83,7 @@ eigh = composite(
     answers=(np.linalg.eigh,), samples=SYMMETRIC, note=ONE_TRIANGLE,
 )  # fmt: skip
 
-# -- any square matrix ----------------------------------------------------------------------------------------------------
+# -- any square matrix ------------------------------------------------------------------------------------------------
 
 
 def _values_rule(point: Point, k: int) -> Jacobian:
@@ -97,7 +99,7 @@ def _vectors(A: np.ndarray) -> np.ndarray:
     """Eigenvectors in the order of `np.linalg.eigvals`, from which that of `np.linalg.eig` may differ."""
     values, (others, vectors) = np.linalg.eigvals(A), np.linalg.eig(A)
     order = np.argmin(np.abs(values[..., :, None] - others[..., None, :]), axis=-1)
-    return np.take_along_axis(vectors, order[..., None, :], axis=-1)
+    return np.asarray(np.take_along_axis(vectors, order[..., None, :], axis=-1))
 
 
 def _vectors_rule(point: Point, k: int) -> Jacobian:
@@ -113,7 +115,7 @@ def _distinct(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndar
 
 def _rotating(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     turn = np.array([[0.0, -2.0, 0.0], [2.0, 0.5, 0.0], [0.0, 0.0, 1.0]])
-    return np.asarray(generator.uniform(-0.2, 0.2, shape)) + turn
+    return np.asarray(generator.uniform(-0.2, 0.2, shape) + turn)
 
 
 eigvals = register(
@@ -137,7 +139,7 @@ eigenvectors = register(
     )
 )  # fmt: skip
 
-# -- singular values -----------------------------------------------------------------------------------------------------
+# -- singular values --------------------------------------------------------------------------------------------------
 
 
 def _singular(A: Array) -> tuple[Factor, Factor]:
@@ -178,7 +180,7 @@ def _thin(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _spread(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     drawn = np.asarray(generator.uniform(-0.3, 0.3, shape))
-    return drawn + np.eye(*shape[-2:]) * np.arange(1.0, 1.0 + shape[-1])
+    return np.asarray(drawn + np.eye(shape[-2], shape[-1]) * np.arange(1.0, 1.0 + shape[-1]))
 
 
 RECTANGLES: Sequence[Any] = [sample(shape, domain=_spread) for shape in ((3, 3), (3, 2), (2, 3), (2, 2, 2))]
@@ -237,5 +239,6 @@ def _cond(x: Any, p: Any = None) -> Any:
 
 
 cond = composite(
-    "cond", _cond, answers=(np.linalg.cond,), samples=[sample((3, 3), domain=invertible), sample((2, 2), "fro", domain=invertible)]
+    "cond", _cond, answers=(np.linalg.cond,),
+    samples=[sample((3, 3), domain=invertible), sample((2, 2), "fro", domain=invertible)]
 )  # fmt: skip

@@ -8,6 +8,6 @@ from jacobian.ops.families.reduction import count_reduced, kept, reduced, reduce
 
 __all__ = [
     "Einsum", "aligned", "check_labels", "composite", "count_reduced", "diagonal", "elementwise",
-    "elementwise_pattern", "from_tables", "gather", "kept", "layout", "moved", "multilinear", "multilinear_pattern", "primitive",
-    "reduced", "reduced_axes", "reduction", "reduction_pattern",
+    "elementwise_pattern", "from_tables", "gather", "kept", "layout", "moved", "multilinear", "multilinear_pattern",
+    "primitive", "reduced", "reduced_axes", "reduction", "reduction_pattern",
 ]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -92,11 +92,9 @@ def elementwise(
             return diagonal(out, into, int(text))
         factor = texts.evaluate_finite(name, text, values)
 
-        def label() -> str:
-            named = dict(zip(words, point.names, strict=False)) | {"y": point.out_name}
-            shapes = {word: tuple(np.shape(values[word])) for word in named}
-            return texts.label(text, named, shapes, len(np.shape(factor)))
-
+        named = dict(zip(words, point.names, strict=False)) | {"y": point.out_name}
+        shapes = {word: tuple(np.shape(values[word])) for word in named}
+        label = partial(texts.label, text, named, shapes, len(np.shape(factor)))  # keeps no array alive
         return diagonal(out, into, factor, label)
 
     name = name or function.__name__

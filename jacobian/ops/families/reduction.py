@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import prod
 from typing import Any
 
@@ -99,10 +99,9 @@ def reduction(
                 warn_kink(name, texts.evaluate(kink, **values), at_kink)
             factor = texts.evaluate_finite(name, derivative, values)
 
-            def label() -> str:
-                shapes = {word: tuple(np.shape(values[word])) for word in ("x", "y")}
-                named = {"x": point.names[0], "y": point.out_name}
-                return texts.label(derivative, named, shapes, len(np.shape(factor)))
+            shapes = {word: tuple(np.shape(values[word])) for word in ("x", "y")}
+            named = {"x": point.names[0], "y": point.out_name}
+            label = partial(texts.label, derivative, named, shapes, len(np.shape(factor)))
 
         if mask is not True:
             factor = factor * np.asarray(mask, dtype=np.result_type(point.y))
