@@ -12,6 +12,7 @@ from jacobian import plan
 from jacobian.chain import Trace
 from jacobian.errors import ArgumentError, ShapeError, report
 from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.real import real_part
 from jacobian.kernel.simplify import contracted
 from jacobian.tracing.graph import Node
 from jacobian.tracing.run import run
@@ -101,13 +102,21 @@ def backprop(f: Callable[..., Any], *args: Any, upstream: Any = None, **kwargs: 
         )
     inputs = [node for node in trace.nodes if node.op is None]
     graph = plan.paths(of, inputs)
+    if plan.is_complex(of) and any(map(plan.becomes_real, graph.nodes)):
+        raise ArgumentError(
+            report(
+                "backprop: the output is complex and a real part lies on the way, which cannot be seen from behind",
+                fix="return the real and the imaginary part, or take jac.jacobian(f)",
+            )
+        )
     arrived: dict[int, Jacobian] = {of.index: _start(of, upstream)}
     steps: list[Step] = []
     for node in graph.nodes:
         J = arrived.get(node.index)
         if J is None:
             continue
-        J = contracted(J).named(J.names[0], node.name)
+        J = contracted(J) if plan.is_complex(node) or plan.is_complex(of) else real_part(contracted(J))
+        J = J.named(J.names[0], node.name)
         local: dict[str, Jacobian] = {}
         downstream: dict[str, Jacobian] = {}
         for operand, parent in graph.edges[node.index]:

@@ -17,6 +17,7 @@ import numpy as np
 from jacobian.kernel.explain import multiplications
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.memory import human
+from jacobian.kernel.real import real_part
 from jacobian.kernel.simplify import contracted, shapes_only
 from jacobian.tracing.graph import Node
 
@@ -30,6 +31,9 @@ class Algebra(Protocol):
     def contract(self, J: Jacobian) -> Jacobian:
         """The Jacobian with its terms contracted and merged."""
 
+    def real_part(self, J: Jacobian) -> Jacobian:
+        """The real part of a complex Jacobian."""
+
 
 class Numeric:
     """Computes."""
@@ -37,6 +41,10 @@ class Numeric:
     def contract(self, J: Jacobian) -> Jacobian:
         """Contract the terms."""
         return contracted(J)
+
+    def real_part(self, J: Jacobian) -> Jacobian:
+        """Contract the terms and take the real part."""
+        return real_part(J)
 
 
 class Counting:
@@ -57,6 +65,11 @@ class Counting:
                 self.nbytes += size
                 self.largest = max(self.largest, size)
         return result
+
+    def real_part(self, J: Jacobian) -> Jacobian:
+        """Count the contraction; the result is real."""
+        result = self.contract(J)
+        return Jacobian(result.terms, J.out_shape, J.in_shape, np.zeros((), J.dtype).real.dtype, J.names)
 
 
 class Cost(NamedTuple):
@@ -114,8 +127,20 @@ def _dtype(node: Node) -> np.dtype[np.float64]:
     return np.dtype(getattr(node.value, "dtype", np.float64))
 
 
+def is_complex(node: Node) -> bool:
+    """Whether the node's value is complex. A real node's Jacobian is real: it is the real part of what arrives."""
+    return _dtype(node).kind == "c"
+
+
+def becomes_real(node: Node) -> bool:
+    """Whether the node takes the real part of something complex."""
+    return not is_complex(node) and any(is_complex(parent) for _, parent in node.parents)
+
+
 def reverse(graph: Paths, algebra: Algebra, *, eager: bool, upstream: Jacobian | None = None) -> list[Jacobian]:
     """From the output back. Unless eager, what arrives is contracted only where it is used more than once."""
+    if is_complex(graph.of) and any(map(becomes_real, graph.nodes)):
+        return forward(graph, algebra, eager=eager)  # Re(…) of what comes before cannot be told from behind
     start = seed(graph.of) if upstream is None else upstream
     arrived: dict[int, Jacobian] = {graph.of.index: start}
     result: dict[int, Jacobian] = {}
@@ -124,6 +149,8 @@ def reverse(graph: Paths, algebra: Algebra, *, eager: bool, upstream: Jacobian |
         J = arrived.pop(node.index, None)
         if J is None:
             continue
+        if J.dtype.kind == "c" and not is_complex(graph.of) and not is_complex(node):
+            J = algebra.real_part(J)
         edges = graph.edges[node.index]
         if len(edges) > 1 or (edges and len(J.terms) > 1):
             J = algebra.contract(J)
@@ -156,6 +183,8 @@ def _forward_from(graph: Paths, wrt: Node, algebra: Algebra, *, eager: bool) -> 
             total = step if total is None else total + step
         if total is None:
             continue
+        if total.dtype.kind == "c" and not is_complex(node):
+            total = algebra.real_part(total)
         if eager or (node is not graph.of and (graph.uses.get(node.index, 0) > 1 or len(total.terms) > 1)):
             total = algebra.contract(total)
         reached[node.index] = total

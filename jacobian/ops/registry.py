@@ -200,6 +200,7 @@ class Op:
 
     def local(self, point: Point, k: int) -> Jacobian:
         """The local Jacobian with respect to operand k, named and of the output's dtype."""
+        self._refuse_not_holomorphic(point, k)
         J = self.rule(point, k)
         expected = (tuple(np.shape(point.y)), tuple(np.shape(point.x[k])))
         if (J.out_shape, J.in_shape) != expected:
@@ -215,6 +216,20 @@ class Op:
         if dtype.kind in "fc":
             J.dtype = dtype
         return J
+
+    def _refuse_not_holomorphic(self, point: Point, k: int) -> None:
+        """Of complex numbers only what has one complex derivative can be differentiated, and the real part."""
+        if getattr(point.x[k], "dtype", None) is None or point.x[k].dtype.kind != "c":
+            return
+        ends = point.y.dtype.kind != "c" and self.name not in ("real", "astype")
+        if ends or self.name in ("conjugate", "sign"):
+            raise ArgumentError(
+                report(
+                    f"{self.name}: there is no derivative with respect to the complex {point.names[k]}",
+                    got=describe(point.names[k], point.x[k]),
+                    fix="write it with the real and the imaginary part, z.real and z.imag",
+                )
+            )
 
     def _documentation(self) -> str:
         lines = [f"`{self.name}`: {self.note}" if self.note else f"`{self.name}`."]
