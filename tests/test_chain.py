@@ -166,3 +166,10 @@ def test_many_paths_merge_instead_of_multiplying() -> None:
 
     J = jac.jacobian(f)(X * 0.01)
     assert len(J.terms) <= 4 and J.structure == "diagonal"
+
+
+def test_the_best_order_is_never_worse_than_forward_or_reverse() -> None:
+    wide = RNG.normal(size=(50, 200))
+    text = jac.Chain(lambda a: np.sum(a**2), np.tanh, lambda x: wide @ x).explain(RNG.normal(size=200))
+    rows = {row.split()[0]: int(row.split()[1].replace(",", "")) for row in text.splitlines() if " made " in row}
+    assert rows["best"] <= min(rows["forward"], rows["reverse"]) == 50 + 50 * 200

@@ -13,6 +13,8 @@ from jacobian.kernel.pattern import CACHE, Shape
 
 Labels = tuple[int, ...]
 
+MANY_ARRAYS = 10  # above that many one search has to do
+
 
 class Plan(NamedTuple):
     """How a network is contracted: the einsum, and opt_einsum's account of it."""
@@ -54,7 +56,11 @@ def equation_of(labels: tuple[Labels, ...], out: Labels) -> str:
 def plan(labels: tuple[Labels, ...], shapes: tuple[Shape, ...], out: Labels) -> Plan:
     """The plan for a network of those shapes."""
     equation = equation_of(labels, out)
-    _, info = opt_einsum.contract_path(equation, *shapes, shapes=True, optimize="auto")
+    # "auto" calls a search whose costs are wrong when a label stands on three arrays, as next to every diagonal factor;
+    # dynamic programming counts them right, but is slow on large networks.
+    searches = ("auto", "dp") if 2 < len(labels) <= MANY_ARRAYS else ("auto",)
+    found = [opt_einsum.contract_path(equation, *shapes, shapes=True, optimize=search)[1] for search in searches]
+    info = min(found, key=lambda info: Plan(equation, None, info).multiplications)
     return Plan(equation, opt_einsum.contract_expression(equation, *shapes, optimize=info.path), info)
 
 
