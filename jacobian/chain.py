@@ -85,18 +85,20 @@ class Link:
         """What the function is called."""
         return getattr(self.function, "__name__", type(self.function).__name__)
 
-    def at(self, x: np.ndarray) -> tuple[np.ndarray, Jacobian]:
-        """Value and local Jacobian; the same objects for the same point."""
+    def at(self, x: np.ndarray, names: tuple[str, str] = ("y", "x")) -> tuple[np.ndarray, Jacobian]:
+        """Value and local Jacobian, with these names in its formula; the same objects for the same point."""
         known = self._point is not None and self._point.dtype == x.dtype and np.array_equal(self._point, x)
         if self._found is None or not known:
             recording = run(self.function, (0,), (x,), {})
             node, of = recording.inputs[0], output(recording.result, "", recording.graph)
+            node.name_hint = names[1]
             if isinstance(of, Node):
+                of.name_hint = names[0] if of is not node else names[1]
                 (J,) = accumulate(of, [node])
                 value = np.asarray(of.value)
             else:
                 J, value = Jacobian.zero(np.shape(of), np.shape(x), x.dtype), of
-            self._point, self._found = np.array(x), (value, J.named("y", node.name))
+            self._point, self._found = np.array(x), (value, J.named(*names))
         return self._found
 
 
@@ -136,8 +138,9 @@ class Chain:
     def _run(self, x: Any) -> list[tuple[np.ndarray, Jacobian]]:
         found: list[tuple[np.ndarray, Jacobian]] = []
         value = np.asarray(x)
-        for link in reversed(self.links):
-            found.append(link.at(value))
+        inner = ["x", *(f"y{k + 1}" for k in range(len(self) - 1)), "z"]
+        for link, into, out in zip(reversed(self.links), inner, inner[1:], strict=False):
+            found.append(link.at(value, (out, into)))
             value = found[-1][0]
         return found[::-1]
 

@@ -172,7 +172,7 @@ y = tanh(W @ x + b)
   check      agrees with central differences in all 8 entries; largest difference …
 
 ∂y/∂b
-  formula    ∂y[i]/∂b[i] = (1 - y[i]**2)
+  formula    ∂y[i]/∂b[i] = 1 - y[i]**2
   shape      (2,) × (2,)
   structure  diagonal
   matrix     2 × 2

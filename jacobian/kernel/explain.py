@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jacobian.kernel.access import indices
 from jacobian.kernel.memory import human
 from jacobian.kernel.network import Plan, plan
-from jacobian.kernel.notation import factor_text, form_text, formula, letters_of
+from jacobian.kernel.notation import factor_text, form_text, letters_of
 from jacobian.kernel.term import Operator, Term
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def explain(J: Jacobian) -> str:
         f"  reaches {J.nnz if count < 5 else '?'} of {J.size} entries",
     ]
     for nth, term in enumerate(J.terms):
-        lines += [f"term {nth + 1}: {formula([term], J.names, (len(J.out_shape), len(J.in_shape)))}"]
+        lines += [f"term {nth + 1}: {J.formula_of([term])}"]
         lines += [f"  {line}" for line in _term(term)]
     if J.origin is not None and J.origin.orders is not None:
         lines += ["orders of elimination:", *(f"  {line}" for line in J.origin.orders().splitlines())]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,7 @@ class Jacobian:
     ∂y[i,k]/∂x[i,j] = A[j,k]
     """
 
-    __slots__ = ("_dense", "dtype", "in_shape", "names", "origin", "out_shape", "terms")
+    __slots__ = ("_dense", "denominator", "dtype", "in_shape", "names", "origin", "out_shape", "terms")
     __array_priority__ = 1000
 
     terms: tuple[Term, ...]
@@ -63,6 +63,8 @@ class Jacobian:
         dtype: Any = np.float64,
         names: tuple[str, str] = ("y", "x"),
         origin: Origin | None = None,
+        *,
+        denominator: bool = False,
     ) -> None:
         empty = 0 in out_shape or 0 in in_shape
         self.terms = () if empty else tuple(t for t in terms if t.scale != 0 and 0 not in t.pattern.sizes)
@@ -71,6 +73,7 @@ class Jacobian:
         self.dtype = np.dtype(dtype)
         self.names = names
         self.origin = origin
+        self.denominator = denominator  # whether input axes stand first, as after `.T`
         self._dense: Array = None
 
     # -- making ---------------------------------------------------------------------------------------------------
@@ -117,8 +120,16 @@ class Jacobian:
         return cls((), out_shape, in_shape, dtype, names)
 
     @classmethod
-    def from_array(cls, array: Array, out_ndim: int, label: str = "", dtype: Any = None) -> Jacobian:
-        """A dense Jacobian: the array itself, its first `out_ndim` axes being the output's."""
+    def from_array(
+        cls, array: Array, out_ndim: int, label: str = "", dtype: Any = None, *, copy: bool = True
+    ) -> Jacobian:
+        """A dense Jacobian: a copy of the array, its first `out_ndim` axes being the output's.
+
+        >>> import numpy as np
+        >>> Jacobian.from_array(np.ones((2, 3)), 1, "A").formula
+        '∂y[i]/∂x[j] = A[i,j]'
+        """
+        array = np.array(array) if copy and not is_foreign_array(array) else array
         shape = tuple(np.shape(array))
         forms = tuple(plain(axis) for axis in range(len(shape)))
         out, into = shape[:out_ndim], shape[out_ndim:]
@@ -171,12 +182,19 @@ class Jacobian:
     @property
     def formula(self) -> str:
         """The Jacobian in index notation; an index on both sides of the quotient is a δ."""
-        return notation.formula(self.terms, self.names, (len(self.out_shape), len(self.in_shape)))
+        return self.formula_of(self.terms)
+
+    def formula_of(self, terms: Sequence[Term]) -> str:
+        """Some of the terms as a formula; the denominator layout is told as ∂y/∂x, its axes exchanged."""
+        if self.denominator:
+            ranks = (len(self.in_shape), len(self.out_shape))
+            return notation.formula([term.transposed for term in terms], self.names, ranks) + "  (input axes first)"
+        return notation.formula(terms, self.names, (len(self.out_shape), len(self.in_shape)))
 
     @property
     def latex(self) -> str:
         """The formula as LaTeX."""
-        return notation.latex(self.formula)
+        return notation.latex(self.formula.removesuffix("  (input axes first)"))
 
     def explain(self) -> str:
         """The terms, how each is contracted, multiplications and bytes, and the orders of elimination compared."""
@@ -311,7 +329,7 @@ class Jacobian:
                     fix=f"give dx the shape {self.in_shape}",
                 )
             )
-        return snapshot(self.after(Jacobian.from_array(array, ndim)).tensor(), array)
+        return snapshot(self.after(Jacobian.from_array(array, ndim, copy=False)).tensor(), array)
 
     def __rmatmul__(self, other: Any) -> Any:
         """The generalized dot product over the whole output index vector, upstream·J.
@@ -328,7 +346,7 @@ class Jacobian:
                     fix=f"give u the shape {self.out_shape}",
                 )
             )
-        return snapshot(Jacobian.from_array(array, lead).after(self).tensor(), array)
+        return snapshot(Jacobian.from_array(array, lead, copy=False).after(self).tensor(), array)
 
     def after(self, first: Jacobian) -> Jacobian:
         """The chain rule, `self @ first`."""
@@ -349,10 +367,10 @@ class Jacobian:
             (self.names[0], first.names[1]),
         )
 
-    def __add__(self, other: Jacobian) -> Jacobian:
-        """The sum, term by term; terms that differ only by a number become one."""
+    def __add__(self, other: Any) -> Any:
+        """The sum, term by term; terms that differ only by a number become one. With an array: the full tensor."""
         if not isinstance(other, Jacobian):
-            return NotImplemented
+            return np.add(self.tensor(), other)
         if self.shape != other.shape or self.out_shape != other.out_shape:
             raise ShapeError(
                 report(
@@ -391,23 +409,25 @@ class Jacobian:
         """Minus the Jacobian."""
         return self._with(term.scaled(-1) for term in self.terms)
 
-    def __sub__(self, other: Jacobian) -> Jacobian:
-        """The difference, term by term."""
-        if not isinstance(other, Jacobian):
-            return NotImplemented
-        return self + (-other)
+    def __sub__(self, other: Any) -> Any:
+        """The difference, term by term. With an array: the full tensor."""
+        return self + (-other) if isinstance(other, Jacobian) else np.subtract(self.tensor(), other)
+
+    def __pow__(self, exponent: Any) -> Any:
+        """Every entry of the full tensor to a power."""
+        return np.power(self.tensor(), exponent)
 
     @property
     def T(self) -> Jacobian:
         """Input axes first: the denominator layout."""
         return self._with(
             [term.transposed for term in self.terms], out_shape=self.in_shape, in_shape=self.out_shape,
-            names=self.names[::-1],
+            denominator=not self.denominator,
         )  # fmt: skip
 
     def named(self, out: str, into: str) -> Jacobian:
         """The same Jacobian with other names in its formula."""
-        return self._with(self.terms, names=(out, into), origin=self.origin)
+        return self._with(self.terms, names=(out, into), origin=self.origin, denominator=self.denominator)
 
     def predict(self, dx: Any) -> Any:
         """First-order approximation: `y + J·Δx` beside `f(x+Δx)`, with the observed order of the remainder."""
@@ -419,14 +439,11 @@ class Jacobian:
 
 
 def materialise(J: Jacobian) -> Array:
-    """The full tensor of a Jacobian. Dispatched like a NumPy function when a factor is not NumPy's own."""
+    """The full tensor of a Jacobian. An array type with the method `__jacobian_tensor__` makes it itself."""
     foreign = [factor.array for term in J.terms for factor in term.factors if is_foreign(factor.array)]
     for array in foreign:
-        handler = getattr(type(array), "__array_function__", None)
-        if handler is not None:
-            result = handler(array, materialise, tuple({type(a) for a in foreign}), (J,), {})
-            if result is not NotImplemented:
-                return result
+        if hasattr(type(array), "__jacobian_tensor__"):
+            return array.__jacobian_tensor__(J)
     if foreign:
         return materialise_by_calls(J.terms, J.shape, J.dtype)
     return read_only(lower.materialise(J.terms, J.shape, J.dtype))

@@ -107,6 +107,7 @@ def core(term: Term, dtype: np.dtype[Any], guards: Sequence[Guard] | None = None
     arrays: list[np.ndarray] = []
     labels: list[Labels] = []
     specials: list[tuple[Guard | Operator, Labels]] = []
+    scale = term.scale * pattern.idle
     for factor, access in zip(term.factors, pattern.factors, strict=True):
         if isinstance(factor.array, Operator):
             ends = tuple(dict.fromkeys(indices(*access.forms)))
@@ -115,6 +116,9 @@ def core(term: Term, dtype: np.dtype[Any], guards: Sequence[Guard] | None = None
                 continue
         array = factor.array.dense() if isinstance(factor.array, Operator) else factor.array
         array, axes = read(array, access, pattern, term.tables)
+        if array.ndim == 0:  # a number: it joins the scalar in front
+            scale = scale * array.item()
+            continue
         arrays.append(array)
         labels.append(axes)
     wanted = pattern.guards if guards is None else guards
@@ -130,7 +134,6 @@ def core(term: Term, dtype: np.dtype[Any], guards: Sequence[Guard] | None = None
             labels.append(axes)
     carried = {label for axes in labels for label in axes}
     out = tuple(index for index in pattern.free if index in carried)
-    scale = term.scale * pattern.idle
     if not arrays:
         return np.asarray(scale, dtype), ()
     return np.asarray(contract(_scale_smallest(arrays, scale), labels, out)), out

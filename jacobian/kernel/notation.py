@@ -58,7 +58,12 @@ def factor_text(label: str, forms: Sequence[Form], names: Names, nth: int) -> st
     label = label or f"F{nth}"
     if "@" not in label:
         return indexed(label, forms, names)
-    return re.sub(r"@(\d+)", lambda match: form_text(forms[int(match.group(1))], names), label)
+
+    def position(match: re.Match[str]) -> str:
+        text = form_text(forms[int(match.group(2))], names)
+        return f"{match.group(1)}({text})" if match.group(1) == "*" and " " in text else match.group(1) + text
+
+    return re.sub(r"(.?)@(\d+)", position, label)
 
 
 def number_text(value: Scalar) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from jacobian.kernel import notation
 from jacobian.kernel.access import Form, indices, lookups, plain, relabel
 from jacobian.kernel.dispatch import core_by_calls, is_foreign
 from jacobian.kernel.equations import Guard
@@ -19,11 +22,22 @@ from jacobian.kernel.structure import common_axes
 from jacobian.kernel.term import Array, Factor, Operator, Term
 
 MANY_TERMS = 4
+BOUND = [*"abcdefgh", *(f"{letter}{n}" for n in range(1, 9) for letter in "abcdefgh")]  # summed inside a label
+LONGEST_LABEL = 160
+
+
+class Core(NamedTuple):
+    """A contracted term: its array, the free indices its axes stand for, where it writes, and how it came about."""
+
+    array: Array
+    labels: Labels
+    bare: Term
+    story: Term
 
 
 def contracted(J: Jacobian) -> Jacobian:
     """The same Jacobian with one array per term; terms that read and write alike become one."""
-    groups: dict[Any, list[tuple[Array, Labels, Term]]] = {}
+    groups: dict[Any, list[Core]] = {}
     loose: list[Term] = []
     for term in J.terms:
         if _has_open_operator(term):
@@ -36,7 +50,8 @@ def contracted(J: Jacobian) -> Jacobian:
         used = tuple(term.tables[slot] for slot in dict.fromkeys(lookups(*term.pattern.out, *term.pattern.into)))
         key = (frame(term.pattern, guards), tuple(map(id, used)))
         position = {index: number for number, index in enumerate(term.pattern.free)}
-        groups.setdefault(key, []).append((array, tuple(position[label] for label in labels), Term(key[0], (), used)))
+        bare = Term(key[0], (), used)
+        groups.setdefault(key, []).append(Core(array, tuple(position[index] for index in labels), bare, _story(term)))
     terms = [_sum_of(members) for members in groups.values()]
     result = Jacobian([*terms, *loose], J.out_shape, J.in_shape, J.dtype, J.names)
     if len(result.terms) > MANY_TERMS:
@@ -74,25 +89,58 @@ def frame(pattern: Pattern, guards: tuple[Guard, ...] = ()) -> Pattern:
     )  # fmt: skip
 
 
-def _sum_of(members: list[tuple[Array, Labels, Term]]) -> Term:
-    bare = members[0][2]
-    every: Labels = tuple(sorted({label for _, labels, _ in members for label in labels}))
+def _story(term: Term) -> Term:
+    """The term without its arrays: enough to say in a formula what was contracted, and nothing kept alive."""
+    factors = tuple(Factor(None, factor.label) for factor in term.factors)
+    return Term(term.pattern, factors, (), term.scale)
+
+
+def _told(stories: list[Term], every: Labels) -> str:
+    """The label of a contracted factor: the formula of what was contracted, as long as it is short."""
+    return " + ".join(_one_told(story, every) for story in stories)
+
+
+def _one_told(story: Term, every: Labels) -> str:
+    pattern = story.pattern
+    place = {index: every.index(k) for k, index in enumerate(pattern.free) if k in every}
+    texts = "".join(factor.text for factor in story.factors)
+    unused = (name for name in BOUND if not re.search(rf"\b{name}\b", texts))
+    names = {index: next(unused, "?") for index in range(len(pattern.sizes)) if index not in place}
+    kept = tuple(guard for guard in pattern.guards if guard not in open_guards(story))
+    visible = Pattern(
+        pattern.sizes, pattern.out, pattern.into, pattern.out_shape, pattern.in_shape, pattern.factors, kept,
+        pattern.tables,
+    )  # fmt: skip
+    named = names | {index: f"@{k}" for index, k in place.items()}
+    return notation.product_text(story.over(visible), named.__getitem__)
+
+
+def _label(stories: list[Term], every: Labels) -> Callable[[], str]:
+    def label() -> str:
+        text = _told(stories, every)
+        return text if len(text) <= LONGEST_LABEL else ""
+
+    return label
+
+
+def _sum_of(members: list[Core]) -> Term:
+    bare = members[0].bare
+    every: Labels = tuple(sorted({label for member in members for label in member.labels}))
     total: Any = None
-    for array, labels, _ in members:
+    for array, labels, _, _ in members:
         if labels != every and np.ndim(array):
             order = sorted(range(len(labels)), key=labels.__getitem__)
             array = np.transpose(array, order)
             array = np.reshape(array, tuple(bare.pattern.sizes[k] if k in labels else 1 for k in every))
         total = array if total is None else total + array
-    if not every:
-        if is_foreign(total):
-            return Term(_with_factor(bare.pattern, Access((), ())), (Factor(total),), bare.tables)
+    if not every and not any(member.story.factors for member in members):
         return Term(bare.pattern, (), bare.tables, np.asarray(total).item())
     shape = tuple(bare.pattern.sizes[k] for k in every)
     if tuple(np.shape(total)) != shape:
         total = np.broadcast_to(total, shape)
     access = Access(tuple(plain(k) for k in every), shape)
-    return Term(_with_factor(bare.pattern, access), (Factor(total),), bare.tables)
+    factor = Factor(total, _label([member.story for member in members], every))
+    return Term(_with_factor(bare.pattern, access), (factor,), bare.tables)
 
 
 def _with_factor(pattern: Pattern, access: Access) -> Pattern:
@@ -153,9 +201,9 @@ def shapes_only(J: Jacobian) -> Jacobian:
             labels |= set(indices(*(f for access in groups[bare].pattern.factors for f in access.forms)))
         shape = tuple(bare.sizes[k] for k in sorted(labels))
         access = Access(tuple(plain(k) for k in sorted(labels)), shape)
-        pattern = _with_factor(bare, access) if labels else bare
         ghost = np.broadcast_to(np.zeros((), J.dtype), shape)
-        groups[bare] = Term(pattern, (Factor(ghost),) if labels else ())
+        has_factor = bool(term.factors) or (bare in groups and bool(groups[bare].factors))
+        groups[bare] = Term(_with_factor(bare, access), (Factor(ghost),)) if labels or has_factor else Term(bare)
     result = Jacobian([*groups.values(), *loose], J.out_shape, J.in_shape, J.dtype, J.names)
     return _collapsed_shape(result) if len(result.terms) > MANY_TERMS else result
 

@@ -76,6 +76,10 @@ class Term:
         """Output and input exchanged."""
         return Term(self.pattern.transposed, self.factors, self.tables, self.scale, self.letters)
 
+    def over(self, pattern: Pattern) -> Term:
+        """The same factors read and written by another pattern."""
+        return Term(pattern, self.factors, self.tables, self.scale)
+
     def with_factors(self, factors: tuple[Factor, ...]) -> Term:
         """The same term over other arrays of the same shapes."""
         return Term(self.pattern, factors, self.tables, self.scale, self.letters)

@@ -271,7 +271,7 @@ def _offsets(J: Jacobian) -> list[tuple[Term, int]]:
 
 tensor: Op = register(
     Op(
-        "tensor", _tensor, _tensor_rule, answers=(expression.materialise,), normalise=_tensor_arguments,
+        "tensor", _tensor, _tensor_rule, normalise=_tensor_arguments,
         family="multilinear", operands=("F",), formula="the term that writes where the factor was read",
         note="the full tensor of a Jacobian, as a function of the arrays in its terms: what makes Jacobians of "
         "Jacobians possible without losing structure.",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -93,6 +93,9 @@ class Op:
     >>> print(jac.ops.matmul.jacobian(np.eye(2), np.ones((2, 1))).formula)
     ∂Y[i,k]/∂A[i,j] = B[j,k]
     """
+
+    differentiate: ClassVar[Callable[..., Callable[..., Any]]]
+    """`jac.jacobian`, by which composites are traced through; it stands to the right of this room and puts itself here."""
 
     def __init__(
         self,
@@ -182,6 +185,8 @@ class Op:
             DTypeError: an operand is boolean, text or an object.
             ArgumentError: there is no such operand.
         """
+        if self.family == "composite":
+            return Op.differentiate(self, argnums)(*args, **kwargs)
         operands, params = self.bind(args, kwargs)
         numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
         for number in numbers:

@@ -10,7 +10,7 @@ import numpy as np
 from jacobian.errors import JacobianError, ShapeError, TracedAttributeError, TraceError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Array
-from jacobian.ops import indexing, layout
+from jacobian.ops import contraction, indexing, layout
 from jacobian.ops.registry import REGISTRY, Op, Params, as_operand
 from jacobian.tracing import source
 from jacobian.tracing.constants import CONSTANT_FUNCTIONS, REFUSED
@@ -59,6 +59,10 @@ class Tracer:
         if func in CONSTANT_FUNCTIONS:
             return func(*strip(args), **strip(kwargs))
         return refuse_function(func)
+
+    def __jacobian_tensor__(self, J: Jacobian) -> Any:
+        """The full tensor of a Jacobian with traced factors, recorded as one operation."""
+        return record(contraction.tensor, (J,), {})
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
         """Refused: the trace would end here, silently."""

@@ -401,11 +401,11 @@ def test_without_scipy_the_way_to_it_is_shown(monkeypatch: pytest.MonkeyPatch) -
     assert str(caught.value) == "to_scipy needs SciPy\n  fix:   pip install 'jacobian[scipy]'"
 
 
-def test_sums_with_something_else_are_pythons_own_error() -> None:
-    with pytest.raises(TypeError, match="unsupported operand"):
-        M + 1  # type: ignore[operator]
-    with pytest.raises(TypeError, match="unsupported operand"):
-        M - "x"  # type: ignore[operator]
+def test_sums_and_powers_with_something_else_see_the_full_tensor() -> None:
+    assert_array_equal(M + 1, np.asarray(M) + 1)
+    assert_array_equal(M - np.ones(M.shape), np.asarray(M) - 1)
+    assert_array_equal(np.ones(M.shape) - M, 1 - np.asarray(M))
+    assert_array_equal(M**2, np.asarray(M) ** 2)
 
 
 # -- the first-order approximation --------
