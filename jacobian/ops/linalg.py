@@ -93,7 +93,7 @@ def _solve_rule(point: Point, k: int) -> Jacobian:
     """The inverse times δ with respect to b; minus the inverse times the solution with respect to A."""
     (A, b), names = point.x, point.names
     of_A, of_b, out = _solve_labels(shape_of(A), shape_of(b))
-    inverse = Factor(np.linalg.inv(A), f"inv({names[0]})")
+    inverse = Factor(inv(A), f"inv({names[0]})")
     inverse_labels = (*of_A[:-2], "j", "i")
     if k == 1:
         return labelled(Einsum((inverse_labels, of_b, out)), (inverse,), shape_of(b))
@@ -201,7 +201,7 @@ det = register(
 
 def _logabsdet_rule(point: Point, k: int) -> Jacobian:
     X, name = point.x[0], point.names[0]
-    return written("ji->|ij", Factor(np.linalg.inv(X), f"inv({name})"), into=shape_of(X))
+    return written("ji->|ij", Factor(inv(X), f"inv({name})"), into=shape_of(X))
 
 
 logabsdet = register(
@@ -231,7 +231,7 @@ def _cholesky_rule(point: Point, k: int) -> Jacobian:
     """DL = L Φ(L⁻¹ dS L⁻ᵀ): Φ keeps the lower triangle and half the diagonal, S is the triangle read, mirrored."""
     shape, n, upper = shape_of(point.x[0]), np.shape(point.y)[-1], point.params["upper"]
     name = point.out_name
-    y, inverse = Factor(point.y, name), Factor(np.linalg.inv(point.y), f"inv({name})")
+    y, inverse = Factor(point.y, name), Factor(inv(point.y), f"inv({name})")
     phi = Factor(np.tril(np.ones((n, n))) - 0.5 * np.eye(n), "Φ")
     text = "mi,mj,km,lj->ji|kl" if upper else "im,mj,mk,jl->ij|kl"
     J: Jacobian = written(text, y, phi, inverse, inverse, into=shape) @ symmetrised(shape, "U" if upper else "L")
@@ -275,7 +275,7 @@ def _power_rule(point: Point, k: int) -> Jacobian:
     if n in (0, 1):
         return Jacobian.identity(shape) if n else Jacobian.zero(shape, shape)
     if n < 0:
-        return -_summed_powers(np.linalg.inv(X), list(range(1, 1 - n)), f"inv({name})", shape)
+        return -_summed_powers(inv(X), list(range(1, 1 - n)), f"inv({name})", shape)
     last = Factor(np.linalg.matrix_power(X, n - 1), name if n == 2 else f"{name}**{n - 1}")
     J = written("lj->ij|il", last, into=shape) + written("ik->ij|kj", last, into=shape)
     return J if n == 2 else J + _summed_powers(X, list(range(1, n - 1)), name, shape)

@@ -29,7 +29,7 @@ def _vector_rule(point: Point, k: int) -> Jacobian:
     if order == 1:
         warn_kink("norm of order 1", x == 0, "0")
         return reduced(point, np.sign(x), _label("sign({})", name, x))
-    warn_kink("norm", y == 0, "0")
+    warn_kink("norm", point.y == 0, "0")
     ratio = x / np.where(y == 0, 1.0, y)
     if order == 2:
         return reduced(point, ratio, _label("{} / " + point.out_name, name, x))

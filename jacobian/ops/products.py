@@ -8,21 +8,33 @@ from typing import Any
 import numpy as np
 
 from jacobian.errors import ArgumentError, report
+from jacobian.kernel.access import Form, affine, plain
 from jacobian.kernel.expression import Jacobian
-from jacobian.kernel.term import Factor
+from jacobian.kernel.pattern import Pattern
+from jacobian.kernel.term import Factor, Term
 from jacobian.ops.contraction import batch_labels, kron_blocks, outer
-from jacobian.ops.families import Einsum, composite, moved
+from jacobian.ops.families import Einsum, composite
 from jacobian.ops.registry import Op, Params, Point, register, sample
-from jacobian.ops.terms import labelled, shape_of, written
+from jacobian.ops.terms import labelled, shape_of
 
 # -- trace ------------------------------------------------------------------------------------------------------------
 
 
 def _trace_rule(point: Point, k: int) -> Jacobian:
-    """The sum of a diagonal: a δ, and no array."""
-    diagonal = moved(lambda positions: np.diagonal(positions, **point.params), shape_of(point.x[0]), views=True)
-    J: Jacobian = written("->|i", into=diagonal.out_shape) @ diagonal
-    return J
+    """A δ between the two axes, and no array."""
+    shape, params = shape_of(point.x[0]), point.params
+    first, second, offset = params["axis1"] % len(shape), params["axis2"] % len(shape), params["offset"]
+    kept = [axis for axis in range(len(shape)) if axis not in (first, second)]
+    below, above = max(0, -offset), max(0, offset)
+    length = max(0, min(shape[first] - below, shape[second] - above))
+    number: dict[int, Form] = {axis: plain(place) for place, axis in enumerate(kept)}
+    number |= {first: affine(below, [(len(kept), 1)]), second: affine(above, [(len(kept), 1)])}
+    out = tuple(shape[axis] for axis in kept)
+    pattern = Pattern(
+        (*out, length), tuple(plain(place) for place in range(len(kept))),
+        tuple(number[axis] for axis in range(len(shape))), out, shape,
+    )  # fmt: skip
+    return Jacobian((Term(pattern),), out, shape)
 
 
 def _trace_arguments(

@@ -6,6 +6,7 @@ every operand a rule that returns its Jacobian.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
@@ -95,7 +96,7 @@ class Op:
     """
 
     differentiate: ClassVar[Callable[..., Callable[..., Any]]]
-    """`jac.jacobian`, by which composites are traced through; it stands to the right of this room and puts itself here."""
+    """`jac.jacobian`, for composites, which are traced through. It stands to the right and puts itself here."""
 
     def __init__(
         self,
@@ -130,6 +131,7 @@ class Op:
         self.views = views
         self.explain_failure = explain_failure
         self.__name__ = self.__qualname__ = name
+        self.__signature__ = _signature(forward if family == "composite" else normalise, self.operands)
         self.__doc__ = self._documentation()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -252,6 +254,14 @@ def as_operand(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic | int | float | complex) or hasattr(value, "__array_function__"):
         return value.tensor() if isinstance(value, Jacobian) else value
     return np.asarray(value)
+
+
+def _signature(arguments: Callable[..., Any] | None, operands: Sequence[str]) -> inspect.Signature:
+    """What the op is called with: the arguments of the function that sorts them, or the operands by name."""
+    found = inspect.signature(arguments) if arguments is not None else inspect.Signature()
+    if any(p.kind == p.VAR_POSITIONAL for p in found.parameters.values()) or not found.parameters:
+        return inspect.Signature([inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in operands])
+    return found.replace(return_annotation=inspect.Signature.empty)
 
 
 def _all_operands(*operands: Any) -> tuple[tuple[Any, ...], Params]:

@@ -12,7 +12,7 @@ from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Array, Factor
 from jacobian.ops.families import composite
 from jacobian.ops.kinks import warn_kink
-from jacobian.ops.linalg import invertible, require_square
+from jacobian.ops.linalg import inv, invertible, require_square
 from jacobian.ops.registry import Op, Point, register, sample
 from jacobian.ops.terms import shape_of, symmetrised, written
 
@@ -87,26 +87,30 @@ eigh = composite(
 
 
 def _values_rule(point: Point, k: int) -> Jacobian:
-    """∂w[k]/∂A = the left eigenvector times the right one."""
+    """∂w[k]/∂A = the transposed projector onto the k-th eigenspace."""
     A = point.x[0]
     _gaps("eigvals", point.y)
-    vectors = eigenvectors(A)
-    right, left = Factor(vectors, "V"), Factor(np.linalg.inv(vectors), "inv(V)")
-    return written("ki,jk->k|ij", left, right, into=shape_of(A))
+    return written("kji->k|ij", Factor(projectors(A), "P"), into=shape_of(A))
 
 
-def _vectors(A: np.ndarray) -> np.ndarray:
-    """Eigenvectors in the order of `np.linalg.eigvals`, from which that of `np.linalg.eig` may differ."""
+def _projectors(A: np.ndarray) -> np.ndarray:
+    """A right eigenvector times the left one, in the order of `np.linalg.eigvals`; that of `eig` may be another."""
     values, (others, vectors) = np.linalg.eigvals(A), np.linalg.eig(A)
-    order = np.argmin(np.abs(values[..., :, None] - others[..., None, :]), axis=-1)
-    return np.asarray(np.take_along_axis(vectors, order[..., None, :], axis=-1))
+    distance = np.abs(values[..., :, None] - others[..., None, :])
+    order = np.zeros(values.shape, np.intp)
+    for k in range(values.shape[-1]):  # the nearest one that is left, so that equal ones are taken one after another
+        order[..., k] = np.argmin(distance[..., k, :], axis=-1)
+        np.put_along_axis(distance, order[..., None, k, None], np.inf, axis=-1)
+    right = np.take_along_axis(vectors, order[..., None, :], axis=-1)
+    return np.asarray(np.einsum("...ik,...kj->...kij", right, inv(right)))
 
 
-def _vectors_rule(point: Point, k: int) -> Jacobian:
+def _projectors_rule(point: Point, k: int) -> Jacobian:
+    """dP_k = Σ_m F[m,k] (P_m dA P_k + P_k dA P_m) with F[m,k] = 1 / (w[k] - w[m])."""
     A = point.x[0]
-    right, left = Factor(point.y, point.out_name), Factor(np.linalg.inv(point.y), f"inv({point.out_name})")
-    gaps = Factor(_gaps("eigenvectors", np.linalg.eigvals(A)), "F")
-    return written("im,mk,mp,qk->ik|pq", right, gaps, left, right, into=shape_of(A))
+    P, gaps = Factor(point.y, point.out_name), Factor(_gaps("projectors", np.linalg.eigvals(A)), "F")
+    J = written("mk,mip,kqj->kij|pq", gaps, P, P, into=shape_of(A))
+    return J + written("mk,kip,mqj->kij|pq", gaps, P, P, into=shape_of(A))
 
 
 def _distinct(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -118,24 +122,22 @@ def _rotating(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndar
     return np.asarray(generator.uniform(-0.2, 0.2, shape) + turn)
 
 
+GENERAL = [sample((3, 3), domain=_distinct), sample((3, 3), domain=_rotating), sample((2, 2, 2), domain=_distinct)]
+
 eigvals = register(
     Op(
         "eigvals", np.linalg.eigvals, _values_rule, answers=(np.linalg.eigvals,), operands=("A",), out_name="w",
-        family="linalg", formula="∂w[k]/∂A[i,j] = inv(V)[k,i] V[j,k]", explain_failure=require_square,
+        family="linalg", formula="∂w[k]/∂A[i,j] = P[k,j,i], P[k] = v uᵀ, v and u right and left eigenvectors, uᵀ v = 1",
+        explain_failure=require_square, samples=GENERAL,
         note="complex when an eigenvalue is, and then the Jacobian is complex as well. Repeated eigenvalues have no "
         "derivative: what the formula gives for the eigenvectors at hand is taken.",
-        samples=[
-            sample((3, 3), domain=_distinct), sample((3, 3), domain=_rotating), sample((2, 2, 2), domain=_distinct),
-        ],
     )
 )  # fmt: skip
-eigenvectors = register(
+projectors = register(
     Op(
-        "eigenvectors", _vectors, _vectors_rule, operands=("A",), out_name="V", family="linalg",
-        formula="∂V[i,k]/∂A[p,q] = Σ_m V[i,m] F[m,k] inv(V)[m,p] V[q,k], F[m,k] = 1 / (w[k] - w[m])",
-        explain_failure=require_square,
-        note="in the order of `np.linalg.eigvals`. The derivative is that of eigenvectors whose component along "
-        "themselves stays 1: what is made of them must not depend on their length, as inv(V) D V does not.",
+        "projectors", _projectors, _projectors_rule, operands=("A",), out_name="P", family="linalg", samples=GENERAL,
+        formula="∂P[k,i,j]/∂A[p,q] = Σ_m F[m,k] (P[m,i,p] P[k,q,j] + P[k,i,p] P[m,q,j]), F[m,k] = 1 / (w[k] - w[m])",
+        explain_failure=require_square, note="onto the eigenspaces, in the order of `np.linalg.eigvals`.",
     )
 )  # fmt: skip
 
