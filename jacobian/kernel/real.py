@@ -25,5 +25,5 @@ def _real_term(term: Term, J: Jacobian, dtype: np.dtype[np.floating]) -> Jacobia
         whole = Jacobian((term,), J.out_shape, J.in_shape, J.dtype).tensor()
         return Jacobian.from_array(np.real(whole), len(J.out_shape), dtype=dtype)
     factors = tuple(Factor(np.real(factor.array * term.scale)) for factor in term.factors)
-    scale = 1 if factors else np.real(term.scale).item()
+    scale = 1 if factors else complex(term.scale).real
     return Jacobian((Term(term.pattern, factors, term.tables, scale),), J.out_shape, J.in_shape, dtype)

@@ -12,7 +12,7 @@ from jacobian.kernel.term import Factor
 from jacobian.ops.contraction import LETTERS
 from jacobian.ops.families import Einsum, elementwise, reduced_axes
 from jacobian.ops.registry import Op, Params, Point, register, sample
-from jacobian.ops.terms import labelled, shape_of
+from jacobian.ops.terms import labelled, shape_of, summed
 
 relu = elementwise(
     lambda x: np.maximum(x, 0), "where(x > 0, 1.0, 0.0)", name="relu", answers=(), kink="x == 0", at_kink="0",
@@ -47,7 +47,8 @@ def _softmax_rule(point: Point, k: int) -> Jacobian:
     shape = shape_of(point.y)
     out, into = sides(len(shape), reduced_axes(point.params["axis"], len(shape), "softmax"))
     y = Factor(point.y, point.out_name)
-    return labelled(Einsum((out, out, out)), (y,), shape) + labelled(Einsum((out, into, into, out)), (y, y), shape, -1)
+    itself = labelled(Einsum((out, out, out)), (y,), shape)
+    return summed(itself, labelled(Einsum((out, into, into, out)), (y, y), shape, -1))
 
 
 def _log_softmax(x: Any, axis: Any) -> Any:
@@ -59,7 +60,7 @@ def _log_softmax_rule(point: Point, k: int) -> Jacobian:
     shape = shape_of(point.y)
     out, into = sides(len(shape), reduced_axes(point.params["axis"], len(shape), "log_softmax"))
     p = Factor(np.exp(point.y), f"softmax({point.names[0]})")
-    return Jacobian.identity(shape) + labelled(Einsum((into, into, out)), (p,), shape, -1, shape)
+    return summed(Jacobian.identity(shape), labelled(Einsum((into, into, out)), (p,), shape, -1, shape))
 
 
 def _along_axis(x: Any, axis: Any = -1) -> tuple[tuple[Any, ...], Params]:

@@ -12,7 +12,7 @@ from jacobian.kernel.term import Array, Factor
 from jacobian.ops.activations import softmax
 from jacobian.ops.families import diagonal
 from jacobian.ops.registry import Op, Params, Point, describe, register, sample
-from jacobian.ops.terms import require, shape_of, written
+from jacobian.ops.terms import require, shape_of, summed, written
 
 # -- linear -----------------------------------------------------------------------------------------------------------
 
@@ -79,13 +79,14 @@ def _attention_rule(point: Point, number: int) -> Jacobian:
     if number == 0:
         mean = Factor(np.matmul(P, k), f"(P {point.names[1]})")
         straight = written("ij,jc,jd->ic|id", p, named[2], named[1], into=into, scale=scale)
-        return straight + written("ic,id->ic|id", y, mean, into=into, scale=-scale)
+        return summed(straight, written("ic,id->ic|id", y, mean, into=into, scale=-scale))
     if number == 1:
         straight = written("ij,id,jc->ic|jd", p, named[0], named[2], into=into, scale=scale)
-        return straight + written("ij,id,ic->ic|jd", p, named[0], y, into=into, scale=-scale)
+        return summed(straight, written("ij,id,ic->ic|jd", p, named[0], y, into=into, scale=-scale))
     if number == 2:
         return written("ij->ic|jc", p, into=into)
-    return written("ij,jc->ic|ij", p, named[2], into=into) + written("ij,ic->ic|ij", p, y, into=into, scale=-1)
+    straight = written("ij,jc->ic|ij", p, named[2], into=into)
+    return summed(straight, written("ij,ic->ic|ij", p, y, into=into, scale=-1))
 
 
 def _attention_arguments(

@@ -14,7 +14,7 @@ from jacobian.ops.contraction import batch_labels
 from jacobian.ops.families import Einsum, check_labels, composite
 from jacobian.ops.kinks import warn_kink
 from jacobian.ops.registry import Op, Params, Point, describe, operand_names, register, sample
-from jacobian.ops.terms import labelled, shape_of, symmetrised, written
+from jacobian.ops.terms import labelled, shape_of, summed, symmetrised, written
 
 # -- what tests and samples draw --------------------------------------------------------------------------------------
 
@@ -159,12 +159,12 @@ def _cofactors_rule(point: Point, k: int) -> Jacobian:
     if np.all(det**2 > 1e-16 * size):
         c, d = Factor(C, point.out_name), Factor(1 / det, f"1/det({point.names[0]})")
         straight = written("ij,kl,->ij|kl", c, c, d, into=shape)
-        return straight + written("il,kj,->ij|kl", c, c, d, into=shape, scale=-1)
+        return summed(straight, written("il,kj,->ij|kl", c, c, d, into=shape, scale=-1))
     U, s, V, sign = _oriented(np.asarray(X))
     u, v = Factor(U, "U"), Factor(V, "V")
     p = Factor(_products_without(s, 2) * sign[..., None, None], "P")
     straight = written("pq,ip,jp,kq,lq->ij|kl", p, u, v, u, v, into=shape)
-    return straight + written("pq,ip,jq,kq,lp->ij|kl", p, u, v, u, v, into=shape, scale=-1)
+    return summed(straight, written("pq,ip,jq,kq,lp->ij|kl", p, u, v, u, v, into=shape, scale=-1))
 
 
 def _singular_matrix(*_: Any) -> np.ndarray:
@@ -277,8 +277,10 @@ def _power_rule(point: Point, k: int) -> Jacobian:
     if n < 0:
         return -_summed_powers(inv(X), list(range(1, 1 - n)), f"inv({name})", shape)
     last = Factor(np.linalg.matrix_power(X, n - 1), name if n == 2 else f"{name}**{n - 1}")
-    J = written("lj->ij|il", last, into=shape) + written("ik->ij|kj", last, into=shape)
-    return J if n == 2 else J + _summed_powers(X, list(range(1, n - 1)), name, shape)
+    parts = [written("lj->ij|il", last, into=shape), written("ik->ij|kj", last, into=shape)]
+    if n > 2:
+        parts.append(_summed_powers(X, list(range(1, n - 1)), name, shape))
+    return summed(*parts)
 
 
 def _summed_powers(X: Array, exponents: list[int], name: str, shape: tuple[int, ...]) -> Jacobian:
@@ -315,18 +317,15 @@ def _pinv_rule(point: Point, k: int) -> Jacobian:
     rank = np.einsum("...ij,...ji->...", P, A)  # the trace of a projection
     warn_kink("pinv", rank < min(rows, cols) - 0.5, "the derivative among matrices of the same rank")
     p = Factor(P, point.out_name)
-    J = written("ik,lj->ij|kl", p, p, into=shape, scale=-1)
+    parts = [written("ik,lj->ij|kl", p, p, into=shape, scale=-1)]
+    y = point.out_name
     if rows > cols or np.any(rank < rows - 0.5):
-        beside = Factor(np.eye(rows) - np.matmul(A, P), f"(1 - {name} {point.out_name})")
-        J = J + written(
-            "il,kj->ij|kl", Factor(np.matmul(P, T(P)), f"{point.out_name} {point.out_name}.T"), beside, into=shape
-        )
+        outside = Factor(np.eye(rows) - np.matmul(A, P), f"(1 - {name} {y})")
+        parts.append(written("il,kj->ij|kl", Factor(np.matmul(P, T(P)), f"{y} {y}.T"), outside, into=shape))
     if cols > rows or np.any(rank < cols - 0.5):
-        beside = Factor(np.eye(cols) - np.matmul(P, A), f"(1 - {point.out_name} {name})")
-        J = J + written(
-            "il,kj->ij|kl", beside, Factor(np.matmul(T(P), P), f"{point.out_name}.T {point.out_name}"), into=shape
-        )
-    return J
+        outside = Factor(np.eye(cols) - np.matmul(P, A), f"(1 - {y} {name})")
+        parts.append(written("il,kj->ij|kl", outside, Factor(np.matmul(T(P), P), f"{y}.T {y}"), into=shape))
+    return summed(*parts)
 
 
 def _pinv_arguments(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:

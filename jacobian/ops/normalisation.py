@@ -14,7 +14,7 @@ from jacobian.kernel.term import Array, Factor
 from jacobian.ops.activations import sides
 from jacobian.ops.families import Einsum, moved, reduced_axes
 from jacobian.ops.registry import Op, Params, Point, Sample, describe, register, sample
-from jacobian.ops.terms import labelled, shape_of
+from jacobian.ops.terms import labelled, shape_of, summed
 
 Axes = tuple[int, ...]
 
@@ -105,7 +105,7 @@ def _of_input(point: Point, axes: Axes, own: Axes) -> Jacobian:
     mean = labelled(Einsum((*labels, into, out)), tuple(factors), shape, -1 / count, shape)
     hat = Factor(_normalised(x, axes, eps), "x̂")
     spread = labelled(Einsum((*labels, out, into, into, out)), (*factors, hat, hat), shape, -1 / count)
-    return itself + mean + spread
+    return summed(itself, mean, spread)
 
 
 def _rest(axes: Axes, rank: int) -> Axes:

@@ -14,7 +14,7 @@ from jacobian.ops.families import composite
 from jacobian.ops.kinks import warn_kink
 from jacobian.ops.linalg import inv, invertible, require_square
 from jacobian.ops.registry import Op, Point, register, sample
-from jacobian.ops.terms import shape_of, symmetrised, written
+from jacobian.ops.terms import shape_of, summed, symmetrised, written
 
 # -- symmetric matrices -----------------------------------------------------------------------------------------------
 
@@ -110,7 +110,7 @@ def _projectors_rule(point: Point, k: int) -> Jacobian:
     A = point.x[0]
     P, gaps = Factor(point.y, point.out_name), Factor(_gaps("projectors", np.linalg.eigvals(A)), "F")
     J = written("mk,mip,kqj->kij|pq", gaps, P, P, into=shape_of(A))
-    return J + written("mk,kip,mqj->kij|pq", gaps, P, P, into=shape_of(A))
+    return summed(J, written("mk,kip,mqj->kij|pq", gaps, P, P, into=shape_of(A)))
 
 
 def _distinct(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -165,12 +165,14 @@ def _singular_vectors_rule(side: str) -> Any:
         into = "pq" if side == "U" else "qp"
         gaps = _gaps("svd", s**2)
         scaled = Factor(gaps * np.expand_dims(s, -2), "F"), Factor(gaps * np.expand_dims(s, -1), "G")
-        J = written(f"im,mk,pm,qk->ik|{into}", u, scaled[0], u, v, into=shape)
-        J = J + written(f"im,mk,qm,pk->ik|{into}", u, scaled[1], v, u, into=shape)
+        parts = [
+            written(f"im,mk,pm,qk->ik|{into}", u, scaled[0], u, v, into=shape),
+            written(f"im,mk,qm,pk->ik|{into}", u, scaled[1], v, u, into=shape),
+        ]
         if rows > shape_of(s)[-1]:
-            beside = np.eye(rows) - np.matmul(u.array, np.matrix_transpose(u.array))
-            J = J + written(f"ip,qk,k->ik|{into}", Factor(beside, "N"), v, Factor(1.0 / s, "1/s"), into=shape)
-        return J
+            beside = Factor(np.eye(rows) - np.matmul(u.array, np.matrix_transpose(u.array)), "N")
+            parts.append(written(f"ip,qk,k->ik|{into}", beside, v, Factor(1.0 / s, "1/s"), into=shape))
+        return summed(*parts)
 
     return rule
 

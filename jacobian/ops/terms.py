@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import add
+
 import numpy as np
 
 from jacobian.errors import ShapeError, report
@@ -53,6 +56,12 @@ def labelled(
     pattern, letters = multilinear_pattern(labels, shapes, len(factors), out_shape)
     readable = letters if all(len(letter) == 1 for letter in letters) else ()
     return Jacobian((Term(pattern, factors, scale=scale, letters=readable),), pattern.out_shape, into)
+
+
+def summed(*parts: Jacobian) -> Jacobian:
+    """The sum of Jacobians, term by term."""
+    total: Jacobian = reduce(add, parts)
+    return total
 
 
 def symmetrised(shape: Shape, triangle: str) -> Jacobian:
