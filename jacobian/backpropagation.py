@@ -13,7 +13,8 @@ from jacobian.chain import Trace
 from jacobian.errors import ArgumentError, ShapeError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.real import real_part
-from jacobian.kernel.simplify import contracted
+from jacobian.kernel.simplify import collapsed, contracted
+from jacobian.kernel.term import Factor, Term
 from jacobian.tracing.graph import Node
 from jacobian.tracing.run import run
 from jacobian.tracing.tracer import strip_all
@@ -117,12 +118,13 @@ def backprop(f: Callable[..., Any], *args: Any, upstream: Any = None, **kwargs: 
             continue
         J = contracted(J) if plan.is_complex(node) or plan.is_complex(of) else real_part(contracted(J))
         J = J.named(J.names[0], node.name)
+        arriving = _called_by_name(J)
         local: dict[str, Jacobian] = {}
         downstream: dict[str, Jacobian] = {}
         for operand, parent in graph.edges[node.index]:
             key = parent.name if parent.name not in local else f"{parent.name} (operand {operand})"
             local[key] = node.local(operand)
-            downstream[key] = J @ local[key]
+            downstream[key] = arriving @ local[key]
             before = arrived.get(parent.index)
             arrived[parent.index] = downstream[key] if before is None else before + downstream[key]
         steps.append(Step(node, J, local, downstream))
@@ -132,6 +134,25 @@ def backprop(f: Callable[..., Any], *args: Any, upstream: Any = None, **kwargs: 
         for node in inputs if node.index not in reached
     ]  # fmt: skip
     return Backpropagation(np.array(strip_all(of.value)), tuple(steps))
+
+
+def _called_by_name(J: Jacobian) -> Jacobian:
+    """An upstream that is one full array, called ∂z/∂v, so that what is handed on reads as upstream · local."""
+    if not any(_is_full(term) for term in J.terms):
+        return J
+    term, *others = collapsed(J).terms if len(J.terms) > 1 else J.terms
+    if others or not _is_full(term):
+        return J
+    named = term.with_factors((Factor(term.factors[0].array, "/".join(f"∂{name}" for name in J.names)),))
+    return Jacobian([named], J.out_shape, J.in_shape, J.dtype, J.names)
+
+
+def _is_full(term: Term) -> bool:
+    """Whether the term is one array of all entries, so that another term costs nothing to add."""
+    pattern = term.pattern
+    axes = (*pattern.out, *pattern.into)
+    plain = all(form.is_plain for form in axes)
+    return plain and term.scale == 1 and not pattern.guards and [a.forms for a in pattern.factors] == [axes]
 
 
 def _start(of: Node, upstream: Any) -> Jacobian:
