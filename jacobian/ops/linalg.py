@@ -228,7 +228,10 @@ slogdet = composite(
 
 
 def _cholesky_rule(point: Point, k: int) -> Jacobian:
-    """DL = L Φ(L⁻¹ dS L⁻ᵀ): Φ keeps the lower triangle and half the diagonal, S is the triangle read, mirrored."""
+    """The differential dL = L Φ(L⁻¹ dS L⁻ᵀ), S being the triangle that is read, mirrored.
+
+    Φ keeps the lower triangle and half the diagonal.
+    """
     shape, n, upper = shape_of(point.x[0]), np.shape(point.y)[-1], point.params["upper"]
     name = point.out_name
     y, inverse = Factor(point.y, name), Factor(inv(point.y), f"inv({name})")

@@ -40,7 +40,7 @@ def _symmetric_values_rule(point: Point, k: int) -> Jacobian:
 
 
 def _symmetric_vectors_rule(point: Point, k: int) -> Jacobian:
-    """DV = V (F ∘ (Vᵀ dS V)) with F[m,k] = 1 / (w[k] - w[m])."""
+    """The differential dV = V (F ∘ (Vᵀ dS V)) with F[m,k] = 1 / (w[k] - w[m])."""
     A, triangle = point.x[0], point.params["UPLO"]
     v = Factor(point.y, point.out_name)
     gaps = Factor(_gaps("eigh", np.linalg.eigvalsh(A, UPLO=triangle)), "F")
@@ -106,7 +106,7 @@ def _projectors(A: np.ndarray) -> np.ndarray:
 
 
 def _projectors_rule(point: Point, k: int) -> Jacobian:
-    """dP_k = Σ_m F[m,k] (P_m dA P_k + P_k dA P_m) with F[m,k] = 1 / (w[k] - w[m])."""
+    """The differential dP_k = Σ_m F[m,k] (P_m dA P_k + P_k dA P_m) with F[m,k] = 1 / (w[k] - w[m])."""
     A = point.x[0]
     P, gaps = Factor(point.y, point.out_name), Factor(_gaps("projectors", np.linalg.eigvals(A)), "F")
     J = written("mk,mip,kqj->kij|pq", gaps, P, P, into=shape_of(A))
@@ -156,7 +156,10 @@ def _singular_values_rule(point: Point, k: int) -> Jacobian:
 
 
 def _singular_vectors_rule(side: str) -> Any:
-    """DU = U (F ∘ (Uᵀ dA V S + S Vᵀ dAᵀ U)) + (1 - U Uᵀ) dA V S⁻¹, F[m,k] = 1 / (s[k]² - s[m]²); V by transposition."""
+    """The differential dU = U (F ∘ (Uᵀ dA V S + S Vᵀ dAᵀ U)) + (1 - U Uᵀ) dA V S⁻¹; V by transposition.
+
+    F[m,k] = 1 / (s[k]² - s[m]²).
+    """
 
     def rule(point: Point, k: int) -> Jacobian:
         A = point.x[0]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from jacobian.kernel.access import Form, Lookup, Table, affine, combine, constant, lookups, plain
+from jacobian.kernel.access import Form, Lookup, Table, affine, combine, constant, inside, lookups, plain
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.pattern import CACHE, Access, Pattern, Shape, solve
 from jacobian.kernel.term import Factor, Term
@@ -104,6 +104,9 @@ def _contiguous_steps(shape: Shape) -> Shape:
 @lru_cache(maxsize=CACHE)
 def _view_pattern(shape: Shape, out: Shape, offset: int, strides: Shape) -> Pattern | None:
     """Solve `Σ stride·o + offset = Σ step·i` between output index vector o and input index vector i."""
+    direct = _direct_pattern(shape, out, offset, strides)
+    if direct is not None:
+        return direct
     rank = len(out)
 
     def axis_form(index: int, size: int) -> Form:
@@ -118,6 +121,32 @@ def _view_pattern(shape: Shape, out: Shape, offset: int, strides: Shape) -> Patt
     position = affine(0, [(rank + axis, step) for axis, step in steps if shape[axis] > 1])
     solved = solve(pattern, [combine((1, read), (-1, position))])
     return solved.pattern if solved else None
+
+
+def _direct_pattern(shape: Shape, out: Shape, offset: int, strides: Shape) -> Pattern | None:
+    """One affine form per input axis, if no step along an output axis carries over the edge of an input axis."""
+    moving = [axis for axis, size in enumerate(out) if size > 1]
+    sizes = tuple(out[axis] for axis in moving)
+    start = _coordinates(offset, shape)
+    ends = [_coordinates(offset + strides[axis], shape) for axis in moving]
+    into = tuple(
+        affine(first, [(index, end[axis] - first) for index, end in enumerate(ends)])
+        for axis, first in enumerate(start)
+    )
+    if not all(inside(form, extent, sizes, ()) for form, extent in zip(into, shape, strict=True)):
+        return None
+    number = {axis: index for index, axis in enumerate(moving)}
+    written = tuple(plain(number[axis]) if axis in number else constant(0) for axis in range(len(out)))
+    return Pattern(sizes, written, into, out, shape)
+
+
+def _coordinates(position: int, shape: Shape) -> Shape:
+    """Where a flat position lies; the first coordinate is not bounded."""
+    found: list[int] = []
+    for size in reversed(shape[1:]):
+        position, place = divmod(position, size)
+        found.append(place)
+    return (position, *reversed(found)) if shape else ()
 
 
 def layout(
