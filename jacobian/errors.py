@@ -70,7 +70,7 @@ class UsageError(JacobianError, ValueError):
 
 
 class SingularError(JacobianError, ValueError):
-    """A matrix that has to be invertible is not."""
+    """A matrix that has to be invertible, or positive definite, is not."""
 
 
 class JacobianWarning(UserWarning):

@@ -13,7 +13,7 @@ from jacobian.ops import elementwise, reduction
 from jacobian.ops.families import composite, kept, reduced, reduced_axes
 from jacobian.ops.kinks import warn_kink
 from jacobian.ops.registry import Op, Params, Point, register, sample
-from jacobian.ops.spectral import left_vectors, right_vectors, svdvals
+from jacobian.ops.spectral import left_vectors, right_vectors, svdvals, vanishing
 from jacobian.ops.terms import shape_of, written
 
 # -- vectors ----------------------------------------------------------------------------------------------------------
@@ -95,8 +95,7 @@ vector_norm = register(
 def _nuclear_rule(point: Point, k: int) -> Jacobian:
     """U Vᵀ, which does not depend on the choice of the singular vectors."""
     A = point.x[0]
-    values = svdvals(A)
-    warn_kink("the nuclear norm", (values == 0).any(axis=-1), "U Vᵀ for the singular vectors at hand")
+    warn_kink("the nuclear norm", vanishing(svdvals(A)).any(axis=-1), "U Vᵀ for the singular vectors at hand")
     return written("ik,jk->|ij", Factor(left_vectors(A), "U"), Factor(right_vectors(A), "V"), into=shape_of(A))
 
 

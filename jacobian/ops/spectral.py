@@ -148,10 +148,15 @@ def _singular(A: Array) -> tuple[Factor, Factor]:
     return Factor(left_vectors(A), "U"), Factor(right_vectors(A), "V")
 
 
+def vanishing(values: Array) -> Any:
+    """Which singular values are 0 up to rounding."""
+    return values <= values[..., :1] * shape_of(values)[-1] * np.finfo(values.dtype).eps
+
+
 def _singular_values_rule(point: Point, k: int) -> Jacobian:
     A = point.x[0]
     _gaps("svdvals", point.y)
-    warn_kink("svdvals", point.y == 0, "u vᵀ for the singular vectors at hand")
+    warn_kink("svdvals", vanishing(point.y), "u vᵀ for the singular vectors at hand")
     return written("ik,jk->k|ij", *_singular(A), into=shape_of(A))
 
 

@@ -15,7 +15,9 @@ any all isin iscomplexobj isrealobj iscomplex isreal zeros_like ones_like empty_
 min_scalar_type shares_memory may_share_memory array_repr array_str array2string common_type spacing
 """.split()
 
-CONSTANT_FUNCTIONS: frozenset[Callable[..., Any]] = frozenset(getattr(np, name) for name in _NAMES)
+CONSTANT_FUNCTIONS: frozenset[Callable[..., Any]] = frozenset(
+    [*(getattr(np, name) for name in _NAMES), np.linalg.matrix_rank]
+)
 """Shape-, integer- or boolean-valued: computed on the values, with no derivative."""
 
 REFUSED: dict[str, tuple[str, str]] = {

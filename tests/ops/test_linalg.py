@@ -174,6 +174,10 @@ def test_the_absolute_value_of_complex_numbers_is_refused() -> None:
     )
 
 
+def test_the_rank_is_a_constant() -> None:
+    assert_allclose(dense(lambda a: a / np.linalg.matrix_rank(a), X), dense(lambda a: a / 3, X))
+
+
 def test_composites_have_jacobians_too() -> None:
     assert jac.ops.norm.jacobian(X[0]).formula == "∂y/∂x[i] = x[i] / y"
     values, vectors = jac.ops.eigh.jacobian(S)
@@ -243,6 +247,8 @@ def test_repeated_eigenvalues_warn() -> None:
         jac.jacobian(np.linalg.eigvals)(np.eye(2)).tensor()
     with pytest.warns(KinkWarning, match="svdvals is not differentiable"):
         jac.jacobian(np.linalg.svdvals)(np.eye(2)).tensor()
+    with pytest.warns(KinkWarning, match="the nuclear norm is not differentiable here; U Vᵀ for the singular vectors"):
+        jac.jacobian(lambda a: np.linalg.norm(a, "nuc"))(np.outer([1.0, 2.0], [3.0, 1.0])).tensor()
 
 
 def test_pinv_where_the_rank_is_not_full() -> None:
