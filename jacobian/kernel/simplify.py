@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from math import prod
 from typing import Any, NamedTuple
 
@@ -116,7 +117,8 @@ def _one_told(story: Term, every: Labels) -> str:
 
 
 def _label(stories: list[Term], every: Labels) -> Callable[[], str]:
-    def label() -> str:
+    @cache
+    def label() -> str:  # asked for more than once, and labels nest
         text = _told(stories, every)
         return text if len(text) <= LONGEST_LABEL else ""
 
