@@ -313,3 +313,13 @@ def test_a_batch_through_a_network_is_answered_without_its_tensor() -> None:
         "  instead: J @ dx, u @ J, J[index], J.diagonal(), J.to_scipy()\n"
         "  limit:   half of the memory available, or what jac.memory_limit says"
     )
+
+
+def test_a_sum_of_sums_keeps_its_brackets() -> None:
+    X = np.arange(6.0).reshape(3, 2)
+
+    def f(b: Any) -> Any:
+        v = X + b
+        return np.sum(v * X + np.sin(v))
+
+    assert jac.jacobian(f, order="forward")(np.ones(2)).formula == "∂y/∂b[i] = Σ_a (X[a,i] + cos(v1[a,i]))"

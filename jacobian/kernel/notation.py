@@ -85,12 +85,12 @@ def product_text(term: Term, names: Names, deltas: Iterable[str] = ()) -> str:
         factor_text(factor.text, access.forms, names, nth + 1)
         for nth, (factor, access) in enumerate(zip(term.factors, pattern.factors, strict=True))
     ]
-    alone = len(pieces) == 1 and not pattern.guards and term.scale == 1
+    summed = [names(k) for k in range(len(pattern.sizes)) if k not in pattern.free]
+    alone = len(pieces) == 1 and not pattern.guards and not summed and term.scale == 1
     pieces = [f"({piece})" if _is_sum(piece) and not alone else piece for piece in pieces]
     for guard in pattern.guards:
         text = form_text(guard.form, names)
         pieces.append(f"[{text} = 0]" if guard.extent == 1 else f"[0 <= {text} < {guard.extent}]")
-    summed = [names(k) for k in range(len(pattern.sizes)) if k not in pattern.free]
     sign = "-" if not isinstance(term.scale, complex) and term.scale < 0 else ""
     size = abs(term.scale) if sign else term.scale
     if size != 1 or not pieces:
@@ -125,22 +125,23 @@ def formula(terms: Sequence[Term], names: tuple[str, str], ranks: tuple[int, int
     ):  # fmt: skip
         pattern, names_of = terms[0].pattern, letters_of(terms[0])
         left = _quotient(indexed(out_name, pattern.out, names_of), indexed(in_name, pattern.into, names_of))
-        return f"{left} = {_sum(product_text(term, names_of) for term in terms)}"
+        return f"{left} = {sum_text(product_text(term, names_of) for term in terms)}"
     axes = [letter(k) for k in range(sum(ranks))]
     out, into = axes[: ranks[0]], axes[ranks[0] :]
     left = _quotient(
         f"{out_name}[{','.join(out)}]" if out else out_name, f"{in_name}[{','.join(into)}]" if into else in_name
     )
-    return f"{left} = {_sum(_with_deltas(term, axes) for term in terms) or '0'}"
+    return f"{left} = {sum_text(_with_deltas(term, axes) for term in terms) or '0'}"
 
 
 def _quotient(out: str, into: str) -> str:
     return f"∂{out}/∂{into}"
 
 
-def _sum(texts: Iterable[str]) -> str:
+def sum_text(texts: Iterable[str]) -> str:
+    """Texts added up; what has a minus in front is subtracted, and stands last."""
     body = ""
-    for text in sorted(texts, key=lambda text: text.startswith("-")):  # what is added stands first
+    for text in sorted(texts, key=lambda text: text.startswith("-")):
         if not body:
             body = text
         elif text.startswith("-"):

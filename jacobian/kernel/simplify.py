@@ -98,7 +98,7 @@ def _story(term: Term) -> Term:
 
 def _told(stories: list[Term], every: Labels) -> str:
     """The label of a contracted factor: the formula of what was contracted, as long as it is short."""
-    return " + ".join(_one_told(story, every) for story in stories)
+    return notation.sum_text(_one_told(story, every) for story in stories)
 
 
 def _one_told(story: Term, every: Labels) -> str:
