@@ -69,7 +69,7 @@ class Backpropagation:
         raise ArgumentError(report(f"backpropagation visited no node {key!r}", nodes=names))
 
     @property
-    def gradients(self) -> dict[str, Jacobian]:
+    def jacobians(self) -> dict[str, Jacobian]:
         """What arrives at the inputs, by name: the Jacobians of the output, times the upstream if one was given."""
         return {step.node.name: step.upstream for step in self.steps if step.node.op is None}
 
@@ -92,7 +92,7 @@ def backprop(f: Callable[..., Any], *args: Any, upstream: Any = None, **kwargs: 
     >>> b = jac.backprop(lambda x: np.sum(np.tanh(x)), np.zeros(2))
     >>> [step.node.name for step in b]
     ['y', 'v1', 'x']
-    >>> b.gradients["x"].tensor()
+    >>> b.jacobians["x"].tensor()
     array([1., 1.])
     """
     trace = Trace(run(f, range(len(args)), args, kwargs))

@@ -15,6 +15,7 @@ from jacobian import plan
 from jacobian.errors import ArgumentError, ShapeError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.memory import human
+from jacobian.kernel.origin import Origin
 from jacobian.tracing.graph import Graph, Node, find_node
 from jacobian.tracing.run import Recording, output, run
 from jacobian.tracing.tree import is_container, leaves, map_leaves
@@ -168,43 +169,46 @@ class Chain:
 
     def jacobian(self, x: Any) -> Jacobian:
         """∂z/∂x: the generalized dot product of all local Jacobians."""
-        return compose(*self.locals(x)).named("z", "x")
+        values, J = self.values(x), compose(*self.locals(x)).named("z", "x")
+        J.origin = Origin(self, np.array(x, J.dtype), values[0])
+        return J
 
     def replace(self, position: int, function: Callable[[Any], Any]) -> Chain:
         """The chain with one function exchanged; all other links are shared with this chain."""
-        if not -len(self) <= position < len(self):
+        if type(position) is not int or not -len(self) <= position < len(self):
             raise ArgumentError(report(f"replace: there is no link {position!r}", got=f"{len(self)} links"))
         links: list[Any] = list(self.links)
         links[position] = function
         return Chain(*links)
 
+    def costs(self, x: Any) -> dict[str, plan.Cost]:
+        """What multiplying the local Jacobians costs: `"forward"`, `"reverse"`, and `"best"` for the best order."""
+        return {order: _chain_cost(self.locals(x), order) for order in ("forward", "reverse", "best")}
+
+    def __repr__(self) -> str:
+        """`Chain z = f3(f2(f1(x)))`."""
+        return f"Chain z = {'('.join(link.name for link in self.links)}(x{')' * len(self)}"
+
     def explain(self, x: Any) -> str:
         """One row per link, then forward, reverse and the best order of multiplication with their costs."""
-        rows = [f"Chain of {len(self)}: z = {'('.join(link.name for link in self.links)}(x{')' * len(self)}"]
-        locals_ = self.locals(x)
-        for link, J in zip(self.links, locals_, strict=True):
+        rows = [f"Chain of {len(self)}: {repr(self).removeprefix('Chain ')}"]
+        for link, J in zip(self.links, self.locals(x), strict=True):
             rows.append(f"  {link.name:<14} {J.out_shape} × {J.in_shape}  {J.structure}  {human(J.nbytes)}")
-        forward, reverse, best = _chain_costs(locals_)
-        rows.append(str(plan.Cost("forward", *forward)))
-        rows.append(str(plan.Cost("reverse", *reverse)))
-        rows.append(str(plan.Cost("best", *best)))
+        rows += map(str, self.costs(x).values())
         rows.append(self.jacobian(x).explain())
         return "\n".join(rows)
 
 
-def _chain_costs(locals_: Sequence[Jacobian]) -> list[tuple[int, int, int]]:
-    costs: list[tuple[int, int, int]] = []
-    for order in ("forward", "reverse", "best"):
-        counting = plan.Counting()
-        if order == "best":
-            counting.contract(compose(*locals_))
-        else:
-            rest = list(locals_) if order == "reverse" else list(locals_)[::-1]
-            total = rest[0]
-            for J in rest[1:]:
-                total = counting.contract(total @ J if order == "reverse" else J @ total)
-        costs.append((counting.multiplications, counting.nbytes, counting.largest))
-    return costs
+def _chain_cost(locals_: Sequence[Jacobian], order: str) -> plan.Cost:
+    counting = plan.Counting()
+    if order == "best":
+        counting.contract(compose(*locals_))
+    else:
+        rest = list(locals_) if order == "reverse" else list(locals_)[::-1]
+        total = rest[0]
+        for J in rest[1:]:
+            total = counting.contract(total @ J if order == "reverse" else J @ total)
+    return plan.Cost(order, counting.multiplications, counting.nbytes, counting.largest)
 
 
 class Trace:

@@ -7,7 +7,7 @@ bytes, moving no number.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple, Protocol
@@ -17,12 +17,16 @@ import numpy as np
 from jacobian.kernel.explain import multiplications
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.memory import human
+from jacobian.kernel.pattern import CACHE
 from jacobian.kernel.real import real_part
 from jacobian.kernel.simplify import contracted, shapes_only
 from jacobian.tracing.graph import Node
 
 SIMULATED_NODES = 200  # above that many nodes the sizes of output and input decide
 SMALL = 2**14  # as long as every product has fewer entries, planning costs more than any order
+
+
+_CHOICES: dict[Hashable, str] = {}  # graphs that look alike are planned once
 
 
 class Algebra(Protocol):
@@ -97,6 +101,16 @@ class Paths:
     nodes: tuple[Node, ...]
     edges: dict[int, tuple[tuple[int, Node], ...]]
     uses: dict[int, int]
+
+    @property
+    def signature(self) -> Hashable:
+        """Equal for graphs with the same nodes, edges and local patterns: all that costs depend on."""
+        edges = tuple(
+            (node.index, operand, parent.index, tuple(term.pattern for term in node.local(operand).terms))
+            for node in self.nodes
+            for operand, parent in self.edges[node.index]
+        )
+        return (self.of.index, tuple(node.index for node in self.wrt), edges)
 
     @property
     def is_chain(self) -> bool:
@@ -210,8 +224,13 @@ def choose(graph: Paths) -> str:
     widest = max((prod(node.shape) for node in graph.nodes), default=1)
     if len(graph.nodes) > SIMULATED_NODES or widest * max(out, into) < SMALL:
         return "lazy reverse" if out <= into else "lazy forward"
-    costs = [cost(graph, order) for order in ("lazy reverse", "lazy forward", "reverse", "forward")]
-    return min(costs, key=lambda c: (c.multiplications, c.nbytes)).order
+    key = graph.signature
+    if key not in _CHOICES:
+        costs = [cost(graph, order) for order in ("lazy reverse", "lazy forward", "reverse", "forward")]
+        if len(_CHOICES) >= CACHE:
+            _CHOICES.clear()
+        _CHOICES[key] = min(costs, key=lambda c: (c.multiplications, c.nbytes)).order
+    return _CHOICES[key]
 
 
 def compare(graph: Paths) -> str:

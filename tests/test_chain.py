@@ -128,7 +128,7 @@ def test_backprop_upstream_times_local_is_downstream_everywhere(tensor: bool) ->
             np.testing.assert_allclose(np.asarray(step.downstream[name]), expected, atol=1e-14)
     for name, number in (("W", 0), ("x", 1)):
         np.testing.assert_allclose(
-            np.asarray(b.gradients[name]), np.asarray(jac.jacobian(f, argnums=number)(W1, X)), atol=1e-14
+            np.asarray(b.jacobians[name]), np.asarray(jac.jacobian(f, argnums=number)(W1, X)), atol=1e-14
         )
     assert b["x"].upstream.shape == np.shape(f(W1, X)) + (4,)
 
@@ -136,8 +136,8 @@ def test_backprop_upstream_times_local_is_downstream_everywhere(tensor: bool) ->
 def test_backprop_with_an_upstream_hands_on_its_products() -> None:
     G = RNG.normal(size=5)
     b = jac.backprop(lambda W, x: W @ x, W1, X, upstream=G)
-    np.testing.assert_allclose(np.asarray(b.gradients["W"]), np.outer(G, X))
-    np.testing.assert_allclose(np.asarray(b.gradients["x"]), W1.T @ G)
+    np.testing.assert_allclose(np.asarray(b.jacobians["W"]), np.outer(G, X))
+    np.testing.assert_allclose(np.asarray(b.jacobians["x"]), W1.T @ G)
     with pytest.raises(jac.errors.ShapeError, match="backprop: upstream must have the output's shape"):
         jac.backprop(lambda W, x: W @ x, W1, X, upstream=np.ones(4))
     with pytest.raises(jac.errors.ArgumentError, match="backprop needs a function that returns one array"):
@@ -146,7 +146,7 @@ def test_backprop_with_an_upstream_hands_on_its_products() -> None:
 
 def test_an_input_that_is_not_used_gets_a_zero() -> None:
     b = jac.backprop(lambda x, w: x * 2, X, X)
-    assert b.gradients["w"].structure == "zero" and b.gradients["w"].shape == (4, 4)
+    assert b.jacobians["w"].structure == "zero" and b.jacobians["w"].shape == (4, 4)
 
 
 def test_explain_compares_the_orders() -> None:

@@ -160,8 +160,8 @@ def test_empty_and_scalar_shapes() -> None:
 def test_memory_layout_of_the_input_does_not_matter(layout: str) -> None:
     x = RNG.normal(size=(3, 4))
     variants = {
-        "C": x, "F": np.asfortranarray(x), "strided": np.repeat(x, 2, 1)[:, ::2], "reversed": x[::-1, ::-1].copy()[::-1, ::-1],
-        "read-only": x.copy(),
+        "C": x, "F": np.asfortranarray(x), "strided": np.repeat(x, 2, 1)[:, ::2],
+        "reversed": x[::-1, ::-1].copy()[::-1, ::-1], "read-only": x.copy(),
     }  # fmt: skip
     given = variants[layout]
     given.flags.writeable = layout != "read-only"
@@ -276,7 +276,7 @@ def test_prediction() -> None:
     assert str(p).splitlines()[2] == "remainder: at most 0.000168, of order 2.00 in Δx"
 
 
-# -- the sizes the package is for -----------------------------------------------------------------------------------------
+# -- the sizes the package is for ---------------------------------------------------------------------------------
 
 
 def test_a_million_differences_need_nothing_square() -> None:

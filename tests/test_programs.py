@@ -68,7 +68,7 @@ STEPS: dict[str, Step] = {
 
 
 def program(names: list[str]) -> Callable[[Any], Any]:
-    """The steps in a row; every step also sees the value two steps back. Steps that would grow too large are left out."""
+    """The steps in a row; every step also sees the value two steps back. What would grow too large is left out."""
 
     def f(x: Any) -> Any:
         before, value = x, x

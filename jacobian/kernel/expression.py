@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobian.errors import ArgumentError, ShapeError, report
-from jacobian.kernel import lower, memory, notation, spec
+from jacobian.errors import ArgumentError, IndexingError, ShapeError, report
+from jacobian.kernel import notation, spec
 from jacobian.kernel.access import plain
-from jacobian.kernel.dispatch import is_foreign, materialise_by_calls
 from jacobian.kernel.explain import explain
 from jacobian.kernel.indexing import selection
 from jacobian.kernel.operands import (
@@ -19,19 +17,19 @@ from jacobian.kernel.operands import (
     copied_operand,
     is_foreign_array,
     merged,
-    read_only,
     snapshot,
     with_scalar,
 )
 from jacobian.kernel.pattern import Access, Pattern, Shape, identity
 from jacobian.kernel.structure import Structure, count_nonzero_positions, structure_of
+from jacobian.kernel.tensor import Tensor
 from jacobian.kernel.term import Array, Factor, Term
 
 if TYPE_CHECKING:
     from jacobian.kernel.origin import Origin
 
 
-class Jacobian:
+class Jacobian(Tensor):
     """The generalized Jacobian `J[j, i] = ∂y_j/∂x_i`: output axes first, then input axes, C-order when flattened.
 
     It is held as a sum of terms and computed from them; the full tensor exists only when `np.asarray` asks for it.
@@ -45,7 +43,7 @@ class Jacobian:
     ∂y[i,k]/∂x[i,j] = A[j,k]
     """
 
-    __slots__ = ("_dense", "denominator", "dtype", "in_shape", "names", "origin", "out_shape", "terms")
+    __slots__ = ("denominator", "names", "origin")
     __array_priority__ = 1000
 
     terms: tuple[Term, ...]
@@ -143,26 +141,6 @@ class Jacobian:
     # -- looking without materialising --------------------------------------------------------------------------------
 
     @property
-    def shape(self) -> Shape:
-        """Output shape followed by input shape."""
-        return self.out_shape + self.in_shape
-
-    @property
-    def ndim(self) -> int:
-        """How many axes the full tensor has."""
-        return len(self.out_shape) + len(self.in_shape)
-
-    @property
-    def size(self) -> int:
-        """How many entries the full tensor has."""
-        return prod(self.shape)
-
-    @property
-    def dense_nbytes(self) -> int:
-        """What the full tensor would cost."""
-        return self.size * self.dtype.itemsize
-
-    @property
     def nbytes(self) -> int:
         """What the terms hold, each array counted once."""
         arrays = {id(f.array): f.array for term in self.terms for f in term.factors}
@@ -205,80 +183,18 @@ class Jacobian:
         kind = self.structure
         return f"Jacobian {self.out_shape} × {self.in_shape} {self.dtype}, {kind}: {self.formula}"
 
-    # -- numbers ----------------------------------------------------------------------------------------------------
-
-    def tensor(self) -> Array:
-        """The full tensor: a read-only ndarray, or a traced array when a factor is traced."""
-        if self._dense is None:
-            holds = f"{memory.human(self.nbytes)}, {self.structure}" if self.dense_nbytes >= 2**20 else ""
-            memory.check(self.dense_nbytes, f"{self.out_shape} × {self.in_shape} {self.dtype}", holds)
-            self._dense = materialise(self)
-        return self._dense
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """The full tensor, read-only; `copy=True` or another dtype gives an array of your own."""
-        array = self.tensor()
-        if is_foreign(array):
-            array = array.__array__()
-        if dtype is not None and np.dtype(dtype) != array.dtype:
-            return np.asarray(array, dtype)
-        return np.array(array) if copy else np.asarray(array)
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        """`c * J`, `u @ J` and `J1 + J2` keep the terms; any other ufunc sees the full tensor."""
-        if method == "__call__" and len(inputs) == 2 and not kwargs:
-            left, right = inputs
-            if ufunc is np.matmul:
-                return left.__matmul__(right) if isinstance(left, Jacobian) else right.__rmatmul__(left)
-            if ufunc is np.multiply and np.ndim(right if isinstance(left, Jacobian) else left) == 0:
-                return left.__mul__(right) if isinstance(left, Jacobian) else right.__rmul__(left)
-        plain_inputs = [x.tensor() if isinstance(x, Jacobian) else x for x in inputs]
-        return getattr(ufunc, method)(*plain_inputs, **kwargs)
-
-    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        """NumPy functions see the full tensor."""
-
-        def full(value: Any) -> Any:
-            if isinstance(value, Jacobian):
-                return value.tensor()
-            return type(value)(map(full, value)) if isinstance(value, list | tuple) else value
-
-        return func(*map(full, args), **{name: full(value) for name, value in kwargs.items()})
-
-    def matrix(self, order: str = "C") -> np.ndarray:
-        """The matrix (∏M) × (∏N) of the flattened groups; `order="F"` is the column-major `vec`."""
-        if order not in ("C", "F"):
-            raise ArgumentError(report(f"order must be 'C' or 'F', not {order!r}", C="row-major", F="column-major vec"))
-        array = self.tensor()
-        outs, ins = len(self.out_shape), len(self.in_shape)
-        if order == "F":
-            array = np.transpose(array, [*range(outs)[::-1], *range(outs, outs + ins)[::-1]])
-        flat: np.ndarray = read_only(np.reshape(array, (prod(self.out_shape), prod(self.in_shape))))
-        return flat
-
-    def blocks(self) -> np.ndarray:
-        """A matrix of matrices, an object array: the last output and input axis are inside a block, the rest outside.
-
-        >>> import numpy as np, jacobian as jac
-        >>> jac.jacobian(lambda X: X.T)(np.ones((2, 3))).blocks()[0, 1]
-        array([[0., 0., 0.],
-               [1., 0., 0.]])
-        """
-        outs, ins = len(self.out_shape), len(self.in_shape)
-        array = np.asarray(self.tensor())
-        inner = ([outs - 1] if outs else []) + ([outs + ins - 1] if ins else [])
-        outer = [axis for axis in range(outs + ins) if axis not in inner]
-        array = array.transpose(*outer, *inner)
-        rows, cols = prod(self.out_shape[:-1]), prod(self.in_shape[:-1])
-        array = read_only(array.reshape(rows, cols, *array.shape[len(outer) :]))
-        blocks = np.empty((rows, cols), object)
-        for row in range(rows):
-            for col in range(cols):
-                blocks[row, col] = array[row, col]
-        return blocks
-
     def __getitem__(self, key: Any) -> Any:
-        """Entries by index vectors, output axes first, computed from the terms alone."""
+        """Entries by index vectors, output axes first, computed from the terms alone.
+
+        `J[1, 2, 0, :]`, or the two index vectors as tuples: `J[(1, 2), (0, 3)]`.
+        """
+        if isinstance(key, tuple) and len(key) == 2 and all(isinstance(part, tuple) for part in key):
+            for part, shape, side in zip(key, (self.out_shape, self.in_shape), ("output", "input"), strict=True):
+                if len(part) != len(shape):
+                    raise IndexingError(
+                        report(f"the {side} index vector {part} needs {len(shape)} entries", shape=shape)
+                    )
+            key = key[0] + key[1]
         picked = selection(key, self.shape)
         return (picked @ self._flattened()).tensor()
 
@@ -367,6 +283,17 @@ class Jacobian:
             (self.names[0], first.names[1]),
         )
 
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """`c * J`, `u @ J` and `J1 + J2` keep the terms; any other ufunc sees the full tensor."""
+        if method == "__call__" and len(inputs) == 2 and not kwargs:
+            left, right = inputs
+            if ufunc is np.matmul:
+                return left.__matmul__(right) if isinstance(left, Jacobian) else right.__rmatmul__(left)
+            if ufunc is np.multiply and np.ndim(right if isinstance(left, Jacobian) else left) == 0:
+                return left.__mul__(right) if isinstance(left, Jacobian) else right.__rmul__(left)
+        plain_inputs = [x.tensor() if isinstance(x, Jacobian) else x for x in inputs]
+        return getattr(ufunc, method)(*plain_inputs, **kwargs)
+
     def __add__(self, other: Any) -> Any:
         """The sum, term by term; terms that differ only by a number become one. With an array: the full tensor."""
         if not isinstance(other, Jacobian):
@@ -436,14 +363,3 @@ class Jacobian:
                 report("predict: this Jacobian does not know its function", fix="take it from jac.jacobian(f)(x)")
             )
         return self.origin.predict(self, dx)
-
-
-def materialise(J: Jacobian) -> Array:
-    """The full tensor of a Jacobian. An array type with the method `__jacobian_tensor__` makes it itself."""
-    foreign = [factor.array for term in J.terms for factor in term.factors if is_foreign(factor.array)]
-    for array in foreign:
-        if hasattr(type(array), "__jacobian_tensor__"):
-            return array.__jacobian_tensor__(J)
-    if foreign:
-        return materialise_by_calls(J.terms, J.shape, J.dtype)
-    return read_only(lower.materialise(J.terms, J.shape, J.dtype))

@@ -87,18 +87,35 @@ def product_text(term: Term, names: Names, deltas: Iterable[str] = ()) -> str:
     ]
     summed = [names(k) for k in range(len(pattern.sizes)) if k not in pattern.free]
     alone = len(pieces) == 1 and not pattern.guards and not summed and term.scale == 1
+    scale = term.scale
+    if not alone and not isinstance(scale, complex):
+        scale, pieces = _without_numbers(scale, pieces)
     pieces = [f"({piece})" if _is_sum(piece) and not alone else piece for piece in pieces]
     for guard in pattern.guards:
         text = form_text(guard.form, names)
         pieces.append(f"[{text} = 0]" if guard.extent == 1 else f"[0 <= {text} < {guard.extent}]")
-    sign = "-" if not isinstance(term.scale, complex) and term.scale < 0 else ""
-    size = abs(term.scale) if sign else term.scale
+    sign = "-" if not isinstance(scale, complex) and scale < 0 else ""
+    size = abs(scale) if sign else scale
     if size != 1 or not pieces:
         pieces.insert(0, number_text(size))
     body = " * ".join(pieces)
     if summed:
         body = f"Σ_{','.join(summed)} {body}"
     return sign + body
+
+
+def _without_numbers(scale: float, pieces: Sequence[str]) -> tuple[float, list[str]]:
+    """Signs and numbers that stand first in a factor join the number in front: `-1/2 * 2 * x` is `-x`."""
+    rest: list[str] = []
+    for piece in pieces:
+        if not _is_sum(piece):
+            if piece.startswith("-"):
+                scale, piece = -scale, piece[1:]
+            number = re.match(r"(\d+(?:\.\d+)?) \* ", piece)
+            if number:
+                scale, piece = scale * float(number.group(1)), piece[number.end() :]
+        rest.append(piece)
+    return scale, rest
 
 
 def _is_sum(text: str) -> bool:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from jacobian.errors import ArgumentError, LabelError, report
-from jacobian.kernel import expression
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.pattern import Access, Pattern, Shape
+from jacobian.kernel.tensor import materialise as tensor_of
 from jacobian.kernel.term import Array, Factor, Term
 from jacobian.ops.families import Einsum, multilinear
 from jacobian.ops.registry import Op, Params, Point, register, sample
@@ -241,7 +241,7 @@ def _rebuilt(arrays: Sequence[Array], skeleton: Jacobian) -> Jacobian:
 
 
 def _tensor(*arrays: Array, skeleton: Jacobian) -> Array:
-    return expression.materialise(_rebuilt([np.asarray(array) for array in arrays], skeleton))
+    return tensor_of(_rebuilt([np.asarray(array) for array in arrays], skeleton))
 
 
 def _tensor_rule(point: Point, k: int) -> Jacobian:

@@ -158,7 +158,7 @@ def test_complex_numbers_on_the_way(order: str) -> None:
         J = jac.jacobian(f, order=order)(TURN)
         assert_allclose(np.asarray(J), central(f, TURN), atol=1e-9)
     steps = jac.backprop(there_and_back, TURN)
-    assert_allclose(np.asarray(steps.gradients["a"]), central(there_and_back, TURN), atol=1e-9)
+    assert_allclose(np.asarray(steps.jacobians["a"]), central(there_and_back, TURN), atol=1e-9)
     assert text_of(ArgumentError, jac.backprop, complex_at_the_end, TURN) == (
         "backprop: the output is complex and a real part lies on the way, which cannot be seen from behind\n"
         "  fix:   return the real and the imaginary part, or take jac.jacobian(f)"

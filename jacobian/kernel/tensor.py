@@ -1,0 +1,140 @@
+"""The numbers of a Jacobian: the full tensor, its matrix and blocks, and what NumPy's own functions see of it."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from jacobian.errors import ArgumentError, ShapeError, report
+from jacobian.kernel import lower, memory
+from jacobian.kernel.dispatch import is_foreign, materialise_by_calls
+from jacobian.kernel.operands import read_only
+from jacobian.kernel.pattern import Shape
+from jacobian.kernel.structure import Structure
+from jacobian.kernel.term import Array, Term
+
+
+class Tensor:
+    """What `Jacobian` is as an array; the terms and their algebra are in `expression.py`."""
+
+    __slots__ = ("_dense", "dtype", "in_shape", "out_shape", "terms")
+
+    terms: tuple[Term, ...]
+    out_shape: Shape
+    in_shape: Shape
+    dtype: np.dtype[Any]
+    _dense: Array
+
+    @property
+    def nbytes(self) -> int:
+        """What the terms hold, each array counted once."""
+        raise NotImplementedError
+
+    @property
+    def structure(self) -> Structure:
+        """What the terms prove."""
+        raise NotImplementedError
+
+    @property
+    def shape(self) -> Shape:
+        """Output shape followed by input shape."""
+        return self.out_shape + self.in_shape
+
+    @property
+    def ndim(self) -> int:
+        """How many axes the full tensor has."""
+        return len(self.out_shape) + len(self.in_shape)
+
+    @property
+    def size(self) -> int:
+        """How many entries the full tensor has."""
+        return prod(self.shape)
+
+    @property
+    def dense_nbytes(self) -> int:
+        """What the full tensor would cost."""
+        return self.size * self.dtype.itemsize
+
+    # -- numbers ----------------------------------------------------------------------------------------------------
+
+    def tensor(self) -> Array:
+        """The full tensor: a read-only ndarray, or a traced array when a factor is traced."""
+        if self._dense is None:
+            holds = f"{memory.human(self.nbytes)}, {self.structure}" if self.dense_nbytes >= 2**20 else ""
+            memory.check(self.dense_nbytes, f"{self.out_shape} × {self.in_shape} {self.dtype}", holds)
+            self._dense = materialise(self)
+        return self._dense
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """The full tensor, read-only; `copy=True` or another dtype gives an array of your own."""
+        array = self.tensor()
+        if is_foreign(array):
+            array = array.__array__()
+        if dtype is not None and np.dtype(dtype) != array.dtype:
+            return np.asarray(array, dtype)
+        return np.array(array) if copy else np.asarray(array)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """NumPy functions see the full tensor."""
+
+        def full(value: Any) -> Any:
+            if isinstance(value, Tensor):
+                return value.tensor()
+            return type(value)(map(full, value)) if isinstance(value, list | tuple) else value
+
+        return func(*map(full, args), **{name: full(value) for name, value in kwargs.items()})
+
+    def item(self) -> Any:
+        """The number that the Jacobian of a scalar by a scalar is."""
+        if self.size != 1:
+            raise ShapeError(report(f"only a Jacobian with one entry is a number; this one has {self.size}"))
+        return np.asarray(self).item()
+
+    def __float__(self) -> float:
+        """The number that the Jacobian of a scalar by a scalar is."""
+        return float(self.item())
+
+    def matrix(self, order: str = "C") -> np.ndarray:
+        """The matrix (∏M) × (∏N) of the flattened groups; `order="F"` is the column-major `vec`."""
+        if order not in ("C", "F"):
+            raise ArgumentError(report(f"order must be 'C' or 'F', not {order!r}", C="row-major", F="column-major vec"))
+        array = self.tensor()
+        outs, ins = len(self.out_shape), len(self.in_shape)
+        if order == "F":
+            array = np.transpose(array, [*range(outs)[::-1], *range(outs, outs + ins)[::-1]])
+        flat: np.ndarray = read_only(np.reshape(array, (prod(self.out_shape), prod(self.in_shape))))
+        return flat
+
+    def blocks(self) -> np.ndarray:
+        """A matrix of matrices, an object array: the last output and input axis are inside a block, the rest outside.
+
+        >>> import numpy as np, jacobian as jac
+        >>> jac.jacobian(lambda X: X.T)(np.ones((2, 3))).blocks()[0, 1]
+        array([[0., 0., 0.],
+               [1., 0., 0.]])
+        """
+        outs, ins = len(self.out_shape), len(self.in_shape)
+        array = np.asarray(self.tensor())
+        inner = ([outs - 1] if outs else []) + ([outs + ins - 1] if ins else [])
+        outer = [axis for axis in range(outs + ins) if axis not in inner]
+        array = array.transpose(*outer, *inner)
+        rows, cols = prod(self.out_shape[:-1]), prod(self.in_shape[:-1])
+        array = read_only(array.reshape(rows, cols, *array.shape[len(outer) :]))
+        blocks = np.empty((rows, cols), object)
+        for row in range(rows):
+            for col in range(cols):
+                blocks[row, col] = array[row, col]
+        return blocks
+
+
+def materialise(J: Tensor) -> Array:
+    """The full tensor of a Jacobian. An array type with the method `__jacobian_tensor__` makes it itself."""
+    foreign = [factor.array for term in J.terms for factor in term.factors if is_foreign(factor.array)]
+    for array in foreign:
+        if hasattr(type(array), "__jacobian_tensor__"):
+            return array.__jacobian_tensor__(J)
+    if foreign:
+        return materialise_by_calls(J.terms, J.shape, J.dtype)
+    return read_only(lower.materialise(J.terms, J.shape, J.dtype))
