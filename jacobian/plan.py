@@ -225,12 +225,14 @@ def choose(graph: Paths) -> str:
     if len(graph.nodes) > SIMULATED_NODES or widest * max(out, into) < SMALL:
         return "lazy reverse" if out <= into else "lazy forward"
     key = graph.signature
-    if key not in _CHOICES:
+    chosen = _CHOICES.get(key)
+    if chosen is None:
         costs = [cost(graph, order) for order in ("lazy reverse", "lazy forward", "reverse", "forward")]
+        chosen = min(costs, key=lambda c: (c.multiplications, c.nbytes)).order
         if len(_CHOICES) >= CACHE:
             _CHOICES.clear()
-        _CHOICES[key] = min(costs, key=lambda c: (c.multiplications, c.nbytes)).order
-    return _CHOICES[key]
+        _CHOICES[key] = chosen
+    return chosen
 
 
 def compare(graph: Paths) -> str:

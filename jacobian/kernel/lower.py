@@ -132,11 +132,30 @@ def core(term: Term, dtype: np.dtype[Any], guards: Sequence[Guard] | None = None
                 array, axes = read_guard(special, pattern, term.tables, dtype)
             arrays.append(array)
             labels.append(axes)
+    arrays, labels = _products_of_alike(arrays, labels)
     carried = {label for axes in labels for label in axes}
     out = tuple(index for index in pattern.free if index in carried)
     if not arrays:
         return np.asarray(scale, dtype), ()
     return np.asarray(contract(_scale_smallest(arrays, scale), labels, out)), out
+
+
+def _products_of_alike(arrays: list[np.ndarray], labels: list[Labels]) -> tuple[list[np.ndarray], list[Labels]]:
+    """Arrays over the same indices, multiplied: a chain of elementwise maps is one array before any path is sought."""
+    if len(set(labels)) == len(labels):
+        return arrays, labels
+    product: dict[Labels, np.ndarray] = {}
+    fresh: set[Labels] = set()
+    for array, axes in zip(arrays, labels, strict=True):
+        old = product.get(axes)
+        if old is None:
+            product[axes] = array
+        elif axes in fresh and old.dtype == array.dtype:
+            np.multiply(old, array, out=old)
+        else:
+            product[axes] = old * array
+            fresh.add(axes)
+    return list(product.values()), list(product)
 
 
 def _scale_smallest(arrays: list[np.ndarray], scale: complex) -> list[np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.lower import core
 from jacobian.kernel.memory import available
 from jacobian.kernel.network import Labels
-from jacobian.kernel.pattern import Access, Pattern
+from jacobian.kernel.pattern import CACHE, Access, Pattern
 from jacobian.kernel.structure import common_axes
 from jacobian.kernel.term import Array, Factor, Operator, Term
 
@@ -38,26 +38,31 @@ class Core(NamedTuple):
 
 def contracted(J: Jacobian) -> Jacobian:
     """The same Jacobian with one array per term; terms that read and write alike become one."""
+    if len(J.terms) == 1 and _is_settled(J.terms[0]):
+        return J
     groups: dict[Any, list[Core]] = {}
     loose: list[Term] = []
     for term in J.terms:
         if _has_open_operator(term):
             loose.append(term)
             continue
-        guards = open_guards(term)
-        inner = [guard for guard in term.pattern.guards if guard not in guards]
+        frame = frame_of(term.pattern)
         foreign = any(is_foreign(factor.array) for factor in term.factors)
-        array, labels = (core_by_calls if foreign else core)(term, J.dtype, inner)
-        used = tuple(term.tables[slot] for slot in dict.fromkeys(lookups(*term.pattern.out, *term.pattern.into)))
-        key = (frame(term.pattern, guards), tuple(map(id, used)))
-        position = {index: number for number, index in enumerate(term.pattern.free)}
-        bare = Term(key[0], (), used)
-        groups.setdefault(key, []).append(Core(array, tuple(position[index] for index in labels), bare, _story(term)))
+        array, labels = (core_by_calls if foreign else core)(term, J.dtype, frame.inner)
+        used = tuple(term.tables[slot] for slot in frame.slots)
+        labels = tuple(frame.position[index] for index in labels)
+        core_of_term = Core(array, labels, Term(frame.bare, (), used), _story(term))
+        groups.setdefault((frame.bare, tuple(map(id, used))), []).append(core_of_term)
     terms = [_sum_of(members) for members in groups.values()]
     result = Jacobian([*terms, *loose], J.out_shape, J.in_shape, J.dtype, J.names)
     if len(result.terms) > MANY_TERMS:
         return collapsed(result)
     return result
+
+
+def _is_settled(term: Term) -> bool:
+    """Whether there is nothing to contract."""
+    return frame_of(term.pattern).settled and not any(isinstance(factor.array, Operator) for factor in term.factors)
 
 
 def _has_open_operator(term: Term) -> bool:
@@ -67,27 +72,60 @@ def _has_open_operator(term: Term) -> bool:
     )
 
 
-def open_guards(term: Term) -> tuple[Guard, ...]:
+def open_guards(pattern: Pattern) -> tuple[Guard, ...]:
     """Guards over free indices only: they need not be contracted with anything."""
-    free = set(term.pattern.free)
-    return tuple(
-        guard for guard in term.pattern.guards if set(indices(guard.form)) <= free and not guard.form.has_lookup
-    )
+    free = set(pattern.free)
+    return tuple(guard for guard in pattern.guards if set(indices(guard.form)) <= free and not guard.form.has_lookup)
 
 
-def frame(pattern: Pattern, guards: tuple[Guard, ...] = ()) -> Pattern:
-    """Where a contracted term writes, without its array: free indices only, numbered in their order."""
+class Frame(NamedTuple):
+    """What contracting a pattern leaves.
+
+    `bare` says where the contracted term writes, without its array: free indices only, numbered in their order.
+    `inner` are the guards to contract, `slots` the tables that stay, `position` the new number of each free index;
+    `settled` means that there is nothing to contract.
+    """
+
+    bare: Pattern
+    inner: tuple[Guard, ...]
+    slots: tuple[int, ...]
+    position: dict[int, int]
+    settled: bool
+
+
+@lru_cache(maxsize=CACHE)
+def frame_of(pattern: Pattern) -> Frame:
+    """The frame of a pattern."""
+    guards = open_guards(pattern)
     number = {index: position for position, index in enumerate(pattern.free)}
-    used = {slot: position for position, slot in enumerate(dict.fromkeys(lookups(*pattern.out, *pattern.into)))}
+    slots = tuple(dict.fromkeys(lookups(*pattern.out, *pattern.into)))
+    used = {slot: position for position, slot in enumerate(slots)}
 
     def rename(form: Form) -> Form:
         return relabel(form, number.__getitem__, used.__getitem__)
 
-    return Pattern(
+    bare = Pattern(
         tuple(pattern.sizes[index] for index in pattern.free), tuple(map(rename, pattern.out)),
         tuple(map(rename, pattern.into)), pattern.out_shape, pattern.in_shape, (),
         tuple(Guard(rename(g.form), g.extent) for g in guards), tuple(pattern.tables[slot] for slot in used),
     )  # fmt: skip
+    inner = tuple(guard for guard in pattern.guards if guard not in guards)
+    settled = not inner and len(pattern.free) == len(pattern.sizes) and _reads_plainly(pattern)
+    return Frame(bare, inner, slots, number, settled)
+
+
+def _reads_plainly(pattern: Pattern) -> bool:
+    """Whether there is at most one factor, read along free indices in their order."""
+    if len(pattern.factors) != 1:
+        return not pattern.factors
+    (access,) = pattern.factors
+    read = [next(indices(form), -1) for form in access.forms]
+    whole = all(
+        form.is_plain and pattern.sizes[index] == extent
+        for form, index, extent in zip(access.forms, read, access.shape, strict=True)
+    )
+    places = [pattern.free.index(index) for index in read if index in pattern.free]
+    return whole and len(places) == len(read) and places == sorted(set(places))
 
 
 def _story(term: Term) -> Term:
@@ -107,7 +145,7 @@ def _one_told(story: Term, every: Labels) -> str:
     texts = "".join(factor.text for factor in story.factors)
     unused = (name for name in BOUND if not re.search(rf"\b{name}\b", texts))
     names = {index: next(unused, "?") for index in range(len(pattern.sizes)) if index not in place}
-    kept = tuple(guard for guard in pattern.guards if guard not in open_guards(story))
+    kept = tuple(guard for guard in pattern.guards if guard in frame_of(pattern).inner)
     visible = Pattern(
         pattern.sizes, pattern.out, pattern.into, pattern.out_shape, pattern.in_shape, pattern.factors, kept,
         pattern.tables,
@@ -187,17 +225,18 @@ def _block(J: Jacobian, block: Array, kept: list[int], shared: dict[int, int]) -
 
 def shapes_only(J: Jacobian) -> Jacobian:
     """What `contracted` would return, with arrays that have a shape but no numbers: for counting costs."""
+    if len(J.terms) == 1 and _is_settled(J.terms[0]):
+        return J
     groups: dict[Pattern, Term] = {}
     loose: list[Term] = []
     for term in J.terms:
         if _has_open_operator(term):
             loose.append(term)
             continue
-        guards = open_guards(term)
-        bare = frame(term.pattern, guards)
-        inner = [guard for guard in term.pattern.guards if guard not in guards]
+        frame = frame_of(term.pattern)
+        bare = frame.bare
         carried = {k for access in term.pattern.factors for k in indices(*access.forms)}
-        carried.update(k for guard in inner for k in indices(guard.form))
+        carried.update(k for guard in frame.inner for k in indices(guard.form))
         labels = {position for position, index in enumerate(term.pattern.free) if index in carried}
         if bare in groups:
             labels |= set(indices(*(f for access in groups[bare].pattern.factors for f in access.forms)))

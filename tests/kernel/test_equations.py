@@ -16,7 +16,7 @@ from jacobian.kernel.access import Form, Lookup, Table, affine, combine, constan
 from jacobian.kernel.equations import Guard, NoSolutionError, System
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.pattern import Composed, Pattern, identity, solve
-from jacobian.kernel.simplify import frame
+from jacobian.kernel.simplify import frame_of
 from jacobian.kernel.term import Term
 
 from .strategies import (
@@ -285,7 +285,7 @@ def test_a_sum_over_nothing_that_is_mentioned_is_counted() -> None:
 
 def test_the_frame_of_a_term_is_where_it_writes() -> None:
     J = Jacobian.einsum("ij,jk->ki|i", np.ones((2, 3)), np.ones((3, 4)))
-    written = frame(J.terms[0].pattern)
+    written = frame_of(J.terms[0].pattern).bare
     assert written.sizes == (4, 2)
     assert written.out == (plain(0), plain(1))
     assert written.into == (plain(1),)
