@@ -19,10 +19,12 @@ from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.memory import human
 from jacobian.kernel.pattern import CACHE
 from jacobian.kernel.real import real_part
-from jacobian.kernel.simplify import contracted, shapes_only
+from jacobian.kernel.simplify import contracted, fused, shapes_only
 from jacobian.tracing.graph import Node
 
 SIMULATED_NODES = 200  # above that many nodes the sizes of output and input decide
+MANY_FACTORS = 128  # a lazy product this long is contracted: its best order is no longer sought as a whole
+SHORTENED_EVERY = 16
 SMALL = 2**14  # as long as every product has fewer entries, planning costs more than any order
 
 
@@ -35,6 +37,9 @@ class Algebra(Protocol):
     def contract(self, J: Jacobian) -> Jacobian:
         """The Jacobian with its terms contracted and merged."""
 
+    def shorten(self, J: Jacobian) -> Jacobian:
+        """The Jacobian with factors that are read alike made one."""
+
     def real_part(self, J: Jacobian) -> Jacobian:
         """The real part of a complex Jacobian."""
 
@@ -45,6 +50,10 @@ class Numeric:
     def contract(self, J: Jacobian) -> Jacobian:
         """Contract the terms."""
         return contracted(J)
+
+    def shorten(self, J: Jacobian) -> Jacobian:
+        """Multiply factors that are read alike."""
+        return fused(J)
 
     def real_part(self, J: Jacobian) -> Jacobian:
         """Contract the terms and take the real part."""
@@ -69,6 +78,10 @@ class Counting:
                 self.nbytes += size
                 self.largest = max(self.largest, size)
         return result
+
+    def shorten(self, J: Jacobian) -> Jacobian:
+        """Only the shapes count."""
+        return J
 
     def real_part(self, J: Jacobian) -> Jacobian:
         """Count the contraction; the result is real."""
@@ -171,12 +184,20 @@ def reverse(graph: Paths, algebra: Algebra, *, eager: bool, upstream: Jacobian |
         if node.index in wanted:
             result[node.index] = J
         for operand, parent in edges:
-            step = J @ node.local(operand)
+            step = _kept_short(J @ node.local(operand), algebra)
             if eager:
                 step = algebra.contract(step)
             before = arrived.get(parent.index)
             arrived[parent.index] = step if before is None else before + step
     return [result.get(node.index, Jacobian.zero(start.out_shape, node.shape, start.dtype)) for node in graph.wrt]
+
+
+def _kept_short(J: Jacobian, algebra: Algebra) -> Jacobian:
+    """A product of very many factors is shortened, so that planning stays linear in the length of a chain."""
+    longest = max((len(term.factors) for term in J.terms), default=0)
+    if longest >= MANY_FACTORS:
+        return algebra.contract(J)
+    return algebra.shorten(J) if longest and longest % SHORTENED_EVERY == 0 else J
 
 
 def forward(graph: Paths, algebra: Algebra, *, eager: bool) -> list[Jacobian]:
@@ -193,7 +214,7 @@ def _forward_from(graph: Paths, wrt: Node, algebra: Algebra, *, eager: bool) -> 
         for operand, parent in graph.edges[node.index]:
             if parent.index not in reached:
                 continue
-            step = node.local(operand) @ reached[parent.index]
+            step = _kept_short(node.local(operand) @ reached[parent.index], algebra)
             total = step if total is None else total + step
         if total is None:
             continue

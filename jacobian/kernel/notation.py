@@ -53,6 +53,11 @@ def indexed(name: str, forms: Sequence[Form], names: Names) -> str:
     return f"{name}[{','.join(form_text(form, names) for form in forms)}]" if forms else name
 
 
+def indexed_label(name: str, rank: int) -> str:
+    """A factor's bare name as a label with its positions written out: `B[@0,@1]`."""
+    return f"{name}[{','.join(f'@{axis}' for axis in range(rank))}]" if name and rank else name
+
+
 def factor_text(label: str, forms: Sequence[Form], names: Names, nth: int) -> str:
     """A factor's label with its positions filled in."""
     label = label or f"F{nth}"
@@ -90,7 +95,7 @@ def product_text(term: Term, names: Names, deltas: Iterable[str] = ()) -> str:
     scale = term.scale
     if not alone and not isinstance(scale, complex):
         scale, pieces = _without_numbers(scale, pieces)
-    pieces = [f"({piece})" if _is_sum(piece) and not alone else piece for piece in pieces]
+    pieces = [f"({piece})" if is_sum(piece) and not alone else piece for piece in pieces]
     for guard in pattern.guards:
         text = form_text(guard.form, names)
         pieces.append(f"[{text} = 0]" if guard.extent == 1 else f"[0 <= {text} < {guard.extent}]")
@@ -108,7 +113,7 @@ def _without_numbers(scale: float, pieces: Sequence[str]) -> tuple[float, list[s
     """Signs and numbers that stand first in a factor join the number in front: `-1/2 * 2 * x` is `-x`."""
     rest: list[str] = []
     for piece in pieces:
-        if not _is_sum(piece):
+        if not is_sum(piece):
             if piece.startswith("-"):
                 scale, piece = -scale, piece[1:]
             number = re.match(r"(\d+(?:\.\d+)?) \* ", piece)
@@ -118,7 +123,8 @@ def _without_numbers(scale: float, pieces: Sequence[str]) -> tuple[float, list[s
     return scale, rest
 
 
-def _is_sum(text: str) -> bool:
+def is_sum(text: str) -> bool:
+    """Whether a text is a sum outside its brackets, and needs brackets as a factor."""
     depth = 0
     for place, character in enumerate(text):
         depth += character in "([{"

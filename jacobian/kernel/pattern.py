@@ -19,6 +19,7 @@ from jacobian.kernel.equations import Guard, NoSolutionError, System
 
 Shape = tuple[int, ...]
 
+REMEMBERED_FACTORS = 32  # longer products are composed anew each time: they would fill the cache
 CACHE = 4096  # how many patterns and plans each cache keeps: enough for a large program, small enough never to matter
 
 
@@ -108,12 +109,16 @@ class Composed(NamedTuple):
     times: int
 
 
-@lru_cache(maxsize=CACHE)
 def compose(second: Pattern, first: Pattern) -> Composed | None:
     """The pattern of `second @ first`, or None when the product is zero by its indices alone.
 
     Factors and tables of the result are those of `second`, then those of `first`.
     """
+    short = len(second.factors) + len(first.factors) <= REMEMBERED_FACTORS
+    return _compose_once(second, first) if short else _compose(second, first)
+
+
+def _compose(second: Pattern, first: Pattern) -> Composed | None:
     assert second.in_shape == first.out_shape
     if second.is_identity:
         return Composed(first, 1)
@@ -144,6 +149,9 @@ def compose(second: Pattern, first: Pattern) -> Composed | None:
         and not inside(right, extent, joined.sizes, joined.tables)
     ]  # fmt: skip
     return solve(joined, equations, ranges)
+
+
+_compose_once = lru_cache(maxsize=CACHE)(_compose)
 
 
 def solve(pattern: Pattern, equations: Sequence[Form], ranges: Sequence[tuple[Form, int]] = ()) -> Composed | None:
@@ -213,7 +221,9 @@ def _joined_digits(forms: Sequence[Form], old: Sequence[int]) -> tuple[list[int]
     sizes = list(old)
     strides = [dict(layer.parts) for layer in layers(*forms)]
     joins: dict[int, Form] = {}
-    for high, low in permutations(sorted({atom for parts in strides for atom in parts if isinstance(atom, int)}), 2):
+    alone = {atom for parts in strides if len(parts) == 1 for atom in parts}
+    together = {atom for parts in strides if len(parts) > 1 for atom in parts if isinstance(atom, int)}
+    for high, low in permutations(sorted(together - alone), 2):
         if high in joins or low in joins:
             continue
         if all(parts.get(high, 0) == sizes[low] * parts.get(low, 0) for parts in strides):

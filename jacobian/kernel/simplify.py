@@ -60,6 +60,43 @@ def contracted(J: Jacobian) -> Jacobian:
     return result
 
 
+def fused(J: Jacobian) -> Jacobian:
+    """The same terms with factors that are read alike multiplied into one: a long elementwise chain stays short."""
+    return Jacobian([_fused_term(term) for term in J.terms], J.out_shape, J.in_shape, J.dtype, J.names)
+
+
+def _fused_term(term: Term) -> Term:
+    groups: dict[Access, list[Factor]] = {}
+    for factor, access in zip(term.factors, term.pattern.factors, strict=True):
+        groups.setdefault(access, []).append(factor)
+    if len(groups) == len(term.factors) or any(isinstance(factor.array, Operator) for factor in term.factors):
+        return term
+    pattern = term.pattern
+    shorter = Pattern(
+        pattern.sizes, pattern.out, pattern.into, pattern.out_shape, pattern.in_shape, tuple(groups), pattern.guards,
+        pattern.tables,
+    )  # fmt: skip
+    return Term(shorter, tuple(map(_product, groups.values())), term.tables, term.scale)
+
+
+def _product(factors: list[Factor]) -> Factor:
+    if len(factors) == 1:
+        return factors[0]
+    total = factors[0].array
+    for factor in factors[1:]:
+        total = total * factor.array
+    labels, rank = [factor.label for factor in factors], np.ndim(total)
+
+    @cache
+    def label() -> str:
+        texts = [text if isinstance(text, str) else text() for text in labels]
+        texts = [text if "@" in text else notation.indexed_label(text, rank) for text in texts]
+        joined = " * ".join(f"({text})" if notation.is_sum(text) else text for text in texts)
+        return joined if all(texts) and len(joined) <= LONGEST_LABEL else ""
+
+    return Factor(total, label)
+
+
 def _is_settled(term: Term) -> bool:
     """Whether there is nothing to contract."""
     return frame_of(term.pattern).settled and not any(isinstance(factor.array, Operator) for factor in term.factors)
