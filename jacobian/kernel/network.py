@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import opt_einsum
 
+from jacobian.kernel.bracketing import LONGEST, best_bracketing
 from jacobian.kernel.pattern import CACHE, Shape
 
 Labels = tuple[int, ...]
@@ -58,7 +59,17 @@ def plan(labels: tuple[Labels, ...], shapes: tuple[Shape, ...], out: Labels) -> 
     equation = equation_of(labels, out)
     # "auto" calls a search whose costs are wrong when a label stands on three arrays, as next to every diagonal factor;
     # dynamic programming counts them right, but is slow on large networks.
-    searches = ("auto", "dp") if 2 < len(labels) <= MANY_ARRAYS else ("auto",)
+    searches: tuple[Any, ...] = ("auto", "dp") if 2 < len(labels) <= MANY_ARRAYS else ("auto",)
+    if 2 < len(labels) <= LONGEST:  # and for chains, however long, the best bracketing is found directly
+        sizes = {
+            label: size
+            for axes, shape in zip(labels, shapes, strict=True)
+            for label, size in zip(axes, shape, strict=True)
+        }
+        searches = (
+            *searches,
+            best_bracketing([frozenset(axes) for axes in labels], sizes, frozenset(out)),
+        )
     found = [opt_einsum.contract_path(equation, *shapes, shapes=True, optimize=search)[1] for search in searches]
     info = min(found, key=lambda info: Plan(equation, None, info).multiplications)
     return Plan(equation, opt_einsum.contract_expression(equation, *shapes, optimize=info.path), info)
