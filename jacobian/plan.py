@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import NamedTuple, Protocol
 
@@ -24,6 +25,7 @@ from jacobian.tracing.graph import Node
 
 SIMULATED_NODES = 200  # above that many nodes the sizes of output and input decide
 MANY_FACTORS = 128  # a lazy product this long is contracted: its best order is no longer sought as a whole
+FEW_FACTORS = 12
 SHORTENED_EVERY = 16
 SMALL = 2**14  # as long as every product has fewer entries, planning costs more than any order
 
@@ -125,6 +127,13 @@ class Paths:
         )
         return (self.of.index, tuple(node.index for node in self.wrt), edges)
 
+    @cached_property
+    def longest_product(self) -> int:
+        """How many factors a lazy product may have: where every order is cheap, planning a long one is not worth it."""
+        widest = max((prod(node.shape) for node in self.nodes), default=1)
+        ends = max(prod(self.of.shape), *(prod(node.shape) for node in self.wrt), 1)
+        return FEW_FACTORS if widest * ends < SMALL else MANY_FACTORS
+
     @property
     def is_chain(self) -> bool:
         """Whether there is one path only."""
@@ -169,13 +178,13 @@ def reverse(graph: Paths, algebra: Algebra, *, eager: bool, upstream: Jacobian |
     if is_complex(graph.of) and any(map(becomes_real, graph.nodes)):
         return forward(graph, algebra, eager=eager)  # Re(…) of what comes before cannot be told from behind
     start = seed(graph.of) if upstream is None else upstream
-    arrived: dict[int, Jacobian] = {graph.of.index: start}
+    arrived: dict[int, list[Jacobian]] = {graph.of.index: [start]}
     result: dict[int, Jacobian] = {}
     wanted = {node.index for node in graph.wrt}
     for node in graph.nodes:
-        J = arrived.pop(node.index, None)
-        if J is None:
+        if node.index not in arrived:
             continue
+        J = Jacobian.total(arrived.pop(node.index))
         if J.dtype.kind == "c" and not is_complex(graph.of) and not is_complex(node):
             J = algebra.real_part(J)
         edges = graph.edges[node.index]
@@ -184,18 +193,17 @@ def reverse(graph: Paths, algebra: Algebra, *, eager: bool, upstream: Jacobian |
         if node.index in wanted:
             result[node.index] = J
         for operand, parent in edges:
-            step = _kept_short(J @ node.local(operand), algebra)
+            step = _kept_short(J @ node.local(operand), algebra, graph.longest_product)
             if eager:
                 step = algebra.contract(step)
-            before = arrived.get(parent.index)
-            arrived[parent.index] = step if before is None else before + step
+            arrived.setdefault(parent.index, []).append(step)
     return [result.get(node.index, Jacobian.zero(start.out_shape, node.shape, start.dtype)) for node in graph.wrt]
 
 
-def _kept_short(J: Jacobian, algebra: Algebra) -> Jacobian:
+def _kept_short(J: Jacobian, algebra: Algebra, limit: int) -> Jacobian:
     """A product of very many factors is shortened, so that planning stays linear in the length of a chain."""
     longest = max((len(term.factors) for term in J.terms), default=0)
-    if longest >= MANY_FACTORS:
+    if longest >= limit:
         return algebra.contract(J)
     return algebra.shorten(J) if longest and longest % SHORTENED_EVERY == 0 else J
 
@@ -210,14 +218,15 @@ def _forward_from(graph: Paths, wrt: Node, algebra: Algebra, *, eager: bool) -> 
     for node in reversed(graph.nodes):
         if node.index == wrt.index:
             continue
-        total: Jacobian | None = None
+        steps: list[Jacobian] = []
         for operand, parent in graph.edges[node.index]:
             if parent.index not in reached:
                 continue
-            step = _kept_short(node.local(operand) @ reached[parent.index], algebra)
-            total = step if total is None else total + step
-        if total is None:
+            step = _kept_short(node.local(operand) @ reached[parent.index], algebra, graph.longest_product)
+            steps.append(step)
+        if not steps:
             continue
+        total = Jacobian.total(steps)
         if total.dtype.kind == "c" and not is_complex(node):
             total = algebra.real_part(total)
         if eager or (node is not graph.of and (graph.uses.get(node.index, 0) > 1 or len(total.terms) > 1)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from typing import Any, NamedTuple
 
@@ -323,3 +324,122 @@ def test_a_sum_of_sums_keeps_its_brackets() -> None:
         return np.sum(v * X + np.sin(v))
 
     assert jac.jacobian(f, order="forward")(np.ones(2)).formula == "∂y/∂b[i] = Σ_a (X[a,i] + cos(v1[a,i]))"
+
+
+# -- what is shared and what is not ---------------------------------------------------------------------------------
+
+VIEWS = {
+    "T": lambda y: y.T,
+    "swapaxes": lambda y: np.swapaxes(y, 0, 1),
+    "ravel": lambda y: y.ravel(),
+    "squeeze": lambda y: np.squeeze(y),
+    "slice": lambda y: y[1:],
+    "reshape": lambda y: y.reshape(4, 1),
+    "diagonal": lambda y: np.diagonal(y),
+    "broadcast": lambda y: np.broadcast_to(y, (3, 2, 2)),
+    "expand_dims": lambda y: np.expand_dims(y, 0),
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("change", ["the view", "the base"])
+def test_what_shares_memory_is_not_changed_in_place(name: str, change: str) -> None:
+    def f(x: Any) -> Any:
+        y = x * 1
+        view = VIEWS[name](y)
+        if change == "the view":
+            view *= 3
+        else:
+            y *= 3
+        return y
+
+    with pytest.raises(jac.errors.TraceError, match="a traced array is changed in place, but another array may be a"):
+        jac.jacobian(f)(np.ones((2, 2)))
+
+
+@pytest.mark.parametrize("own", [np.copy, copy.copy, copy.deepcopy, lambda y: y.copy(), lambda y: y.flatten(), np.exp])
+def test_copies_may_be_changed_in_place(own: Any) -> None:
+    def f(x: Any) -> Any:
+        y = x * 1
+        mine = own(y)
+        mine *= 3
+        return np.ravel(mine) + 0 * np.ravel(y)
+
+    agrees(f, np.array([0.5, 2.0]))
+    agrees(lambda x: f(x) * np.ravel(x), np.array([0.5, 2.0]))
+
+
+def test_arrays_that_a_function_would_fill_are_refused() -> None:
+    for fill in (
+        lambda x, b: np.clip(x, 0, 1, out=b), lambda x, b: np.clip(x, 0, 1, b), lambda x, b: x.clip(0, 1, out=b),
+        lambda x, b: np.take(x, [0, 1], out=b), lambda x, b: np.compress([True, True], x, out=b),
+        lambda x, b: np.sum(x, out=b), lambda x, b: np.cumsum(x, out=b), lambda x, b: np.ptp(x, out=b),
+    ):  # fmt: skip
+        with pytest.raises((jac.errors.TraceError, jac.errors.ArgumentError), match="out"):
+            jac.jacobian(lambda x, fill=fill: fill(x, np.zeros(2)))(np.ones(2))
+
+
+def test_weights_of_bincount_and_values_of_full_like_are_not_lost() -> None:
+    agrees(lambda x: np.bincount([0, 1, 0, 2], weights=x), np.arange(4.0))
+    agrees(lambda x: np.full_like(x, x[0]) * x[1], np.arange(1.0, 3.0))
+
+
+def test_a_masked_array_is_refused() -> None:
+    with pytest.raises(jac.errors.DTypeError, match="cannot differentiate with respect to x: it is masked"):
+        jac.jacobian(np.sin)(np.ma.array([1.0, 2.0], mask=[False, True]))
+
+
+def test_the_tensor_cannot_be_made_writeable_again() -> None:
+    J = jac.jacobian(lambda x: np.tanh(W @ x))(np.ones(4))
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        np.asarray(J).setflags(write=True)
+
+
+def test_sinc_is_smooth_at_zero() -> None:
+    assert abs(float(np.asarray(jac.hessian(np.sinc)(0.0))) + np.pi**2 / 3) < 1e-12
+    x = np.array([1e-9, 1e-5, 0.00999, 0.01001])
+    np.testing.assert_allclose(np.diag(np.asarray(jac.jacobian(np.sinc)(x))), -(np.pi**2) * x / 3, rtol=2e-4)
+
+
+def test_running_extremes_of_long_arrays() -> None:
+    x = RNG.normal(size=100_000)
+    J = jac.jacobian(np.maximum.accumulate)(x)
+    assert J.nnz == 100_000
+    np.testing.assert_array_equal(J @ x, np.maximum.accumulate(x))
+
+
+def test_shifted_softmax_keeps_its_structure() -> None:
+    x = RNG.normal(size=20_000)
+
+    def f(x: Any) -> Any:
+        return np.exp(x - x.max()) / np.sum(np.exp(x - x.max()))
+
+    y, J = jac.value_and_jacobian(f)(x)
+    assert J.nbytes < 10_000_000
+    np.testing.assert_allclose(J @ x, y * x - y * (y @ x), atol=1e-12)
+    agrees(f, x[:5])
+
+
+def test_loops_over_entries_take_time_in_proportion() -> None:
+    def f(x: Any) -> Any:
+        total = 0.0
+        for i in range(len(x)):
+            total = total + x[i] * np.sin(x[i - 1])
+        return total
+
+    x = RNG.normal(size=300)
+    J = jac.jacobian(f)(x)
+    np.testing.assert_allclose(np.asarray(J), np.sin(np.roll(x, 1)) + np.roll(x, -1) * np.cos(x), atol=1e-12)
+
+
+@pytest.mark.parametrize("order", ["auto", "forward", "reverse"])
+def test_long_chains_can_be_told(order: str) -> None:
+    small = W[:, :3] / 3
+
+    def f(x: Any) -> Any:
+        for _ in range(150):
+            x = np.tanh(small @ x)
+        return x
+
+    J = jac.jacobian(f, order=order)(np.ones(3))
+    assert J.formula and repr(J) and J.explain()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobian.errors import ArgumentError, IndexingError, ShapeError, report
+from jacobian.errors import ArgumentError, IndexingError, JacobianError, ShapeError, report
 from jacobian.kernel import notation, spec
 from jacobian.kernel.access import plain
 from jacobian.kernel.explain import explain
@@ -195,8 +195,8 @@ class Jacobian(Tensor):
                         report(f"the {side} index vector {part} needs {len(shape)} entries", shape=shape)
                     )
             key = key[0] + key[1]
-        picked = selection(key, self.shape)
-        return (picked @ self._flattened()).tensor()
+        picked = selection(key, self.shape, self.dtype)
+        return (picked @ self._flattened()).product("J[…]", "pick fewer entries at a time")
 
     def diagonal(self) -> Any:
         """`J[i, i]` for every index vector i of the output; needs `out_shape == in_shape`."""
@@ -245,7 +245,8 @@ class Jacobian(Tensor):
                     fix=f"give dx the shape {self.in_shape}",
                 )
             )
-        return snapshot(self.after(Jacobian.from_array(array, ndim, copy=False)).tensor(), array)
+        product = self.after(Jacobian.from_array(array, ndim, copy=False))
+        return snapshot(product.product("J @ dx", "give dx fewer columns at a time"), array)
 
     def __rmatmul__(self, other: Any) -> Any:
         """The generalized dot product over the whole output index vector, upstream·J.
@@ -262,7 +263,8 @@ class Jacobian(Tensor):
                     fix=f"give u the shape {self.out_shape}",
                 )
             )
-        return snapshot(Jacobian.from_array(array, lead, copy=False).after(self).tensor(), array)
+        product = Jacobian.from_array(array, lead, copy=False).after(self)
+        return snapshot(product.product("u @ J", "give u fewer rows at a time"), array)
 
     def after(self, first: Jacobian) -> Jacobian:
         """The chain rule, `self @ first`."""
@@ -292,12 +294,29 @@ class Jacobian(Tensor):
             if ufunc is np.multiply and np.ndim(right if isinstance(left, Jacobian) else left) == 0:
                 return left.__mul__(right) if isinstance(left, Jacobian) else right.__rmul__(left)
         plain_inputs = [x.tensor() if isinstance(x, Jacobian) else x for x in inputs]
-        return getattr(ufunc, method)(*plain_inputs, **kwargs)
+        try:
+            return getattr(ufunc, method)(*plain_inputs, **kwargs)
+        except ValueError as error:
+            if isinstance(error, JacobianError):
+                raise
+            raise ShapeError(
+                report(f"np.{ufunc.__name__} of the full tensor: {str(error).strip()}", J=repr(self.shape))
+            ) from None
+
+    @staticmethod
+    def total(jacobians: Sequence[Jacobian]) -> Jacobian:
+        """The sum of many of one shape, merged once; at least one must be given."""
+        first, *others = jacobians
+        if not others:
+            return first
+        dtypes = {J.dtype for J in jacobians}
+        dtype = first.dtype if len(dtypes) == 1 else np.result_type(*dtypes)
+        return first._with(merged([term for J in jacobians for term in J.terms]), dtype=dtype)
 
     def __add__(self, other: Any) -> Any:
         """The sum, term by term; terms that differ only by a number become one. With an array: the full tensor."""
         if not isinstance(other, Jacobian):
-            return np.add(self.tensor(), other)
+            return self if _is_zero(other) else np.add(self, other)
         if self.shape != other.shape or self.out_shape != other.out_shape:
             raise ShapeError(
                 report(
@@ -307,6 +326,8 @@ class Jacobian(Tensor):
             )
         dtype = self.dtype if self.dtype == other.dtype else np.result_type(self.dtype, other.dtype)
         return self._with(merged((*self.terms, *other.terms)), dtype=dtype)
+
+    __radd__ = __add__
 
     def __mul__(self, scalar: Any) -> Jacobian:
         """The Jacobian times a number."""
@@ -338,11 +359,15 @@ class Jacobian(Tensor):
 
     def __sub__(self, other: Any) -> Any:
         """The difference, term by term. With an array: the full tensor."""
-        return self + (-other) if isinstance(other, Jacobian) else np.subtract(self.tensor(), other)
+        return self + (-other) if isinstance(other, Jacobian) else np.subtract(self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        """The difference to an array: the full tensor."""
+        return -self + other
 
     def __pow__(self, exponent: Any) -> Any:
         """Every entry of the full tensor to a power."""
-        return np.power(self.tensor(), exponent)
+        return np.power(self, exponent)
 
     @property
     def T(self) -> Jacobian:
@@ -363,3 +388,8 @@ class Jacobian(Tensor):
                 report("predict: this Jacobian does not know its function", fix="take it from jac.jacobian(f)(x)")
             )
         return self.origin.predict(self, dx)
+
+
+def _is_zero(value: Any) -> bool:
+    """The number 0, with which `sum` begins: adding it changes nothing."""
+    return isinstance(value, int | float) and value == 0

@@ -41,8 +41,8 @@ def is_foreign_array(value: Any) -> bool:
     return hasattr(value, "__array_function__") and is_foreign(value) and not hasattr(value, "in_shape")
 
 
-def as_array(value: Any) -> Array:
-    """What stands beside `@`, as an array of numbers."""
+def as_array(value: Any, needed: str = "@ needs a Jacobian or an array of numbers") -> Array:
+    """What stands beside `@`, as an array of numbers; the error begins with what is needed."""
     if is_foreign_array(value):
         return value
     try:
@@ -50,7 +50,7 @@ def as_array(value: Any) -> Array:
     except (ValueError, TypeError):
         array = np.asarray(None)
     if array.dtype.kind not in "biufc":
-        raise ArgumentError(report(f"@ needs a Jacobian or an array of numbers, not {type(value).__name__}"))
+        raise ArgumentError(report(f"{needed}, not {type(value).__name__}"))
     return array.astype(float) if array.dtype.kind in "biu" else array
 
 
@@ -82,6 +82,8 @@ def snapshot(result: Array, operand: Array) -> Array:
 def read_only(array: Array) -> Array:
     """A view that cannot be written through."""
     if isinstance(array, np.ndarray):
+        if array.base is None:  # nobody else holds it: then no view of it can be made writeable again
+            array.flags.writeable = False
         array = array.view()
         array.flags.writeable = False
     return array

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
@@ -20,11 +20,13 @@ from jacobian.kernel.memory import available
 from jacobian.kernel.network import Labels
 from jacobian.kernel.pattern import CACHE, Access, Pattern
 from jacobian.kernel.structure import common_axes
-from jacobian.kernel.term import Array, Factor, Operator, Term
+from jacobian.kernel.term import Array, Factor, Label, Operator, Term
 
 MANY_TERMS = 4
+SMALL_BLOCK = 2**16  # entries that are made without a second thought
 BOUND = [*"abcdefgh", *(f"{letter}{n}" for n in range(1, 9) for letter in "abcdefgh")]  # summed inside a label
 LONGEST_LABEL = 160
+DEEPEST_LABEL = 12
 
 
 class Core(NamedTuple):
@@ -48,6 +50,9 @@ def contracted(J: Jacobian) -> Jacobian:
             continue
         frame = frame_of(term.pattern)
         foreign = any(is_foreign(factor.array) for factor in term.factors)
+        if len(frame.parts) > 1 and not foreign:
+            loose.append(_by_parts(term, J.dtype))
+            continue
         array, labels = (core_by_calls if foreign else core)(term, J.dtype, frame.inner)
         used = tuple(term.tables[slot] for slot in frame.slots)
         labels = tuple(frame.position[index] for index in labels)
@@ -55,9 +60,17 @@ def contracted(J: Jacobian) -> Jacobian:
         groups.setdefault((frame.bare, tuple(map(id, used))), []).append(core_of_term)
     terms = [_sum_of(members) for members in groups.values()]
     result = Jacobian([*terms, *loose], J.out_shape, J.in_shape, J.dtype, J.names)
-    if len(result.terms) > MANY_TERMS:
-        return collapsed(result)
-    return result
+    return collapsed(result) if _wants_collapsing(result) else result
+
+
+def _wants_collapsing(J: Jacobian) -> bool:
+    """Whether there are many terms and one array of all blocks would not be much larger than what they hold."""
+    if len(J.terms) <= MANY_TERMS:
+        return False
+    shared = dict(common_axes([term.pattern for term in J.terms]))
+    block = prod(J.out_shape) * prod(size for axis, size in enumerate(J.in_shape) if axis not in shared.values())
+    held = sum(prod(access.shape) for term in J.terms for access in term.pattern.factors)
+    return block <= max(SMALL_BLOCK, 8 * held)
 
 
 def fused(J: Jacobian) -> Jacobian:
@@ -86,15 +99,37 @@ def _product(factors: list[Factor]) -> Factor:
     for factor in factors[1:]:
         total = total * factor.array
     labels, rank = [factor.label for factor in factors], np.ndim(total)
+    depth = max(map(depth_of, labels))
+    return Factor(total, Told(lambda: _product_label(labels, rank), depth + 1) if depth < DEEPEST_LABEL else "")
 
-    @cache
-    def label() -> str:
-        texts = [text if isinstance(text, str) else text() for text in labels]
-        texts = [text if "@" in text else notation.indexed_label(text, rank) for text in texts]
-        joined = " * ".join(f"({text})" if notation.is_sum(text) else text for text in texts)
-        return joined if all(texts) and len(joined) <= LONGEST_LABEL else ""
 
-    return Factor(total, label)
+def _product_label(labels: list[Label], rank: int) -> str:
+    texts = [text if isinstance(text, str) else text() for text in labels]
+    texts = [text if "@" in text else notation.indexed_label(text, rank) for text in texts]
+    return " * ".join(f"({text})" if notation.is_sum(text) else text for text in texts) if all(texts) else ""
+
+
+class Told:
+    """A label made when it is first asked for; it knows how deep labels are nested in it."""
+
+    __slots__ = ("_make", "_text", "depth")
+
+    def __init__(self, make: Callable[[], str], depth: int) -> None:
+        self._make: Callable[[], str] | None = make
+        self._text = ""
+        self.depth = depth
+
+    def __call__(self) -> str:
+        """The text; empty when it would be too long to read."""
+        if self._make is not None:
+            text = self._make()
+            self._text, self._make = text if len(text) <= LONGEST_LABEL else "", None
+        return self._text
+
+
+def depth_of(label: Label) -> int:
+    """How deep labels are nested in a label."""
+    return label.depth if isinstance(label, Told) else 0
 
 
 def _is_settled(term: Term) -> bool:
@@ -128,6 +163,62 @@ class Frame(NamedTuple):
     slots: tuple[int, ...]
     position: dict[int, int]
     settled: bool
+    parts: tuple[Part, ...]
+
+
+class Part(NamedTuple):
+    """Factors connected by indices, as a pattern of their own; what they contract to carries `labels`."""
+
+    factors: tuple[int, ...]
+    pattern: Pattern
+    labels: Labels
+
+
+def _parts(pattern: Pattern, bare: Pattern, inner: tuple[Guard, ...]) -> tuple[Part, ...]:
+    """The factors in groups without a common index: an outer or a Kronecker product, whose product is never made."""
+    if inner:
+        return ()
+    groups: list[tuple[set[int], list[int]]] = []
+    for position, access in enumerate(pattern.factors):
+        group = set(indices(*access.forms))
+        touching = [other for other in groups if other[0] & group]
+        joined = sorted([position, *(number for other in touching for number in other[1])])
+        groups = [other for other in groups if other not in touching]
+        groups.append((group.union(*(other[0] for other in touching)), joined))
+    found: list[Part] = []
+    for used, positions in sorted(groups, key=lambda group: group[1]):
+        kept = [*pattern.free, *sorted(used - set(pattern.free))]
+        number = {index: place for place, index in enumerate(kept)}
+
+        def rename(form: Form, number: dict[int, int] = number) -> Form:
+            return relabel(form, number.__getitem__, lambda slot: slot)
+
+        part = Pattern(
+            tuple(pattern.sizes[index] for index in kept), tuple(map(rename, pattern.out)),
+            tuple(map(rename, pattern.into)), pattern.out_shape, pattern.in_shape,
+            tuple(Access(tuple(map(rename, pattern.factors[k].forms)), pattern.factors[k].shape) for k in positions),
+            (), pattern.tables,
+        )  # fmt: skip
+        found.append(Part(tuple(positions), part, tuple(k for k, index in enumerate(pattern.free) if index in used)))
+    return tuple(found) if sum(bool(part.labels) for part in found) > 1 else ()
+
+
+def _by_parts(term: Term, dtype: np.dtype[Any]) -> Term:
+    """Every part contracted for itself; parts over no free index are numbers and join the scalar in front."""
+    frame = frame_of(term.pattern)
+    scale = term.scale * term.pattern.idle
+    factors: list[Factor] = []
+    accesses: list[Access] = []
+    for part in frame.parts:
+        story = Term(part.pattern, tuple(term.factors[k] for k in part.factors), term.tables)
+        array, labels = core(story, dtype)
+        if not labels:
+            scale = scale * array.item()
+            continue
+        factors.append(Factor(array, _label([_story(story)], labels)))
+        accesses.append(Access(tuple(plain(label) for label in labels), tuple(array.shape)))
+    used = tuple(term.tables[slot] for slot in frame.slots)
+    return Term(_with_factors(frame.bare, tuple(accesses)), tuple(factors), used, scale)
 
 
 @lru_cache(maxsize=CACHE)
@@ -148,7 +239,7 @@ def frame_of(pattern: Pattern) -> Frame:
     )  # fmt: skip
     inner = tuple(guard for guard in pattern.guards if guard not in guards)
     settled = not inner and len(pattern.free) == len(pattern.sizes) and _reads_plainly(pattern)
-    return Frame(bare, inner, slots, number, settled)
+    return Frame(bare, inner, slots, number, settled, _parts(pattern, bare, inner))
 
 
 def _reads_plainly(pattern: Pattern) -> bool:
@@ -191,13 +282,10 @@ def _one_told(story: Term, every: Labels) -> str:
     return notation.product_text(story.over(visible), named.__getitem__)
 
 
-def _label(stories: list[Term], every: Labels) -> Callable[[], str]:
-    @cache
-    def label() -> str:  # asked for more than once, and labels nest
-        text = _told(stories, every)
-        return text if len(text) <= LONGEST_LABEL else ""
-
-    return label
+def _label(stories: list[Term], every: Labels) -> Label:
+    """Labels tell of labels, up to a depth; below that a contracted factor is just called F1."""
+    depth = 1 + max((depth_of(factor.label) for story in stories for factor in story.factors), default=0)
+    return Told(lambda: _told(stories, every), depth) if depth <= DEEPEST_LABEL else ""
 
 
 def _sum_of(members: list[Core]) -> Term:
@@ -221,8 +309,12 @@ def _sum_of(members: list[Core]) -> Term:
 
 
 def _with_factor(pattern: Pattern, access: Access) -> Pattern:
+    return _with_factors(pattern, (access,))
+
+
+def _with_factors(pattern: Pattern, accesses: tuple[Access, ...]) -> Pattern:
     return Pattern(
-        pattern.sizes, pattern.out, pattern.into, pattern.out_shape, pattern.in_shape, (access,), pattern.guards,
+        pattern.sizes, pattern.out, pattern.into, pattern.out_shape, pattern.in_shape, accesses, pattern.guards,
         pattern.tables,
     )  # fmt: skip
 
@@ -272,6 +364,9 @@ def shapes_only(J: Jacobian) -> Jacobian:
             continue
         frame = frame_of(term.pattern)
         bare = frame.bare
+        if len(frame.parts) > 1:
+            loose.append(_parts_only(frame, J.dtype))
+            continue
         carried = {k for access in term.pattern.factors for k in indices(*access.forms)}
         carried.update(k for guard in frame.inner for k in indices(guard.form))
         labels = {position for position, index in enumerate(term.pattern.free) if index in carried}
@@ -283,7 +378,14 @@ def shapes_only(J: Jacobian) -> Jacobian:
         has_factor = bool(term.factors) or (bare in groups and bool(groups[bare].factors))
         groups[bare] = Term(_with_factor(bare, access), (Factor(ghost),)) if labels or has_factor else Term(bare)
     result = Jacobian([*groups.values(), *loose], J.out_shape, J.in_shape, J.dtype, J.names)
-    return _collapsed_shape(result) if len(result.terms) > MANY_TERMS else result
+    return _collapsed_shape(result) if _wants_collapsing(result) else result
+
+
+def _parts_only(frame: Frame, dtype: np.dtype[Any]) -> Term:
+    labels = [part.labels for part in frame.parts if part.labels]
+    accesses = [Access(tuple(map(plain, group)), tuple(frame.bare.sizes[k] for k in group)) for group in labels]
+    ghosts = tuple(Factor(np.broadcast_to(np.zeros((), dtype), access.shape)) for access in accesses)
+    return Term(_with_factors(frame.bare, tuple(accesses)), ghosts)
 
 
 def _collapsed_shape(J: Jacobian) -> Jacobian:

@@ -15,6 +15,9 @@ Array = Any
 Scalar = complex | float | int
 
 
+Label = str | Callable[[], str]
+
+
 class Factor(NamedTuple):
     """One array of a term and how formulas write it.
 
@@ -23,7 +26,7 @@ class Factor(NamedTuple):
     """
 
     array: Array
-    label: str | Callable[[], str] = ""
+    label: Label = ""
 
     @property
     def text(self) -> str:

@@ -11,9 +11,9 @@ from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.indexing import basic_index
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.term import Term
-from jacobian.ops.families import composite, elementwise, gather, moved
+from jacobian.ops.families import along, composite, elementwise, gather, moved
 from jacobian.ops.kinks import warn_kink
-from jacobian.ops.registry import Op, Point, register, sample
+from jacobian.ops.registry import Op, Point, refuse_out, register, sample
 
 
 def is_basic(key: Any) -> bool:
@@ -61,12 +61,16 @@ getitem = register(
     )
 )  # fmt: skip
 
+
+def _take_arguments(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
+    refuse_out("take", out)
+    return (a,), {"indices": np.asarray(indices), "axis": axis, "mode": mode}
+
+
 take = register(
     Op(
         "take", np.take, lambda point, k: _taken(point), answers=(np.take,), family="layout",
-        normalise=lambda a, indices, axis=None, out=None, mode="raise": (
-            (a,), {"indices": np.asarray(indices), "axis": axis, "mode": mode},
-        ),
+        normalise=_take_arguments,
         formula="an input axis table[i]",
         samples=[
             sample((5,), np.array([0, 3, 3])), sample((3, 4), np.array([[0, 2], [1, 1]]), axis=1), sample((2, 3), 4),
@@ -95,15 +99,6 @@ def _taken(point: Point) -> Jacobian:
     return gather(out, shape, tables)
 
 
-def _along(order: np.ndarray, axis: int, shape: Shape, out: Shape) -> Jacobian:
-    """Entries picked along one axis by a table as large as the output."""
-    tables: list[np.ndarray] = []
-    for position, size in enumerate(shape):
-        ruler = np.arange(size).reshape((-1,) + (1,) * (len(shape) - position - 1))
-        tables.append(order if position == axis else np.broadcast_to(ruler, out))
-    return gather(out, shape, tables)
-
-
 def _sort_rule(point: Point, k: int) -> Jacobian:
     x, axis = point.x[0], point.params["axis"]
     if axis is None:
@@ -116,7 +111,7 @@ def _sort_rule(point: Point, k: int) -> Jacobian:
     warn_kink(
         "sort", np.take(y, range(1, shape[axis]), axis) == np.take(y, range(shape[axis] - 1), axis), "the stable order"
     )
-    return _along(np.argsort(x, axis=axis, kind="stable"), axis, shape, shape)
+    return along(np.argsort(x, axis=axis, kind="stable"), axis, shape, shape)
 
 
 sort = register(
@@ -131,7 +126,7 @@ sort = register(
 
 def _partition_rule(point: Point, k: int) -> Jacobian:
     shape, axis = tuple(np.shape(point.x[0])), point.params["axis"] % np.ndim(point.x[0])
-    return _along(np.argpartition(point.x[0], point.params["kth"], axis=axis), axis, shape, shape)
+    return along(np.argpartition(point.x[0], point.params["kth"], axis=axis), axis, shape, shape)
 
 
 partition = register(
@@ -193,6 +188,7 @@ where = elementwise(
 
 
 def _clip_arguments(a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, **limits: Any) -> Any:
+    refuse_out("clip", out)
     low, high = limits.get("min", a_min), limits.get("max", a_max)
     return (a, -np.inf if low is None else low, np.inf if high is None else high), {}
 

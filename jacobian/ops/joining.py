@@ -201,6 +201,16 @@ composite(
 )  # fmt: skip
 
 
+def _full_like(a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", subok: bool = True, **rest: Any) -> Any:
+    shape = np.shape(a) if rest.get("shape") is None else rest["shape"]
+    if not hasattr(fill_value, "__array_function__"):
+        return np.full(shape, fill_value, dtype=a.dtype if dtype is None else dtype)
+    return np.copy(np.broadcast_to(fill_value, shape))
+
+
+composite("full_like", _full_like, answers=(np.full_like,), samples=[sample((2, 2), 2.0)])
+
+
 def _depth(arrays: Any) -> int:
     return 1 + max(map(_depth, arrays)) if isinstance(arrays, list) else 0
 

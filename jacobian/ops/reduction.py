@@ -6,17 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from jacobian.errors import ArgumentError, ShapeError, report
-from jacobian.kernel.access import affine, plain
+from jacobian.errors import ArgumentError, report
+from jacobian.kernel.access import Form, Lookup, affine, plain
 from jacobian.kernel.equations import Guard
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.pattern import Access, Pattern
 from jacobian.kernel.term import Array, Factor, Term
 from jacobian.ops.families import (
+    along,
     composite,
     count_reduced,
     diagonal,
     elementwise,
+    from_tables,
     gather,
     kept,
     moved,
@@ -247,7 +249,9 @@ def _cumprod_rule(point: Point, k: int) -> Jacobian:
         return scan(point, ((Factor(np.reshape(point.y, flat), "y"), "out"), (over, "in")))
     axis = point.params["axis"]
     if axis is None:
-        raise ShapeError(report("cumprod: zeros need an axis", fix="np.cumprod(np.ravel(x), axis=0)"))
+        flat = moved(lambda positions: positions.reshape(-1), tuple(np.shape(x)), views=True)
+        J = _products_without_one(np.reshape(x, (-1,)), 0)
+        return J.after(flat)
     return _products_without_one(x, axis % np.ndim(x))
 
 
@@ -274,11 +278,57 @@ cumprod = register(
         formula="∂y[i]/∂x[j] = [j <= i] y[i] / x[j]",
         samples=[
             sample((4,), domain=POSITIVE), sample((2, 3), axis=1, domain=POSITIVE), sample((2, 3), domain=POSITIVE),
-            sample(np.array([2.0, 0.0, 3.0, 1.5]), axis=0),
+            sample(np.array([2.0, 0.0, 3.0, 1.5]), axis=0), sample(np.array([[2.0, 0.0], [3.0, 1.5]])),
         ],
     )
 )  # fmt: skip
 
+
+def _bincount_rule(point: Point, k: int) -> Jacobian:
+    """Every weight is written where its bin is: an output axis table[i]."""
+    size = int(np.size(point.x[0]))
+    out = (Form(0, ((Lookup(0, (plain(0),)), 1),)),)
+    return from_tables((size,), out, (plain(0),), tuple(np.shape(point.y)), (size,), [point.params["x"]])
+
+
+def _bincount_arguments(x: Any, /, weights: Any = None, minlength: int = 0) -> tuple[tuple[Any, ...], Params]:
+    if weights is None:
+        raise ArgumentError(report("bincount: without weights= the counts are whole numbers, and have no derivative"))
+    return (weights,), {"x": np.asarray(x), "minlength": minlength}
+
+
+bincount = register(
+    Op(
+        "bincount", lambda weights, x, minlength: np.bincount(x, weights, minlength), _bincount_rule,
+        answers=(np.bincount,), normalise=_bincount_arguments, family="reduction", operands=("weights",),
+        formula="∂y[x[i]]/∂weights[i] = 1", samples=[sample(np.array([0, 1, 0, 3]), weights=np.ones(4))],
+    )
+)  # fmt: skip
+
+# accumulate keeps the entry that was the best so far: an input axis table[i]
+
+
+def _running_best(name: str, ufunc: np.ufunc) -> Op:
+    def rule(point: Point, k: int) -> Jacobian:
+        x, axis = point.x[0], point.params["axis"]
+        shape = tuple(np.shape(x))
+        axis %= len(shape)
+        ruler = np.arange(shape[axis]).reshape((-1,) + (1,) * (len(shape) - axis - 1))
+        table = np.maximum.accumulate(np.where(x == point.y, ruler, 0), axis=axis)
+        return along(table, axis, shape, shape)
+
+    return register(
+        Op(
+            name, ufunc.accumulate, rule, family="reduction", smooth=False,
+            normalise=lambda x, axis=0: ((x,), {"axis": axis}), formula="an input axis table[i]",
+            note="the best entry so far; of equal entries the last.",
+            samples=[sample((5,)), sample((3, 4), axis=1)],
+        )
+    )  # fmt: skip
+
+
+running_max = _running_best("running_max", np.maximum)
+running_min = _running_best("running_min", np.minimum)
 
 # -- written in terms of others ------------------------------------------------------------------------------------
 

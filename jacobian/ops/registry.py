@@ -249,6 +249,12 @@ class Op:
         return f"<op {self.name} ({self.family})>"
 
 
+def refuse_out(name: str, out: Any) -> None:
+    """Raise the error for a function that is asked to fill an array."""
+    if out is not None:
+        raise ArgumentError(report(f"{name}: out= cannot be traced", fix="use the returned array"))
+
+
 def as_operand(value: Any) -> Any:
     """An operand as rules see it: numbers stay Python's, so that float32 stays float32; lists become arrays."""
     if isinstance(value, np.ndarray | np.generic | int | float | complex) or hasattr(value, "__array_function__"):
@@ -286,8 +292,10 @@ def promoted(value: Any, name: str) -> Array:
         return value
     try:
         array = np.asarray(value)
-    except ValueError as error:
-        raise DTypeError(report(f"{name} is not an array: {error}")) from None
+    except ValueError:
+        raise DTypeError(report(f"{name} is not an array: its rows differ in length")) from None
+    if isinstance(value, np.ma.MaskedArray):
+        raise DTypeError(report(f"cannot differentiate with respect to {name}: it is masked", fix=f"{name}.filled(0)"))
     if array.dtype.kind in "iu":
         return array.astype(np.float64)
     if array.dtype.kind == "f":

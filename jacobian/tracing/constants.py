@@ -9,9 +9,9 @@ import numpy as np
 
 _NAMES = """
 shape ndim size argmax argmin nanargmax nanargmin argsort argpartition nonzero flatnonzero argwhere searchsorted
-lexsort digitize bincount count_nonzero isnan isfinite isinf isposinf isneginf signbit isclose allclose array_equal
+lexsort digitize count_nonzero isnan isfinite isinf isposinf isneginf signbit isclose allclose array_equal
 array_equiv equal not_equal less less_equal greater greater_equal logical_and logical_or logical_not logical_xor
-any all isin iscomplexobj isrealobj iscomplex isreal zeros_like ones_like empty_like full_like result_type can_cast
+any all isin iscomplexobj isrealobj iscomplex isreal zeros_like ones_like empty_like result_type can_cast
 min_scalar_type shares_memory may_share_memory array_repr array_str array2string common_type spacing
 """.split()
 

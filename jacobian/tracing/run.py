@@ -77,7 +77,7 @@ def run(f: Callable[..., Any], argnums: Sequence[int], args: Sequence[Any], kwar
 
 def _traced(graph: Graph, argument: Any, name: str, inputs: dict[int, Any], number: int) -> Any:
     if is_array_list(argument):
-        argument = np.asarray(argument)
+        argument = promoted(argument, name)
 
     def node(leaf: Any, path: str) -> Node:
         value = promoted(leaf, f"{name}{path}")

@@ -183,15 +183,19 @@ class Tracer:
 
     def __getitem__(self, key: Any) -> Any:
         """Entries by any NumPy index; the index itself is not differentiated."""
-        picked = record(indexing.getitem, (self,), {"key": strip(key)})
-        return self._with_alias(picked) if indexing.is_basic(key) else picked
+        return record(indexing.getitem, (self,), {"key": strip(key)})
 
-    def _with_alias(self, view: Any) -> Any:
-        """NumPy would share memory between the two: neither may be changed in place any more."""
-        self._alias = True
-        if isinstance(view, Tracer):
-            view._alias = True
-        return view
+    def __copy__(self) -> Tracer:
+        """Another array of the same value: what is done to one in place is not done to the other."""
+        return Tracer(self.graph, self.node, self.value)
+
+    def __deepcopy__(self, memo: Any) -> Tracer:
+        """Another array of the same value, in the same trace."""
+        return self.__copy__()
+
+    def __reduce__(self) -> NoReturn:
+        """Refused: a trace cannot leave its process."""
+        _refuse("a traced array cannot be pickled", "pickle values before or after the function is differentiated")
 
     def __setitem__(self, key: Any, value: Any) -> None:
         """Refused: build the result from its parts."""
@@ -231,17 +235,17 @@ class Tracer:
         """The axes in another order."""
         if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], tuple | list)):
             axes = tuple(axes[0]) if axes[0] is not None else ()
-        return self._with_alias(np.transpose(self, axes or None))
+        return np.transpose(self, axes or None)
 
     def reshape(self, *shape: Any, order: Any = "C") -> Any:
         """Another shape."""
         if len(shape) == 1 and isinstance(shape[0], tuple | list):
             shape = tuple(shape[0])
-        return self._with_alias(np.reshape(self, shape, order=order))
+        return np.reshape(self, shape, order=order)
 
     def flatten(self, order: Any = "C") -> Any:
         """One axis, a copy."""
-        return np.ravel(self, order=order)
+        return np.ravel(self, order=order).copy()
 
     def compress(self, condition: Any, axis: Any = None) -> Any:
         """Slices along an axis where the condition holds."""
@@ -292,6 +296,8 @@ def strip_all(value: Any) -> Any:
 
 def record(op: Op, args: Any, kwargs: Any) -> Any:
     """Run an op on the values of the innermost trace and note it there."""
+    if kwargs.get("out") is not None:
+        _refuse(f"{op.name}(…, out=…) cannot be traced", "leave out= out and use the returned array")
     if op.family == "composite":
         return op.compute(args, kwargs)
     return record_bound(op, *op.bind(args, kwargs))
@@ -319,7 +325,18 @@ def record_bound(op: Op, operands: Sequence[Any], params: Params) -> Any:
     except JacobianError as error:
         raise _at_users_line(error) from None
     node = Node(graph, op, value, tuple(values), params, tuple(parents))
-    return Tracer(graph, node, value)
+    result = Tracer(graph, node, value)
+    if op.family == "layout":
+        _mark_views(result, operands)
+    return result
+
+
+def _mark_views(result: Tracer, operands: Sequence[Any]) -> None:
+    """Where NumPy shares memory between a result and an operand, neither may be changed in place any more."""
+    array = strip_all(result.value)
+    for operand in operands:
+        if isinstance(operand, Tracer) and np.may_share_memory(array, strip_all(operand.value)):
+            operand._alias = result._alias = True
 
 
 def _params_are_traced(op: Op, params: Any, operands: Any) -> Any:

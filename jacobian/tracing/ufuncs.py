@@ -8,10 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from jacobian.ops import reduction
+
 REDUCE: dict[np.ufunc, Callable[..., Any]] = {
     np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min,
 }  # fmt: skip
-ACCUMULATE: dict[np.ufunc, Callable[..., Any]] = {np.add: np.cumsum, np.multiply: np.cumprod}
+ACCUMULATE: dict[np.ufunc, Callable[..., Any]] = {
+    np.add: np.cumsum, np.multiply: np.cumprod, np.maximum: reduction.running_max, np.minimum: reduction.running_min,
+}  # fmt: skip
 
 
 def ufunc_method(ufunc: np.ufunc, method: str, inputs: Any, kwargs: Any, refuse: Callable[[Any], Any]) -> Any:

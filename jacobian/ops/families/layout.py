@@ -35,6 +35,15 @@ def gather(out: Shape, into: Shape, tables: Sequence[np.ndarray], dtype: Any = n
     return from_tables(out, tuple(plain(axis) for axis in range(len(out))), tuple(forms), out, into, kept, dtype)
 
 
+def along(order: np.ndarray, axis: int, shape: Shape, out: Shape) -> Jacobian:
+    """Entries picked along one axis by a table as large as the output."""
+    tables: list[np.ndarray] = []
+    for position, size in enumerate(shape):
+        ruler = np.arange(size).reshape((-1,) + (1,) * (len(shape) - position - 1))
+        tables.append(order if position == axis else np.broadcast_to(ruler, out))
+    return gather(out, shape, tables)
+
+
 def from_tables(
     sizes: Shape, out_forms: tuple[Form, ...], in_forms: tuple[Form, ...], out: Shape, into: Shape,
     tables: Sequence[np.ndarray], dtype: Any = np.float64, factors: tuple[tuple[Factor, Access], ...] = (),

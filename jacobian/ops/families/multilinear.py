@@ -96,6 +96,15 @@ def check_labels(op: Op, labels: Einsum, values: Sequence[Array]) -> None:
     names = operand_names(op, len(values))
     bound: dict[str, tuple[int, str]] = {}
     for name, group, value in zip(names, labels, values, strict=False):
+        if len(group) != np.ndim(value):
+            raise ShapeError(
+                report(
+                    f"{op.name}: the labels of {name} are [{','.join(group)}], but it has {np.ndim(value) or 'no'} axes",
+                    spec=labels.text(names, op.out_name),
+                    got=", ".join(describe(n, v) for n, v in zip(names, values, strict=True)),
+                    fix="a number is multiplied by *" if np.ndim(value) == 0 else None,
+                )
+            )
         for axis, (label, size) in enumerate(zip(group, np.shape(value), strict=True)):
             old, owner = bound.setdefault(label, (size, name))
             if old != size and 1 in (old, size):
