@@ -15,7 +15,7 @@ from jacobian.kernel.origin import Origin
 from jacobian.ops.registry import Op
 from jacobian.tracing.graph import Node
 from jacobian.tracing.run import Recording, numbers_of, output, run
-from jacobian.tracing.tracer import Tracer, strip_all
+from jacobian.tracing.tracer import Tracer
 from jacobian.tracing.tree import is_container, leaves, map_leaves
 
 ORDERS = ("auto", "forward", "reverse")
@@ -130,7 +130,7 @@ def _attach(
 ) -> None:  # fmt: skip
     """Let every Jacobian remember its function and point, for `predict` and for the orders in `explain`."""
     value = of.value if isinstance(of, Node) else of
-    if isinstance(strip_all(value), Tracer) or isinstance(value, Tracer):
+    if any(isinstance(known, Tracer) for known in (value, *(node.value for node in nodes))):
         return
     for J, node in zip(found, nodes, strict=True):
         function = _of_one_input(f, args, kwargs, node, recording, path)

@@ -243,3 +243,61 @@ def test_derivatives_that_are_not_finite_are_named() -> None:
         J = jac.jacobian(np.sqrt)(np.array([4.0, 0.0]))
     assert str(caught[0].message) == "the derivative of sqrt is not finite at entry [1]"
     assert np.asarray(J)[0, 0] == 0.25 and np.isinf(np.asarray(J)[1, 1])
+
+
+# -- what the errors of inner calls would have been -----------------------------------------------------------------
+
+
+def test_a_number_where_axes_are_needed() -> None:
+    def f(x: Any) -> Any:
+        return x @ 2
+
+    assert text_of(jac.errors.ShapeError, jac.jacobian(f), X) == (
+        "matmul: B has the labels j,k, but no axes\n"
+        "  spec:  A[j], B[j,k] -> Y[k]\n"
+        "  got:   A float64[2], B int[]\n"
+        "  fix:   a number is multiplied by *\n"
+        "  line:  test_errors.py: return x @ 2"
+    )
+
+
+def test_arguments_that_are_not_what_they_must_be() -> None:
+    J = jac.jacobian(np.sin)(X)
+    text_of_the_full_tensor = (
+        "np.add of the full tensor: operands could not be broadcast together with shapes (2,2) (3,)\n  J:     (2, 2)"
+    )
+    for call, error, text in (
+        (lambda: jac.jacobian(np.sum)([[1, 2], [3]]), "DTypeError", "a is not an array: its rows differ in length"),
+        (
+            lambda: J + np.ones(3), "ShapeError",
+            text_of_the_full_tensor,
+        ),
+        (lambda: J[::0], "IndexingError", "axis 0 cannot be sliced: slice step cannot be zero\n  shape: (2, 2)"),
+        (lambda: J.predict("a"), "ArgumentError", "predict: dx must be an array of numbers, not str"),
+        (
+            lambda: jac.backprop(np.sin, X, upstream="a"), "ArgumentError",
+            "backprop: upstream must be an array of numbers, not str",
+        ),
+        (lambda: jac.memory_limit("a").__enter__(), "ArgumentError",  # type: ignore[arg-type]
+            "memory_limit: the limit must be a number of bytes, not 'a'"),
+        (lambda: jac.memory_limit(-1).__enter__(), "ArgumentError",
+            "memory_limit: the limit must be a number of bytes, not -1"),
+    ):  # fmt: skip
+        assert text_of(getattr(jac.errors, error), call) == text
+
+
+def test_the_bill_of_a_product_speaks_of_the_product() -> None:
+    J = jac.jacobian(np.sin)(np.zeros(1000))
+    bill = (
+        "materialising {} needs 8.0 MB, the limit is 1.0 MB\n"
+        "  shape:   (1000, 1000) float64\n"
+        "  instead: {}\n"
+        "  limit:   half of the memory available, or what jac.memory_limit says"
+    )
+    with jac.memory_limit(1e6):
+        for call, name, instead in (
+            (lambda: J @ np.ones((1000, 1000)), "J @ dx", "give dx fewer columns at a time"),
+            (lambda: np.ones((1000, 1000)) @ J, "u @ J", "give u fewer rows at a time"),
+            (lambda: J[:], "J[…]", "pick fewer entries at a time"),
+        ):
+            assert text_of(jac.errors.MemoryLimitError, call) == bill.format(name, instead)

@@ -443,3 +443,31 @@ def test_long_chains_can_be_told(order: str) -> None:
 
     J = jac.jacobian(f, order=order)(np.ones(3))
     assert J.formula and repr(J) and J.explain()
+
+
+# -- small points of the algebra ------------------------------------------------------------------------------------
+
+
+def test_entries_keep_the_dtype() -> None:
+    J = jac.jacobian(np.sin)(np.ones(3, np.float16))
+    assert {J.dtype, J[0, 0].dtype, J[0].dtype, J.diagonal().dtype, np.asarray(J).dtype} == {np.dtype(np.float16)}
+
+
+def test_jacobians_can_be_summed_by_sum() -> None:
+    J = jac.jacobian(np.sin)(np.ones(3))
+    assert sum([J, J]).structure == "diagonal"
+    np.testing.assert_array_equal(sum([J, J]), 2 * np.asarray(J))
+    np.testing.assert_array_equal(1 - J, 1 - np.asarray(J))
+    np.testing.assert_array_equal(1 + J, 1 + np.asarray(J))
+
+
+def test_second_derivatives_of_what_does_not_depend_on_the_input() -> None:
+    for f in (np.spacing, lambda x: np.ones(2)):
+        H = jac.hessian(f)(np.ones(3))
+        assert H.structure == "zero" and H.shape[1:] == (3, 3)
+
+
+def test_a_step_of_zero_has_no_order() -> None:
+    found = jac.jacobian(np.sin)(np.zeros(2)).predict(np.zeros(2))
+    assert np.isnan(found.order)
+    assert str(found) == "y + J·Δx = [0. 0.]\nf(x+Δx)  = [0. 0.]\nremainder: at most 0, Δx is zero"

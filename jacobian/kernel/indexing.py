@@ -37,13 +37,20 @@ def basic_index(key: Any, shape: Shape) -> Pattern:
             continue
         extent = shape[len(into)]
         if isinstance(item, slice):
-            start, stop, step = item.indices(extent)
+            start, stop, step = _bounds(item, extent, len(into), shape)
             sizes.append(len(range(start, stop, step)))
             out.append(affine(0, [(len(sizes) - 1, 1)]))
             into.append(affine(start, [(len(sizes) - 1, step)]))
         else:
             into.append(constant(_position(item, extent, len(into), shape)))
     return Pattern(tuple(sizes), tuple(out), tuple(into), tuple(sizes), shape)
+
+
+def _bounds(item: slice, extent: int, axis: int, shape: Shape) -> tuple[int, int, int]:
+    try:
+        return item.indices(extent)
+    except (ValueError, TypeError) as error:
+        raise IndexingError(report(f"axis {axis} cannot be sliced: {error}", shape=shape)) from None
 
 
 def _position(item: Any, extent: int, axis: int, shape: Shape) -> int:
@@ -60,9 +67,9 @@ def _position(item: Any, extent: int, axis: int, shape: Shape) -> int:
     return place % extent
 
 
-def selection(key: Any, shape: Shape) -> Jacobian:
+def selection(key: Any, shape: Shape, dtype: np.dtype[Any]) -> Jacobian:
     """The Jacobian of `x -> x[key]`."""
     from jacobian.kernel.expression import Jacobian
 
     pattern = basic_index(key, shape)
-    return Jacobian((Term(pattern),), pattern.out_shape, shape, np.float32)
+    return Jacobian((Term(pattern),), pattern.out_shape, shape, dtype)

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
-from jacobian.errors import MemoryLimitError, report
+from jacobian.errors import ArgumentError, MemoryLimitError, report
 
-_LIMIT: ContextVar[int | None] = ContextVar("jacobian_memory_limit", default=None)
+_LIMIT: ContextVar[float | None] = ContextVar("jacobian_memory_limit", default=None)
 
 
 def available() -> int:
@@ -45,7 +45,10 @@ def memory_limit(limit: float) -> Iterator[None]:
       instead:   J @ dx, u @ J, J[index], J.diagonal(), J.to_scipy()
       limit:     half of the memory available, or what jac.memory_limit says
     """
-    token = _LIMIT.set(int(limit))
+    given: object = limit
+    if not isinstance(given, int | float) or not given >= 0:
+        raise ArgumentError(report(f"memory_limit: the limit must be a number of bytes, not {limit!r}"))
+    token = _LIMIT.set(limit)
     try:
         yield
     finally:
@@ -66,7 +69,10 @@ def human(count: float) -> str:
     raise AssertionError
 
 
-def check(nbytes: int, shape: str, holds: str) -> None:
+def check(
+    nbytes: int, shape: str, holds: str | None = None, name: str = "this Jacobian",
+    instead: str = "J @ dx, u @ J, J[index], J.diagonal(), J.to_scipy()",
+) -> None:  # fmt: skip
     """Refuse with the bill when `nbytes` is above the limit."""
     limit = _LIMIT.get()
     if limit is None:
@@ -76,10 +82,10 @@ def check(nbytes: int, shape: str, holds: str) -> None:
     if nbytes > limit:
         raise MemoryLimitError(
             report(
-                f"materialising this Jacobian needs {human(nbytes)}, the limit is {human(limit)}",
+                f"materialising {name} needs {human(nbytes)}, the limit is {human(limit)}",
                 shape=shape,
                 holds=holds,
-                instead="J @ dx, u @ J, J[index], J.diagonal(), J.to_scipy()",
+                instead=instead,
                 limit="half of the memory available, or what jac.memory_limit says",
             )
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jacobian.errors import ShapeError, report
+from jacobian.kernel.operands import as_array
 
 if TYPE_CHECKING:
     from jacobian.kernel.expression import Jacobian
@@ -19,7 +20,7 @@ class Prediction:
     """`y + J·Δx` beside `f(x + Δx)`.
 
     `remainder` is their difference; `order` is how its size falls when Δx is halved: about 2 for a smooth function,
-    infinite for an affine one, 1 where the Jacobian is wrong.
+    infinite for an affine one, 1 where the Jacobian is wrong, NaN where Δx is zero.
     """
 
     linear: np.ndarray
@@ -30,10 +31,11 @@ class Prediction:
     def __str__(self) -> str:
         """Three lines: both values and the remainder."""
         worst = float(np.max(np.abs(self.remainder), initial=0.0))
+        order = "Δx is zero" if np.isnan(self.order) else f"of order {self.order:.2f} in Δx"
         return (
             f"y + J·Δx = {np.array2string(self.linear, threshold=20, precision=6)}\n"
             f"f(x+Δx)  = {np.array2string(self.actual, threshold=20, precision=6)}\n"
-            f"remainder: at most {worst:.3g}, of order {self.order:.2f} in Δx"
+            f"remainder: at most {worst:.3g}, {order}"
         )
 
 
@@ -48,7 +50,7 @@ class Origin:
 
     def predict(self, J: Jacobian, dx: Any) -> Prediction:
         """First-order approximation at the point, and the observed order of its remainder."""
-        step = np.asarray(dx, dtype=np.result_type(J.dtype, np.float32))
+        step = as_array(dx, "predict: dx must be an array of numbers").astype(np.result_type(J.dtype, np.float32))
         if step.shape != J.in_shape:
             raise ShapeError(
                 report("predict: dx must have the input's shape", got=step.shape, fix=f"give it the shape {J.in_shape}")
@@ -59,6 +61,8 @@ class Origin:
 
     def _order(self, J: Jacobian, step: np.ndarray) -> float:
         """The slope of log remainder against log step, over halvings while the remainder stands out of rounding."""
+        if not step.any():
+            return float("nan")
         direction = J @ step
         floor = 64 * float(np.finfo(J.dtype).eps) * float(np.max(np.abs(self.value), initial=1e-300))
         sizes: list[float] = []

@@ -67,6 +67,11 @@ class Tensor:
             self._dense = materialise(self)
         return self._dense
 
+    def product(self, name: str, instead: str) -> Array:
+        """The full tensor of what was asked for as `name`, which is how its bill speaks of it."""
+        memory.check(self.dense_nbytes, f"{self.shape} {self.dtype}", name=name, instead=instead)
+        return self.tensor()
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """The full tensor, read-only; `copy=True` or another dtype gives an array of your own."""
         array = self.tensor()
@@ -137,4 +142,6 @@ def materialise(J: Tensor) -> Array:
             return array.__jacobian_tensor__(J)
     if foreign:
         return materialise_by_calls(J.terms, J.shape, J.dtype)
-    return read_only(lower.materialise(J.terms, J.shape, J.dtype))
+    array = lower.materialise(J.terms, J.shape, J.dtype)
+    held = any(factor.array is array for term in J.terms for factor in term.factors)
+    return read_only(array.view() if held else array)  # a factor may be the user's own array

@@ -249,9 +249,8 @@ def _cumprod_rule(point: Point, k: int) -> Jacobian:
         return scan(point, ((Factor(np.reshape(point.y, flat), "y"), "out"), (over, "in")))
     axis = point.params["axis"]
     if axis is None:
-        flat = moved(lambda positions: positions.reshape(-1), tuple(np.shape(x)), views=True)
-        J = _products_without_one(np.reshape(x, (-1,)), 0)
-        return J.after(flat)
+        raveled = moved(lambda positions: positions.reshape(-1), tuple(np.shape(x)), views=True)
+        return _products_without_one(np.reshape(x, (-1,)), 0).after(raveled)
     return _products_without_one(x, axis % np.ndim(x))
 
 

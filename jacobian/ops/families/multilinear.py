@@ -99,7 +99,7 @@ def check_labels(op: Op, labels: Einsum, values: Sequence[Array]) -> None:
         if len(group) != np.ndim(value):
             raise ShapeError(
                 report(
-                    f"{op.name}: the labels of {name} are [{','.join(group)}], but it has {np.ndim(value) or 'no'} axes",
+                    f"{op.name}: {name} has the labels {','.join(group)}, but {np.ndim(value) or 'no'} axes",
                     spec=labels.text(names, op.out_name),
                     got=", ".join(describe(n, v) for n, v in zip(names, values, strict=True)),
                     fix="a number is multiplied by *" if np.ndim(value) == 0 else None,
