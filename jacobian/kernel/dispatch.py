@@ -13,9 +13,10 @@ import numpy as np
 
 from jacobian.kernel.access import Form, indices
 from jacobian.kernel.equations import Guard
-from jacobian.kernel.lower import positions, read_guard
+from jacobian.kernel.lower import read_guard
 from jacobian.kernel.network import Labels, equation_of
 from jacobian.kernel.pattern import Access, Pattern, Shape
+from jacobian.kernel.positions import positions
 from jacobian.kernel.term import Array, Operator, Term
 
 

@@ -6,6 +6,7 @@ the way of dispatched NumPy calls (`dispatch.py`). Both give the same numbers.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import product
 from math import prod
@@ -14,29 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from jacobian.kernel.access import Form, Lookup, indices, span
+from jacobian.kernel.access import Form, indices, span
 from jacobian.kernel.equations import Guard
+from jacobian.kernel.guards import apply_guard
 from jacobian.kernel.network import Labels, contract
 from jacobian.kernel.pattern import Access, Pattern, Shape
+from jacobian.kernel.positions import positions
 from jacobian.kernel.term import Operator, Term
-
-
-def positions(form: Form, order: Labels, sizes: Shape, tables: Sequence[np.ndarray]) -> Any:
-    """The form's value for every assignment of the indices in `order`: an integer array that broadcasts over them.
-
-    A look-up may ask beyond its table only where a guard makes the term zero; it may then say anything.
-    """
-    total: Any = np.intp(form.offset)
-    for atom, stride in form.parts:
-        if isinstance(atom, Lookup):
-            table = tables[atom.table]
-            where = (positions(arg, order, sizes, tables) for arg in atom.args)
-            value = table[tuple(np.clip(w, 0, extent - 1) for w, extent in zip(where, table.shape, strict=True))]
-        else:
-            axis = order.index(atom)
-            value = np.arange(sizes[atom], dtype=np.intp).reshape((-1,) + (1,) * (len(order) - axis - 1))
-        total = total + stride * value
-    return total
 
 
 def _strides(forms: Sequence[Form], steps: Sequence[int]) -> dict[int, int]:
@@ -124,7 +109,7 @@ def core(term: Term, dtype: np.dtype[Any], guards: Sequence[Guard] | None = None
     wanted = pattern.guards if guards is None else guards
     specials += [(guard, tuple(dict.fromkeys(indices(guard.form)))) for guard in wanted]
     while specials:
-        if not _apply_one(specials, arrays, labels, pattern, dtype):
+        if not _apply_one(specials, arrays, labels, pattern, term.tables, dtype):
             special, axes = specials.pop()
             if isinstance(special, Operator):
                 array = special.dense()
@@ -135,6 +120,10 @@ def core(term: Term, dtype: np.dtype[Any], guards: Sequence[Guard] | None = None
     arrays, labels = _products_of_alike(arrays, labels)
     carried = {label for axes in labels for label in axes}
     out = tuple(index for index in pattern.free if index in carried)
+    arrays, labels = _summed_alone(arrays, labels, set(out))
+    scale = scale * prod(array.item() for array in arrays if array.ndim == 0)
+    labels = [axes for axes in labels if axes]
+    arrays = [array for array in arrays if array.ndim]
     if not arrays:
         return np.asarray(scale, dtype), ()
     return np.asarray(contract(_scale_smallest(arrays, scale), labels, out)), out
@@ -158,6 +147,20 @@ def _products_of_alike(arrays: list[np.ndarray], labels: list[Labels]) -> tuple[
     return list(product.values()), list(product)
 
 
+def _summed_alone(
+    arrays: list[np.ndarray], labels: list[Labels], kept: set[int]
+) -> tuple[list[np.ndarray], list[Labels]]:
+    """Sum every array over the indices that it alone carries: no product with another array is wanted of them."""
+    count = Counter(label for axes in labels for label in axes)
+    sums: list[np.ndarray] = []
+    left: list[Labels] = []
+    for array, axes in zip(arrays, labels, strict=True):
+        alone = tuple(axis for axis, label in enumerate(axes) if count[label] == 1 and label not in kept)
+        sums.append(np.asarray(array.sum(axis=alone)) if alone else array)
+        left.append(tuple(label for axis, label in enumerate(axes) if axis not in alone))
+    return sums, left
+
+
 def _scale_smallest(arrays: list[np.ndarray], scale: complex) -> list[np.ndarray]:
     """Put the scalar into the smallest array, where it costs least."""
     if scale == 1:
@@ -171,6 +174,7 @@ def _apply_one(
     arrays: list[np.ndarray],
     labels: list[Labels],
     pattern: Pattern,
+    tables: Sequence[np.ndarray],
     dtype: np.dtype[Any],
 ) -> bool:
     """Apply one guard or operator to what is contracted with it; False when that is not possible."""
@@ -191,10 +195,13 @@ def _apply_one(
             if prod(pattern.sizes[k] for k in (*kept, index)) > 16 * prod(pattern.sizes[end] for end in ends):
                 continue
             if touching:
-                near = contract([arrays[k] for k in touching], [labels[k] for k in touching], (*kept, index))
+                near = contract(
+                    *_summed_alone([arrays[k] for k in touching], [labels[k] for k in touching], {*kept, index}),
+                    (*kept, index),
+                )
             else:
                 near = np.ones(pattern.sizes[index], dtype)
-            applied = _applied(special, near, index, far, ends, pattern)
+            applied = _applied(special, near, index, far, ends, pattern, tables)
             if applied is None:
                 continue
             for k in reversed(touching):
@@ -207,37 +214,19 @@ def _apply_one(
 
 
 def _applied(
-    special: Guard | Operator, near: np.ndarray, index: int, far: Labels, ends: Labels, pattern: Pattern
+    special: Guard | Operator,
+    near: np.ndarray,
+    index: int,
+    far: Labels,
+    ends: Labels,
+    pattern: Pattern,
+    tables: Sequence[np.ndarray],
 ) -> np.ndarray | None:
     """Contract the last axis of `near` with the special's index; the special's other indices take its place."""
     if isinstance(special, Operator):
         apply_to = special.apply if ends[1] == index else special.apply_transposed
         return apply_to(near, near.ndim - 1)
-    stride = dict(special.form.parts).get(index, 0)
-    if special.form.has_lookup or abs(stride) != 1:
-        return None
-    size, extent = pattern.sizes[index], special.extent
-    rest = Form(special.form.offset, tuple(part for part in special.form.parts if part[0] != index))
-    value = np.broadcast_to(positions(rest, far, pattern.sizes, ()), tuple(pattern.sizes[k] for k in far))
-    first, stop = (-value, extent - value) if stride == 1 else (value - extent + 1, value + 1)
-    first, stop = np.clip(first, 0, size), np.clip(stop, 0, size)
-    if extent == 1:
-        picked: np.ndarray = near[..., np.minimum(first, size - 1)] * (stop > first)
-        return picked
-    if (first == 0).all():  # running sums from the left: no cancellation
-        forwards: np.ndarray = _running(near)[..., stop]
-        return forwards
-    if (stop == size).all():  # and from the right
-        backwards: np.ndarray = _running(near[..., ::-1])[..., size - first]
-        return backwards
-    return None
-
-
-def _running(array: np.ndarray) -> np.ndarray:
-    """Sums of the first 0, 1, 2, … entries along the last axis."""
-    sums = np.zeros((*array.shape[:-1], array.shape[-1] + 1), array.dtype)
-    np.cumsum(array, axis=-1, out=sums[..., 1:])
-    return sums
+    return apply_guard(special, near, index, far, pattern, tables)
 
 
 def spread(array: np.ndarray, labels: Labels, pattern: Pattern) -> np.ndarray:

@@ -9,8 +9,9 @@ import numpy as np
 
 from jacobian.kernel.access import indices, inside
 from jacobian.kernel.equations import Guard
-from jacobian.kernel.lower import core, overlapping, positions, spread
+from jacobian.kernel.lower import core, overlapping, spread
 from jacobian.kernel.pattern import Access, Pattern, Shape
+from jacobian.kernel.positions import positions
 from jacobian.kernel.term import Factor, Term
 
 Pairs = tuple[tuple[int, int], ...]

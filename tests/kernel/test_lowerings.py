@@ -14,9 +14,10 @@ from jacobian.kernel.access import Form, Lookup, Table, affine, constant, plain
 from jacobian.kernel.dispatch import core_by_calls, materialise_by_calls
 from jacobian.kernel.equations import Guard
 from jacobian.kernel.expression import Jacobian
-from jacobian.kernel.lower import core, positions
+from jacobian.kernel.lower import core
 from jacobian.kernel.network import equation_of
 from jacobian.kernel.pattern import Access, Pattern
+from jacobian.kernel.positions import positions
 from jacobian.kernel.term import Factor, Operator, Term
 
 from .strategies import Duck, as_ducks, cumulative, dense_of, selecting

@@ -1,0 +1,30 @@
+"""The positions that a form runs through, as integer arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from jacobian.kernel.access import Form, Lookup
+from jacobian.kernel.network import Labels
+from jacobian.kernel.pattern import Shape
+
+
+def positions(form: Form, order: Labels, sizes: Shape, tables: Sequence[np.ndarray]) -> Any:
+    """The form's value for every assignment of the indices in `order`: an integer array that broadcasts over them.
+
+    A look-up may ask beyond its table only where a guard makes the term zero; it may then say anything.
+    """
+    total: Any = np.intp(form.offset)
+    for atom, stride in form.parts:
+        if isinstance(atom, Lookup):
+            table = tables[atom.table]
+            where = (positions(arg, order, sizes, tables) for arg in atom.args)
+            value = table[tuple(np.clip(w, 0, extent - 1) for w, extent in zip(where, table.shape, strict=True))]
+        else:
+            axis = order.index(atom)
+            value = np.arange(sizes[atom], dtype=np.intp).reshape((-1,) + (1,) * (len(order) - axis - 1))
+        total = total + stride * value
+    return total
