@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.lower import core
 from jacobian.kernel.memory import available
 from jacobian.kernel.network import Labels
-from jacobian.kernel.pattern import CACHE, Access, Pattern
+from jacobian.kernel.pattern import CACHE, Access, Pattern, Shape
 from jacobian.kernel.structure import common_axes
 from jacobian.kernel.term import Array, Factor, Label, Operator, Term
 
@@ -38,7 +38,56 @@ class Core(NamedTuple):
     story: Term
 
 
-def contracted(J: Jacobian) -> Jacobian:
+class Values:
+    """The arithmetic of contraction: computes."""
+
+    @staticmethod
+    def core(term: Term, dtype: np.dtype[Any], guards: Sequence[Guard]) -> tuple[Array, Labels]:
+        """The contracted factors of a term."""
+        foreign = any(is_foreign(factor.array) for factor in term.factors)
+        return (core_by_calls if foreign else core)(term, dtype, guards)
+
+    @staticmethod
+    def add(first: Array, second: Array) -> Array:
+        """Their sum."""
+        return first + second
+
+    @staticmethod
+    def tensor(J: Jacobian) -> Array:
+        """The full tensor."""
+        return J.tensor()
+
+
+class Shapes:
+    """The arithmetic of contraction without numbers: arrays of the right shape, of which only one entry exists."""
+
+    @staticmethod
+    def core(term: Term, dtype: np.dtype[Any], guards: Sequence[Guard]) -> tuple[Array, Labels]:
+        """What the contracted factors of a term would carry."""
+        carried = {index for access in term.pattern.factors for index in indices(*access.forms)}
+        carried.update(index for guard in guards for index in indices(guard.form))
+        labels = tuple(index for index in term.pattern.free if index in carried)
+        return _ghost(tuple(term.pattern.sizes[index] for index in labels), dtype), labels
+
+    @staticmethod
+    def add(first: Array, second: Array) -> Array:
+        """The shape of their sum."""
+        return _ghost(np.broadcast_shapes(first.shape, second.shape), first.dtype)
+
+    @staticmethod
+    def tensor(J: Jacobian) -> Array:
+        """The shape of the full tensor."""
+        return _ghost(J.shape, J.dtype)
+
+
+Arithmetic = type[Values] | type[Shapes]
+
+
+def _ghost(shape: Shape, dtype: np.dtype[Any]) -> np.ndarray:
+    return np.broadcast_to(np.ones((), dtype), shape)
+
+
+def contracted(J: Jacobian, arithmetic: Arithmetic = Values) -> Jacobian:
     """The same Jacobian with one array per term; terms that read and write alike become one."""
     if len(J.terms) == 1 and _is_settled(J.terms[0]):
         return J
@@ -49,18 +98,22 @@ def contracted(J: Jacobian) -> Jacobian:
             loose.append(term)
             continue
         frame = frame_of(term.pattern)
-        foreign = any(is_foreign(factor.array) for factor in term.factors)
-        if len(frame.parts) > 1 and not foreign:
-            loose.append(_by_parts(term, J.dtype))
+        if len(frame.parts) > 1:
+            loose.append(_by_parts(term, J.dtype, arithmetic))
             continue
-        array, labels = (core_by_calls if foreign else core)(term, J.dtype, frame.inner)
+        array, labels = arithmetic.core(term, J.dtype, frame.inner)
         used = tuple(term.tables[slot] for slot in frame.slots)
         labels = tuple(frame.position[index] for index in labels)
         core_of_term = Core(array, labels, Term(frame.bare, (), used), _story(term))
         groups.setdefault((frame.bare, tuple(map(id, used))), []).append(core_of_term)
-    terms = [_sum_of(members) for members in groups.values()]
+    terms = [_sum_of(members, arithmetic) for members in groups.values()]
     result = Jacobian([*terms, *loose], J.out_shape, J.in_shape, J.dtype, J.names)
-    return collapsed(result) if _wants_collapsing(result) else result
+    return collapsed(result, arithmetic) if _wants_collapsing(result) else result
+
+
+def shapes_only(J: Jacobian) -> Jacobian:
+    """What `contracted` would return, with arrays that have a shape but no numbers: for counting costs."""
+    return contracted(J, Shapes)
 
 
 def _wants_collapsing(J: Jacobian) -> bool:
@@ -203,7 +256,7 @@ def _parts(pattern: Pattern, bare: Pattern, inner: tuple[Guard, ...]) -> tuple[P
     return tuple(found) if sum(bool(part.labels) for part in found) > 1 else ()
 
 
-def _by_parts(term: Term, dtype: np.dtype[Any]) -> Term:
+def _by_parts(term: Term, dtype: np.dtype[Any], arithmetic: Arithmetic) -> Term:
     """Every part contracted for itself; parts over no free index are numbers and join the scalar in front."""
     frame = frame_of(term.pattern)
     scale = term.scale * term.pattern.idle
@@ -211,8 +264,8 @@ def _by_parts(term: Term, dtype: np.dtype[Any]) -> Term:
     accesses: list[Access] = []
     for part in frame.parts:
         story = Term(part.pattern, tuple(term.factors[k] for k in part.factors), term.tables)
-        array, labels = core(story, dtype)
-        if not labels:
+        array, labels = arithmetic.core(story, dtype, ())
+        if not labels and not is_foreign(array):
             scale = scale * array.item()
             continue
         factors.append(Factor(array, _label([_story(story)], labels)))
@@ -288,7 +341,7 @@ def _label(stories: list[Term], every: Labels) -> Label:
     return Told(lambda: _told(stories, every), depth) if depth <= DEEPEST_LABEL else ""
 
 
-def _sum_of(members: list[Core]) -> Term:
+def _sum_of(members: list[Core], arithmetic: Arithmetic) -> Term:
     bare = members[0].bare
     every: Labels = tuple(sorted({label for member in members for label in member.labels}))
     total: Any = None
@@ -297,7 +350,7 @@ def _sum_of(members: list[Core]) -> Term:
             order = sorted(range(len(labels)), key=labels.__getitem__)
             array = np.transpose(array, order)
             array = np.reshape(array, tuple(bare.pattern.sizes[k] if k in labels else 1 for k in every))
-        total = array if total is None else total + array
+        total = array if total is None else arithmetic.add(total, array)
     if not every and not any(member.story.factors for member in members):
         return Term(bare.pattern, (), bare.tables, np.asarray(total).item())
     shape = tuple(bare.pattern.sizes[k] for k in every)
@@ -319,7 +372,7 @@ def _with_factors(pattern: Pattern, accesses: tuple[Access, ...]) -> Pattern:
     )  # fmt: skip
 
 
-def collapsed(J: Jacobian) -> Jacobian:
+def collapsed(J: Jacobian, arithmetic: Arithmetic = Values) -> Jacobian:
     """One term instead of many: dense within the blocks that all terms share, block-diagonal between them."""
     if not J.terms:
         return J
@@ -337,8 +390,8 @@ def collapsed(J: Jacobian) -> Jacobian:
         )
         for t in J.terms
     ]  # fmt: skip
-    block = Jacobian(terms, J.out_shape, tuple(J.in_shape[axis] for axis in kept), J.dtype).tensor()
-    return _block(J, block, kept, shared)
+    rest = Jacobian(terms, J.out_shape, tuple(J.in_shape[axis] for axis in kept), J.dtype)
+    return _block(J, arithmetic.tensor(rest), kept, shared)
 
 
 def _block(J: Jacobian, block: Array, kept: list[int], shared: dict[int, int]) -> Jacobian:
@@ -350,46 +403,3 @@ def _block(J: Jacobian, block: Array, kept: list[int], shared: dict[int, int]) -
         J.out_shape, J.in_shape, (Access(tuple(plain(k) for k in range(len(shape))), shape),),
     )  # fmt: skip
     return Jacobian((Term(pattern, (Factor(block),)),), J.out_shape, J.in_shape, J.dtype, J.names)
-
-
-def shapes_only(J: Jacobian) -> Jacobian:
-    """What `contracted` would return, with arrays that have a shape but no numbers: for counting costs."""
-    if len(J.terms) == 1 and _is_settled(J.terms[0]):
-        return J
-    groups: dict[Pattern, Term] = {}
-    loose: list[Term] = []
-    for term in J.terms:
-        if _has_open_operator(term):
-            loose.append(term)
-            continue
-        frame = frame_of(term.pattern)
-        bare = frame.bare
-        if len(frame.parts) > 1:
-            loose.append(_parts_only(frame, J.dtype))
-            continue
-        carried = {k for access in term.pattern.factors for k in indices(*access.forms)}
-        carried.update(k for guard in frame.inner for k in indices(guard.form))
-        labels = {position for position, index in enumerate(term.pattern.free) if index in carried}
-        if bare in groups:
-            labels |= set(indices(*(f for access in groups[bare].pattern.factors for f in access.forms)))
-        shape = tuple(bare.sizes[k] for k in sorted(labels))
-        access = Access(tuple(plain(k) for k in sorted(labels)), shape)
-        ghost = np.broadcast_to(np.zeros((), J.dtype), shape)
-        has_factor = bool(term.factors) or (bare in groups and bool(groups[bare].factors))
-        groups[bare] = Term(_with_factor(bare, access), (Factor(ghost),)) if labels or has_factor else Term(bare)
-    result = Jacobian([*groups.values(), *loose], J.out_shape, J.in_shape, J.dtype, J.names)
-    return _collapsed_shape(result) if _wants_collapsing(result) else result
-
-
-def _parts_only(frame: Frame, dtype: np.dtype[Any]) -> Term:
-    labels = [part.labels for part in frame.parts if part.labels]
-    accesses = [Access(tuple(map(plain, group)), tuple(frame.bare.sizes[k] for k in group)) for group in labels]
-    ghosts = tuple(Factor(np.broadcast_to(np.zeros((), dtype), access.shape)) for access in accesses)
-    return Term(_with_factors(frame.bare, tuple(accesses)), ghosts)
-
-
-def _collapsed_shape(J: Jacobian) -> Jacobian:
-    shared = dict(common_axes([term.pattern for term in J.terms]))
-    kept = [axis for axis in range(len(J.in_shape)) if axis not in shared.values()]
-    shape = J.out_shape + tuple(J.in_shape[axis] for axis in kept)
-    return _block(J, np.broadcast_to(np.zeros((), J.dtype), shape), kept, shared)
