@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+import statistics
+import sys
+import warnings
 from typing import Any
 
 import numpy as np
@@ -50,6 +53,13 @@ def changes_a_view(x: Any) -> Any:
     return y
 
 
+def assigns_behind(x: Any) -> Any:
+    # fmt: off
+    z = np.empty_like(x); z[:] = x  # noqa: E702
+    # fmt: on
+    return z
+
+
 PARTS = "collect the parts in a list and np.stack(parts) or np.concatenate(parts); np.where(mask, a, b) for a mask"
 STACK = "np.stack([x0, x1]) for a list of traced values; leave np.asarray(x) out, x is an array already"
 KEEP = "keep the array: NumPy functions take it (np.sin(x) instead of math.sin(x)), and so do comparisons"
@@ -92,6 +102,35 @@ def f_round_trip(x: Any) -> Any:
     return x.tolist()
 
 
+def f_float64(x: Any) -> Any:
+    return np.float64(x[0])
+
+
+def f_matrix(x: Any) -> Any:
+    with warnings.catch_warnings(action="ignore"):
+        return np.matrix(x)
+
+
+def f_fortran(x: Any) -> Any:
+    return np.asfortranarray(x)
+
+
+def f_fill_diagonal(x: Any) -> Any:
+    np.fill_diagonal(np.eye(2), x)
+
+
+def f_add_at(x: Any) -> Any:
+    np.add.at(np.zeros(2), [0], x[0])
+
+
+def f_library(x: Any) -> Any:
+    return statistics.fmean(x)
+
+
+def f_long(x: Any) -> Any:
+    return float(x) + 1000000 + 1000000 + 1000000 + 1000000 + 1000000 + 1000000 + 1000000 + 1000000 + 1000000
+
+
 UNTRACEABLE = [
     (f_float, 1.0, "a traced array is turned into float", "return float(x)", KEEP),
     (f_math, 1.0, "a traced array is turned into float", "return math.sin(x)", KEEP),
@@ -112,6 +151,19 @@ UNTRACEABLE = [
     (f_copyto, X, "numpy.copyto cannot be traced: it assigns into an array", "np.copyto(np.zeros(2), x)",
      "np.where(mask, a, b)"),
     (f_round_trip, X, "a traced array is turned into a list by .tolist()", "return x.tolist()", KEEP),
+    (assigns_behind, X, "out[…] = x where out is a plain array cannot be traced",
+     "z = np.empty_like(x); z[:] = x  # noqa: E702", PARTS),
+    (f_float64, X, "a traced array is turned into np.float64", "return np.float64(x[0])", KEEP),
+    (f_matrix, X, "np.matrix cannot be traced", "return np.matrix(x)", STACK),
+    (f_fortran, X, "np.asfortranarray cannot be traced", "return np.asfortranarray(x)", STACK),
+    (f_fill_diagonal, X, "np.fill_diagonal cannot be traced: it assigns into an array",
+     "np.fill_diagonal(np.eye(2), x)", "np.where(np.eye(n, dtype=bool), value, x)"),
+    (f_add_at, X, "np.add.at cannot be traced: it assigns into an array", "np.add.at(np.zeros(2), [0], x[0])",
+     "y + x @ (index[:, None] == np.arange(len(y))) adds x where index says"),
+    (f_library, [1.0, 2.0], "statistics needs plain numbers where it is given a traced array",
+     "return statistics.fmean(x)",
+     "write it with NumPy functions that can be traced, or declare it with jac.primitive(forward, rule)"),
+    (f_long, 1.0, "a traced array is turned into float", f"return float(x){' + 1000000' * 8} + 1…", KEEP),
 ]  # fmt: skip
 
 
@@ -301,3 +353,22 @@ def test_the_bill_of_a_product_speaks_of_the_product() -> None:
             (lambda: J[:], "J[…]", "pick fewer entries at a time"),
         ):
             assert text_of(jac.errors.MemoryLimitError, call) == bill.format(name, instead)
+
+
+def test_the_truth_of_an_array() -> None:
+    def f(x: Any) -> Any:
+        return x if x else 2 * x
+
+    assert text_of(jac.errors.ShapeError, jac.jacobian(f), X) == (
+        "an array of shape (2,) is neither true nor false\n"
+        "  line:  test_errors.py: return x if x else 2 * x\n"
+        "  fix:   np.where(condition, a, b) chooses entry by entry; .any() or .all() asks about all entries"
+    )
+    assert jac.jacobian(f)(np.ones(1)).structure == "identity"
+
+
+def test_warnings_point_at_the_users_line() -> None:
+    for f, kind in ((np.abs, jac.errors.KinkWarning), (np.sqrt, jac.errors.NonFiniteWarning)):
+        with pytest.warns(kind) as caught:
+            jac.jacobian(f)(np.zeros(2))
+        assert (caught[0].filename, caught[0].lineno) == (__file__, sys._getframe().f_lineno - 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import threading
 from typing import Any, NamedTuple
 
@@ -471,3 +472,15 @@ def test_a_step_of_zero_has_no_order() -> None:
     found = jac.jacobian(np.sin)(np.zeros(2)).predict(np.zeros(2))
     assert np.isnan(found.order)
     assert str(found) == "y + J·Δx = [0. 0.]\nf(x+Δx)  = [0. 0.]\nremainder: at most 0, Δx is zero"
+
+
+def test_rounding_and_division_with_remainder_by_pythons_own_functions() -> None:
+    quotient, rest = jac.jacobian(lambda x: divmod(x, 0.3))(np.ones(2))
+    assert (quotient.structure, rest.structure) == ("zero", "identity")
+    _, rest = jac.jacobian(lambda x: divmod(5.0, x))(np.array([2.0, 3.0]))
+    np.testing.assert_array_equal(rest, [[-2.0, 0.0], [0.0, -1.0]])
+    x = np.array([1.26, 2.5])
+    for f in (lambda x: round(x[0]), lambda x: round(x[0], 1), lambda x: math.floor(x[0]), lambda x: math.trunc(x[0])):
+        y, J = jac.value_and_jacobian(lambda x, f=f: f(x) * x[1])(x)
+        assert y == f(x) * x[1]
+        np.testing.assert_array_equal(J, [0.0, f(x)])

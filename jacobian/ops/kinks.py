@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from jacobian.errors import KinkWarning, NonFiniteWarning
+from jacobian.errors import JacobianWarning, KinkWarning, NonFiniteWarning
+from jacobian.ops.callers import user_frame
 
 
 def warn_kink(name: str, condition: Any, taken: str) -> None:
@@ -15,7 +16,7 @@ def warn_kink(name: str, condition: Any, taken: str) -> None:
     mask = np.asarray(condition)
     if mask.any():
         text = f"{name} is not differentiable {_places(mask)}; {taken} is taken"
-        warnings.warn(KinkWarning(text), stacklevel=2)
+        _warn(KinkWarning(text))
 
 
 def warn_non_finite(name: str, factor: Any) -> None:
@@ -25,7 +26,20 @@ def warn_non_finite(name: str, factor: Any) -> None:
     mask = ~np.isfinite(factor)
     if mask.any():
         text = f"the derivative of {name} is not finite {_places(np.asarray(mask))}"
-        warnings.warn(NonFiniteWarning(text), stacklevel=2)
+        _warn(NonFiniteWarning(text))
+
+
+def _warn(warning: JacobianWarning) -> None:
+    """Warn at the user's line."""
+    frame = user_frame()
+    if frame is None:
+        warnings.warn(warning, stacklevel=3)
+        return
+    names = frame.f_globals
+    warnings.warn_explicit(
+        warning, type(warning), frame.f_code.co_filename, frame.f_lineno, module=names.get("__name__"),
+        registry=names.setdefault("__warningregistry__", {}),
+    )  # fmt: skip
 
 
 def _places(mask: np.ndarray) -> str:

@@ -26,6 +26,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "put_along_axis": ("it assigns into an array", "np.where(mask, a, b)"),
     "place": ("it assigns into an array", "np.where(mask, a, b)"),
     "putmask": ("it assigns into an array", "np.where(mask, a, b)"),
+    "at": ("it assigns into an array", "y + x @ (index[:, None] == np.arange(len(y))) adds x where index says"),
     "fill_diagonal": ("it assigns into an array", "np.where(np.eye(n, dtype=bool), value, x)"),
     "save": ("it writes a file", "save the result of the function"),
     "savetxt": ("it writes a file", "save the result of the function"),

@@ -1,27 +1,17 @@
-"""The user's line: where outside this package a call came from."""
+"""The user's line, and what it was doing: where outside this package a call came from."""
 
 from __future__ import annotations
 
+import ast
+import dis
 import linecache
-import os
-import re
-import sys
+from itertools import islice
 from pathlib import Path
 from types import FrameType
 
-PACKAGE = str(Path(__file__).resolve().parent.parent)
-_NUMPY = os.sep + "numpy" + os.sep
+from jacobian.ops.callers import is_library, nearest_frame, user_frame
 
-
-def user_frame() -> FrameType | None:
-    """The innermost frame that belongs neither to this package nor to NumPy."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        name = frame.f_code.co_filename
-        if not name.startswith(PACKAGE) and _NUMPY not in name and not name.startswith("<__array_function__"):
-            return frame
-        frame = frame.f_back
-    return None
+LONGEST_LINE = 100
 
 
 def user_line() -> tuple[str, str]:
@@ -34,17 +24,50 @@ def user_line() -> tuple[str, str]:
 
 
 def shown_line() -> str | None:
-    """The user's line as an error shows it."""
+    """The user's line as an error shows it, cut when it is long."""
     place, text = user_line()
+    text = text if len(text) <= LONGEST_LINE else text[: LONGEST_LINE - 1] + "…"
     return f"{place}: {text}" if text else place or None
 
 
-def assigns_to_item(text: str) -> bool:
-    """Whether a line looks like `out[i] = …`."""
-    return re.search(r"^[\w.]+\s*\[.*\]\s*[-+*/@]?=(?!=)", text) is not None
+def library() -> str | None:
+    """The library that stands between the user's line and this package, such as `scipy`."""
+    frame = nearest_frame()
+    if frame is None or frame is user_frame() or not is_library(frame.f_code.co_filename):
+        return None
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] or None
 
 
-def builds_array(text: str) -> str | None:
-    """The array-building call on a line, `np.array` or `np.asarray`, if there is one."""
-    match = re.search(r"\b\w+\.(?:array|asarray|asanyarray|ascontiguousarray|fromiter)\b", text)
-    return match.group() if match else None
+def assigns_to_item() -> bool:
+    """Whether the user's line is storing into `out[…]` at this moment."""
+    frame = user_frame()
+    return frame is not None and _instruction(frame) in ("STORE_SUBSCR", "STORE_SLICE")
+
+
+def called() -> str:
+    """The function the user's line is calling at this moment, as written: `"np.array"`; empty when it is none."""
+    frame = user_frame()
+    if frame is None or not _instruction(frame).startswith(("CALL", "PRECALL")):
+        return ""
+    try:
+        node = ast.parse(_expression(frame).strip(), mode="eval").body
+    except SyntaxError:
+        return ""
+    return ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+
+
+def _instruction(frame: FrameType) -> str:
+    return dis.opname[frame.f_code.co_code[frame.f_lasti]]
+
+
+def _expression(frame: FrameType) -> str:
+    """The source of what is being evaluated, by the positions that the compiler noted."""
+    places = next(islice(frame.f_code.co_positions(), frame.f_lasti // 2, None), (None,) * 4)
+    first, last, start, end = places
+    if first is None or last is None or start is None or end is None:
+        return ""
+    file = frame.f_code.co_filename
+    lines = [linecache.getline(file, number, frame.f_globals).encode() for number in range(first, last + 1)]
+    lines[-1] = lines[-1][:end]  # columns count bytes
+    lines[0] = lines[0][start:]
+    return b"".join(lines).decode(errors="replace")

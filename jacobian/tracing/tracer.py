@@ -7,14 +7,15 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from jacobian.errors import JacobianError, ShapeError, TracedAttributeError, TraceError, report
+from jacobian.errors import JacobianError, ShapeError, TracedAttributeError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Array
 from jacobian.ops import contraction, indexing, layout
 from jacobian.ops.registry import REGISTRY, Op, Params, as_operand
 from jacobian.tracing import source
-from jacobian.tracing.constants import CONSTANT_FUNCTIONS, REFUSED
+from jacobian.tracing.constants import CONSTANT_FUNCTIONS
 from jacobian.tracing.graph import Graph, Node
+from jacobian.tracing.refusals import refuse, refuse_assignment, refuse_conversion, refuse_function, refuse_truth
 from jacobian.tracing.ufuncs import ufunc_method
 
 
@@ -39,7 +40,7 @@ class Tracer:
             op = REGISTRY.find(ufunc)
             if op is not None:
                 if kwargs.get("out") is not None:
-                    _refuse(
+                    refuse(
                         f"np.{ufunc.__name__}(…, out=…), or an in-place operator on a plain array, cannot be traced",
                         "write y = y + x instead of y += x, and leave out= out",
                     )
@@ -161,6 +162,8 @@ class Tracer:
 
     def __bool__(self) -> bool:
         """Control flow follows the value."""
+        if self.size != 1:
+            refuse_truth(self.shape)
         return bool(strip_all(self.value))
 
     def __float__(self) -> NoReturn:
@@ -195,7 +198,7 @@ class Tracer:
 
     def __reduce__(self) -> NoReturn:
         """Refused: a trace cannot leave its process."""
-        _refuse("a traced array cannot be pickled", "pickle values before or after the function is differentiated")
+        refuse("a traced array cannot be pickled", "pickle values before or after the function is differentiated")
 
     def __setitem__(self, key: Any, value: Any) -> None:
         """Refused: build the result from its parts."""
@@ -203,7 +206,7 @@ class Tracer:
 
     def _in_place(self, function: Callable[..., Any], other: Any) -> Tracer:
         if self._alias:
-            _refuse(
+            refuse(
                 "a traced array is changed in place, but another array may be a view of it",
                 "write a new array instead: y = x + 1",
             )
@@ -261,11 +264,11 @@ class Tracer:
 
     def sort(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refused: in place."""
-        _refuse("x.sort() changes the array in place", "np.sort(x) returns a new array")
+        refuse("x.sort() changes the array in place", "np.sort(x) returns a new array")
 
     def partition(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Refused: in place."""
-        _refuse("x.partition(…) changes the array in place", "np.partition(x, k) returns a new array")
+        refuse("x.partition(…) changes the array in place", "np.partition(x, k) returns a new array")
 
     def fill(self, value: Any) -> NoReturn:
         """Refused: in place."""
@@ -297,7 +300,7 @@ def strip_all(value: Any) -> Any:
 def record(op: Op, args: Any, kwargs: Any) -> Any:
     """Run an op on the values of the innermost trace and note it there."""
     if kwargs.get("out") is not None:
-        _refuse(f"{op.name}(…, out=…) cannot be traced", "leave out= out and use the returned array")
+        refuse(f"{op.name}(…, out=…) cannot be traced", "leave out= out and use the returned array")
     if op.family == "composite":
         return op.compute(args, kwargs)
     return record_bound(op, *op.bind(args, kwargs))
@@ -342,7 +345,7 @@ def _mark_views(result: Tracer, operands: Sequence[Any]) -> None:
 def _params_are_traced(op: Op, params: Any, operands: Any) -> Any:
     if any(isinstance(value, Tracer) for value in params.values()):
         name = next(name for name, value in params.items() if isinstance(value, Tracer))
-        _refuse(f"{op.name}: {name}= depends on the input", "only operands can be differentiated")
+        refuse(f"{op.name}: {name}= depends on the input", "only operands can be differentiated")
     return op.compute(operands, params)
 
 
@@ -352,48 +355,6 @@ def _at_users_line(error: JacobianError) -> JacobianError:
     if line is None or "  line: " in text:
         return error
     return type(error)(f"{text}\n  line:  {line}")
-
-
-def _refuse(headline: str, fix: str) -> NoReturn:
-    raise TraceError(report(headline, line=source.shown_line(), fix=fix))
-
-
-def refuse_conversion(what: str) -> NoReturn:
-    """Raise the error for code that asks a traced array for a plain number or array."""
-    _, text = source.user_line()
-    if source.assigns_to_item(text):
-        refuse_assignment("out[…] = x where out is a plain array")
-    call = source.builds_array(text)
-    if call is not None:
-        fix = "np.stack([x0, x1]) for a list of traced values; leave np.asarray(x) out, x is an array already"
-        _refuse(f"{call} cannot be traced", fix)
-    if what in ("an array", "an index"):
-        _refuse(
-            "a traced array is used where NumPy needs a plain one, such as an index or a size",
-            "indices, sizes and axes must not depend on the input; np.stack([x0, x1]) builds arrays of traced values",
-        )
-    fix = "keep the array: NumPy functions take it (np.sin(x) instead of math.sin(x)), and so do comparisons"
-    _refuse(f"a traced array is turned into {what}", fix)
-
-
-def refuse_assignment(call: str) -> NoReturn:
-    """Raise the error for assignment into an array."""
-    _refuse(
-        f"{call} cannot be traced",
-        "collect the parts in a list and np.stack(parts) or np.concatenate(parts); np.where(mask, a, b) for a mask",
-    )
-
-
-def refuse_function(function: Any) -> NoReturn:
-    """Raise the error for a function that no op answers for."""
-    name = getattr(function, "__name__", str(function))
-    module = getattr(function, "__module__", "") or "numpy"
-    if name in REFUSED:
-        _refuse(f"{module}.{name} cannot be traced: {REFUSED[name][0]}", REFUSED[name][1])
-    _refuse(
-        f"{module}.{name} cannot be traced: no op answers for it",
-        "write it with NumPy functions that can be traced, or declare it with jac.primitive(forward, rule)",
-    )
 
 
 def _method(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -415,6 +376,14 @@ def _operator(function: Callable[..., Any], *, reflected: bool) -> Callable[...,
     return operate
 
 
+def _rounding(function: Callable[..., Any]) -> Callable[..., Any]:
+    def method(self: Tracer, *digits: int | None) -> Any:
+        return function(self, *(count for count in digits if count is not None))
+
+    method.__doc__ = f"`np.{function.__name__}`; the result stays an array."
+    return method
+
+
 def _in_place_operator(function: Callable[..., Any]) -> Callable[..., Any]:
     def operate(self: Tracer, other: Any) -> Any:
         return self._in_place(function, other)
@@ -432,8 +401,13 @@ for _name in _METHODS:
 
 _BINARY: dict[str, np.ufunc] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide, "floordiv": np.floor_divide,
-    "mod": np.remainder, "pow": np.power, "matmul": np.matmul,
+    "mod": np.remainder, "pow": np.power, "matmul": np.matmul, "divmod": np.divmod,
 }  # fmt: skip
+_ROUNDING: dict[str, Callable[..., Any]] = {
+    "round": np.round, "trunc": np.trunc, "floor": np.floor, "ceil": np.ceil,
+}  # fmt: skip
+for _name, _rounded in _ROUNDING.items():
+    setattr(Tracer, f"__{_name}__", _rounding(_rounded))
 for _name, _function in _BINARY.items():
     setattr(Tracer, f"__{_name}__", _operator(_function, reflected=False))
     setattr(Tracer, f"__r{_name}__", _operator(_function, reflected=True))

@@ -1,0 +1,44 @@
+"""Who called: the user's frame, for errors and warnings that name a line."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+
+_INNER = tuple(str(Path(file).resolve().parent) + os.sep for file in (Path(__file__).parent, str(np.__file__)))
+_LIBRARIES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_STANDARD = (sysconfig.get_paths()["stdlib"] + os.sep, "<frozen ")
+
+
+def is_inner(file: str) -> bool:
+    """Whether a file belongs to this package or to NumPy."""
+    return file.startswith((*_INNER, "<__array_function__"))
+
+
+def is_library(file: str) -> bool:
+    """Whether a file was installed, by pip or with Python, rather than written by the user."""
+    return file.startswith(_STANDARD) or any(part in file for part in _LIBRARIES)
+
+
+def nearest_frame() -> FrameType | None:
+    """The innermost frame that belongs neither to this package nor to NumPy."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and is_inner(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame
+
+
+def user_frame() -> FrameType | None:
+    """The innermost frame of the user's own code; that of a library when there is no other."""
+    frame = nearest = nearest_frame()
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not is_inner(file) and not is_library(file):
+            return frame
+        frame = frame.f_back
+    return nearest

@@ -1,0 +1,79 @@
+"""What cannot be traced: the errors that name the call, the user's line and the way out."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import numpy as np
+
+from jacobian.errors import ShapeError, TraceError, report
+from jacobian.tracing import source
+from jacobian.tracing.constants import REFUSED
+
+_BUILDERS = frozenset(
+    "array asarray asanyarray ascontiguousarray asfortranarray asarray_chkfinite fromiter matrix asmatrix "
+    "require".split()
+)
+_ELSEWHERE = "write it with NumPy functions that can be traced, or declare it with jac.primitive(forward, rule)"
+
+
+def refuse(headline: str, fix: str) -> NoReturn:
+    """Raise the error with the user's line."""
+    raise TraceError(report(headline, line=source.shown_line(), fix=fix))
+
+
+def refuse_conversion(what: str) -> NoReturn:
+    """Raise the error for code that asks a traced array for a plain number or array."""
+    library = source.library()
+    if library is not None:
+        refuse(f"{library} needs plain numbers where it is given a traced array", _ELSEWHERE)
+    if source.assigns_to_item():
+        refuse_assignment("out[…] = x where out is a plain array")
+    call = source.called()
+    name = call.rpartition(".")[2]
+    if name in _BUILDERS:
+        fix = "np.stack([x0, x1]) for a list of traced values; leave np.asarray(x) out, x is an array already"
+        refuse(f"{call} cannot be traced", fix)
+    if name in REFUSED:
+        refuse(f"{call} cannot be traced: {REFUSED[name][0]}", REFUSED[name][1])
+    kind = getattr(np, name, None)
+    if isinstance(kind, type) and issubclass(kind, np.generic):
+        what = call
+    elif what in ("an array", "an index"):
+        refuse(
+            "a traced array is used where NumPy needs a plain one, such as an index or a size",
+            "indices, sizes and axes must not depend on the input; np.stack([x0, x1]) builds arrays of traced values",
+        )
+    fix = "keep the array: NumPy functions take it (np.sin(x) instead of math.sin(x)), and so do comparisons"
+    refuse(f"a traced array is turned into {what}", fix)
+
+
+def refuse_truth(shape: tuple[int, ...]) -> NoReturn:
+    """Raise the error for an array that is asked whether it is true."""
+    raise ShapeError(
+        report(
+            f"an array of shape {shape} is neither true nor false",
+            line=source.shown_line(),
+            fix="np.where(condition, a, b) chooses entry by entry; .any() or .all() asks about all entries",
+        )
+    )
+
+
+def refuse_assignment(call: str) -> NoReturn:
+    """Raise the error for assignment into an array."""
+    refuse(
+        f"{call} cannot be traced",
+        "collect the parts in a list and np.stack(parts) or np.concatenate(parts); np.where(mask, a, b) for a mask",
+    )
+
+
+def refuse_function(function: Any) -> NoReturn:
+    """Raise the error for a function that no op answers for."""
+    name = getattr(function, "__name__", str(function))
+    module = getattr(function, "__module__", "") or "numpy"
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, np.ufunc):
+        module = f"np.{owner.__name__}"
+    if name in REFUSED:
+        refuse(f"{module}.{name} cannot be traced: {REFUSED[name][0]}", REFUSED[name][1])
+    refuse(f"{module}.{name} cannot be traced: no op answers for it", _ELSEWHERE)
