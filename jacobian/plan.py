@@ -135,6 +135,18 @@ class Paths:
         return FEW_FACTORS if widest * ends < SMALL else MANY_FACTORS
 
     @property
+    def reads_large_tables(self) -> bool:
+        """Whether merging terms means comparing large tables: then trying out orders is work itself."""
+        tables = (
+            table
+            for node in self.nodes
+            for operand, _ in self.edges[node.index]
+            for term in node.local(operand).terms
+            for table in term.tables
+        )
+        return any(table.size > SMALL for table in tables)
+
+    @property
     def is_chain(self) -> bool:
         """Whether there is one path only."""
         return all(len(edges) <= 1 for edges in self.edges.values()) and max(self.uses.values(), default=0) <= 1
@@ -252,7 +264,7 @@ def choose(graph: Paths) -> str:
         return "lazy reverse"
     out, into = prod(graph.of.shape), sum(prod(node.shape) for node in graph.wrt)
     widest = max((prod(node.shape) for node in graph.nodes), default=1)
-    if len(graph.nodes) > SIMULATED_NODES or widest * max(out, into) < SMALL:
+    if len(graph.nodes) > SIMULATED_NODES or widest * max(out, into) < SMALL or graph.reads_large_tables:
         return "lazy reverse" if out <= into else "lazy forward"
     key = graph.signature
     chosen = _CHOICES.get(key)

@@ -474,6 +474,24 @@ def test_a_step_of_zero_has_no_order() -> None:
     assert str(found) == "y + J·Δx = [0. 0.]\nf(x+Δx)  = [0. 0.]\nremainder: at most 0, Δx is zero"
 
 
+@pytest.mark.parametrize("periodic", [True, False])
+def test_steps_of_a_recurrence_do_not_multiply_the_terms(periodic: bool) -> None:
+    def step(u: Any) -> Any:
+        if periodic:
+            return u + 0.1 * (np.roll(u, -1) - 2 * u + np.roll(u, 1))
+        wide = np.pad(u, 1)
+        return u + 0.1 * (wide[2:] - 2 * u + wide[:-2])
+
+    def f(u: Any) -> Any:
+        for _ in range(8):
+            u = step(u)
+        return u
+
+    J = jac.jacobian(f)(np.linspace(0, 1, 100_000))
+    assert len(J.terms) < 250
+    agrees(f, np.linspace(0, 1, 12))
+
+
 def test_rounding_and_division_with_remainder_by_pythons_own_functions() -> None:
     quotient, rest = jac.jacobian(lambda x: divmod(x, 0.3))(np.ones(2))
     assert (quotient.structure, rest.structure) == ("zero", "identity")

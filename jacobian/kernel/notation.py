@@ -116,9 +116,10 @@ def _without_numbers(scale: float, pieces: Sequence[str]) -> tuple[float, list[s
         if not is_sum(piece):
             if piece.startswith("-"):
                 scale, piece = -scale, piece[1:]
-            number = re.match(r"(\d+(?:\.\d+)?) \* ", piece)
+            number = re.match(r"(\d+(?:\.\d+)?)(?:/(\d+))? \* ", piece)
             if number:
-                scale, piece = scale * float(number.group(1)), piece[number.end() :]
+                scale = scale * float(number.group(1)) / float(number.group(2) or 1)
+                piece = piece[number.end() :]
         rest.append(piece)
     return scale, rest
 

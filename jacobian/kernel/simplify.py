@@ -20,6 +20,7 @@ from jacobian.kernel.memory import available
 from jacobian.kernel.network import Labels
 from jacobian.kernel.pattern import CACHE, Access, Pattern, Shape
 from jacobian.kernel.structure import common_axes
+from jacobian.kernel.tables import Pool, resolved
 from jacobian.kernel.term import Array, Factor, Label, Operator, Term
 
 MANY_TERMS = 4
@@ -93,6 +94,7 @@ def contracted(J: Jacobian, arithmetic: Arithmetic = Values) -> Jacobian:
         return J
     groups: dict[Any, list[Core]] = {}
     loose: list[Term] = []
+    pool: Pool = {}
     for term in J.terms:
         if _has_open_operator(term):
             loose.append(term)
@@ -104,8 +106,11 @@ def contracted(J: Jacobian, arithmetic: Arithmetic = Values) -> Jacobian:
         array, labels = arithmetic.core(term, J.dtype, frame.inner)
         used = tuple(term.tables[slot] for slot in frame.slots)
         labels = tuple(frame.position[index] for index in labels)
-        core_of_term = Core(array, labels, Term(frame.bare, (), used), _story(term))
-        groups.setdefault((frame.bare, tuple(map(id, used))), []).append(core_of_term)
+        bare = Term(frame.bare, (), used)
+        if len(J.terms) > MANY_TERMS:
+            bare = resolved(bare, pool)
+        key = (bare.pattern, tuple(map(id, bare.tables)))
+        groups.setdefault(key, []).append(Core(array, labels, bare, _story(term)))
     terms = [_sum_of(members, arithmetic) for members in groups.values()]
     result = Jacobian([*terms, *loose], J.out_shape, J.in_shape, J.dtype, J.names)
     return collapsed(result, arithmetic) if _wants_collapsing(result) else result
