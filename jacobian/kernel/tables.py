@@ -36,7 +36,7 @@ def resolved(term: Term, pool: Pool) -> Term:
                 continue
             order = tuple(sorted(set(indices(form))))
             sizes = tuple(pattern.sizes[index] for index in order)
-            values = np.ascontiguousarray(np.broadcast_to(positions(form, order, pattern.sizes, term.tables), sizes))
+            values = np.array(np.broadcast_to(positions(form, order, pattern.sizes, term.tables), sizes), order="C")
             if values.min() < 0 or values.max() >= extent:
                 return None
             if not order:
