@@ -89,7 +89,7 @@ def _ghost(shape: Shape, dtype: np.dtype[Any]) -> np.ndarray:
 
 
 def contracted(J: Jacobian, arithmetic: Arithmetic = Values) -> Jacobian:
-    """The same Jacobian with one array per term; terms that read and write alike become one."""
+    """The same Jacobian with connected factors contracted; terms that read and write alike become one."""
     if len(J.terms) == 1 and _is_settled(J.terms[0]):
         return J
     groups: dict[Any, list[Core]] = {}
