@@ -132,14 +132,15 @@ def _run(options: argparse.Namespace) -> int:
             report(f"the expression gives {len(y)} values, not one array", fix="stack them: stack([a, b])")
         )
     upstream = None if options.upstream is None else read_upstream(options.upstream, np.shape(y), rng)
-    print(f"y = {function.text}")
+    output = jacobians[0].names[0]
+    print(f"{output} = {function.text}")
     _print("shape", f"{np.shape(y)} {np.asarray(y).dtype}")
     _print("value", _values(np.asarray(y)))
     if upstream is not None:
         _print("upstream", f"shape {upstream.shape}\n{_values(upstream)}")
     agreed = True
     for name, argnum, J in zip(wrt, argnums, jacobians, strict=True):
-        print(f"\n∂y/∂{name}")
+        print(f"\n∂{output}/∂{name}")
         _print_jacobian(J)
         if upstream is not None:
             downstream = np.asarray(upstream @ J)
@@ -170,7 +171,9 @@ def _wrt(words: Sequence[str] | None, names: Sequence[str]) -> Sequence[str]:
     """The inputs to differentiate with respect to, each once, in the order asked for."""
     if words is None:
         return names
-    wanted = list(dict.fromkeys(name.strip() for word in words for name in word.split(",")))
+    wanted = list(dict.fromkeys(name.strip() for word in words for name in word.split(",") if name.strip()))
+    if not wanted:
+        raise UsageError(report("--wrt names no input", fix=f"one of {', '.join(names)}"))
     for name in wanted:
         if name not in names:
             fix = did_you_mean(name, names) or f"one of {', '.join(names)}"

@@ -77,6 +77,20 @@ ExpressionError: 'np' cannot be the name of an input
 ArgumentError: the expression gives 2 values, not one array
   fix:   stack them: stack([a, b])
 """,
+    ("x", "x=3", "--wrt", ", "): """\
+UsageError: --wrt names no input
+  fix:   one of x
+""",
+    ("x", "x=[1,nan]"): """\
+UsageError: x=[1,nan] is not finite
+  give:  a shape (3,4), a value (2.5 or [1,2,3]) or a file (A.npy)
+""",
+    ("linalg.nrm(x)", "x=3"): """\
+ExpressionError: linalg.nrm is not a function that an expression may call
+    linalg.nrm(x)
+    ^^^^^^^^^^
+  fix:   did you mean norm?
+""",
     ("x", "x=3", "--upstream", "4"): """\
 ShapeError: upstream: its last axes must be those of the output
   got:   upstream (4,), output (3,)
@@ -369,3 +383,15 @@ def test_as_a_process() -> None:
     assert done.returncode == 2
     assert done.stdout == b""
     assert b"Traceback" not in done.stderr
+
+
+def test_headings_say_what_formulas_say(run: Run) -> None:
+    _, out, _ = run("x * y", "x=2", "y=2", "--wrt", "x, ")
+    assert [line for line in out.splitlines() if line.startswith(("z", "∂", "  formula"))] == [
+        "z = x * y", "∂z/∂x", "  formula    ∂z[i]/∂x[i] = y[i]",
+    ]  # fmt: skip
+
+
+def test_modules_may_be_named_without_np(run: Run) -> None:
+    assert run("linalg.norm(x)", "x=[3,4]")[1].splitlines()[2] == "  value      5."
+    assert run("fft.fftfreq(3) * x", "x=3")[0] == 0

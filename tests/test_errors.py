@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import statistics
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 
 import jacobian as jac
+from jacobian.ops.registry import REGISTRY
 
 X = np.ones(2)
 
@@ -372,3 +374,61 @@ def test_warnings_point_at_the_users_line() -> None:
         with pytest.warns(kind) as caught:
             jac.jacobian(f)(np.zeros(2))
         assert (caught[0].filename, caught[0].lineno) == (__file__, sys._getframe().f_lineno - 1)
+
+
+def test_primitives_are_checked_when_they_are_declared() -> None:
+    for rules, text in (
+        (("3 * q",), "broken: the derivative '3 * q' uses q\n  known: x, y and NumPy's names"),
+        (("3 *",), "broken: the derivative '3 *' cannot be read: invalid syntax"),
+        (("x2",), "broken: the derivative 'x2' uses x2\n  known: x, y and NumPy's names"),
+        (("x3", "1"), "broken: the derivative 'x3' uses x3\n  known: x1, x2, y and NumPy's names"),
+    ):
+        declare = functools.partial(jac.primitive, np.sin, *rules, name="broken")
+        assert text_of(jac.errors.ExpressionError, declare) == text
+    assert "broken" not in REGISTRY
+    assert text_of(jac.errors.ArgumentError, jac.primitive, 3, "1") == (
+        "primitive: the forward must be a function, not int"
+    )
+    assert text_of(jac.errors.ArgumentError, functools.partial(jac.primitive, np.sin, np.cos, "1", name="broken")) == (
+        "broken: rule 1 is str, no function\n  fix:   every rule a function, or every rule a text"
+    )
+    short = jac.primitive(lambda a, b: a * b, "3 * x", name="short")
+    assert text_of(jac.errors.ArgumentError, lambda: jac.jacobian(short, argnums=1)(X, X)) == (
+        "short has no derivative for operand 1\n  got:   3 * x"
+    )
+
+
+def test_names_of_inner_functions_do_not_leak() -> None:
+    def f(x: Any) -> Any:
+        return np.outer(x, x, out=np.eye(2))
+
+    assert text_of(jac.errors.TraceError, jac.jacobian(f), X) == (
+        "outer(…, out=…) cannot be traced\n"
+        "  line:  test_errors.py: return np.outer(x, x, out=np.eye(2))\n"
+        "  fix:   leave out= out and use the returned array"
+    )
+    for call, text in (
+        (lambda: jac.ops.dot(X, X, out=X), "dot: dot() got an unexpected keyword argument 'out'"),
+        (lambda: jac.ops.flat_outer(X, X, out=X), "outer: outer() got an unexpected keyword argument 'out'"),
+        (lambda: jac.ops.take(X), "take: take() missing 1 required positional argument: 'indices'"),
+    ):
+        assert text_of(jac.errors.ArgumentError, call).partition("\n")[0] == text
+
+
+def test_sections_that_are_not_equal() -> None:
+    def f(x: Any) -> Any:
+        return np.split(x, 2)
+
+    assert text_of(jac.errors.ShapeError, jac.jacobian(f), np.ones(3)) == (
+        "split: 3 entries along axis 0 cannot be cut into 2 equal sections\n"
+        "  fix:   np.array_split allows unequal ones\n"
+        "  line:  test_errors.py: return np.split(x, 2)"
+    )
+
+
+def test_argnums_name_something() -> None:
+    text = "argnums is empty: there is nothing to differentiate by\n  fix:   argnums=0"
+    assert text_of(jac.errors.ArgumentError, jac.jacobian(np.sin, argnums=()), X) == text
+    assert text_of(jac.errors.ArgumentError, functools.partial(jac.finite_difference, np.sin, X, argnums=())) == text
+    first, second = jac.jacobian(np.sin, argnums=(0, 0))(X)
+    assert first.structure == second.structure == "diagonal"

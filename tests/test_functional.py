@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import pickle
 import threading
 from typing import Any, NamedTuple
 
@@ -502,3 +503,34 @@ def test_rounding_and_division_with_remainder_by_pythons_own_functions() -> None
         y, J = jac.value_and_jacobian(lambda x, f=f: f(x) * x[1])(x)
         assert y == f(x) * x[1]
         np.testing.assert_array_equal(J, [0.0, f(x)])
+
+
+def test_jacobians_can_be_pickled() -> None:
+    x = np.array([[0.5, 2.0], [1.0, 3.0]])
+    chain, cumulative, chosen = (lambda x: np.tanh(W[:, :2] @ x) * 2), np.cumprod, (lambda x: np.where(x > 1, x, 0))
+    for f in (chain, cumulative, chosen, np.sort, np.linalg.inv):
+        J = jac.jacobian(f)(x)
+        loaded = pickle.loads(pickle.dumps(J))
+        assert (loaded.shape, loaded.names, loaded.dtype) == (J.shape, J.names, J.dtype)
+        assert (loaded.structure, loaded.formula) == (J.structure, J.formula)
+        np.testing.assert_array_equal(loaded, J)
+        assert pickle.loads(pickle.dumps(J.T)).formula == J.T.formula
+        assert copy.deepcopy(J) is copy.copy(J) is J
+
+
+def test_formulas_of_choices_and_bounds() -> None:
+    x, c = np.array([0.5, 2.0]), np.ones(2)
+    for f, told in (
+        (lambda x: np.where(x > 1, x, 0), "where(condition[i], 1.0, 0.0)"),
+        (lambda x: np.clip(x, 0.0, None), "where(x[i] >= 0, 1.0, 0.0)"),
+        (lambda x: np.clip(x, None, c), "where(x[i] <= c[i], 1.0, 0.0)"),
+        (lambda x: np.clip(x, 0.0, 1.0), "where((x[i] >= 0) & (x[i] <= 1), 1.0, 0.0)"),
+    ):
+        J = jac.jacobian(f)(x)
+        assert J.formula == f"∂y[i]/∂x[i] = {told}"
+        agrees(f, x, J)
+
+
+def test_finite_differences_by_several_arguments() -> None:
+    found = jac.finite_difference(lambda a, b: a * b, np.array([2.0]), np.array([3.0]), argnums=(0, -1))
+    np.testing.assert_allclose([one.values[0, 0] for one in found], [3.0, 2.0])

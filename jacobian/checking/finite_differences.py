@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from jacobian.errors import ArgumentError, DTypeError, report
 from jacobian.ops.registry import promoted
+from jacobian.tracing.run import numbers_of
 
 METHODS = ("auto", "forward", "central", "richardson")
 LEVELS, SHRINK = 10, 2.0
@@ -39,10 +40,22 @@ class Differences:
         return f"Differences {self.values.shape} by {self.method} ({self.reason}), largest error bar {worst:.1e}"
 
 
+@overload
 def finite_difference(
     f: Callable[..., Any], *args: Any, argnums: int = 0, method: str = "auto", **kwargs: Any
-) -> Differences:
-    """∂f/∂(argument `argnums`) by differences, with an error bar for every entry.
+) -> Differences: ...
+
+
+@overload
+def finite_difference(
+    f: Callable[..., Any], *args: Any, argnums: Sequence[int], method: str = "auto", **kwargs: Any
+) -> tuple[Differences, ...]: ...
+
+
+def finite_difference(
+    f: Callable[..., Any], *args: Any, argnums: int | Sequence[int] = 0, method: str = "auto", **kwargs: Any
+) -> Differences | tuple[Differences, ...]:
+    """∂f/∂(argument `argnums`) by differences, with an error bar for every entry; a tuple for a tuple of argnums.
 
     Methods: `"forward"` and `"central"` with the step that balances truncation and rounding; `"richardson"`
     extrapolates central differences over a series of steps and takes, entry by entry, the one with the smallest
@@ -62,9 +75,13 @@ def finite_difference(
     """
     if method not in METHODS:
         raise ArgumentError(report(f"finite_difference: method must be one of {', '.join(METHODS)}, not {method!r}"))
-    if not -len(args) <= argnums < len(args):
-        raise ArgumentError(report(f"finite_difference: argnums={argnums!r}, but {len(args)} arguments were given"))
-    number = argnums % len(args)
+    found = tuple(_by_argument(f, args, number, method, kwargs) for number in numbers_of(argnums, len(args)))
+    return found if isinstance(argnums, tuple | list) else found[0]
+
+
+def _by_argument(
+    f: Callable[..., Any], args: Sequence[Any], number: int, method: str, kwargs: dict[str, Any]
+) -> Differences:
     x = np.array(promoted(args[number], f"argument {number}"))
     if x.dtype.itemsize < 8:
         reason = f"{x.dtype} input: steps and error bars are wide"

@@ -194,7 +194,7 @@ class Compiler:
             if isinstance(functions().get(ufunc), np.ufunc) and method in UFUNC_METHODS:
                 bound = getattr(functions()[ufunc], method)
                 return name, lambda values: bound
-            if isinstance(node, ast.Name) or root in ("np", "numpy"):
+            if isinstance(node, ast.Name) or root in ("np", "numpy", "linalg", "fft"):
                 self._unknown_function(node, name)
         if not isinstance(node, ast.Attribute):
             self._fail(node, f"{name or 'this'} is not a function: it cannot be called", "multiply with *")

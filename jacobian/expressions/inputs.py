@@ -103,6 +103,8 @@ def _literal(name: str, text: str) -> Array:
         try:
             value = ast.literal_eval(text)
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            if re.search(r"\b(nan|inf|infinity)\b", text, re.IGNORECASE):
+                raise UsageError(report(f"{name}={text} is not finite", give=_FORMS)) from None
             raise UsageError(report(f"{name}={text} cannot be read", give=_FORMS)) from None
     if not _numbers_only(value):
         raise UsageError(report(f"{name}={text} does not hold numbers", give=_FORMS))

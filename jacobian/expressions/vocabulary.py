@@ -157,6 +157,8 @@ def functions() -> dict[str, Callable[..., Any]]:
             function = getattr(module, name)
             if _may_be_called(name, function):
                 found.setdefault(name, function)
+                if place != "np":
+                    found[f"{place[3:]}.{name}"] = function
                 found[f"{place}.{name}"] = found[f"numpy{place[2:]}.{name}"] = function
     for layers in (network, special):
         for name, value in vars(layers).items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -376,6 +377,20 @@ class Jacobian(Tensor):
             [term.transposed for term in self.terms], out_shape=self.in_shape, in_shape=self.out_shape,
             denominator=not self.denominator,
         )  # fmt: skip
+
+    def __copy__(self) -> Jacobian:
+        """Itself: it never changes."""
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Jacobian:
+        """Itself: it never changes."""
+        return self
+
+    def __reduce__(self) -> Any:
+        """Pickled as its terms, with every label as text; the function that it came from stays behind."""
+        terms = [term.with_factors(tuple(Factor(f.array, f.text) for f in term.factors)) for term in self.terms]
+        parts = (terms, self.out_shape, self.in_shape, self.dtype, self.names)
+        return partial(Jacobian, denominator=self.denominator), parts
 
     def named(self, out: str, into: str) -> Jacobian:
         """The same Jacobian with other names in its formula."""

@@ -57,6 +57,10 @@ class Pattern:
     def __hash__(self) -> int:
         return self._hash
 
+    def __reduce__(self) -> tuple[type[Pattern], tuple[object, ...]]:
+        """Pickled without what is remembered: a hash holds within one process only."""
+        return Pattern, self.key
+
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, Pattern) and self._hash == other._hash and self.key == other.key)
 

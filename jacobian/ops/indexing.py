@@ -193,11 +193,20 @@ def _clip_arguments(a: Any, a_min: Any = None, a_max: Any = None, out: Any = Non
     return (a, -np.inf if low is None else low, np.inf if high is None else high), {}
 
 
+def _one_bound(point: Point, k: int) -> str | None:
+    """The derivative where only one bound was given, or none."""
+    given = [not (isinstance(bound, float) and np.isinf(bound)) for bound in point.x[1:]]
+    if k or all(given):
+        return None
+    return "where(x1 >= x2, 1.0, 0.0)" if given[0] else "where(x1 <= x3, 1.0, 0.0)" if given[1] else "1"
+
+
 clip = elementwise(
     lambda x1, x2, x3: np.minimum(np.maximum(x1, x2), x3),
     "where((x1 >= x2) & (x1 <= x3), 1.0, 0.0)", "where((x1 < x2) & (x2 < x3), 1.0, 0.0)",
     "where((x1 > x3) | (x2 >= x3), 1.0, 0.0)",
-    name="clip", answers=(np.clip,), normalise=_clip_arguments, kink="(x1 == x2) | (x1 == x3)", at_kink="1",
+    name="clip", answers=(np.clip,), normalise=_clip_arguments, special=_one_bound,
+    kink="(x1 == x2) | (x1 == x3)", at_kink="1",
     shapes=(), samples=[sample((5,), -1.0, 1.0), sample((2, 3), -0.5, None), sample((3,), None, (3,))],
 )  # fmt: skip
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jacobian.errors import ArgumentError, report
+from jacobian.errors import ArgumentError, ShapeError, report
 from jacobian.kernel.access import Form, affine, constant, plain
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.pattern import Pattern, Shape
@@ -107,7 +107,13 @@ def _arrays(arrays: Any) -> list[Any]:
 def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     pieces = np.array_split(np.arange(np.shape(ary)[axis]), indices_or_sections)
     if isinstance(indices_or_sections, int | np.integer) and len({len(piece) for piece in pieces}) > 1:
-        raise ArgumentError(report("split: the sections are not equal", fix="np.array_split allows that"))
+        size, sections = np.shape(ary)[axis], int(indices_or_sections)
+        raise ShapeError(
+            report(
+                f"split: {size} entries along axis {axis} cannot be cut into {sections} equal sections",
+                fix="np.array_split allows unequal ones",
+            )
+        )
     return _array_split(ary, indices_or_sections, axis)
 
 

@@ -7,6 +7,7 @@ every operand a rule that returns its Jacobian.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
@@ -130,6 +131,7 @@ class Op:
         self.smooth = smooth
         self.views = views
         self.explain_failure = explain_failure
+        self.called = _called(name, self.answers)
         self.__name__ = self.__qualname__ = name
         self.__signature__ = _signature(forward if family == "composite" else normalise, self.operands)
         self.__doc__ = self._documentation()
@@ -155,8 +157,7 @@ class Op:
         except JacobianError:
             raise
         except TypeError as error:
-            text = str(error).replace("<lambda>()", f"{self.name}()")
-            raise ArgumentError(report(f"{self.name}: {text}")) from None
+            raise ArgumentError(report(f"{self.called}: {self._told(error)}")) from None
 
     def compute(self, operands: Sequence[Array], params: Params) -> Any:
         """The forward on bound arguments; what NumPy refuses becomes an error of ours."""
@@ -166,6 +167,10 @@ class Op:
             raise
         except (ValueError, TypeError, IndexError, np.linalg.LinAlgError, NotImplementedError) as error:
             raise self._explained(error, operands, params) from None
+
+    def _told(self, error: Exception) -> str:
+        """The error's text, which is to speak of the function that was called, not of one of ours."""
+        return re.sub(r"^[\w.<>]+\(\)", f"{self.called}()", str(error))
 
     def _explained(self, error: Exception, operands: Sequence[Array], params: Params) -> JacobianError:
         if self.explain_failure is not None:
@@ -178,7 +183,7 @@ class Op:
         names = operand_names(self, len(operands))
         got = ", ".join(describe(name, operand) for name, operand in zip(names, operands, strict=True))
         extra = ", ".join(f"{name}={value!r}" for name, value in params.items() if value is not None)
-        return kind(report(f"{self.name}: {error}", got=got, **{"with": extra or None}))
+        return kind(report(f"{self.called}: {self._told(error)}", got=got, **{"with": extra or None}))
 
     def jacobian(self, *args: Any, argnums: int | Sequence[int] = 0, **kwargs: Any) -> Any:
         """The full Jacobian with respect to operand `argnums`; a tuple of them for a tuple of numbers.
@@ -268,6 +273,12 @@ def _signature(arguments: Callable[..., Any] | None, operands: Sequence[str]) ->
     if any(p.kind == p.VAR_POSITIONAL for p in found.parameters.values()) or not found.parameters:
         return inspect.Signature([inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in operands])
     return found.replace(return_annotation=inspect.Signature.empty)
+
+
+def _called(name: str, answers: Iterable[Callable[..., Any]]) -> str:
+    """What errors call an op: as NumPy does where it answers for a function of NumPy's under another name."""
+    known = [f.__name__ for f in answers if (getattr(f, "__module__", None) or "numpy").startswith("numpy")]
+    return known[0] if known and name not in known else name
 
 
 def _all_operands(*operands: Any) -> tuple[tuple[Any, ...], Params]:

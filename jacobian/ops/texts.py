@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from jacobian.errors import ExpressionError, report
 from jacobian.ops.kinks import warn_non_finite
 
 _NAMES = {name: getattr(np, name) for name in dir(np) if not name.startswith("_")}
@@ -19,6 +21,23 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 @lru_cache(maxsize=1024)
 def _compiled(text: str) -> CodeType:
     return compile(text, f"<derivative {text}>", "eval")
+
+
+def check(name: str, text: str, words: Sequence[str] | None) -> None:
+    """Refuse a derivative that cannot be read, or that uses a name nobody knows (any, where `words` is None).
+
+    Raises:
+        ExpressionError: it is no expression, or a name in it is neither in `words` nor NumPy's.
+    """
+    try:
+        tree = ast.parse(text, mode="eval")
+    except SyntaxError as error:
+        raise ExpressionError(report(f"{name}: the derivative {text!r} cannot be read: {error.msg}")) from None
+    used = dict.fromkeys(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
+    for word in used:
+        if words is not None and word not in (*words, "np") and word not in _NAMES:
+            known = f"{', '.join(words)} and NumPy's names"
+            raise ExpressionError(report(f"{name}: the derivative {text!r} uses {word}", known=known))
 
 
 def evaluate(text: str, **values: Any) -> Any:

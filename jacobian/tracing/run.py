@@ -47,6 +47,8 @@ def numbers_of(argnums: int | Sequence[int], count: int) -> tuple[int, ...]:
     wanted = (argnums,) if isinstance(argnums, int | np.integer) else argnums
     if not isinstance(wanted, tuple | list) or not all(isinstance(n, int | np.integer) for n in wanted):
         raise ArgumentError(report(f"argnums must be a whole number or a tuple of them, not {argnums!r}"))
+    if not wanted:
+        raise ArgumentError(report("argnums is empty: there is nothing to differentiate by", fix="argnums=0"))
     for number in wanted:
         if not -count <= number < count:
             raise ArgumentError(

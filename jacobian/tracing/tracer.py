@@ -300,10 +300,13 @@ def strip_all(value: Any) -> Any:
 def record(op: Op, args: Any, kwargs: Any) -> Any:
     """Run an op on the values of the innermost trace and note it there."""
     if kwargs.get("out") is not None:
-        refuse(f"{op.name}(…, out=…) cannot be traced", "leave out= out and use the returned array")
-    if op.family == "composite":
-        return op.compute(args, kwargs)
-    return record_bound(op, *op.bind(args, kwargs))
+        refuse(f"{op.called}(…, out=…) cannot be traced", "leave out= out and use the returned array")
+    try:
+        if op.family == "composite":
+            return op.compute(args, kwargs)
+        return record_bound(op, *op.bind(args, kwargs))
+    except JacobianError as error:
+        raise _at_users_line(error) from None
 
 
 def record_bound(op: Op, operands: Sequence[Any], params: Params) -> Any:
@@ -322,11 +325,8 @@ def record_bound(op: Op, operands: Sequence[Any], params: Params) -> Any:
             parents.append((position, operand.node))
         else:
             values.append(graph.constant(as_operand(operand)))
-    try:
-        nested = any(type(value) is Tracer for value in values)
-        value = record_bound(op, values, params) if nested else op.compute(values, params)
-    except JacobianError as error:
-        raise _at_users_line(error) from None
+    nested = any(type(value) is Tracer for value in values)
+    value = record_bound(op, values, params) if nested else op.compute(values, params)
     node = Node(graph, op, value, tuple(values), params, tuple(parents))
     result = Tracer(graph, node, value)
     if op.family == "layout":

@@ -22,9 +22,10 @@ TURN = np.array([[1.0, -2.0, 0.3], [2.0, 0.5, 0.1], [0.2, 0.4, 1.0]])
 
 
 def text_of(error: type[Exception], f: Any, *args: Any, **kwargs: Any) -> str:
+    """The message without the line of this file."""
     with pytest.raises(error) as caught:
         f(*args, **kwargs)
-    return str(caught.value)
+    return re.sub(r"\n  line: .*", "", str(caught.value))
 
 
 def dense(f: Any, *args: Any, argnums: int = 0) -> np.ndarray:

@@ -79,8 +79,13 @@ def elementwise(
     """
     count = len(derivatives)
     words = ("x",) if count == 1 else tuple(f"x{k + 1}" for k in range(count))
+    name = name or function.__name__
+    for one in (*derivatives, *([kink] if kink else [])):
+        texts.check(name, one, (*words, "y") if normalise is None else None)
 
     def rule(point: Point, k: int) -> Jacobian:
+        if k >= count:
+            raise ArgumentError(report(f"{name} has no derivative for operand {k}", got=", ".join(derivatives)))
         out, into = tuple(np.shape(point.y)), tuple(np.shape(point.x[k]))
         text = special(point, k) or derivatives[k]
         values = dict(zip(words, point.x, strict=False)) | {"y": point.y} | point.params
@@ -92,12 +97,12 @@ def elementwise(
             return diagonal(out, into, int(text))
         factor = texts.evaluate_finite(name, text, values)
 
-        named = dict(zip(words, point.names, strict=False)) | {"y": point.out_name}
+        named = {word: word for word, value in point.params.items() if np.ndim(value)}
+        named |= dict(zip(words, point.names, strict=False)) | {"y": point.out_name}
         shapes = {word: tuple(np.shape(values[word])) for word in named}
         label = partial(texts.label, text, named, shapes, len(np.shape(factor)))  # keeps no array alive
         return diagonal(out, into, factor, label)
 
-    name = name or function.__name__
     if shapes is None:
         shapes = [((),) * count, ((3,),) * count, ((2, 3),) * count]
         shapes += [((2, 1), (3,)), ((), (2, 2)), ((3,), ())] if count == 2 else []

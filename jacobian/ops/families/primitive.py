@@ -60,7 +60,8 @@ def primitive(
         smooth: whether it has a second derivative everywhere.
 
     Raises:
-        ArgumentError: there is no rule.
+        ArgumentError: there is no rule, or one is neither text nor a function.
+        ExpressionError: a derivative cannot be read.
 
     >>> import numpy as np, jacobian as jac
     >>> cube = jac.primitive(lambda x: x**3, "3 * x**2", name="cube")
@@ -69,10 +70,17 @@ def primitive(
     """
     if not rules:
         raise ArgumentError(report("primitive needs a Jacobian rule for every operand", fix="primitive(forward, rule)"))
+    if not callable(forward):
+        raise ArgumentError(report(f"primitive: the forward must be a function, not {type(forward).__name__}"))
     name = name or getattr(forward, "__name__", "primitive")
     found = [sample(*one) if not isinstance(one, Sample) else one for one in samples]
     if all(isinstance(rule, str) for rule in rules):
         return elementwise(forward, *rules, name=name, answers=answers, operands=operands, samples=found, note=note)
+
+    for number, one in enumerate(rules):
+        if not callable(one):
+            kinds = "every rule a function, or every rule a text"
+            raise ArgumentError(report(f"{name}: rule {number} is {type(one).__name__}, no function", fix=kinds))
 
     def rule(point: Point, k: int) -> Jacobian:
         if k >= len(rules):
