@@ -361,12 +361,16 @@ def test_the_truth_of_an_array() -> None:
     def f(x: Any) -> Any:
         return x if x else 2 * x
 
-    assert text_of(jac.errors.ShapeError, jac.jacobian(f), X) == (
-        "an array of shape (2,) is neither true nor false\n"
-        "  line:  test_errors.py: return x if x else 2 * x\n"
-        "  fix:   np.where(condition, a, b) chooses entry by entry; .any() or .all() asks about all entries"
-    )
-    assert jac.jacobian(f)(np.ones(1)).structure == "identity"
+    def g(x: Any) -> Any:
+        return x if x > 0 else 2 * x
+
+    for function, condition in ((f, "x"), (g, "x > 0")):
+        assert text_of(jac.errors.ShapeError, jac.jacobian(function), X) == (
+            "an array of several entries is neither true nor false\n"
+            f"  line:  test_errors.py: return x if {condition} else 2 * x\n"
+            "  fix:   np.where(condition, a, b) chooses entry by entry; .any() or .all() asks about all entries"
+        )
+        assert jac.jacobian(function)(np.ones(1)).structure == "identity"
 
 
 def test_warnings_point_at_the_users_line() -> None:

@@ -48,15 +48,10 @@ def refuse_conversion(what: str) -> NoReturn:
     refuse(f"a traced array is turned into {what}", fix)
 
 
-def refuse_truth(shape: tuple[int, ...]) -> NoReturn:
-    """Raise the error for an array that is asked whether it is true."""
-    raise ShapeError(
-        report(
-            f"an array of shape {shape} is neither true nor false",
-            line=source.shown_line(),
-            fix="np.where(condition, a, b) chooses entry by entry; .any() or .all() asks about all entries",
-        )
-    )
+def ambiguous_truth(line: str | None) -> ShapeError:
+    """The error for an array that is asked whether it is true."""
+    fix = "np.where(condition, a, b) chooses entry by entry; .any() or .all() asks about all entries"
+    return ShapeError(report("an array of several entries is neither true nor false", line=line, fix=fix))
 
 
 def refuse_assignment(call: str) -> NoReturn:

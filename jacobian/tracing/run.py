@@ -12,6 +12,8 @@ from jacobian.errors import ArgumentError, DTypeError, JacobianError, NonFiniteE
 from jacobian.kernel.expression import Jacobian
 from jacobian.ops.registry import promoted, snapshot
 from jacobian.tracing.graph import Graph, Node
+from jacobian.tracing.refusals import ambiguous_truth
+from jacobian.tracing.source import line_that_raised
 from jacobian.tracing.tracer import Tracer, strip_all
 from jacobian.tracing.tree import is_array_list, is_container, map_leaves
 
@@ -72,6 +74,8 @@ def run(f: Callable[..., Any], argnums: Sequence[int], args: Sequence[Any], kwar
     except (TypeError, ValueError) as error:
         if isinstance(error.__cause__, JacobianError):  # NumPy wrapped our error in one of its own
             raise error.__cause__ from None
+        if str(error).startswith("The truth value of an array"):  # comparisons are plain arrays: NumPy's own error
+            raise ambiguous_truth(line_that_raised(error)) from None
         raise
     _name_constants(graph, f, names, args, kwargs)
     return Recording(graph, inputs, result)

@@ -7,6 +7,7 @@ import dis
 import linecache
 from itertools import islice
 from pathlib import Path
+from traceback import walk_tb
 from types import FrameType
 
 from jacobian.ops.callers import is_library, nearest_frame, user_frame
@@ -14,20 +15,24 @@ from jacobian.ops.callers import is_library, nearest_frame, user_frame
 LONGEST_LINE = 100
 
 
-def user_line() -> tuple[str, str]:
-    """`("model.py:12", "y = float(x)")`; empty texts when there is no such line."""
-    frame = user_frame()
-    if frame is None:
-        return "", ""
-    name, number = frame.f_code.co_filename, frame.f_lineno
-    return f"{Path(name).name}:{number}", linecache.getline(name, number, frame.f_globals).strip()
-
-
 def shown_line() -> str | None:
-    """The user's line as an error shows it, cut when it is long."""
-    place, text = user_line()
+    """The user's line as an error shows it: `model.py:12: y = float(x)`."""
+    frame = user_frame()
+    return None if frame is None else _shown(frame, frame.f_lineno)
+
+
+def line_that_raised(error: BaseException) -> str | None:
+    """The line on which an error was raised, shown likewise."""
+    steps = list(walk_tb(error.__traceback__))
+    return _shown(*steps[-1]) if steps else None
+
+
+def _shown(frame: FrameType, number: int) -> str:
+    """A line with its place, cut when it is long."""
+    name = frame.f_code.co_filename
+    place, text = f"{Path(name).name}:{number}", linecache.getline(name, number, frame.f_globals).strip()
     text = text if len(text) <= LONGEST_LINE else text[: LONGEST_LINE - 1] + "…"
-    return f"{place}: {text}" if text else place or None
+    return f"{place}: {text}" if text else place
 
 
 def library() -> str | None:

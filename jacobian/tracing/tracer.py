@@ -15,7 +15,7 @@ from jacobian.ops.registry import REGISTRY, Op, Params, as_operand
 from jacobian.tracing import source
 from jacobian.tracing.constants import CONSTANT_FUNCTIONS
 from jacobian.tracing.graph import Graph, Node
-from jacobian.tracing.refusals import refuse, refuse_assignment, refuse_conversion, refuse_function, refuse_truth
+from jacobian.tracing.refusals import ambiguous_truth, refuse, refuse_assignment, refuse_conversion, refuse_function
 from jacobian.tracing.ufuncs import ufunc_method
 
 
@@ -163,7 +163,7 @@ class Tracer:
     def __bool__(self) -> bool:
         """Control flow follows the value."""
         if self.size != 1:
-            refuse_truth(self.shape)
+            raise ambiguous_truth(source.shown_line())
         return bool(strip_all(self.value))
 
     def __float__(self) -> NoReturn:
