@@ -6,6 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from jacobian.kernel.access import indices
+from jacobian.kernel.counting import reach
 from jacobian.kernel.memory import human
 from jacobian.kernel.network import Plan, plan
 from jacobian.kernel.notation import factor_text, form_text, letters_of
@@ -35,12 +36,12 @@ def multiplications(term: Term) -> int:
 
 def explain(J: Jacobian) -> str:
     """The text of `J.explain()`."""
-    count = len(J.terms)
+    count, entries = len(J.terms), reach(J.terms, J.shape)
     lines = [
         f"Jacobian {J.out_shape} × {J.in_shape} {J.dtype}: {count} term{'' if count == 1 else 's'}, {J.structure}",
         f"  {J.formula}",
         f"  holds {human(J.nbytes)}, dense {human(J.dense_nbytes)}",
-        f"  reaches {J.nnz if count < 5 else '?'} of {J.size} entries",
+        f"  reaches {'' if entries.exact else 'at most '}{entries.entries} of {J.size} entries",
     ]
     for nth, term in enumerate(J.terms):
         lines += [f"term {nth + 1}: {J.formula_of([term])}"]

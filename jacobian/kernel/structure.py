@@ -7,12 +7,16 @@ from math import prod
 
 import numpy as np
 
-from jacobian.kernel.access import indices, inside
+from jacobian.kernel import memory
+from jacobian.kernel.access import indices
+from jacobian.kernel.counting import count_union, distinct, mask
 from jacobian.kernel.equations import Guard
 from jacobian.kernel.lower import core, overlapping, spread
-from jacobian.kernel.pattern import Access, Pattern, Shape
+from jacobian.kernel.pattern import Pattern, Shape
 from jacobian.kernel.positions import positions
-from jacobian.kernel.term import Factor, Term
+from jacobian.kernel.term import Term
+
+LISTED = 48  # bytes for every entry that is listed in order to be counted
 
 Pairs = tuple[tuple[int, int], ...]
 
@@ -148,44 +152,26 @@ def _only_out(pattern: Pattern) -> Pattern:
     return Pattern(pattern.sizes, pattern.out, (), pattern.out_shape, (), (), (), pattern.tables)
 
 
-def _conditions(pattern: Pattern) -> tuple[Access, ...]:
-    """The factors that may be read beyond their edge, where they are zero."""
-    return tuple(
-        access for access in pattern.factors
-        if not all(inside(f, n, pattern.sizes, pattern.tables) for f, n in zip(access.forms, access.shape, strict=True))
-    )  # fmt: skip
-
-
-def _mask(term: Term) -> Term:
-    """The term with ones for its numbers, and without the factors that cannot be zero by their position."""
-    p = term.pattern
-    factors = _conditions(p)
-    pattern = Pattern(p.sizes, p.out, p.into, p.out_shape, p.in_shape, factors, p.guards, p.tables)
-    return Term(pattern, tuple(Factor(np.ones(access.shape)) for access in factors), term.tables)
-
-
 def count_nonzero_positions(terms: Sequence[Term], out_shape: Shape, in_shape: Shape) -> int:
-    """How many entries the terms reach, each counted once."""
+    """How many entries the terms reach, each counted once: by arithmetic, or one by one where memory allows."""
     shape = (*out_shape, *in_shape)
-    found = {(mask.pattern, tuple(map(id, mask.tables))): mask for mask in map(_mask, terms)}
-    masks = list(found.values())
-    certain = [mask.pattern for mask in masks if not mask.factors and not mask.pattern.guards]
-    if any(_is_full(pattern, shape) for pattern in certain):
-        return prod(shape)
-    if len(masks) == 1 and certain and _stays_inside(certain[0]) and not overlapping(certain[0], shape):
-        return prod(certain[0].sizes[index] for index in certain[0].free)
-    places = [flat[valid] for flat, valid in (reached(mask, shape) for mask in masks)]
-    return int(np.unique(np.concatenate(places)).size) if places else 0
-
-
-def _stays_inside(pattern: Pattern) -> bool:
-    axes = zip((*pattern.out, *pattern.into), (*pattern.out_shape, *pattern.in_shape), strict=True)
-    return all(inside(form, extent, pattern.sizes, pattern.tables) for form, extent in axes)
+    masks = distinct(terms)
+    count = count_union(masks, shape)
+    if count is not None:
+        return count
+    entries = sum(prod(one.pattern.sizes[index] for index in one.pattern.free) for one in masks)
+    memory.check(
+        LISTED * entries, f"{out_shape} × {in_shape}", f"{len(masks)} overlapping terms, {entries:,} entries to list",
+        "the list of entries to count", "J.explain() gives a bound",
+    )  # fmt: skip
+    places = [flat[valid] for flat, valid in (reached(one, shape) for one in masks)]
+    return int(np.unique(np.concatenate(places)).size)
 
 
 def reached(term: Term, shape: Shape) -> tuple[np.ndarray, np.ndarray]:
     """For every assignment of the free indices, the flat position in the tensor, and whether it is reached."""
-    pattern = term.pattern
+    one = mask(term)
+    pattern = one.pattern
     sizes = tuple(pattern.sizes[index] for index in pattern.free)
     flat = np.zeros(sizes, np.intp)
     valid = np.ones(sizes, bool)
@@ -193,7 +179,6 @@ def reached(term: Term, shape: Shape) -> tuple[np.ndarray, np.ndarray]:
         value = positions(form, pattern.free, pattern.sizes, term.tables)
         valid &= (value >= 0) & (value < extent)
         flat = flat * extent + value
-    mask = _mask(term)
-    if mask.factors or mask.pattern.guards:
-        valid &= spread(*core(mask, np.dtype(float)), mask.pattern) > 0
+    if pattern.guards:
+        valid &= spread(*core(one, np.dtype(float)), pattern) > 0
     return flat, valid

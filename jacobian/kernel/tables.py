@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from jacobian.kernel.access import Form, Lookup, Table, constant, indices, plain
-from jacobian.kernel.positions import positions
 from jacobian.kernel.pattern import Pattern, Shape
+from jacobian.kernel.positions import positions
 from jacobian.kernel.term import Term
 
 Pool = dict[tuple[Shape, bytes], np.ndarray]
