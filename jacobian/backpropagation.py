@@ -12,7 +12,7 @@ from jacobian import plan
 from jacobian.chain import Trace
 from jacobian.errors import ArgumentError, ShapeError, report
 from jacobian.kernel.expression import Jacobian
-from jacobian.kernel.operands import as_array
+from jacobian.kernel.operands import as_numbers
 from jacobian.kernel.real import real_part
 from jacobian.kernel.simplify import collapsed, contracted
 from jacobian.kernel.term import Factor, Term
@@ -159,8 +159,8 @@ def _is_full(term: Term) -> bool:
 def _start(of: Node, upstream: Any) -> Jacobian:
     if upstream is None:
         return plan.seed(of)
-    given = as_array(upstream, "backprop: upstream must be an array of numbers")
-    array = np.array(given, dtype=np.result_type(of.value, np.float32))
+    dtype = np.result_type(of.value, np.float32)
+    array = as_numbers(upstream, "backprop: upstream must be an array of numbers", dtype)
     lead = array.ndim - len(of.shape)
     if lead < 0 or array.shape[lead:] != of.shape:
         raise ShapeError(

@@ -328,6 +328,11 @@ def test_arguments_that_are_not_what_they_must_be() -> None:
         ),
         (lambda: J[::0], "IndexingError", "axis 0 cannot be sliced: slice step cannot be zero\n  shape: (2, 2)"),
         (lambda: J.predict("a"), "ArgumentError", "predict: dx must be an array of numbers, not str"),
+        (lambda: J.predict(1j * X), "ArgumentError", "predict: dx must be an array of numbers of float64, not complex"),
+        (
+            lambda: J + {}, "ArgumentError",
+            "np.add of the full tensor: unsupported operand type(s) for +: 'float' and 'dict'\n  J:     (2, 2)",
+        ),
         (
             lambda: jac.backprop(np.sin, X, upstream="a"), "ArgumentError",
             "backprop: upstream must be an array of numbers, not str",
@@ -415,6 +420,7 @@ def test_names_of_inner_functions_do_not_leak() -> None:
         (lambda: jac.ops.dot(X, X, out=X), "dot: dot() got an unexpected keyword argument 'out'"),
         (lambda: jac.ops.flat_outer(X, X, out=X), "outer: outer() got an unexpected keyword argument 'out'"),
         (lambda: jac.ops.take(X), "take: take() missing 1 required positional argument: 'indices'"),
+        (lambda: jac.jacobian(lambda x: np.kron(x, "a"))(X), "kron: invalid data type for einsum"),
     ):
         assert text_of(jac.errors.ArgumentError, call).partition("\n")[0] == text
 

@@ -297,10 +297,11 @@ class Jacobian(Tensor):
         plain_inputs = [x.tensor() if isinstance(x, Jacobian) else x for x in inputs]
         try:
             return getattr(ufunc, method)(*plain_inputs, **kwargs)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             if isinstance(error, JacobianError):
                 raise
-            raise ShapeError(
+            kind = ShapeError if isinstance(error, ValueError) else ArgumentError
+            raise kind(
                 report(f"np.{ufunc.__name__} of the full tensor: {str(error).strip()}", J=repr(self.shape))
             ) from None
 

@@ -54,6 +54,14 @@ def as_array(value: Any, needed: str = "@ needs a Jacobian or an array of number
     return array.astype(float) if array.dtype.kind in "biu" else array
 
 
+def as_numbers(value: Any, needed: str, dtype: np.dtype[Any]) -> Array:
+    """An array of that dtype, a copy; complex numbers do not become real ones."""
+    array = as_array(value, needed)
+    if array.dtype.kind == "c" and dtype.kind != "c":
+        raise ArgumentError(report(f"{needed} of {dtype}, not complex"))
+    return array.astype(dtype)
+
+
 def copied_operand(value: Any, position: int) -> Array:
     """An operand of `einsum`, copied; integers become float64."""
     if is_foreign_array(value):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jacobian.errors import ShapeError, report
-from jacobian.kernel.operands import as_array
+from jacobian.kernel.operands import as_numbers
 
 if TYPE_CHECKING:
     from jacobian.kernel.expression import Jacobian
@@ -50,7 +50,7 @@ class Origin:
 
     def predict(self, J: Jacobian, dx: Any) -> Prediction:
         """First-order approximation at the point, and the observed order of its remainder."""
-        step = as_array(dx, "predict: dx must be an array of numbers").astype(np.result_type(J.dtype, np.float32))
+        step = as_numbers(dx, "predict: dx must be an array of numbers", np.result_type(J.dtype, np.float32))
         if step.shape != J.in_shape:
             raise ShapeError(
                 report("predict: dx must have the input's shape", got=step.shape, fix=f"give it the shape {J.in_shape}")

@@ -148,6 +148,9 @@ kron_blocks = multilinear(
 )  # fmt: skip
 
 
+kron_blocks.called = "kron"  # in errors
+
+
 def _as_text(labels: Einsum) -> str:
     return f"{','.join(map(''.join, labels[:-1]))}->{''.join(labels[-1])}"
 
