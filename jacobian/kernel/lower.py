@@ -142,7 +142,7 @@ def _products_of_alike(arrays: list[np.ndarray], labels: list[Labels]) -> tuple[
         elif axes in fresh and old.dtype == array.dtype:
             np.multiply(old, array, out=old)
         else:
-            product[axes] = old * array
+            product[axes] = np.asarray(old * array)  # of two without axes NumPy makes a scalar
             fresh.add(axes)
     return list(product.values()), list(product)
 

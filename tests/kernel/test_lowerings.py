@@ -269,3 +269,8 @@ def test_infinite_entries_are_not_smeared_over_the_edge() -> None:
 
 def test_equations_are_lettered_by_first_appearance() -> None:
     assert equation_of(((7, 3), (3, 5)), (7, 5)) == "ab,bc->ac"
+
+
+def test_several_factors_without_axes() -> None:
+    factors = [np.asarray(2.0)] * 4
+    assert Jacobian.einsum(",,,->|", *factors).item() == 16.0
