@@ -185,3 +185,12 @@ def test_a_step_reads_as_upstream_times_local() -> None:
         "  local      ∂v2[i]/∂x[j] = W[i,j]\n"
         "  downstream ∂y/∂x[i] = Σ_j ∂y/∂v2[j] * W[j,i]"
     )
+
+
+def test_explain_tells_what_runs_before_the_einsum() -> None:
+    J = jac.jacobian(lambda x: W2 @ np.tanh(np.sin(W1 @ x)))(X)
+    text = J.explain()
+    assert "first: 2 factors over [k] are multiplied into one" in text
+    assert text.count("einsum: ") == 1 and "path: " in text
+    lone = jac.Jacobian.einsum("i,j->i|", np.ones(3), np.ones(4)).explain()
+    assert "first: the only factor with it is summed over j" in lone

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,39 @@ def explain(J: Jacobian) -> str:
     return "\n".join(lines)
 
 
+def _contraction(term: Term) -> list[str]:
+    """What runs: factors over the same indices are multiplied, lone indices summed, and the rest is one einsum."""
+    pattern = term.pattern
+    if len(pattern.factors) + len(pattern.guards) < 2:
+        return []
+    letter = letters_of(term)
+    alike = Counter(
+        tuple(dict.fromkeys(indices(*forms)))
+        for forms in (*(access.forms for access in pattern.factors), *((guard.form,) for guard in pattern.guards))
+    )
+    lines: list[str] = []
+    extra = 0
+    for axes, count in alike.items():
+        if axes and count > 1:
+            extra += (count - 1) * prod(pattern.sizes[index] for index in axes)
+            lines.append(f"first: {count} factors over [{','.join(map(letter, axes))}] are multiplied into one")
+    carriers = Counter(index for axes in alike for index in axes)
+    alone = [index for index, count in carriers.items() if count == 1 and index not in pattern.free]
+    if alone:
+        lines.append(f"first: the only factor with it is summed over {', '.join(map(letter, alone))}")
+    left = [tuple(index for index in axes if index not in alone) for axes in alike]
+    left = [axes for axes in left if axes]
+    if len(left) < 2:
+        return [*lines, f"multiplications: {extra:,}"]
+    shapes = tuple(tuple(pattern.sizes[index] for index in axes) for axes in left)
+    found = plan(tuple(left), shapes, tuple(index for index in pattern.free if index in carriers))
+    total, naive = found.multiplications + extra, found.naive_multiplications + extra
+    largest = int(found.info.largest_intermediate)
+    lines += [f"einsum: {found.equation}", f"path: {', then '.join(found.steps)}"]
+    lines.append(f"multiplications: {total:,} ({naive:,} without an order), largest intermediate {largest:,} entries")
+    return lines
+
+
 def _term(term: Term) -> list[str]:
     pattern, letter = term.pattern, letters_of(term)
     sizes = ", ".join(f"{letter(index)}={size}" for index, size in enumerate(pattern.sizes))
@@ -68,14 +102,7 @@ def _term(term: Term) -> list[str]:
             lines.append(f"guard [0 <= {text} < {guard.extent}]: ones and zeros, no array")
     if not pattern.factors and not pattern.guards:
         lines.append("no array: the indices say it all")
-    found = plan_of(term)
-    if found is not None and len(pattern.factors) + len(pattern.guards) > 1:
-        lines.append(f"einsum: {found.equation}")
-        lines.append(f"path: {', then '.join(found.steps)}")
-        lines.append(
-            f"multiplications: {found.multiplications:,} ({found.naive_multiplications:,} without an order), "
-            f"largest intermediate {int(found.info.largest_intermediate):,} entries"
-        )
+    lines += _contraction(term)
     written = prod(pattern.sizes[index] for index in pattern.free)
     lines.append(f"writes {written:,} entries")
     return lines
