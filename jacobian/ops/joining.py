@@ -100,10 +100,6 @@ pad = register(
 # -- written in terms of others ----------------------------------------------------------------------------------
 
 
-def _arrays(arrays: Any) -> list[Any]:
-    return list(arrays)
-
-
 def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     pieces = np.array_split(np.arange(np.shape(ary)[axis]), indices_or_sections)
     if isinstance(indices_or_sections, int | np.integer) and len({len(piece) for piece in pieces}) > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -21,6 +22,16 @@ from jacobian.kernel.pattern import Access, Pattern, Shape, solve
 from jacobian.kernel.term import Factor, Term
 
 EFFORT = int(os.environ.get("JACOBIAN_TEST_EFFORT", "1"))  # multiplies the number of examples
+
+
+def peak(function: Callable[[], Any]) -> int:
+    """The most memory a call had in use, in bytes."""
+    tracemalloc.start()
+    try:
+        function()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 def examples(count: int) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from collections.abc import Callable
 from math import prod
 from typing import Any
@@ -21,17 +20,18 @@ from jacobian.kernel.memory import memory_limit
 from jacobian.kernel.pattern import Access, Pattern
 from jacobian.kernel.term import Factor, Term
 
-from .strategies import chains, cumulative, dense_of, examples, jacobians, product_of, reached_of, selecting, taking
-
-
-def peak(function: Callable[[], Any]) -> int:
-    """The most memory a call had in use, in bytes."""
-    tracemalloc.start()
-    try:
-        function()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+from .strategies import (
+    chains,
+    cumulative,
+    dense_of,
+    examples,
+    jacobians,
+    peak,
+    product_of,
+    reached_of,
+    selecting,
+    taking,
+)
 
 
 @given(jacobians(max_terms=4))

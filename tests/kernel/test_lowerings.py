@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,19 +18,9 @@ from jacobian.kernel.pattern import Access, Pattern
 from jacobian.kernel.positions import positions
 from jacobian.kernel.term import Factor, Operator, Term
 
-from .strategies import Duck, as_ducks, cumulative, dense_of, selecting
+from .strategies import Duck, as_ducks, cumulative, dense_of, peak, selecting
 
 LARGE = 1_000_000
-
-
-def peak(function: Callable[[], Any]) -> int:
-    """The most memory a call had in use, in bytes."""
-    tracemalloc.start()
-    try:
-        function()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 def test_gradient_through_a_cumulative_sum_of_a_million() -> None:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -17,17 +13,7 @@ from jacobian.kernel.guards import range_sums
 from jacobian.kernel.pattern import Access, Pattern
 from jacobian.kernel.term import Factor, Term
 
-from .strategies import cumulative, dense_of, selecting
-
-
-def peak(function: Callable[[], Any]) -> int:
-    """The most memory a call had in use, in bytes."""
-    tracemalloc.start()
-    try:
-        function()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+from .strategies import cumulative, dense_of, peak, selecting
 
 
 def guarded(rows: int, columns: int, form: Form, extent: int) -> Jacobian:
