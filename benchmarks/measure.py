@@ -1,0 +1,107 @@
+"""Time: contestants take turns, so that a noisy machine is noisy for all of them; medians count."""
+
+from __future__ import annotations
+
+import mmap
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import jacobian as jac
+from benchmarks.workloads import Workload
+
+Call = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure: at least some rounds, at most others, and within a budget of seconds in between."""
+
+    least: int = 5
+    most: int = 25
+    budget: float = 4.0
+
+
+LARGE = 2**22  # bytes from which on NumPy asks for large pages
+
+FULL = Effort()
+QUICK = Effort(least=2, most=5, budget=0.5)
+
+
+def timed(call: Call) -> float:
+    """Seconds of one call; what it returns is freed after the clock has stopped."""
+    start = time.perf_counter()
+    result = call()
+    stop = time.perf_counter()
+    del result
+    return stop - start
+
+
+def interleaved(contestants: dict[str, Call], effort: Effort = FULL, calls: int = 1) -> dict[str, float]:
+    """Median seconds per call of every contestant, measured in turns of `calls` calls each, after one to warm up."""
+    samples: dict[str, list[float]] = {name: [] for name in contestants}
+    for call in contestants.values():
+        timed(call)
+    end = time.perf_counter() + effort.budget
+    for turn in range(effort.most):
+        if turn >= effort.least and time.perf_counter() > end:
+            break
+        for name, call in contestants.items():
+            samples[name].append(_repeated(call, calls))
+    return {name: statistics.median(times) for name, times in samples.items()}
+
+
+def _repeated(call: Call, calls: int) -> float:
+    if calls == 1:
+        return timed(call)
+    start = time.perf_counter()
+    for _ in range(calls):
+        call()
+    return (time.perf_counter() - start) / calls
+
+
+def ours(workload: Workload, order: str = "auto") -> Callable[..., tuple[Any, ...]]:
+    """The function that returns our Jacobians, not yet dense."""
+    return jac.jacobian(workload.plain, workload.argnums, order)  # type: ignore[no-any-return]
+
+
+def agree(found: Sequence[Any], expected: Sequence[Any], tolerance: float = 1e-9) -> str | None:
+    """None when the arrays are equal but for rounding, else what is different."""
+    if len(found) != len(expected):
+        return f"{len(found)} results instead of {len(expected)}"
+    for position, (one, other) in enumerate(zip(map(np.asarray, found), map(np.asarray, expected), strict=True)):
+        if one.shape != other.shape:
+            return f"result {position} has the shape {one.shape} instead of {other.shape}"
+        scale = float(np.max(np.abs(other), initial=0.0)) or 1.0
+        if not np.allclose(one, other, rtol=tolerance, atol=tolerance * scale):
+            return f"result {position} differs by {np.max(np.abs(one - other)) / scale:.1e} of the largest entry"
+    return None
+
+
+def write_seconds(nbytes: int) -> float:
+    """Seconds to fill that many bytes of fresh memory, page faults included.
+
+    It comes from the system, as large arrays do; an allocator that hands out what was freed before can be faster.
+    """
+    size = max(nbytes, 8)
+
+    def fill() -> np.ndarray:
+        memory = mmap.mmap(-1, size)
+        if size >= LARGE and hasattr(mmap, "MADV_HUGEPAGE"):
+            memory.madvise(mmap.MADV_HUGEPAGE)
+        fresh = np.frombuffer(memory, count=size // 8)
+        fresh.fill(1.0)
+        return fresh
+
+    return interleaved({"fill": fill}, Effort(5, 15, 0.5))["fill"]
+
+
+def peak_multiplications(n: int = 1000) -> float:
+    """Multiplications (each with its addition) per second in a product of two n×n matrices."""
+    rng = np.random.default_rng(0)
+    A, B, C = rng.normal(size=(n, n)), rng.normal(size=(n, n)), np.empty((n, n))
+    return float(n**3 / interleaved({"gemm": lambda: np.matmul(A, B, out=C)}, Effort(5, 20, 2.0))["gemm"])

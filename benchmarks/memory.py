@@ -1,0 +1,34 @@
+"""Memory: the peak of our calls, as NumPy reports it to tracemalloc, beside what is asked for."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from typing import Any
+
+import numpy as np
+
+from benchmarks.measure import ours
+from benchmarks.workloads import Workload
+
+
+def peak_of(call: Any) -> tuple[int, Any]:
+    """Bytes at the highest point of a call above those before it, and what it returned."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        result = call()
+        return tracemalloc.get_traced_memory()[1] - before, result
+    finally:
+        tracemalloc.stop()
+
+
+def memory_of(workload: Workload) -> dict[str, Any]:
+    """Peak of making the dense Jacobians, their size, the inputs', and what the structured ones hold."""
+    g, arguments = ours(workload), workload.arguments
+    structured = sum(J.nbytes for J in g(*arguments))
+    peak, dense = peak_of(lambda: [np.asarray(J) for J in g(*arguments)])
+    size = sum(J.nbytes for J in dense)
+    inputs = sum(x.nbytes for x in arguments)
+    return {"peak": peak, "dense": size, "inputs": inputs, "structured": structured, "ratio": peak / (size + inputs)}
