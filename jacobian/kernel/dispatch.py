@@ -13,11 +13,12 @@ import numpy as np
 
 from jacobian.kernel.access import Form, indices
 from jacobian.kernel.equations import Guard
-from jacobian.kernel.lower import read_guard
-from jacobian.kernel.network import Labels, equation_of
+from jacobian.kernel.network import equation_of
+from jacobian.kernel.pairwise import Labels
 from jacobian.kernel.pattern import Access, Pattern, Shape
 from jacobian.kernel.positions import positions
 from jacobian.kernel.term import Array, Operator, Term
+from jacobian.kernel.views import read_guard
 
 
 def is_foreign(array: Array) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 
 from jacobian.kernel.access import Form, Lookup, indices
 from jacobian.kernel.equations import Guard
-from jacobian.kernel.network import Labels
+from jacobian.kernel.pairwise import Labels
 from jacobian.kernel.pattern import Pattern, Shape
 from jacobian.kernel.positions import positions
 

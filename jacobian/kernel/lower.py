@@ -1,232 +1,136 @@
 """Terms to numbers: accesses become strided views, the network is contracted, the result written through a view.
 
-Terms whose arrays are NumPy's own take the way of views; any other array type that speaks NumPy's protocols takes
-the way of dispatched NumPy calls (`dispatch.py`). Both give the same numbers.
+What is done follows from the patterns alone, so it is written down once as a program and run for every set of arrays.
+Terms whose arrays are NumPy's own take this way; any other array type that speaks NumPy's protocols takes the way of
+dispatched NumPy calls (`dispatch.py`). Both give the same numbers.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from itertools import product
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from jacobian.kernel.access import Form, indices, span
+from jacobian.kernel.access import indices, span
+from jacobian.kernel.code import Code, Symbol
 from jacobian.kernel.equations import Guard
-from jacobian.kernel.guards import apply_guard
-from jacobian.kernel.network import Labels, contract
-from jacobian.kernel.pattern import Access, Pattern, Shape
+from jacobian.kernel.network import contract, write_network
+from jacobian.kernel.pairwise import Labels, Named, Target, aligned, copied
+from jacobian.kernel.pattern import PROGRAMS, Pattern, Shape
 from jacobian.kernel.positions import positions
+from jacobian.kernel.specials import Special, without_specials
 from jacobian.kernel.term import Operator, Term
+from jacobian.kernel.views import margins_of, read, steps_of, write_read
 
 
-def _strides(forms: Sequence[Form], steps: Sequence[int]) -> dict[int, int]:
-    """How far one step of each index moves, given how far one step along each axis moves."""
-    total: dict[int, int] = {}
-    for form, step in zip(forms, steps, strict=True):
-        for atom, stride in form.parts:
-            assert isinstance(atom, int)
-            total[atom] = total.get(atom, 0) + stride * step
-    return total
+class Given(NamedTuple):
+    """A term as a program sees it: its pattern, symbols for its numbers, and which of its factors are operators."""
+
+    pattern: Pattern
+    factors: tuple[Symbol, ...]
+    tables: tuple[Symbol, ...]
+    scale: str
+    operators: tuple[bool, ...]
 
 
-def _margins(pattern: Pattern, forms: Sequence[Form], shape: Shape) -> list[tuple[int, int]]:
-    """How far every form leaves its axis at the low and at the high end."""
-    spans = [span(form, pattern.sizes, pattern.tables) for form in forms]
-    return [(max(0, -low), max(0, high + 1 - extent)) for (low, high), extent in zip(spans, shape, strict=True)]
+Kind = tuple[Pattern, bool, tuple[bool, ...]]
+"""What a program depends on: a term's pattern, whether a number stands in front, and which factors are operators."""
 
 
-def read(
-    array: np.ndarray, access: Access, pattern: Pattern, tables: Sequence[np.ndarray]
-) -> tuple[np.ndarray, Labels]:
-    """A factor as an array with one axis per index: a view wherever strides can say it."""
-    forms, shape = access
-    labels: Labels = tuple(dict.fromkeys(indices(*forms)))
-    if len(labels) == len(forms) and all(
-        form.is_plain and pattern.sizes[label] == extent
-        for form, label, extent in zip(forms, labels, shape, strict=True)
-    ):
-        return array, labels
-    margins = _margins(pattern, forms, shape)
-    if any(low or high for low, high in margins):
-        array = np.pad(array, margins)
-    starts = [low for low, _ in margins]
-    if any(form.has_lookup for form in forms):
-        where = (positions(f, labels, pattern.sizes, tables) + s for f, s in zip(forms, starts, strict=True))
-        full = tuple(pattern.sizes[label] for label in labels)
-        return np.broadcast_to(array[tuple(where)], full), labels
-    steps = _strides(forms, array.strides)
-    corner = array[tuple(slice(form.offset + s, form.offset + s + 1) for form, s in zip(forms, starts, strict=True))]
-    sizes, strides = [pattern.sizes[label] for label in labels], [steps[label] for label in labels]
-    return as_strided(corner, sizes, strides, writeable=False), labels
+def kind_of(term: Term) -> Kind:
+    """What programs for a term are remembered by."""
+    return term.pattern, term.scale != 1, tuple(isinstance(factor.array, Operator) for factor in term.factors)
 
 
-def read_guard(
-    guard: Guard, pattern: Pattern, tables: Sequence[np.ndarray], dtype: np.dtype[Any]
-) -> tuple[np.ndarray, Labels]:
-    """A guard as an array of zeros and ones over its indices: a view of a short buffer."""
-    labels: Labels = tuple(dict.fromkeys(indices(guard.form)))
-    sizes = tuple(pattern.sizes[label] for label in labels)
-    if guard.form.has_lookup:
-        value = positions(guard.form, labels, pattern.sizes, tables)
-        return np.broadcast_to(((value >= 0) & (value < guard.extent)).astype(dtype), sizes), labels
-    low, high = span(guard.form, pattern.sizes, pattern.tables)
-    buffer = np.zeros(high - low + 1, dtype)
-    buffer[max(0, -low) : max(0, guard.extent - low)] = 1
-    steps = _strides([guard.form], buffer.strides)
-    corner = buffer[guard.form.offset - low :]
-    return as_strided(corner, sizes, [steps[label] for label in labels], writeable=False), labels
+def numbers_of(term: Term) -> list[Any]:
+    """The arguments that a program takes for a term."""
+    scale = [] if term.scale == 1 else [term.scale]
+    return [*(factor.array for factor in term.factors), *term.tables, *scale]
+
+
+def given(kind: Kind, prefix: str) -> tuple[Given, list[str]]:
+    """Symbols for a term's numbers, and the names of the arguments."""
+    pattern, scaled, operators = kind
+    factors = tuple(Symbol(f"{prefix}f{k}", a.shape, rough=True) for k, a in enumerate(pattern.factors))
+    tables = tuple(Symbol(f"{prefix}i{k}", table.shape) for k, table in enumerate(pattern.tables))
+    scale = f"{prefix}c" if scaled else ""
+    names = [*map(str, factors), *map(str, tables), *([scale] if scaled else [])]
+    return Given(pattern, factors, tables, scale, operators), names
+
+
+def write_core(
+    code: Code, term: Given, dtype: np.dtype[Any], guards: Sequence[Guard] | None = None, target: Target | None = None
+) -> Named:
+    """Write the contraction of a term's factors; the axes of what it gives carry free indices, in their order.
+
+    A free index that no factor carries is left out: the result is constant along it. `guards` are those to contract
+    as well, all of them unless told otherwise. The target is written to if the result has just its axes.
+    """
+    pattern = term.pattern
+    wanted = pattern.guards if guards is None else tuple(guards)
+    forms = [form for access in pattern.factors for form in access.forms]
+    carried = {*indices(*forms, *(guard.form for guard in wanted))}
+    out = tuple(index for index in pattern.free if index in carried)
+    scale = [term.scale] if term.scale else []
+    scale += [str(pattern.idle)] if pattern.idle != 1 else []
+    if wanted or any(term.operators):
+        special = code.constant(partial(_special_core, pattern, wanted, dtype, len(pattern.factors)), "contract")
+        numbers = [*term.factors, *term.tables]
+        text = f"{special}({' * '.join(scale) or '1'}, {', '.join(map(str, numbers))})"
+        result = Named(code.let(text, numbers, tuple(pattern.sizes[index] for index in out)), out)
+        return copied(code, result, target, dict(enumerate(pattern.sizes))) if target is not None else result
+    read = [
+        write_read(code, symbol, access, pattern, term.tables)
+        for symbol, access in zip(term.factors, pattern.factors, strict=True)
+    ]
+    return write_network(code, read, scale, out, target)
+
+
+def _special_core(
+    pattern: Pattern, guards: tuple[Guard, ...], dtype: np.dtype[Any], count: int, scale: complex, *numbers: Any
+) -> np.ndarray:
+    """The contraction of a term with guards or operators."""
+    tables = numbers[count:]
+    arrays: list[np.ndarray] = []
+    labels: list[Labels] = []
+    specials: list[tuple[Special, Labels]] = []
+    for array, access in zip(numbers[:count], pattern.factors, strict=True):
+        if isinstance(array, Operator):
+            ends = tuple(dict.fromkeys(indices(*access.forms)))
+            if all(f.is_plain for f in access.forms) and tuple(pattern.sizes[i] for i in ends) == access.shape:
+                specials.append((array, ends))
+                continue
+        whole = array.dense() if isinstance(array, Operator) else np.asarray(array)
+        found, axes = read(whole, access, pattern, tables)
+        arrays.append(found)
+        labels.append(axes)
+    specials += [(guard, tuple(dict.fromkeys(indices(guard.form)))) for guard in guards]
+    without_specials(specials, arrays, labels, pattern, tables, dtype)
+    carried = {label for axes in labels for label in axes}
+    out = tuple(index for index in pattern.free if index in carried)
+    return contract([*arrays, np.asarray(scale)], [*labels, ()], out)
+
+
+@lru_cache(maxsize=PROGRAMS)
+def _core_program(
+    kind: Kind, dtype: np.dtype[Any], guards: tuple[Guard, ...] | None
+) -> tuple[Callable[..., Any], Labels]:
+    code = Code()
+    term, names = given(kind, "")
+    result = write_core(code, term, dtype, guards)
+    return code.compile(names, str(result.symbol)), result.labels
 
 
 def core(term: Term, dtype: np.dtype[Any], guards: Sequence[Guard] | None = None) -> tuple[np.ndarray, Labels]:
-    """Contract a term's factors; returns the array and the free indices its axes stand for.
-
-    A free index that no factor carries is left out: the result is constant along it. `guards` are those to
-    contract as well, all of them unless told otherwise.
-    """
-    pattern = term.pattern
-    arrays: list[np.ndarray] = []
-    labels: list[Labels] = []
-    specials: list[tuple[Guard | Operator, Labels]] = []
-    scale = term.scale * pattern.idle
-    for factor, access in zip(term.factors, pattern.factors, strict=True):
-        if isinstance(factor.array, Operator):
-            ends = tuple(dict.fromkeys(indices(*access.forms)))
-            if all(f.is_plain for f in access.forms) and tuple(pattern.sizes[i] for i in ends) == access.shape:
-                specials.append((factor.array, ends))
-                continue
-        array = factor.array.dense() if isinstance(factor.array, Operator) else factor.array
-        array, axes = read(array, access, pattern, term.tables)
-        if array.ndim == 0:  # a number: it joins the scalar in front
-            scale = scale * array.item()
-            continue
-        arrays.append(array)
-        labels.append(axes)
-    wanted = pattern.guards if guards is None else guards
-    specials += [(guard, tuple(dict.fromkeys(indices(guard.form)))) for guard in wanted]
-    while specials:
-        if not _apply_one(specials, arrays, labels, pattern, term.tables, dtype):
-            special, axes = specials.pop()
-            if isinstance(special, Operator):
-                array = special.dense()
-            else:
-                array, axes = read_guard(special, pattern, term.tables, dtype)
-            arrays.append(array)
-            labels.append(axes)
-    arrays, labels = _products_of_alike(arrays, labels)
-    carried = {label for axes in labels for label in axes}
-    out = tuple(index for index in pattern.free if index in carried)
-    arrays, labels = _summed_alone(arrays, labels, set(out))
-    scale = scale * prod(array.item() for array in arrays if array.ndim == 0)
-    labels = [axes for axes in labels if axes]
-    arrays = [array for array in arrays if array.ndim]
-    if not arrays:
-        return np.asarray(scale, dtype), ()
-    return np.asarray(contract(_scale_smallest(arrays, scale), labels, out)), out
-
-
-def _products_of_alike(arrays: list[np.ndarray], labels: list[Labels]) -> tuple[list[np.ndarray], list[Labels]]:
-    """Arrays over the same indices, multiplied: a chain of elementwise maps is one array before any path is sought."""
-    if len(set(labels)) == len(labels):
-        return arrays, labels
-    product: dict[Labels, np.ndarray] = {}
-    fresh: set[Labels] = set()
-    for array, axes in zip(arrays, labels, strict=True):
-        old = product.get(axes)
-        if old is None:
-            product[axes] = array
-        elif axes in fresh and old.dtype == array.dtype:
-            np.multiply(old, array, out=old)
-        else:
-            product[axes] = np.asarray(old * array)  # of two without axes NumPy makes a scalar
-            fresh.add(axes)
-    return list(product.values()), list(product)
-
-
-def _summed_alone(
-    arrays: list[np.ndarray], labels: list[Labels], kept: set[int]
-) -> tuple[list[np.ndarray], list[Labels]]:
-    """Sum every array over the indices that it alone carries: no product with another array is wanted of them."""
-    count = Counter(label for axes in labels for label in axes)
-    sums: list[np.ndarray] = []
-    left: list[Labels] = []
-    for array, axes in zip(arrays, labels, strict=True):
-        alone = tuple(axis for axis, label in enumerate(axes) if count[label] == 1 and label not in kept)
-        sums.append(np.asarray(array.sum(axis=alone)) if alone else array)
-        left.append(tuple(label for axis, label in enumerate(axes) if axis not in alone))
-    return sums, left
-
-
-def _scale_smallest(arrays: list[np.ndarray], scale: complex) -> list[np.ndarray]:
-    """Put the scalar into the smallest array, where it costs least."""
-    if scale == 1:
-        return arrays
-    smallest = min(range(len(arrays)), key=lambda k: arrays[k].size)
-    return [array * scale if k == smallest else array for k, array in enumerate(arrays)]
-
-
-def _apply_one(
-    specials: list[tuple[Guard | Operator, Labels]],
-    arrays: list[np.ndarray],
-    labels: list[Labels],
-    pattern: Pattern,
-    tables: Sequence[np.ndarray],
-    dtype: np.dtype[Any],
-) -> bool:
-    """Apply one guard or operator to what is contracted with it; False when that is not possible."""
-    for position, (special, ends) in enumerate(specials):
-        others = {label for k, (_, axes) in enumerate(specials) if k != position for label in axes}
-        for index in ends:
-            if index in pattern.free or index in others:
-                continue
-            touching = [k for k, axes in enumerate(labels) if index in axes]
-            around = {label for k, axes in enumerate(labels) if k not in touching for label in axes}
-            kept = tuple(dict.fromkeys(
-                label for k in touching for label in labels[k]
-                if label != index and (label in around or label in pattern.free or label in others or label in ends)
-            ))  # fmt: skip
-            far = tuple(end for end in ends if end != index)
-            if set(kept) & set(far):
-                continue
-            if prod(pattern.sizes[k] for k in (*kept, index)) > 16 * prod(pattern.sizes[end] for end in ends):
-                continue
-            if touching:
-                near = contract(
-                    *_summed_alone([arrays[k] for k in touching], [labels[k] for k in touching], {*kept, index}),
-                    (*kept, index),
-                )
-            else:
-                near = np.ones(pattern.sizes[index], dtype)
-            applied = _applied(special, near, index, far, ends, pattern, tables)
-            if applied is None:
-                continue
-            for k in reversed(touching):
-                del arrays[k], labels[k]
-            arrays.append(applied)
-            labels.append((*kept, *far))
-            del specials[position]
-            return True
-    return False
-
-
-def _applied(
-    special: Guard | Operator,
-    near: np.ndarray,
-    index: int,
-    far: Labels,
-    ends: Labels,
-    pattern: Pattern,
-    tables: Sequence[np.ndarray],
-) -> np.ndarray | None:
-    """Contract the last axis of `near` with the special's index; the special's other indices take its place."""
-    if isinstance(special, Operator):
-        apply_to = special.apply if ends[1] == index else special.apply_transposed
-        return apply_to(near, near.ndim - 1)
-    return apply_guard(special, near, index, far, pattern, tables)
+    """Contract a term's factors; returns the array and the free indices its axes stand for."""
+    program, labels = _core_program(kind_of(term), dtype, None if guards is None else tuple(guards))
+    result = program(*numbers_of(term))
+    return (np.asarray(result) if labels else np.asarray(result, dtype)), labels
 
 
 def spread(array: np.ndarray, labels: Labels, pattern: Pattern) -> np.ndarray:
@@ -239,21 +143,64 @@ def spread(array: np.ndarray, labels: Labels, pattern: Pattern) -> np.ndarray:
 
 def materialise(terms: Sequence[Term], shape: Shape, dtype: np.dtype[Any]) -> np.ndarray:
     """The tensor that the terms add up to; `shape` is the output's followed by the input's."""
-    if len(terms) == 1 and terms[0].pattern.is_plain:
-        pattern = terms[0].pattern
-        if tuple(pattern.sizes[index] for index in pattern.free) == shape:
-            return spread(*core(terms[0], dtype), pattern).astype(dtype, copy=False)
+    program = _tensor_program(tuple(map(kind_of, terms)), shape, dtype)
+    return np.asarray(program(*(number for term in terms for number in numbers_of(term))), dtype)
+
+
+@lru_cache(maxsize=PROGRAMS)
+def _tensor_program(kinds: tuple[Kind, ...], shape: Shape, dtype: np.dtype[Any]) -> Callable[..., Any]:
+    code = Code()
+    found = [given(kind, f"x{position}") for position, kind in enumerate(kinds)]
+    names = [name for _, group in found for name in group]
+    return code.compile(names, str(write_tensor(code, [term for term, _ in found], shape, dtype)))
+
+
+def write_tensor(code: Code, terms: Sequence[Given], shape: Shape, dtype: np.dtype[Any]) -> Symbol:
+    """Write the program that makes the full tensor of a sum of terms."""
+    if len(terms) == 1 and _is_all(terms[0].pattern, shape):
+        return _whole(code, terms[0], dtype)
     margins = [(0, 0)] * len(shape)
     for term in terms:
-        found = _margins(term.pattern, (*term.pattern.out, *term.pattern.into), shape)
+        found = margins_of(term.pattern, (*term.pattern.out, *term.pattern.into), shape)
         margins = [(max(a, c), max(b, d)) for (a, b), (c, d) in zip(margins, found, strict=True)]
-    full = np.zeros([low + extent + high for (low, high), extent in zip(margins, shape, strict=True)], dtype)
+    wide = tuple(low + extent + high for (low, high), extent in zip(margins, shape, strict=True))
+    kind = code.constant(dtype, "dtype")
+    make = "empty" if terms and _is_all(terms[0].pattern, wide) else "zeros"
+    full = code.array(f"{make}({wide}, {kind})", wide)
+    starts = [low for low, _ in margins]
     for position, term in enumerate(terms):
-        array = spread(*core(term, dtype), term.pattern)
-        _write(full, term, array, [low for low, _ in margins], fresh=position == 0)
-    if all(margin == (0, 0) for margin in margins):
+        earlier = [other.pattern for other in terms[:position]]
+        _write(code, full, term, starts, dtype, fresh=all(_apart(term.pattern, one, shape) for one in earlier))
+    if wide == shape:
         return full
-    return full[tuple(slice(low, low + extent) for (low, _), extent in zip(margins, shape, strict=True))]
+    picks = ", ".join(f"{low}:{low + extent}" for (low, _), extent in zip(margins, shape, strict=True))
+    return code.let(f"{full}[{picks}]", [full], shape)
+
+
+def _is_all(pattern: Pattern, shape: Shape) -> bool:
+    """Whether the contracted term is the tensor itself."""
+    return pattern.is_plain and tuple(pattern.sizes[index] for index in pattern.free) == shape
+
+
+def _whole(code: Code, term: Given, dtype: np.dtype[Any]) -> Symbol:
+    result = write_core(code, term, dtype)
+    free, sizes = term.pattern.free, term.pattern.sizes
+    shape = tuple(sizes[index] for index in free)
+    if result.labels == free:
+        return result.symbol
+    wide = aligned(code, result, free)
+    return code.let(f"broadcast_to({wide}, {shape})", [wide], shape)
+
+
+def _apart(one: Pattern, other: Pattern, shape: Shape) -> bool:
+    """Whether two terms provably write to different entries: there is an axis on which their ranges do not meet."""
+    for axis in range(len(shape)):
+        (low, high), (first, last) = (
+            span((*pattern.out, *pattern.into)[axis], pattern.sizes, pattern.tables) for pattern in (one, other)
+        )
+        if high < first or last < low:
+            return True
+    return False
 
 
 def overlapping(pattern: Pattern, shape: Shape) -> list[int]:
@@ -263,7 +210,7 @@ def overlapping(pattern: Pattern, shape: Shape) -> list[int]:
     """
     steps = [prod(shape[axis + 1 :]) for axis in range(len(shape))]
     axes = [(f, s) for f, s in zip((*pattern.out, *pattern.into), steps, strict=True) if not f.has_lookup]
-    strides = _strides([form for form, _ in axes], [step for _, step in axes])
+    strides = steps_of([form for form, _ in axes], [step for _, step in axes])
     reach = 0
     clash: list[int] = []
     for index in sorted(pattern.free, key=lambda k: abs(strides.get(k, 0))):
@@ -275,25 +222,59 @@ def overlapping(pattern: Pattern, shape: Shape) -> list[int]:
     return clash
 
 
-def _write(full: np.ndarray, term: Term, array: np.ndarray, starts: Sequence[int], *, fresh: bool) -> None:
-    """Add the contracted term into the result, through a strided view of it."""
+def _write(code: Code, full: Symbol, term: Given, starts: Sequence[int], dtype: np.dtype[Any], *, fresh: bool) -> None:
+    """Write the contracted term into the result, through a strided view of it; add, unless nobody wrote there yet."""
     pattern = term.pattern
+    forms = (*pattern.out, *pattern.into)
+    if any(form.has_lookup for form in forms) or overlapping(pattern, full.shape):
+        result = write_core(code, term, dtype)
+        writing = code.constant(partial(_write_listed, pattern, tuple(starts), result.labels), "write")
+        numbers = [full, result.symbol, *term.tables]
+        code.do(f"{writing}({', '.join(map(str, numbers))})", numbers, full)
+        return
+    at = tuple(form.offset + start for form, start in zip(forms, starts, strict=True))
+    if not pattern.free:
+        result = write_core(code, term, dtype)
+        code.do(f"{full}[{', '.join(map(str, at)) or '()'}] {'=' if fresh else '+='} {result.symbol}",
+                [result.symbol], full)  # fmt: skip
+        return
+    bytes_ = tuple(dtype.itemsize * prod(full.shape[axis + 1 :]) for axis in range(full.ndim))
+    steps = steps_of(forms, bytes_)
+    target = Target(
+        full, pattern.free, tuple(steps[index] for index in pattern.free),
+        sum(place * step for place, step in zip(at, bytes_, strict=True)), code.constant(dtype, "dtype"),
+        dtype.itemsize,
+    )  # fmt: skip
+    carried = {*indices(*(f for a in pattern.factors for f in a.forms), *(guard.form for guard in pattern.guards))}
+    covered = carried.issuperset(pattern.free)
+    result = write_core(code, term, dtype, None, target if fresh and covered else None)
+    if result.symbol is full:
+        return
+    place = target.view(code, tuple(pattern.sizes[index] for index in pattern.free), target.strides)
+    value = aligned(code, result, pattern.free)
+    statement = f"copyto({place}, {value})" if fresh else f"{place} += {value}"
+    code.do(statement, [value, place], full)
+
+
+def _write_listed(
+    pattern: Pattern, starts: tuple[int, ...], labels: Labels, full: np.ndarray, array: Any, *tables: np.ndarray
+) -> None:
+    """Add an array into the result where positions are looked up or met more than once."""
+    array = spread(np.asarray(array), labels, pattern)
     forms = (*pattern.out, *pattern.into)
     clash = overlapping(pattern, full.shape)
     loops = prod(pattern.sizes[index] for index in clash)
     if any(form.has_lookup for form in forms) or loops > 4096:
         where = tuple(
-            positions(form, pattern.free, pattern.sizes, term.tables) + start
+            positions(form, pattern.free, pattern.sizes, tables) + start
             for form, start in zip(forms, starts, strict=True)
         )
-        if not clash and fresh:
-            full[where] = array
-        elif not clash:
-            full[where] += array
-        else:
+        if clash:
             np.add.at(full, where, array)
+        else:
+            full[where] += array
         return
-    steps = _strides(forms, full.strides)
+    steps = steps_of(forms, full.strides)
     at = [form.offset + start for form, start in zip(forms, starts, strict=True)]
     inner = [axis for axis, index in enumerate(pattern.free) if index not in clash]
     outer = [axis for axis, index in enumerate(pattern.free) if index in clash]
@@ -307,7 +288,4 @@ def _write(full: np.ndarray, term: Term, array: np.ndarray, starts: Sequence[int
                 shift[position] += dict(form.parts).get(pattern.free[axis], 0) * value
         corner: tuple[Any, ...] = (..., *(slice(s, s + 1) for s in shift))
         view = as_strided(full[corner], shape, strides, writeable=True)
-        if fresh and not clash:
-            view[...] = array
-        else:
-            view += array[choice]
+        view += array[choice]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
@@ -10,9 +12,9 @@ import numpy as np
 import opt_einsum
 
 from jacobian.kernel.bracketing import LONGEST, best_bracketing
-from jacobian.kernel.pattern import CACHE, Shape
-
-Labels = tuple[int, ...]
+from jacobian.kernel.code import LARGE, Code, Symbol
+from jacobian.kernel.pairwise import Labels, Named, Target, arranged, copied, pair, written
+from jacobian.kernel.pattern import CACHE, PROGRAMS, Shape
 
 MANY_ARRAYS = 10  # above that many one search has to do
 
@@ -21,7 +23,6 @@ class Plan(NamedTuple):
     """How a network is contracted: the einsum, and opt_einsum's account of it."""
 
     equation: str
-    expression: Any
     info: Any
 
     @property
@@ -71,15 +72,111 @@ def plan(labels: tuple[Labels, ...], shapes: tuple[Shape, ...], out: Labels) -> 
             best_bracketing([frozenset(axes) for axes in labels], sizes, frozenset(out)),
         )
     found = [opt_einsum.contract_path(equation, *shapes, shapes=True, optimize=search)[1] for search in searches]
-    info = min(found, key=lambda info: Plan(equation, None, info).multiplications)
-    return Plan(equation, opt_einsum.contract_expression(equation, *shapes, optimize=info.path), info)
+    return min((Plan(equation, info) for info in found), key=lambda plan: plan.multiplications)
 
 
-def contract(arrays: list[np.ndarray], labels: list[Labels], out: Labels) -> np.ndarray:
+def write_network(
+    code: Code, arrays: Sequence[Named], scale: Sequence[str], out: Labels, target: Target | None = None
+) -> Named:
+    """Write the contraction of a network, times the numbers in `scale`; labels not in `out` are summed.
+
+    Arrays over the same labels are multiplied and lone labels summed before any path is sought.
+    """
+    numbers = [*scale, *(str(named.symbol) for named in arrays if not named.labels)]
+    uses = [named.symbol for named in arrays if not named.labels]
+    left = _summed_alone(code, _products_of_alike(code, [named for named in arrays if named.labels]), set(out))
+    numbers += [str(named.symbol) for named in left if not named.labels]
+    uses += [named.symbol for named in left if not named.labels]
+    left = [named for named in left if named.labels]
+    if not left:
+        return Named(_number(code, numbers, uses), ())
+    if numbers:
+        smallest = min(range(len(left)), key=lambda k: left[k].symbol.size)
+        symbol, labels = left[smallest]
+        if len(left) == 1 and target is not None and labels == out:
+            number = _number(code, numbers, uses)
+            return written(code, "multiply", (symbol, number), target, _sizes(left))
+        text = f"{symbol} * {_number(code, numbers, uses)}"
+        left[smallest] = Named(code.let(text, [symbol, *uses], symbol.shape), labels)
+    return _along_path(code, left, out, target)
+
+
+def _number(code: Code, numbers: Sequence[str], uses: Sequence[Symbol]) -> Symbol:
+    """The product of numbers."""
+    if len(numbers) == 1:
+        return Symbol(numbers[0], ())
+    return code.let(" * ".join(numbers), uses, ()) if numbers else Symbol("1", ())
+
+
+def _sizes(arrays: Sequence[Named]) -> dict[int, int]:
+    return {label: n for named in arrays for label, n in zip(named.labels, named.symbol.shape, strict=True)}
+
+
+def _along_path(code: Code, left: list[Named], out: Labels, target: Target | None) -> Named:
+    sizes = _sizes(left)
+    if len(left) == 1:
+        (only,) = left
+        return copied(code, only, target, sizes) if target is not None else Named(arranged(code, only, out), out)
+    path = plan(tuple(named.labels for named in left), tuple(named.symbol.shape for named in left), out).info.path
+    for step in path:
+        chosen = [left[position] for position in sorted(step)]
+        left = [named for position, named in enumerate(left) if position not in step]
+        while len(chosen) > 1:
+            first, second, *others = chosen
+            kept = {label for named in (*left, *others) for label in named.labels}.union(out)
+            last = not left and not others
+            found = pair(code, first, second, kept, out if last else None, sizes, target if last else None)
+            chosen = [found, *others]
+        left += chosen
+    return left[0]
+
+
+def _products_of_alike(code: Code, arrays: Sequence[Named]) -> list[Named]:
+    """Arrays over the same indices, multiplied: a chain of elementwise maps is one array."""
+    groups: dict[Labels, list[Symbol]] = {}
+    for symbol, labels in arrays:
+        groups.setdefault(labels, []).append(symbol)
+    return [Named(_product(code, symbols), labels) for labels, symbols in groups.items()]
+
+
+def _product(code: Code, symbols: Sequence[Symbol]) -> Symbol:
+    first, *others = symbols
+    if len(symbols) < 3 or first.size < LARGE:
+        for other in others:
+            first = code.let(f"{first} * {other}", [first, other], first.shape)
+        return first
+    total = code.array(f"{first} * {others[0]}", first.shape, [first, others[0]])
+    for other in others[1:]:
+        code.do(f"multiply({total}, {other}, out={total})", [other], total)
+    return total
+
+
+def _summed(code: Code, named: Named, kept: set[int]) -> Named:
+    """The array summed over the labels that are not kept."""
+    axes = tuple(axis for axis, label in enumerate(named.labels) if label not in kept)
+    if not axes:
+        return named
+    labels = tuple(label for label in named.labels if label in kept)
+    shape = tuple(size for axis, size in enumerate(named.symbol.shape) if axis not in axes)
+    axis = axes[0] if len(axes) == 1 else axes
+    return Named(code.let(f"add.reduce({named.symbol}, {axis})", [named.symbol], shape), labels)
+
+
+def _summed_alone(code: Code, arrays: Sequence[Named], kept: set[int]) -> list[Named]:
+    """Sum every array over the indices that it alone carries: no product with another array is wanted of them."""
+    count = Counter(label for named in arrays for label in named.labels)
+    wanted = kept | {label for label, uses in count.items() if uses > 1}
+    return [_summed(code, named, wanted) for named in arrays]
+
+
+@lru_cache(maxsize=PROGRAMS)
+def _contraction(labels: tuple[Labels, ...], shapes: tuple[Shape, ...], out: Labels) -> Callable[..., np.ndarray]:
+    code = Code()
+    arrays = [Symbol(f"a{position}", shape, rough=True) for position, shape in enumerate(shapes)]
+    named = [Named(array, axes) for array, axes in zip(arrays, labels, strict=True)]
+    return code.compile(map(str, arrays), str(write_network(code, named, (), out).symbol))
+
+
+def contract(arrays: Sequence[np.ndarray], labels: Sequence[Labels], out: Labels) -> np.ndarray:
     """Contract arrays whose axes carry labels; labels not in `out` are summed."""
-    if len(arrays) == 1 and labels[0] == out:
-        return arrays[0]
-    if len(arrays) == 1 and len(out) == len(labels[0]) == len(set(out)):
-        return arrays[0].transpose([labels[0].index(label) for label in out])
-    result: np.ndarray = plan(tuple(labels), tuple(array.shape for array in arrays), out).expression(*arrays)
-    return result
+    return np.asarray(_contraction(tuple(labels), tuple(array.shape for array in arrays), out)(*arrays))

@@ -22,6 +22,8 @@ Shape = tuple[int, ...]
 REMEMBERED_FACTORS = 32  # longer products are composed anew each time: they would fill the cache
 CACHE = 4096  # how many patterns and plans each cache keeps: enough for a large program, small enough never to matter
 
+PROGRAMS = 512  # how many compiled programs are kept
+
 
 class Access(NamedTuple):
     """How a term reads one factor: a form for every axis of its array."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from jacobian.kernel.access import Form, Lookup
-from jacobian.kernel.network import Labels
+from jacobian.kernel.pairwise import Labels
 from jacobian.kernel.pattern import Shape
 
 

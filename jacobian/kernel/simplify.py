@@ -17,7 +17,7 @@ from jacobian.kernel.equations import Guard
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.lower import core
 from jacobian.kernel.memory import available
-from jacobian.kernel.network import Labels
+from jacobian.kernel.pairwise import Labels
 from jacobian.kernel.pattern import CACHE, Access, Pattern, Shape
 from jacobian.kernel.structure import common_axes
 from jacobian.kernel.tables import Pool, resolved

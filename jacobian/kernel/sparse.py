@@ -12,11 +12,12 @@ from jacobian.kernel import memory
 from jacobian.kernel.access import Form, indices
 from jacobian.kernel.counting import Region, groups, intervals, points, region
 from jacobian.kernel.dispatch import is_foreign
-from jacobian.kernel.lower import core, read
+from jacobian.kernel.lower import core
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.positions import values_at
 from jacobian.kernel.structure import reached
 from jacobian.kernel.term import Operator, Term
+from jacobian.kernel.views import read
 
 if TYPE_CHECKING:
     from jacobian.kernel.expression import Jacobian

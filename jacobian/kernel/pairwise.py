@@ -1,0 +1,224 @@
+"""Two arrays contracted, as a line of a program: a broadcast product, a BLAS call, or a batch of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import NamedTuple
+
+from jacobian.kernel.code import Code, Shape, Symbol
+
+Labels = tuple[int, ...]
+
+
+class Named(NamedTuple):
+    """An array of a program whose axes carry labels."""
+
+    symbol: Symbol
+    labels: Labels
+
+
+class Target(NamedTuple):
+    """Where a result is to be written: a view of a C-contiguous array, given by strides and offset in bytes."""
+
+    whole: Symbol
+    labels: Labels
+    strides: Shape
+    offset: int
+    dtype: Symbol
+    itemsize: int
+
+    def view(self, code: Code, shape: Shape, strides: Shape) -> Symbol:
+        """The place itself, its axes merged or reordered as the strides say."""
+        text = f"ndarray({shape}, {self.dtype}, {self.whole}, {self.offset}, {strides})"
+        return code.let(text, [self.whole], shape)
+
+
+Sizes = Mapping[int, int]
+
+
+def arranged(code: Code, array: Named, order: Labels) -> Symbol:
+    """The array with its axes in that order: a view."""
+    if array.labels == order:
+        return array.symbol
+    axes = tuple(array.labels.index(label) for label in order)
+    shape = tuple(array.symbol.shape[axis] for axis in axes)
+    text = f"{array.symbol}.T" if axes == (1, 0) else f"{array.symbol}.transpose{axes}"
+    return code.let(text, [array.symbol], shape, rough=array.symbol.rough or axes[-1] != len(axes) - 1)
+
+
+def reshaped(code: Code, symbol: Symbol, shape: Shape) -> Symbol:
+    """The array in another shape."""
+    if symbol.shape == shape:
+        return symbol
+    return code.let(f"{symbol}.reshape({shape})", [symbol], shape, rough=symbol.rough)
+
+
+def aligned(code: Code, array: Named, order: Labels) -> Symbol:
+    """The array over all labels of `order`, with axes of size 1 for those it does not carry."""
+    own = tuple(label for label in order if label in array.labels)
+    symbol = arranged(code, array, own)
+    if own == order:
+        return symbol
+    first = next(position for position, label in enumerate(order) if label in own) if own else len(order)
+    if own == order[first:]:  # broadcasting puts missing axes in front by itself
+        return symbol
+    picks = ",".join(":" if label in own else "None" for label in order)
+    sizes = dict(zip(own, symbol.shape, strict=True))
+    return code.let(f"{symbol}[{picks}]", [symbol], tuple(sizes.get(label, 1) for label in order))
+
+
+def product(code: Code, a: Named, b: Named, out: Labels, sizes: Sizes, target: Target | None) -> Named:
+    """A product without a sum, in the order of `out`."""
+    left, right = aligned(code, a, out), aligned(code, b, out)
+    if target is not None:
+        return written(code, "multiply", (left, right), target, sizes)
+    shape = tuple(sizes[label] for label in out)
+    if not shape or left.size < 2**10:
+        return Named(code.let(f"{left} * {right}", [left, right], shape), out)
+    return Named(code.let(f"multiply({left}, {right}, order='C')", [left, right], shape), out)
+
+
+def pair(
+    code: Code, a: Named, b: Named, kept: set[int], out: Labels | None, sizes: Sizes, target: Target | None = None
+) -> Named:
+    """Contract two arrays over the labels that are not kept; `out` is the order wanted of the axes, if any."""
+    both = [label for label in a.labels if label in b.labels]
+    summed = tuple(label for label in both if label not in kept)
+    if not summed:
+        order = out or _natural(a, b)
+        return product(code, a, b, order, sizes, target)
+    batch = tuple(label for label in both if label in kept)
+    rows = tuple(label for label in a.labels if label not in both)
+    cols = tuple(label for label in b.labels if label not in both)
+    if out is not None:
+        place = out.index
+        batch, rows, cols = (tuple(sorted(group, key=place)) for group in (batch, rows, cols))
+        if out not in ((*batch, *rows, *cols), (*batch, *cols, *rows)):
+            split = _interleaved(a, b, batch, rows, cols, summed, out, sizes)
+            if split is not None:
+                batch, rows, cols = split
+        if out == (*batch, *cols, *rows) and rows:
+            a, b, rows, cols = b, a, cols, rows
+    larger = a if a.symbol.size >= b.symbol.size else b
+    summed = tuple(label for label in larger.labels if label in summed)
+    return _matmul(code, a, b, batch, rows, cols, summed, out, sizes, target)
+
+
+def _natural(a: Named, b: Named) -> Labels:
+    """The larger array's axes first or last, whichever leaves it as it lies in memory."""
+    small, large = (a, b) if a.symbol.size < b.symbol.size else (b, a)
+    return (*(label for label in small.labels if label not in large.labels), *large.labels)
+
+
+def _interleaved(
+    a: Named, b: Named, batch: Labels, rows: Labels, cols: Labels, summed: Labels, out: Labels, sizes: Sizes
+) -> tuple[Labels, Labels, Labels] | None:
+    """Where rows and columns alternate in the output: all but the last group of each are looped over, if few."""
+    last_rows = tuple(label for label in rows if label in out[-1:]) or rows[-1:]
+    last_cols = tuple(label for label in cols if label in out[-1:]) or cols[-1:]
+    tail = (*last_rows, *last_cols) if out[-1] in last_cols else (*last_cols, *last_rows)
+    if out[-len(tail) :] != tail:
+        return None
+    work = prod(sizes[label] for label in (*tail, *summed))
+    if work < 2**12:
+        return None
+    return out[: -len(tail)], last_rows, last_cols
+
+
+def _matmul(
+    code: Code, a: Named, b: Named, batch: Labels, rows: Labels, cols: Labels, summed: Labels, out: Labels | None,
+    sizes: Sizes, target: Target | None,
+) -> Named:  # fmt: skip
+    def extent(labels: Labels) -> int:
+        return prod(sizes[label] for label in labels)
+
+    if not rows and not cols and batch:
+        return _inner(code, a, b, batch, summed, out, sizes, target)
+    left = _stacked(code, a, batch, (rows, summed), sizes)
+    right = _stacked(code, b, batch, (summed, cols), sizes)
+    natural = (*batch, *rows, *cols)
+    merged = (*(sizes[label] for label in batch), *([extent(rows)] if rows or batch else []),
+              *([extent(cols)] if cols or batch else []))  # fmt: skip
+    order = out if out is not None else natural
+    if target is not None:
+        place = _writable(code, target, batch, rows, cols, sizes)
+        if place is not None:
+            code.do(f"matmul({left}, {right}, out={place})", [left, right, place], target.whole)
+            return Named(target.whole, order)
+    call = "matmul" if batch else "dot"
+    result = code.let(f"{call}({left}, {right})", [left, right], merged)
+    named = Named(reshaped(code, result, tuple(sizes[label] for label in natural)), natural)
+    return copied(code, named, target, sizes) if target is not None else Named(arranged(code, named, order), order)
+
+
+def written(code: Code, function: str, arguments: Sequence[Symbol], target: Target, sizes: Sizes) -> Named:
+    """Call a function of NumPy that writes its result, its axes in the target's order, to the target."""
+    place = target.view(code, tuple(sizes[label] for label in target.labels), target.strides)
+    code.do(f"{function}({', '.join(map(str, arguments))}, out={place})", [*arguments, place], target.whole)
+    return Named(target.whole, target.labels)
+
+
+def copied(code: Code, named: Named, target: Target, sizes: Sizes) -> Named:
+    """Write a result to the target."""
+    place = target.view(code, tuple(sizes[label] for label in target.labels), target.strides)
+    symbol = aligned(code, named, target.labels)
+    code.do(f"copyto({place}, {symbol})", [symbol, place], target.whole)
+    return Named(target.whole, target.labels)
+
+
+def _stacked(code: Code, array: Named, batch: Labels, groups: tuple[Labels, Labels], sizes: Sizes) -> Symbol:
+    """The array as a stack of matrices, or as one vector or matrix when there is no batch."""
+    own = tuple(label for label in batch if label in array.labels)
+    symbol = arranged(code, array, (*own, *groups[0], *groups[1]))
+    unit = [group[-1] for group in groups if group]
+    if batch and (array.symbol.rough or (unit and array.labels[-1] not in unit)):
+        # One copy, where matmul would not call BLAS at all otherwise: it needs a unit stride in every matrix.
+        symbol = code.let(f"ascontiguousarray({symbol})", [symbol], symbol.shape)
+    matrix = tuple(prod(sizes[label] for label in group) for group in groups)
+    if not batch:
+        return reshaped(code, symbol, tuple(size for size, group in zip(matrix, groups, strict=True) if group))
+    first = batch.index(own[0]) if own else len(batch)
+    front = tuple(sizes[label] if label in own else 1 for label in batch[first:])
+    return reshaped(code, symbol, (*front, *matrix))
+
+
+def _inner(
+    code: Code, a: Named, b: Named, batch: Labels, summed: Labels, out: Labels | None, sizes: Sizes,
+    target: Target | None,
+) -> Named:  # fmt: skip
+    """Dot products of vectors, a batch of them: nothing BLAS would do better."""
+    order = out if out is not None else batch
+    letters = {label: chr(ord("a") + k) for k, label in enumerate((*batch, *summed))}
+
+    def spelled(labels: Labels) -> str:
+        return "".join(letters[label] for label in labels)
+
+    equation = f"{spelled(a.labels)},{spelled(b.labels)}->{spelled(order)}"
+    uses = [a.symbol, b.symbol]
+    if target is not None:
+        place = target.view(code, tuple(sizes[label] for label in order), target.strides)
+        code.do(f"einsum({equation!r}, {a.symbol}, {b.symbol}, out={place})", [*uses, place], target.whole)
+        return Named(target.whole, order)
+    shape = tuple(sizes[label] for label in order)
+    return Named(code.let(f"einsum({equation!r}, {a.symbol}, {b.symbol})", uses, shape), order)
+
+
+def _writable(code: Code, target: Target, batch: Labels, rows: Labels, cols: Labels, sizes: Sizes) -> Symbol | None:
+    """The target as a stack of matrices that BLAS can write to; None when its strides do not allow it."""
+    stride = dict(zip(target.labels, target.strides, strict=True))
+    merged: list[int] = []
+    for group in (rows, cols):
+        for outer, inner in zip(group, group[1:], strict=False):
+            if stride[outer] != stride[inner] * sizes[inner]:
+                return None
+        merged.append(stride[group[-1]] if group else 0)
+    if target.itemsize not in merged:
+        return None
+    merged = [step or target.itemsize * max(1, prod(sizes[k] for k in (*rows, *cols))) for step in merged]
+    stacked = [sizes[k] for k in batch], [stride[k] for k in batch]
+    for group, step in zip((rows, cols), merged, strict=True):
+        if group or batch:
+            stacked[0].append(prod(sizes[k] for k in group))
+            stacked[1].append(step)
+    return target.view(code, tuple(stacked[0]), tuple(stacked[1]))

@@ -1,0 +1,118 @@
+"""Factors and guards as arrays with one axis per index: strided views wherever strides can say it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from jacobian.kernel.access import Form, indices, span
+from jacobian.kernel.code import Code, Symbol
+from jacobian.kernel.equations import Guard
+from jacobian.kernel.pairwise import Labels, Named
+from jacobian.kernel.pattern import Access, Pattern, Shape
+from jacobian.kernel.positions import positions
+
+
+def steps_of(forms: Sequence[Form], steps: Sequence[int]) -> dict[int, int]:
+    """How far one step of each index moves, given how far one step along each axis moves."""
+    total: dict[int, int] = {}
+    for form, step in zip(forms, steps, strict=True):
+        for atom, stride in form.parts:
+            assert isinstance(atom, int)
+            total[atom] = total.get(atom, 0) + stride * step
+    return total
+
+
+def margins_of(pattern: Pattern, forms: Sequence[Form], shape: Shape) -> list[tuple[int, int]]:
+    """How far every form leaves its axis at the low and at the high end."""
+    spans = [span(form, pattern.sizes, pattern.tables) for form in forms]
+    return [(max(0, -low), max(0, high + 1 - extent)) for (low, high), extent in zip(spans, shape, strict=True)]
+
+
+def read(
+    array: np.ndarray, access: Access, pattern: Pattern, tables: Sequence[np.ndarray]
+) -> tuple[np.ndarray, Labels]:
+    """A factor as an array with one axis per index: a view wherever strides can say it."""
+    forms, shape = access
+    labels: Labels = tuple(dict.fromkeys(indices(*forms)))
+    if is_whole(access, pattern):
+        return array, labels
+    margins = margins_of(pattern, forms, shape)
+    if any(low or high for low, high in margins):
+        array = np.pad(array, margins)
+    starts = [low for low, _ in margins]
+    if any(form.has_lookup for form in forms):
+        where = (positions(f, labels, pattern.sizes, tables) + s for f, s in zip(forms, starts, strict=True))
+        full = tuple(pattern.sizes[label] for label in labels)
+        return np.broadcast_to(array[tuple(where)], full), labels
+    steps = steps_of(forms, array.strides)
+    corner = array[tuple(slice(form.offset + s, form.offset + s + 1) for form, s in zip(forms, starts, strict=True))]
+    sizes, strides = [pattern.sizes[label] for label in labels], [steps[label] for label in labels]
+    return as_strided(corner, sizes, strides, writeable=False), labels
+
+
+def read_guard(
+    guard: Guard, pattern: Pattern, tables: Sequence[np.ndarray], dtype: np.dtype[Any]
+) -> tuple[np.ndarray, Labels]:
+    """A guard as an array of zeros and ones over its indices: a view of a short buffer."""
+    labels: Labels = tuple(dict.fromkeys(indices(guard.form)))
+    sizes = tuple(pattern.sizes[label] for label in labels)
+    if guard.form.has_lookup:
+        value = positions(guard.form, labels, pattern.sizes, tables)
+        return np.broadcast_to(((value >= 0) & (value < guard.extent)).astype(dtype), sizes), labels
+    low, high = span(guard.form, pattern.sizes, pattern.tables)
+    buffer = np.zeros(high - low + 1, dtype)
+    buffer[max(0, -low) : max(0, guard.extent - low)] = 1
+    steps = steps_of([guard.form], buffer.strides)
+    corner = buffer[guard.form.offset - low :]
+    return as_strided(corner, sizes, [steps[label] for label in labels], writeable=False), labels
+
+
+def is_whole(access: Access, pattern: Pattern) -> bool:
+    """Whether a factor is read entry by entry, every axis along an index of its own."""
+    forms, shape = access
+    labels = tuple(indices(*forms))
+    return len(set(labels)) == len(forms) and all(
+        form.is_plain and pattern.sizes[label] == extent
+        for form, label, extent in zip(forms, labels, shape, strict=True)
+    )
+
+
+def write_read(code: Code, array: Symbol, access: Access, pattern: Pattern, tables: Sequence[Symbol]) -> Named:
+    """What `read` does, as a line of a program."""
+    labels: Labels = tuple(dict.fromkeys(indices(*access.forms)))
+    if is_whole(access, pattern):
+        return Named(array, labels)
+    shape = tuple(pattern.sizes[label] for label in labels)
+    picks = _slices(access, pattern)
+    if picks is not None:
+        return Named(code.let(f"{array}[{picks}]", [array], shape, rough=True), labels)
+    reading = code.constant(partial(_read_only, access, pattern), "read")
+    arguments = [array, *tables]
+    return Named(code.let(f"{reading}({', '.join(map(str, arguments))})", arguments, shape, rough=True), labels)
+
+
+def _read_only(access: Access, pattern: Pattern, array: np.ndarray, *tables: np.ndarray) -> np.ndarray:
+    return read(np.asarray(array), access, pattern, tables)[0]
+
+
+def _slices(access: Access, pattern: Pattern) -> str | None:
+    """The subscript that reads the factor, when every axis follows one index that no other axis follows."""
+    used = list(indices(*access.forms))
+    simple = all(len(form.parts) <= 1 and not form.has_lookup for form in access.forms)
+    if not simple or len(set(used)) < len(used) or any(map(any, margins_of(pattern, *access))):
+        return None
+    picks: list[str] = []
+    for form in access.forms:
+        if not form.parts:
+            picks.append(str(form.offset))
+            continue
+        ((index, step),) = form.parts
+        assert isinstance(index, int)
+        stop = form.offset + step * pattern.sizes[index]
+        picks.append(f"{form.offset}:{'' if stop < 0 else stop}:{step}")
+    return ", ".join(picks)
