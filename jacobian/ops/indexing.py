@@ -173,8 +173,11 @@ def _where(condition: Any, *choices: Any) -> tuple[tuple[Any, ...], Any]:
     return choices, {"condition": np.asarray(_plain(condition))}
 
 
+_PLAIN = (np.ndarray, np.generic, bool, list)
+
+
 def _plain(condition: Any) -> Any:
-    return condition if isinstance(condition, np.ndarray | np.generic | bool | list) else condition != 0
+    return condition if isinstance(condition, _PLAIN) else condition != 0
 
 
 where = elementwise(

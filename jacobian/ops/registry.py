@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
@@ -19,6 +19,9 @@ from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Array
 
 Params = dict[str, Any]
+NO_PARAMS: Params = {}
+
+_NUMBERS = (np.ndarray, np.generic, int, float, complex)  # one tuple: `a | b` is made anew at every look
 
 
 class Point(NamedTuple):
@@ -29,10 +32,12 @@ class Point(NamedTuple):
     params: Params
     names: tuple[str, ...]
     out_name: str = "y"
+    decided: Any = None  # what the op's `decides` said, where the values themselves are not to be looked at
 
 
 Rule = Callable[[Point, int], Jacobian]
 Normalise = Callable[..., tuple[tuple[Any, ...], Params]]
+Decides = Callable[[tuple[Array, ...], Params], Hashable]
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,8 @@ class Op:
     differentiate: ClassVar[Callable[..., Callable[..., Any]]]
     """`jac.jacobian`, for composites, which are traced through. It stands to the right and puts itself here."""
 
+    built_in = False
+
     def __init__(
         self,
         name: str,
@@ -116,6 +123,7 @@ class Op:
         smooth: bool = True,
         views: bool = False,
         explain_failure: Callable[..., None] | None = None,
+        decides: Decides | None = None,
     ) -> None:
         self.name = name
         self.forward = forward
@@ -131,10 +139,18 @@ class Op:
         self.smooth = smooth
         self.views = views
         self.explain_failure = explain_failure
+        self.decides = decides  # what the rule decides by looking at values: part of a node's key
         self.called = _called(name, self.answers)
         self.__name__ = self.__qualname__ = name
-        self.__signature__ = _signature(forward if family == "composite" else normalise, self.operands)
         self.__doc__ = self._documentation()
+        self._arguments = forward if family == "composite" else normalise
+
+    def __getattr__(self, name: str) -> Any:
+        """The signature is made when it is asked for: most are never looked at."""
+        if name != "__signature__":
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        self.__signature__ = _signature(self._arguments, self.operands)
+        return self.__signature__
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The value; traced when an argument is."""
@@ -262,7 +278,7 @@ def refuse_out(name: str, out: Any) -> None:
 
 def as_operand(value: Any) -> Any:
     """An operand as rules see it: numbers stay Python's, so that float32 stays float32; lists become arrays."""
-    if isinstance(value, np.ndarray | np.generic | int | float | complex) or hasattr(value, "__array_function__"):
+    if isinstance(value, _NUMBERS) or hasattr(value, "__array_function__"):
         return value.tensor() if isinstance(value, Jacobian) else value
     return np.asarray(value)
 
@@ -299,6 +315,8 @@ def describe(name: str, value: Any) -> str:
 
 def promoted(value: Any, name: str) -> Array:
     """A value to differentiate with respect to: floating, integers become float64; anything else is refused."""
+    if type(value) is np.ndarray and value.dtype.kind == "f":
+        return value
     if hasattr(value, "__array_function__") and not isinstance(value, np.ndarray | np.generic):
         return value
     try:
@@ -343,6 +361,8 @@ class Registry:
     def seal(self) -> None:
         """What is known by now is built in: an op added later does not take its name away."""
         self._built_in = frozenset(self._by_name)
+        for op in self._by_name.values():
+            op.built_in = True
 
     def add(self, op: Op) -> Op:
         """Make the op known; an op of the same name is replaced unless it is built in."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from itertools import count
 from typing import Any
 
@@ -11,15 +11,25 @@ import numpy as np
 from jacobian.errors import ArgumentError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Array
-from jacobian.ops.registry import Op, Params, Point, snapshot
+from jacobian.ops.registry import NO_PARAMS, Op, Params, Point, snapshot
+from jacobian.tracing.keys import NoKeyError, params_key
 
 _LEVELS = count()
+_NEVER_CHANGED = frozenset({type(None), type(Ellipsis), bool, int, float, complex, str, slice})
+
+
+PYTHON_NUMBERS = frozenset({float, int, bool, complex})
+_UNKNOWN = object()
+SMALL = 4096
+"""Arrays of at most so many bytes are compared as bytes, which needs none of NumPy's functions."""
 
 
 class Node:
     """One operation of a trace, or one of its inputs: value, operands, and the local Jacobians."""
 
-    __slots__ = ("_locals", "given", "index", "name_hint", "op", "operands", "params", "parents", "trace", "value")
+    __slots__ = (
+        "_key", "_locals", "descriptors", "index", "name_hint", "op", "operands", "params", "parents", "trace", "value",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -27,26 +37,53 @@ class Node:
         op: Op | None,
         value: Array,
         operands: tuple[Array, ...] = (),
-        params: Params | None = None,
+        params: Params = NO_PARAMS,
         parents: tuple[tuple[int, Node], ...] = (),
+        descriptors: tuple[Hashable, ...] | None = (),
         name: str = "",
     ) -> None:
         self.trace = trace
         self.op = op
         self.value = value
         self.operands = operands
-        self.params = params or {}
+        self.params = params
         self.parents = parents  # (which operand, the node it came from)
+        self.descriptors = descriptors  # of the operands, for the key
         self.name_hint = name
-        self.given: tuple[int, ...] = ()
-        self._locals: dict[int, Jacobian] = {}
-        self.index = len(trace.nodes)
-        trace.nodes.append(self)
+        self._locals: dict[int, Jacobian] | None = None  # made when it is asked for: most traces have many nodes
+        self._key: Any = _UNKNOWN
+        nodes = trace.nodes
+        self.index = len(nodes)
+        nodes.append(self)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The value's shape."""
-        return tuple(np.shape(self.value))
+        return shape_of(self.value)
+
+    @property
+    def key(self) -> Hashable:
+        """Hashable, or None: graphs whose nodes have equal keys in the same order differ in their numbers only.
+
+        That is, they have the same ops, parameters and operands, of the same shapes and dtypes. An op whose rule
+        decides something by the values says in `decides` what.
+        """
+        if self._key is _UNKNOWN:
+            self._key = self._make_key()
+        key: Hashable = self._key
+        return key
+
+    def _make_key(self) -> Hashable:
+        op, descriptors = self.op, self.descriptors
+        if descriptors is None:
+            return None
+        if op is None:
+            return describe_operand(self.value)
+        try:
+            params = params_key(self.params) if self.params else ()
+        except NoKeyError:
+            return None
+        return (op, descriptors, params, None if op.decides is None else op.decides(self.operands, self.params))
 
     @property
     def name(self) -> str:
@@ -55,6 +92,8 @@ class Node:
 
     def local(self, operand: int) -> Jacobian:
         """The local Jacobian with respect to one operand; made once."""
+        if self._locals is None:
+            self._locals = {}
         if operand not in self._locals:
             assert self.op is not None
             self._locals[operand] = self.op.local(self.point, operand)
@@ -94,12 +133,24 @@ class Graph:
         if not isinstance(value, np.ndarray):
             return value
         known = self._snapshots.get(id(value))
-        if known is not None and known[0] is value and np.array_equal(known[1], value):
+        if known is not None and known[0] is value and _unchanged(known[1], value):
             return known[1]
         copy = snapshot(value)
         if copy is not value:
             self._snapshots[id(value)] = (value, copy)
         return copy
+
+    def fixed(self, params: Params) -> Params:
+        """The parameters of an op, safe from later changes like constants."""
+        for value in params.values():
+            if type(value) not in _NEVER_CHANGED and not _is_plain_tuple(value):
+                return {name: self._fixed(value) for name, value in params.items()}
+        return params
+
+    def _fixed(self, value: Any) -> Any:
+        if type(value) is np.ndarray:
+            return self.constant(value)
+        return type(value)(map(self._fixed, value)) if type(value) in (tuple, list) else value
 
     def constant_name(self, value: Any) -> str:
         """A captured array by the variable that held it, a number by its digits."""
@@ -136,6 +187,36 @@ class Graph:
                 node = self.nodes[index]
                 yield node
                 wanted.update(p.index for _, p in node.parents if p.index >= first and depends[p.index])
+
+
+def shape_of(value: Any) -> tuple[int, ...]:
+    """The shape of an array, or of what NumPy would make one of."""
+    try:
+        shape: tuple[int, ...] = value.shape
+    except AttributeError:
+        return tuple(np.shape(value))
+    return shape
+
+
+def describe_operand(value: Any) -> Hashable:
+    """What a key says of a value that is not traced: shape and dtype, or a Python number's type; None of any other."""
+    kind: Any = type(value)
+    if kind in PYTHON_NUMBERS:
+        found: Hashable = kind
+        return found
+    return (value.shape, value.dtype) if kind is np.ndarray or isinstance(value, np.generic) else None
+
+
+def _unchanged(copy: np.ndarray, array: np.ndarray) -> bool:
+    if copy.shape != array.shape or copy.dtype != array.dtype:
+        return False
+    if array.nbytes <= SMALL and not array.dtype.hasobject:
+        return copy.tobytes() == array.tobytes()
+    return np.array_equal(copy, array)
+
+
+def _is_plain_tuple(value: Any) -> bool:
+    return type(value) is tuple and _NEVER_CHANGED.issuperset(map(type, value))
 
 
 def find_node(nodes: Sequence[Node], key: Any) -> Node:

@@ -11,6 +11,7 @@ import numpy as np
 from jacobian.errors import ArgumentError, DTypeError, JacobianError, NonFiniteError, TraceError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.ops.registry import promoted, snapshot
+from jacobian.tracing import operators  # noqa: F401 - gives tracers their operators
 from jacobian.tracing.graph import Graph, Node
 from jacobian.tracing.refusals import ambiguous_truth
 from jacobian.tracing.source import line_that_raised

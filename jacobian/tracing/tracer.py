@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from math import prod
 from typing import Any, NoReturn
 
 import numpy as np
@@ -14,9 +15,12 @@ from jacobian.ops import contraction, indexing, layout
 from jacobian.ops.registry import REGISTRY, Op, Params, as_operand
 from jacobian.tracing import source
 from jacobian.tracing.constants import CONSTANT_FUNCTIONS
-from jacobian.tracing.graph import Graph, Node
+from jacobian.tracing.graph import PYTHON_NUMBERS, Graph, Node, describe_operand, shape_of
 from jacobian.tracing.refusals import ambiguous_truth, refuse, refuse_assignment, refuse_conversion, refuse_function
 from jacobian.tracing.ufuncs import ufunc_method
+
+_BASIC = (int, slice)
+_SEQUENCES = (tuple, list)
 
 
 class Tracer:
@@ -83,7 +87,7 @@ class Tracer:
     @property
     def shape(self) -> tuple[int, ...]:
         """The value's shape."""
-        return tuple(np.shape(self.value))
+        return shape_of(self.value)
 
     @property
     def ndim(self) -> int:
@@ -93,7 +97,7 @@ class Tracer:
     @property
     def size(self) -> int:
         """How many entries."""
-        return int(np.size(strip_all(self.value)))
+        return prod(self.shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -186,7 +190,10 @@ class Tracer:
 
     def __getitem__(self, key: Any) -> Any:
         """Entries by any NumPy index; the index itself is not differentiated."""
-        return record(indexing.getitem, (self,), {"key": strip(key)})
+        try:
+            return record_bound(indexing.getitem, (self,), {"key": key if type(key) in _BASIC else strip(key)})
+        except JacobianError as error:
+            raise _at_users_line(error) from None
 
     def __copy__(self) -> Tracer:
         """Another array of the same value: what is done to one in place is not done to the other."""
@@ -283,7 +290,7 @@ def strip(value: Any) -> Any:
     """The value one level down, through tuples, lists, dicts and slices."""
     if isinstance(value, Tracer):
         return strip_all(value.value)
-    if isinstance(value, tuple | list):
+    if isinstance(value, _SEQUENCES):
         return type(value)(map(strip, value)) if not hasattr(value, "_fields") else type(value)(*map(strip, value))
     if isinstance(value, dict):
         return {name: strip(item) for name, item in value.items()}
@@ -299,47 +306,77 @@ def strip_all(value: Any) -> Any:
 
 def record(op: Op, args: Any, kwargs: Any) -> Any:
     """Run an op on the values of the innermost trace and note it there."""
-    if kwargs.get("out") is not None:
+    if kwargs and kwargs.get("out") is not None:
         refuse(f"{op.called}(…, out=…) cannot be traced", "leave out= out and use the returned array")
     try:
         if op.family == "composite":
             return op.compute(args, kwargs)
-        return record_bound(op, *op.bind(args, kwargs))
+        operands, params = op.bind(args, kwargs)
+        return record_bound(op, operands, params)
     except JacobianError as error:
         raise _at_users_line(error) from None
 
 
 def record_bound(op: Op, operands: Sequence[Any], params: Params) -> Any:
     """Run an op on operands that are sorted out already; traces of lower levels record it in their turn."""
-    graph: Graph | None = None
-    for operand in operands:
-        if type(operand) is Tracer and (graph is None or operand.graph.level > graph.level):
-            graph = operand.graph
+    graph = _innermost(operands)
     if graph is None:
         return _params_are_traced(op, params, operands)
     values: list[Array] = []
     parents: list[tuple[int, Node]] = []
+    descriptors: list[Any] = []
+    nested = False
     for position, operand in enumerate(operands):
         if type(operand) is Tracer and operand.graph is graph:
-            values.append(operand.value)
-            parents.append((position, operand.node))
+            node, value = operand.node, operand.value
+            parents.append((position, node))
+            descriptors.append(node.index)
+        elif type(operand) in PYTHON_NUMBERS:
+            value = operand
+            descriptors.append(type(operand))
         else:
-            values.append(graph.constant(as_operand(operand)))
-    nested = any(type(value) is Tracer for value in values)
+            value = graph.constant(as_operand(operand))
+            descriptors.append(describe_operand(value))
+        values.append(value)
+        nested = nested or type(value) is Tracer
+    if params:
+        params = graph.fixed(params)
     value = record_bound(op, values, params) if nested else op.compute(values, params)
-    node = Node(graph, op, value, tuple(values), params, tuple(parents))
-    result = Tracer(graph, node, value)
-    if op.family == "layout":
+    known = None if nested or None in descriptors else tuple(descriptors)
+    result = Tracer(graph, Node(graph, op, value, tuple(values), params, tuple(parents), known), value)
+    if op.family == "layout" and not isinstance(value, np.generic):
         _mark_views(result, operands)
     return result
+
+
+def _innermost(operands: Sequence[Any]) -> Graph | None:
+    """The trace that began last of those the operands belong to."""
+    graph: Graph | None = None
+    for operand in operands:
+        if type(operand) is Tracer and operand.graph is not graph:
+            found: Graph = operand.graph
+            if graph is None or found.level > graph.level:
+                graph = found
+    return graph
 
 
 def _mark_views(result: Tracer, operands: Sequence[Any]) -> None:
     """Where NumPy shares memory between a result and an operand, neither may be changed in place any more."""
     array = strip_all(result.value)
     for operand in operands:
-        if isinstance(operand, Tracer) and np.may_share_memory(array, strip_all(operand.value)):
+        if isinstance(operand, Tracer) and _shares_memory(array, strip_all(operand.value)):
             operand._alias = result._alias = True
+
+
+def _shares_memory(array: Any, operand: Any) -> bool:
+    """Whether a result lies in an operand's memory: it does not when it owns its own, and does when both lie in one."""
+    if type(array) is np.ndarray and type(operand) is np.ndarray and array is not operand:
+        owner = array.base
+        if owner is None or not array.size:
+            return False
+        if owner is operand or owner is operand.base:
+            return True
+    return np.may_share_memory(array, operand)
 
 
 def _params_are_traced(op: Op, params: Any, operands: Any) -> Any:
@@ -355,67 +392,3 @@ def _at_users_line(error: JacobianError) -> JacobianError:
     if line is None or "  line: " in text:
         return error
     return type(error)(f"{text}\n  line:  {line}")
-
-
-def _method(function: Callable[..., Any]) -> Callable[..., Any]:
-    def method(self: Tracer, *args: Any, **kwargs: Any) -> Any:
-        return function(self, *args, **kwargs)
-
-    method.__name__ = function.__name__
-    method.__doc__ = f"`np.{function.__name__}`."
-    return method
-
-
-def _operator(function: Callable[..., Any], *, reflected: bool) -> Callable[..., Any]:
-    def operate(self: Tracer, other: Any) -> Any:
-        if isinstance(other, Jacobian):
-            return NotImplemented
-        return function(other, self) if reflected else function(self, other)
-
-    operate.__doc__ = f"`np.{function.__name__}`."
-    return operate
-
-
-def _rounding(function: Callable[..., Any]) -> Callable[..., Any]:
-    def method(self: Tracer, *digits: int | None) -> Any:
-        return function(self, *(count for count in digits if count is not None))
-
-    method.__doc__ = f"`np.{function.__name__}`; the result stays an array."
-    return method
-
-
-def _in_place_operator(function: Callable[..., Any]) -> Callable[..., Any]:
-    def operate(self: Tracer, other: Any) -> Any:
-        return self._in_place(function, other)
-
-    operate.__doc__ = f"`np.{function.__name__}` into the array itself."
-    return operate
-
-
-_METHODS = (
-    "sum mean prod var std max min cumsum cumprod dot ravel swapaxes squeeze take repeat diagonal trace clip round "
-    "argmax argmin argsort any all nonzero searchsorted"
-).split()
-for _name in _METHODS:
-    setattr(Tracer, _name, _method(getattr(np, _name)))
-
-_BINARY: dict[str, np.ufunc] = {
-    "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide, "floordiv": np.floor_divide,
-    "mod": np.remainder, "pow": np.power, "matmul": np.matmul, "divmod": np.divmod,
-}  # fmt: skip
-_ROUNDING: dict[str, Callable[..., Any]] = {
-    "round": np.round, "trunc": np.trunc, "floor": np.floor, "ceil": np.ceil,
-}  # fmt: skip
-for _name, _rounded in _ROUNDING.items():
-    setattr(Tracer, f"__{_name}__", _rounding(_rounded))
-for _name, _function in _BINARY.items():
-    setattr(Tracer, f"__{_name}__", _operator(_function, reflected=False))
-    setattr(Tracer, f"__r{_name}__", _operator(_function, reflected=True))
-    setattr(Tracer, f"__i{_name}__", _in_place_operator(_function))
-_COMPARISONS: dict[str, np.ufunc] = {
-    "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal, "ne": np.not_equal,
-}  # fmt: skip
-for _name, _function in _COMPARISONS.items():
-    setattr(Tracer, f"__{_name}__", _operator(_function, reflected=False))
-for _name, _function in {"neg": np.negative, "pos": np.positive, "abs": np.absolute}.items():
-    setattr(Tracer, f"__{_name}__", _method(_function))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+_CONTAINERS = (tuple, list, dict)
+
 
 def is_container(value: Any) -> bool:
     """Whether a value is a tuple, a list or a dict."""
-    return isinstance(value, tuple | list | dict)
+    return isinstance(value, _CONTAINERS)
 
 
 def is_array_list(value: Any) -> bool:
@@ -32,6 +34,8 @@ def map_leaves(function: Callable[[Any, str], Any], value: Any, path: str = "") 
 
 def leaves(value: Any) -> list[Any]:
     """Every leaf, in order."""
+    if not isinstance(value, _CONTAINERS):
+        return [value]
     found: list[Any] = []
     map_leaves(lambda leaf, _: found.append(leaf), value)
     return found
