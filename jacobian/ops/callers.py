@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-import sysconfig
-from pathlib import Path
 from types import FrameType
 
 import numpy as np
 
-_INNER = tuple(str(Path(file).resolve().parent) + os.sep for file in (Path(__file__).parent, str(np.__file__)))
+
+def _folder(file: str) -> str:
+    """The folder that holds a file; `pathlib` would be imported for this alone."""
+    return os.path.realpath(file).rpartition(os.sep)[0]
+
+
+_INNER = tuple(folder + os.sep for folder in (_folder(_folder(__file__)), _folder(np.__file__)))
 _LIBRARIES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
-_STANDARD = (sysconfig.get_paths()["stdlib"] + os.sep, "<frozen ")
+_STANDARD = (os.__file__.rpartition(os.sep)[0] + os.sep, "<frozen ")
 
 
 def is_inner(file: str) -> bool:

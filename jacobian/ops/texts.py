@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from types import CodeType
 from typing import Any
@@ -14,13 +14,26 @@ import numpy as np
 from jacobian.errors import ExpressionError, report
 from jacobian.ops.kinks import warn_non_finite
 
-_NAMES = {name: getattr(np, name) for name in dir(np) if not name.startswith("_")}
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
 @lru_cache(maxsize=1024)
-def _compiled(text: str) -> CodeType:
-    return compile(text, f"<derivative {text}>", "eval")
+def _compiled(text: str) -> tuple[CodeType, dict[str, Any]]:
+    """A derivative ready to be evaluated, with what it needs of NumPy's names."""
+    code = compile(text, f"<derivative {text}>", "eval")
+    found = {word: getattr(np, word) for word in _names_in(code) if _is_numpys(word)}
+    return code, {"__builtins__": {}, "np": np, **found}
+
+
+def _names_in(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names_in(constant)
+
+
+def _is_numpys(word: str) -> bool:
+    return not word.startswith("_") and hasattr(np, word)
 
 
 def check(name: str, text: str, words: Sequence[str] | None) -> None:
@@ -35,7 +48,7 @@ def check(name: str, text: str, words: Sequence[str] | None) -> None:
         raise ExpressionError(report(f"{name}: the derivative {text!r} cannot be read: {error.msg}")) from None
     used = dict.fromkeys(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
     for word in used:
-        if words is not None and word not in (*words, "np") and word not in _NAMES:
+        if words is not None and word not in (*words, "np") and not _is_numpys(word):
             known = f"{', '.join(words)} and NumPy's names"
             raise ExpressionError(report(f"{name}: the derivative {text!r} uses {word}", known=known))
 
@@ -46,7 +59,8 @@ def evaluate(text: str, **values: Any) -> Any:
     >>> float(evaluate("1 - y**2", y=0.5))
     0.75
     """
-    return eval(_compiled(text), {"__builtins__": {}, "np": np, **_NAMES}, values)
+    code, scope = _compiled(text)
+    return eval(code, scope, values)
 
 
 def evaluate_finite(name: str, text: str, values: Mapping[str, Any]) -> Any:

@@ -1,13 +1,12 @@
-"""The user's line, and what it was doing: where outside this package a call came from."""
+"""The user's line, and what it was doing: where outside this package a call came from.
+
+Only errors ask. What reads source code is imported when they do.
+"""
 
 from __future__ import annotations
 
-import ast
-import dis
-import linecache
+import os
 from itertools import islice
-from pathlib import Path
-from traceback import walk_tb
 from types import FrameType
 
 from jacobian.ops.callers import is_library, nearest_frame, user_frame
@@ -23,14 +22,18 @@ def shown_line() -> str | None:
 
 def line_that_raised(error: BaseException) -> str | None:
     """The line on which an error was raised, shown likewise."""
-    steps = list(walk_tb(error.__traceback__))
-    return _shown(*steps[-1]) if steps else None
+    step = error.__traceback__
+    while step is not None and step.tb_next is not None:
+        step = step.tb_next
+    return None if step is None else _shown(step.tb_frame, step.tb_lineno)
 
 
 def _shown(frame: FrameType, number: int) -> str:
     """A line with its place, cut when it is long."""
+    import linecache
+
     name = frame.f_code.co_filename
-    place, text = f"{Path(name).name}:{number}", linecache.getline(name, number, frame.f_globals).strip()
+    place, text = f"{name.rpartition(os.sep)[2]}:{number}", linecache.getline(name, number, frame.f_globals).strip()
     text = text if len(text) <= LONGEST_LINE else text[: LONGEST_LINE - 1] + "…"
     return f"{place}: {text}" if text else place
 
@@ -51,6 +54,8 @@ def assigns_to_item() -> bool:
 
 def called() -> str:
     """The function the user's line is calling at this moment, as written: `"np.array"`; empty when it is none."""
+    import ast
+
     frame = user_frame()
     if frame is None or not _instruction(frame).startswith(("CALL", "PRECALL")):
         return ""
@@ -62,11 +67,15 @@ def called() -> str:
 
 
 def _instruction(frame: FrameType) -> str:
+    import dis
+
     return dis.opname[frame.f_code.co_code[frame.f_lasti]]
 
 
 def _expression(frame: FrameType) -> str:
     """The source of what is being evaluated, by the positions that the compiler noted."""
+    import linecache
+
     places = next(islice(frame.f_code.co_positions(), frame.f_lasti // 2, None), (None,) * 4)
     first, last, start, end = places
     if first is None or last is None or start is None or end is None:
