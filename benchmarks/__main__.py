@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -73,8 +74,9 @@ def run(names: set[str], *, quick: bool, with_peers: bool) -> dict[str, Any]:
         results["note"] = f"not installed, and left out: {', '.join(missing)}"
     steps = _dense_steps(names, libraries, effort, peak) | _other_steps(names, libraries, effort, quick=quick)
     for (section, name), step in steps.items():
-        print(f"{section}: {name}", file=sys.stderr, flush=True)
+        start = time.perf_counter()
         results.setdefault(section, []).append(_attempt(name, step))
+        print(f"{section}: {name}  {time.perf_counter() - start:.1f} s", file=sys.stderr, flush=True)
     return results
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,11 @@ def _panel(axes: Axes, values: list[float | None], title: str, *, up: bool) -> N
     known = [1.0, *(value for value in values if value is not None)]
     axes.axvline(1, color="black", linewidth=1)
     axes.set_xscale("log")
-    room = 6.0 if up else 1.3  # what is written beside the dots of the first panel
-    axes.set_xlim(min(known) / (room if min(known) < 1 else 1.3), max(known) * room)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    low, high = math.log10(min(known)), math.log10(max(known))
+    room = (0.3 if up else 0.05) * (high - low) + 0.05  # for what is written beside the dots of the first panel
+    axes.set_xlim(10 ** (low - (room if low < 0 else 0.05)), 10 ** (high + room))
+    decades = high - low + 2 * room
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 3 else (1.0,)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.tick_params(labelsize=8)

@@ -99,7 +99,7 @@ def _all_peers(rows: Sequence[Row]) -> str:
         entries = [row["peers"].get(label, {}) for label in labels]
         shown = [seconds(entry.get("seconds")) + ("" if entry.get("timed", True) else "*") for entry in entries]
         lines.append([row["name"], seconds(row["ours"]), *shown])
-    note = "\\* timed once: more than 4 times slower than another mode of its library, or 20 times slower than ours."
+    note = "\\* not timed on: more than 2 times slower than another mode of its library, or 20 times slower than ours."
     return f"{table(['workload', 'ours', *labels], lines)}\n\n{note}"
 
 

@@ -16,6 +16,13 @@ def reshape_transpose(np, X):
     return np.sin(np.concatenate([rows[::2], rows[1::2]], axis=0))
 
 
+@reshape_transpose.variant("autograd")
+def _(np, X):
+    blocks = np.transpose(np.reshape(X, (16, 3, 64)), (1, 2, 0))
+    rows = np.reshape(blocks[:, ::-1], (48, 64)).T
+    return np.sin(np.concatenate([rows[::2], rows[1::2]], axis=0))
+
+
 @reshape_transpose.by_hand
 def _(X) -> Arrays:
     places = numpy.arange(X.size).reshape(16, 3, 64).transpose(1, 2, 0)[:, ::-1].reshape(48, 64).T
@@ -23,7 +30,7 @@ def _(X) -> Arrays:
     moved = X.reshape(-1)[places]
     _ = numpy.sin(moved)
     J = numpy.zeros((*places.shape, *X.shape))
-    J.reshape(X.size, X.size)[numpy.arange(X.size), places.reshape(-1)] = numpy.cos(moved).reshape(-1)
+    J.reshape(-1)[numpy.arange(0, X.size**2, X.size) + places.reshape(-1)] = numpy.cos(moved).reshape(-1)
     return [J]
 
 
