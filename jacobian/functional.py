@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from jacobian import programs
 from jacobian.chain import accumulate, compare_orders
 from jacobian.errors import ArgumentError, report
 from jacobian.kernel.expression import Jacobian
@@ -112,11 +113,20 @@ def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
 def _jacobians(of: Node | np.ndarray, nodes: Sequence[Node], order: str, name: str) -> list[Jacobian]:
     if not isinstance(of, Node):
         return [Jacobian.zero(tuple(np.shape(of)), node.shape, node.value.dtype, (name, node.name)) for node in nodes]
-    previous, of.name_hint = of.name_hint, of.name_hint or name
-    try:
-        return [J.named(name, node.name) for J, node in zip(accumulate(of, nodes, order), nodes, strict=True)]
-    finally:
-        of.name_hint = previous or of.name_hint
+    of.name_hint = of.name_hint or name  # a node keeps the first name it gets
+    tensors = programs.tensors(of, nodes, order)
+    if tensors is None:
+        return _accumulated(of, nodes, order, name)
+    later = functools.cache(lambda: _accumulated(of, nodes, order, name))
+    ndim = len(of.shape)
+    return [
+        Jacobian.computed(tensor, ndim, lambda k=k: later()[k].terms, (name, node.name))  # type: ignore[misc]
+        for k, (tensor, node) in enumerate(zip(tensors, nodes, strict=True))
+    ]
+
+
+def _accumulated(of: Node, nodes: Sequence[Node], order: str, name: str) -> list[Jacobian]:
+    return [J.named(name, node.name) for J, node in zip(accumulate(of, nodes, order), nodes, strict=True)]
 
 
 def _value(of: Any) -> Any:

@@ -36,6 +36,9 @@ _CHOICES: dict[Hashable, str] = {}  # graphs that look alike are planned once
 class Algebra(Protocol):
     """What accumulation needs of Jacobians beyond `@` and `+`."""
 
+    def local(self, node: Node, operand: int) -> Jacobian:
+        """The local Jacobian of a node with respect to one operand."""
+
     def contract(self, J: Jacobian) -> Jacobian:
         """The Jacobian with its terms contracted and merged."""
 
@@ -48,6 +51,10 @@ class Algebra(Protocol):
 
 class Numeric:
     """Computes."""
+
+    def local(self, node: Node, operand: int) -> Jacobian:
+        """Evaluate the rule."""
+        return node.local(operand)
 
     def contract(self, J: Jacobian) -> Jacobian:
         """Contract the terms."""
@@ -69,6 +76,10 @@ class Counting:
         self.multiplications = 0
         self.nbytes = 0
         self.largest = 0
+
+    def local(self, node: Node, operand: int) -> Jacobian:
+        """Evaluate the rule."""
+        return node.local(operand)
 
     def contract(self, J: Jacobian) -> Jacobian:
         """Count, and hand on a Jacobian of the same pattern without numbers."""
@@ -205,7 +216,7 @@ def reverse(graph: Paths, algebra: Algebra, *, eager: bool, upstream: Jacobian |
         if node.index in wanted:
             result[node.index] = J
         for operand, parent in edges:
-            step = _kept_short(J @ node.local(operand), algebra, graph.longest_product)
+            step = _kept_short(J @ algebra.local(node, operand), algebra, graph.longest_product)
             if eager:
                 step = algebra.contract(step)
             arrived.setdefault(parent.index, []).append(step)
@@ -234,7 +245,7 @@ def _forward_from(graph: Paths, wrt: Node, algebra: Algebra, *, eager: bool) -> 
         for operand, parent in graph.edges[node.index]:
             if parent.index not in reached:
                 continue
-            step = _kept_short(node.local(operand) @ reached[parent.index], algebra, graph.longest_product)
+            step = _kept_short(algebra.local(node, operand) @ reached[parent.index], algebra, graph.longest_product)
             steps.append(step)
         if not steps:
             continue

@@ -15,11 +15,14 @@ import numpy as np
 Shape = tuple[int, ...]
 
 LARGE = 2**10  # entries from which on memory is given back, or written again, as soon as that can be done
-_ALWAYS = {
-    "add": np.add, "asarray": np.asarray, "ascontiguousarray": np.ascontiguousarray, "broadcast_to": np.broadcast_to,
-    "copyto": np.copyto, "dot": np.dot, "einsum": np.einsum, "empty": np.empty, "matmul": np.matmul,
-    "multiply": np.multiply, "ndarray": np.ndarray, "zeros": np.zeros,
-}  # fmt: skip
+
+
+class OtherwiseError(Exception):
+    """Raised by a program at numbers for which it was not written."""
+
+
+_FUNCTIONS = "add ascontiguousarray broadcast_to copyto dot einsum empty matmul multiply ndarray zeros"
+_ALWAYS = {"OtherwiseError": OtherwiseError} | {name: getattr(np, name) for name in _FUNCTIONS.split()}
 
 
 class Symbol:
@@ -56,6 +59,7 @@ class Line(NamedTuple):
     target: str
     text: str
     uses: frozenset[str]
+    always: bool = False
 
 
 class Code:
@@ -74,13 +78,15 @@ class Code:
         self._count += 1
         return f"{prefix}{self._count}"
 
-    def let(self, text: str, uses: Iterable[Symbol], shape: Shape, *, rough: bool = False) -> Symbol:
-        """Assign an expression to a new name."""
+    def let(
+        self, text: str, uses: Iterable[Symbol], shape: Shape, *, rough: bool = False, always: bool = False
+    ) -> Symbol:
+        """Assign an expression to a new name; `always` says that it is to run even if nobody uses the name."""
         known = self._known.get(text)
         if known is not None:
             return known
         symbol = Symbol(self.fresh(), shape, rough=rough)
-        self.lines.append(Line(symbol.name, f"{symbol.name} = {text}", frozenset(use.name for use in uses)))
+        self.lines.append(Line(symbol.name, f"{symbol.name} = {text}", frozenset(use.name for use in uses), always))
         self._known[text] = symbol
         if symbol.size >= LARGE:
             self._large.add(symbol.name)
@@ -98,6 +104,11 @@ class Code:
         self._known = {key: symbol for key, symbol in self._known.items() if symbol is not changed}
         self.lines.append(Line("", text, frozenset(use.name for use in (*uses, changed))))
 
+    def refuse_where(self, condition: Symbol) -> None:
+        """End the program where the condition holds anywhere: then it is not the one to run."""
+        test = f"{condition}.any()" if condition.shape else str(condition)
+        self.lines.append(Line("", f"if {test}: raise OtherwiseError", frozenset([condition.name])))
+
     def constant(self, value: Any, prefix: str = "k") -> Symbol:
         """A value that is always the same."""
         known = self._constant_names.get(id(value))
@@ -107,15 +118,36 @@ class Code:
             self._constant_names[id(value)] = known
         return known
 
+    def mark(self) -> tuple[int, int]:
+        """Where the program stands, for `back_to`."""
+        return len(self.lines), len(self._known)
+
+    def back_to(self, mark: tuple[int, int]) -> None:
+        """Forget what was written since, of which nothing is used; nothing may have been changed since."""
+        del self.lines[mark[0] :]
+        for key in list(self._known)[mark[1] :]:
+            del self._known[key]
+
+    def _needed(self, kept: set[str]) -> list[Line]:
+        """The lines that what is kept depends on, and those that change or check something."""
+        needed = set(kept)
+        lines: list[Line] = []
+        for line in reversed(self.lines):
+            if not line.target or line.always or line.target in needed:
+                needed |= line.uses
+                lines.append(line)
+        return lines[::-1]
+
     def text(self, arguments: Iterable[str], result: str) -> str:
         """The program as a function; large arrays are given up after their last use."""
-        last = {name: position for position, line in enumerate(self.lines) for name in (*line.uses, line.target)}
-        done: dict[int, list[str]] = {}
         kept = set(result.replace("(", " ").replace(")", " ").replace(",", " ").split())
-        for name in sorted(self._large - kept):
+        lines = self._needed(kept)
+        last = {name: position for position, line in enumerate(lines) for name in (*line.uses, line.target)}
+        done: dict[int, list[str]] = {}
+        for name in sorted(self._large.intersection(last) - kept):
             done.setdefault(last[name], []).append(name)
         body: list[str] = []
-        for position, line in enumerate(self.lines):
+        for position, line in enumerate(lines):
             body.append(line.text)
             if position in done:
                 body.append(f"del {', '.join(done[position])}")

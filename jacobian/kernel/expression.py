@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +47,6 @@ class Jacobian(Tensor):
     __slots__ = ("denominator", "names", "origin")
     __array_priority__ = 1000
 
-    terms: tuple[Term, ...]
     out_shape: Shape
     in_shape: Shape
     dtype: np.dtype[Any]
@@ -66,7 +65,8 @@ class Jacobian(Tensor):
         denominator: bool = False,
     ) -> None:
         empty = 0 in out_shape or 0 in in_shape
-        self.terms = () if empty else tuple(t for t in terms if t.scale != 0 and 0 not in t.pattern.sizes)
+        self._terms = () if empty else tuple([t for t in terms if t.scale != 0 and 0 not in t.pattern.sizes])
+        self._later = None
         self.out_shape = out_shape
         self.in_shape = in_shape
         self.dtype = np.dtype(dtype)
@@ -134,6 +134,19 @@ class Jacobian(Tensor):
         out, into = shape[:out_ndim], shape[out_ndim:]
         pattern = Pattern(shape, forms[:out_ndim], forms[out_ndim:], out, into, (Access(forms, shape),))
         return cls((Term(pattern, (Factor(array, label),)),), out, into, array.dtype if dtype is None else dtype)
+
+    @classmethod
+    def computed(
+        cls, tensor: np.ndarray, out_ndim: int, terms: Callable[[], tuple[Term, ...]], names: tuple[str, str]
+    ) -> Jacobian:
+        """A Jacobian whose full tensor is known already; its terms are found when they are asked for."""
+        J = cls.__new__(cls)
+        tensor = tensor.view()
+        tensor.flags.writeable = False
+        J._terms, J._later, J._dense = None, terms, tensor
+        J.out_shape, J.in_shape, J.dtype = tensor.shape[:out_ndim], tensor.shape[out_ndim:], tensor.dtype
+        J.names, J.origin, J.denominator = names, None, False
+        return J
 
     def _with(self, terms: Iterable[Term], **changes: Any) -> Jacobian:
         kept = {"out_shape": self.out_shape, "in_shape": self.in_shape, "dtype": self.dtype, "names": self.names}
@@ -395,6 +408,8 @@ class Jacobian(Tensor):
 
     def named(self, out: str, into: str) -> Jacobian:
         """The same Jacobian with other names in its formula."""
+        if self.names == (out, into):
+            return self
         return self._with(self.terms, names=(out, into), origin=self.origin, denominator=self.denominator)
 
     def predict(self, dx: Any) -> Any:

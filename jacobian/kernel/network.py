@@ -93,11 +93,10 @@ def write_network(
     if numbers:
         smallest = min(range(len(left)), key=lambda k: left[k].symbol.size)
         symbol, labels = left[smallest]
+        number = _number(code, numbers, uses)
         if len(left) == 1 and target is not None and labels == out:
-            number = _number(code, numbers, uses)
             return written(code, "multiply", (symbol, number), target, _sizes(left))
-        text = f"{symbol} * {_number(code, numbers, uses)}"
-        left[smallest] = Named(code.let(text, [symbol, *uses], symbol.shape), labels)
+        left[smallest] = Named(code.let(f"{symbol} * {number}", [symbol, number], symbol.shape), labels)
     return _along_path(code, left, out, target)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from math import prod
 from typing import NamedTuple
 
@@ -209,7 +210,7 @@ def _writable(code: Code, target: Target, batch: Labels, rows: Labels, cols: Lab
     stride = dict(zip(target.labels, target.strides, strict=True))
     merged: list[int] = []
     for group in (rows, cols):
-        for outer, inner in zip(group, group[1:], strict=False):
+        for outer, inner in pairwise(group):
             if stride[outer] != stride[inner] * sizes[inner]:
                 return None
         merged.append(stride[group[-1]] if group else 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
@@ -12,13 +12,13 @@ import numpy as np
 
 from jacobian.kernel import notation
 from jacobian.kernel.access import Form, indices, lookups, plain, relabel
-from jacobian.kernel.dispatch import core_by_calls, is_foreign
+from jacobian.kernel.arithmetic import SHAPES, VALUES, Arithmetic
+from jacobian.kernel.dispatch import is_foreign
 from jacobian.kernel.equations import Guard
 from jacobian.kernel.expression import Jacobian
-from jacobian.kernel.lower import core
 from jacobian.kernel.memory import available
 from jacobian.kernel.pairwise import Labels
-from jacobian.kernel.pattern import CACHE, Access, Pattern, Shape
+from jacobian.kernel.pattern import CACHE, Access, Pattern
 from jacobian.kernel.structure import common_axes
 from jacobian.kernel.tables import Pool, resolved
 from jacobian.kernel.term import Array, Factor, Label, Operator, Term
@@ -39,56 +39,7 @@ class Core(NamedTuple):
     story: Term
 
 
-class Values:
-    """The arithmetic of contraction: computes."""
-
-    @staticmethod
-    def core(term: Term, dtype: np.dtype[Any], guards: Sequence[Guard]) -> tuple[Array, Labels]:
-        """The contracted factors of a term."""
-        foreign = any(is_foreign(factor.array) for factor in term.factors)
-        return (core_by_calls if foreign else core)(term, dtype, guards)
-
-    @staticmethod
-    def add(first: Array, second: Array) -> Array:
-        """Their sum."""
-        return first + second
-
-    @staticmethod
-    def tensor(J: Jacobian) -> Array:
-        """The full tensor."""
-        return J.tensor()
-
-
-class Shapes:
-    """The arithmetic of contraction without numbers: arrays of the right shape, of which only one entry exists."""
-
-    @staticmethod
-    def core(term: Term, dtype: np.dtype[Any], guards: Sequence[Guard]) -> tuple[Array, Labels]:
-        """What the contracted factors of a term would carry."""
-        carried = {index for access in term.pattern.factors for index in indices(*access.forms)}
-        carried.update(index for guard in guards for index in indices(guard.form))
-        labels = tuple(index for index in term.pattern.free if index in carried)
-        return _ghost(tuple(term.pattern.sizes[index] for index in labels), dtype), labels
-
-    @staticmethod
-    def add(first: Array, second: Array) -> Array:
-        """The shape of their sum."""
-        return _ghost(np.broadcast_shapes(first.shape, second.shape), first.dtype)
-
-    @staticmethod
-    def tensor(J: Jacobian) -> Array:
-        """The shape of the full tensor."""
-        return _ghost(J.shape, J.dtype)
-
-
-Arithmetic = type[Values] | type[Shapes]
-
-
-def _ghost(shape: Shape, dtype: np.dtype[Any]) -> np.ndarray:
-    return np.broadcast_to(np.ones((), dtype), shape)
-
-
-def contracted(J: Jacobian, arithmetic: Arithmetic = Values) -> Jacobian:
+def contracted(J: Jacobian, arithmetic: Arithmetic = VALUES) -> Jacobian:
     """The same Jacobian with connected factors contracted; terms that read and write alike become one."""
     if len(J.terms) == 1 and _is_settled(J.terms[0]):
         return J
@@ -118,7 +69,7 @@ def contracted(J: Jacobian, arithmetic: Arithmetic = Values) -> Jacobian:
 
 def shapes_only(J: Jacobian) -> Jacobian:
     """What `contracted` would return, with arrays that have a shape but no numbers: for counting costs."""
-    return contracted(J, Shapes)
+    return contracted(J, SHAPES)
 
 
 def _wants_collapsing(J: Jacobian) -> bool:
@@ -131,12 +82,12 @@ def _wants_collapsing(J: Jacobian) -> bool:
     return block <= max(SMALL_BLOCK, 8 * held)
 
 
-def fused(J: Jacobian) -> Jacobian:
+def fused(J: Jacobian, arithmetic: Arithmetic = VALUES) -> Jacobian:
     """The same terms with factors that are read alike multiplied into one: a long elementwise chain stays short."""
-    return Jacobian([_fused_term(term) for term in J.terms], J.out_shape, J.in_shape, J.dtype, J.names)
+    return Jacobian([_fused_term(term, arithmetic) for term in J.terms], J.out_shape, J.in_shape, J.dtype, J.names)
 
 
-def _fused_term(term: Term) -> Term:
+def _fused_term(term: Term, arithmetic: Arithmetic) -> Term:
     groups: dict[Access, list[Factor]] = {}
     for factor, access in zip(term.factors, term.pattern.factors, strict=True):
         groups.setdefault(access, []).append(factor)
@@ -147,15 +98,15 @@ def _fused_term(term: Term) -> Term:
         pattern.sizes, pattern.out, pattern.into, pattern.out_shape, pattern.in_shape, tuple(groups), pattern.guards,
         pattern.tables,
     )  # fmt: skip
-    return Term(shorter, tuple(map(_product, groups.values())), term.tables, term.scale)
+    return Term(shorter, tuple(_product(group, arithmetic) for group in groups.values()), term.tables, term.scale)
 
 
-def _product(factors: list[Factor]) -> Factor:
+def _product(factors: list[Factor], arithmetic: Arithmetic) -> Factor:
     if len(factors) == 1:
         return factors[0]
     total = factors[0].array
     for factor in factors[1:]:
-        total = total * factor.array
+        total = arithmetic.multiply(total, factor.array)
     labels, rank = [factor.label for factor in factors], np.ndim(total)
     depth = max(map(depth_of, labels))
     return Factor(total, Told(lambda: _product_label(labels, rank), depth + 1) if depth < DEEPEST_LABEL else "")
@@ -352,15 +303,13 @@ def _sum_of(members: list[Core], arithmetic: Arithmetic) -> Term:
     total: Any = None
     for array, labels, _, _ in members:
         if labels != every and np.ndim(array):
-            order = sorted(range(len(labels)), key=labels.__getitem__)
-            array = np.transpose(array, order)
-            array = np.reshape(array, tuple(bare.pattern.sizes[k] if k in labels else 1 for k in every))
+            array = arithmetic.aligned(array, labels, every, bare.pattern.sizes)
         total = array if total is None else arithmetic.add(total, array)
     if not every and not any(member.story.factors for member in members):
         return Term(bare.pattern, (), bare.tables, np.asarray(total).item())
     shape = tuple(bare.pattern.sizes[k] for k in every)
     if tuple(np.shape(total)) != shape:
-        total = np.broadcast_to(total, shape)
+        total = arithmetic.broadcast(total, shape)
     access = Access(tuple(plain(k) for k in every), shape)
     factor = Factor(total, _label([member.story for member in members], every))
     return Term(_with_factor(bare.pattern, access), (factor,), bare.tables)
@@ -377,7 +326,7 @@ def _with_factors(pattern: Pattern, accesses: tuple[Access, ...]) -> Pattern:
     )  # fmt: skip
 
 
-def collapsed(J: Jacobian, arithmetic: Arithmetic = Values) -> Jacobian:
+def collapsed(J: Jacobian, arithmetic: Arithmetic = VALUES) -> Jacobian:
     """One term instead of many: dense within the blocks that all terms share, block-diagonal between them."""
     if not J.terms:
         return J

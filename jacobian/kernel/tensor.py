@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -19,13 +20,23 @@ from jacobian.kernel.term import Array, Term
 class Tensor:
     """What `Jacobian` is as an array; the terms and their algebra are in `expression.py`."""
 
-    __slots__ = ("_dense", "dtype", "in_shape", "out_shape", "terms")
+    __slots__ = ("_dense", "_later", "_terms", "dtype", "in_shape", "out_shape")
 
-    terms: tuple[Term, ...]
     out_shape: Shape
     in_shape: Shape
     dtype: np.dtype[Any]
     _dense: Array
+    _terms: tuple[Term, ...] | None
+    _later: Callable[[], tuple[Term, ...]] | None
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """What it is the sum of. Where a program made the tensor, the terms are found when they are asked for."""
+        if self._terms is None:
+            assert self._later is not None
+            self._terms = self._later()
+            self._later = None
+        return self._terms
 
     @property
     def nbytes(self) -> int:

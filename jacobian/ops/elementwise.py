@@ -80,7 +80,10 @@ def _power_by_a_number(point: Point, k: int) -> str | None:
         return None
     if exponent in (0, 1):
         return str(int(exponent))
-    return "2 * x1" if exponent == 2 else f"{exponent!r} * x1**{exponent - 1!r}" if exponent > 2 else None
+    if exponent == 2:
+        return "2 * x1"
+    less = repr(exponent - 1)
+    return f"{exponent!r} * x1**{less if len(less) < 6 and exponent > 1 else f'({exponent!r} - 1)'}"
 
 
 BASE = "x2 * x1 ** where(x2 == 0, 1.0, x2 - 1)"

@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 
 from jacobian.errors import JacobianWarning, KinkWarning, NonFiniteWarning
+from jacobian.kernel.recorded import Recorded
 from jacobian.ops.callers import user_frame
 
 
 def warn_kink(name: str, condition: Any, taken: str) -> None:
     """Warn that the op is not differentiable where the condition holds, naming the entries and what is taken."""
+    if isinstance(condition, Recorded):
+        condition.code.refuse_where(condition)
+        return
     mask = np.asarray(condition)
     if mask.any():
         text = f"{name} is not differentiable {_places(mask)}; {taken} is taken"

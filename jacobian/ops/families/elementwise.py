@@ -51,7 +51,7 @@ def elementwise(
     name: str = "",
     answers: Iterable[Callable[..., Any]] | None = None,
     domain: Any = (-2.0, 2.0),
-    special: Callable[[Point, int], str | None] = lambda point, k: None,
+    special: Callable[[Point, int], str | None] | None = None,
     kink: str = "",
     at_kink: str = "",
     note: str = "",
@@ -83,11 +83,22 @@ def elementwise(
     for one in (*derivatives, *([kink] if kink else [])):
         texts.check(name, one, (*words, "y") if normalise is None else None)
 
+    def decides(operands: tuple[Array, ...], params: Params) -> tuple[str | None, ...]:
+        assert special is not None
+        point = Point(None, operands, params, ())
+        return tuple(special(point, k) for k in range(count))
+
+    def decided(point: Point, k: int) -> str:
+        """The text for this point: the general one, unless it has a simpler one."""
+        if special is None:
+            return derivatives[k]
+        return (point.decided[k] if point.decided is not None else special(point, k)) or derivatives[k]
+
     def rule(point: Point, k: int) -> Jacobian:
         if k >= count:
             raise ArgumentError(report(f"{name} has no derivative for operand {k}", got=", ".join(derivatives)))
         out, into = tuple(np.shape(point.y)), tuple(np.shape(point.x[k]))
-        text = special(point, k) or derivatives[k]
+        text = decided(point, k)
         values = dict(zip(words, point.x, strict=False)) | {"y": point.y} | point.params
         if kink:
             warn_kink(name, texts.evaluate(kink, **values), at_kink)
@@ -115,6 +126,7 @@ def elementwise(
             samples=[*(sample(*group, domain=domain) for group in shapes), *samples],
             operands=operands or words, family="elementwise", formula=", ".join(pairs),
             note=note + (f"Where {kink}: {at_kink} is taken." if kink else ""), smooth=not kink,
+            decides=decides if special is not None else None,
         )
     )  # fmt: skip
 

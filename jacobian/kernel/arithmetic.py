@@ -1,0 +1,172 @@
+"""What is done to arrays where terms are contracted: computed, counted on shapes alone, or written into a program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite
+from typing import Any, Protocol
+
+import numpy as np
+
+from jacobian.kernel.access import indices
+from jacobian.kernel.code import Code, Symbol
+from jacobian.kernel.dispatch import core_by_calls, is_foreign
+from jacobian.kernel.equations import Guard
+from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.lower import Given, core, write_core, write_tensor
+from jacobian.kernel.pairwise import Labels, Named, aligned
+from jacobian.kernel.pattern import Shape
+from jacobian.kernel.recorded import NotRecordableError
+from jacobian.kernel.term import Array, Operator, Term
+
+
+class Arithmetic(Protocol):
+    """What is done to arrays where terms are contracted and added."""
+
+    def core(self, term: Term, dtype: np.dtype[Any], guards: Sequence[Guard]) -> tuple[Array, Labels]:
+        """The contracted factors of a term, and the free indices that its axes stand for."""
+
+    def add(self, first: Array, second: Array) -> Array:
+        """The sum."""
+
+    def multiply(self, first: Array, second: Array) -> Array:
+        """The product, entry by entry."""
+
+    def aligned(self, array: Array, labels: Labels, every: Labels, sizes: Shape) -> Array:
+        """The array with axes in the order of `every`, of size 1 where it does not carry the label."""
+
+    def broadcast(self, array: Array, shape: Shape) -> Array:
+        """The array, constant along further axes."""
+
+    def tensor(self, J: Jacobian) -> Array:
+        """The full tensor."""
+
+
+class Values:
+    """The arithmetic of contraction: computes."""
+
+    @staticmethod
+    def core(term: Term, dtype: np.dtype[Any], guards: Sequence[Guard]) -> tuple[Array, Labels]:
+        """The contracted factors of a term."""
+        foreign = any(is_foreign(factor.array) for factor in term.factors)
+        return (core_by_calls if foreign else core)(term, dtype, guards)
+
+    @staticmethod
+    def add(first: Array, second: Array) -> Array:
+        """Their sum."""
+        return first + second
+
+    @staticmethod
+    def multiply(first: Array, second: Array) -> Array:
+        """Their product."""
+        return first * second
+
+    @staticmethod
+    def aligned(array: Array, labels: Labels, every: Labels, sizes: Shape) -> Array:
+        """Transposed and reshaped."""
+        array = np.transpose(array, sorted(range(len(labels)), key=labels.__getitem__))
+        return np.reshape(array, tuple(sizes[k] if k in labels else 1 for k in every))
+
+    @staticmethod
+    def broadcast(array: Array, shape: Shape) -> Array:
+        """Constant along further axes."""
+        return np.broadcast_to(array, shape)
+
+    @staticmethod
+    def tensor(J: Jacobian) -> Array:
+        """The full tensor."""
+        return J.tensor()
+
+
+class Shapes(Values):
+    """The arithmetic of contraction without numbers: arrays of the right shape, of which only one entry exists."""
+
+    @staticmethod
+    def core(term: Term, dtype: np.dtype[Any], guards: Sequence[Guard]) -> tuple[Array, Labels]:
+        """What the contracted factors of a term would carry."""
+        carried = {index for access in term.pattern.factors for index in indices(*access.forms)}
+        carried.update(index for guard in guards for index in indices(guard.form))
+        labels = tuple(index for index in term.pattern.free if index in carried)
+        return _ghost(tuple(term.pattern.sizes[index] for index in labels), dtype), labels
+
+    @staticmethod
+    def add(first: Array, second: Array) -> Array:
+        """The shape of their sum."""
+        return _ghost(np.broadcast_shapes(first.shape, second.shape), first.dtype)
+
+    @staticmethod
+    def multiply(first: Array, second: Array) -> Array:
+        """The shape of their product."""
+        return _ghost(np.broadcast_shapes(first.shape, second.shape), first.dtype)
+
+    @staticmethod
+    def tensor(J: Jacobian) -> Array:
+        """The shape of the full tensor."""
+        return _ghost(J.shape, J.dtype)
+
+
+def _ghost(shape: Shape, dtype: np.dtype[Any]) -> np.ndarray:
+    return np.broadcast_to(np.ones((), dtype), shape)
+
+
+VALUES, SHAPES = Values(), Shapes()
+
+
+class Written:
+    """The arithmetic of contraction as lines of a program."""
+
+    def __init__(self, code: Code) -> None:
+        self.code = code
+
+    def given(self, term: Term) -> Given:
+        """The term with symbols for its arrays; arrays that are no symbols are constants."""
+        if any(isinstance(factor.array, Operator) for factor in term.factors):
+            raise NotRecordableError("an operator")
+        factors = tuple(map(self.symbol, (factor.array for factor in term.factors)))
+        tables = tuple(map(self.symbol, term.tables))
+        return Given(term.pattern, factors, tables, self._scale(term.scale), (False,) * len(factors))
+
+    def _scale(self, scale: Any) -> str:
+        if scale == 1:
+            return ""
+        number = scale.item() if isinstance(scale, np.generic | np.ndarray) else scale
+        plain = isinstance(number, int) or (isinstance(number, float) and isfinite(number))
+        return f"({number!r})" if plain else str(self.code.constant(number))
+
+    def symbol(self, array: Array) -> Symbol:
+        """The array's symbol."""
+        return array if isinstance(array, Symbol) else self.code.constant(array)
+
+    def core(self, term: Term, dtype: np.dtype[Any], guards: Sequence[Guard]) -> tuple[Array, Labels]:
+        """Written; what has no factor is a number already."""
+        if not term.factors and not guards:
+            return np.asarray(term.scale * term.pattern.idle, dtype), ()
+        named = write_core(self.code, self.given(term), dtype, guards)
+        return named.symbol, named.labels
+
+    def add(self, first: Array, second: Array) -> Array:
+        """Written, unless both are numbers."""
+        if not isinstance(first, Symbol) and not isinstance(second, Symbol):
+            return first + second
+        left, right = self.symbol(first), self.symbol(second)
+        shape = np.broadcast_shapes(left.shape, right.shape)
+        return self.code.let(f"{left} + {right}", [left, right], shape)
+
+    def multiply(self, first: Array, second: Array) -> Array:
+        """Written."""
+        left, right = self.symbol(first), self.symbol(second)
+        shape = np.broadcast_shapes(left.shape, right.shape)
+        return self.code.let(f"{left} * {right}", [left, right], shape)
+
+    def aligned(self, array: Array, labels: Labels, every: Labels, sizes: Shape) -> Array:
+        """Written."""
+        return aligned(self.code, Named(self.symbol(array), labels), every)
+
+    def broadcast(self, array: Array, shape: Shape) -> Array:
+        """Written."""
+        symbol = self.symbol(array)
+        return self.code.let(f"broadcast_to({symbol}, {shape})", [symbol], shape, rough=True)
+
+    def tensor(self, J: Jacobian) -> Array:
+        """Written."""
+        return write_tensor(self.code, [self.given(term) for term in J.terms], J.shape, J.dtype)

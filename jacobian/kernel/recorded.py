@@ -1,0 +1,168 @@
+"""An array that writes down what NumPy is asked to do to it: how a rule becomes lines of a program.
+
+A rule is run once on recorded arrays. It may do whatever NumPy's protocols can see; as soon as it looks at a number,
+it depends on more than shapes and cannot be written down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from jacobian.kernel.code import Code, Symbol
+
+_INFIX = {
+    np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.power: "**", np.matmul: "@",
+    np.less: "<", np.less_equal: "<=", np.greater: ">", np.greater_equal: ">=", np.equal: "==", np.not_equal: "!=",
+}  # fmt: skip
+_OF_SHAPES = {np.shape, np.ndim, np.size, np.result_type, np.iscomplexobj, np.isrealobj}  # what they say is no number
+
+
+class NotRecordableError(Exception):
+    """A rule asked for numbers, so that what it does cannot be written down once for all."""
+
+
+class Recorded(np.lib.mixins.NDArrayOperatorsMixin, Symbol):
+    """An array of a program together with its value in the run that is recorded."""
+
+    __slots__ = ("code", "value")
+    __hash__ = object.__hash__
+
+    def __init__(self, code: Code, name: str, value: Any) -> None:
+        Symbol.__init__(self, name, tuple(np.shape(value)), rough=True)
+        self.code = code
+        self.value = value
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The value's dtype."""
+        return np.asarray(self.value).dtype
+
+    @property
+    def T(self) -> Any:
+        """The axes in reverse."""
+        return np.transpose(self)
+
+    @property
+    def mT(self) -> Any:
+        """The last two axes exchanged."""
+        return np.matrix_transpose(self)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """Calls and methods of ufuncs."""
+        if kwargs.get("out") is not None:
+            raise NotRecordableError(ufunc.__name__)
+        if method != "__call__":
+            return self._call(getattr(ufunc, method), inputs, kwargs)
+        if ufunc in _INFIX and not kwargs:
+            return self._written(f" {_INFIX[ufunc]} ".join, ufunc, inputs)
+        if ufunc is np.negative and not kwargs:
+            return self._written(lambda texts: f"-{texts[0]}", ufunc, inputs)
+        return self._call(ufunc, inputs, kwargs)
+
+    def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
+        """All other NumPy functions."""
+        if func in _OF_SHAPES:
+            return func(*map(_value, args), **kwargs)
+        return self._call(func, args, kwargs)
+
+    def __getitem__(self, key: Any) -> Any:
+        """Entries."""
+        if _symbols(key):
+            raise NotRecordableError("an index")
+        picks = self.code.constant(key)
+        return self._written(lambda texts: f"{texts[0]}[{picks}]", lambda array: array[key], (self,))
+
+    def _call(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        name = self.code.constant(function, getattr(function, "__name__", "f"))
+        keywords = list(kwargs)
+
+        def text(texts: Sequence[str]) -> str:
+            count = len(texts) - len(keywords)
+            named = [f"{word}={value}" for word, value in zip(keywords, texts[count:], strict=True)]
+            return f"{name}({', '.join([*texts[:count], *named])})"
+
+        def run(*values: Any) -> Any:
+            count = len(values) - len(keywords)
+            return function(*values[:count], **dict(zip(keywords, values[count:], strict=True)))
+
+        return self._written(text, run, (*args, *kwargs.values()))
+
+    def _written(
+        self, text: Callable[[Sequence[str]], str], function: Callable[..., Any], inputs: Sequence[Any]
+    ) -> Any:
+        value = function(*map(_value, inputs))
+        symbol = self.code.let(text([self._spelled(one) for one in inputs]), _symbols(inputs), _shape(value))
+        if isinstance(value, np.ndarray | np.generic):
+            return Recorded(self.code, symbol.name, value)
+        if isinstance(value, tuple) and all(isinstance(part, np.ndarray | np.generic) for part in value):
+            parts = [
+                Recorded(self.code, self.code.let(f"{symbol}[{k}]", [symbol], _shape(part)).name, part)
+                for k, part in enumerate(value)
+            ]
+            return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+        raise NotRecordableError(type(value).__name__)
+
+    def _spelled(self, value: Any) -> str:
+        """An argument as the program's text has it."""
+        if isinstance(value, Symbol):
+            return value.name
+        if isinstance(value, list | tuple) and _symbols(value):
+            inner = "".join(f"{self._spelled(one)}, " for one in value)
+            return f"[{inner}]" if isinstance(value, list) else f"({inner})"
+        if type(value) in (int, bool) or value is None or (type(value) is float and np.isfinite(value)):
+            return f"({value!r})"
+        return self.code.constant(value).name
+
+    def reshape(self, *shape: Any) -> Any:
+        """Another shape."""
+        return np.reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    def transpose(self, *axes: Any) -> Any:
+        """The axes in another order."""
+        return np.transpose(self, (axes[0] if len(axes) == 1 and axes[0] is not None else axes) or None)
+
+    def astype(self, dtype: Any) -> Any:
+        """Another dtype."""
+        return self._written(lambda texts: f"{texts[0]}.astype({texts[1]})", np.ndarray.astype, (self, np.dtype(dtype)))
+
+    def __getattr__(self, name: str) -> Any:
+        """Methods that NumPy has as functions."""
+        if name.startswith("_") or not hasattr(np.ndarray, name) or not hasattr(np, name):
+            raise AttributeError(name)
+        function = getattr(np, name)
+        return lambda *args, **kwargs: function(self, *args, **kwargs)
+
+    def _refuse(self, *args: Any) -> NoReturn:
+        raise NotRecordableError(self.name)
+
+    __bool__ = __float__ = __int__ = __complex__ = __index__ = __array__ = item = tolist = _refuse
+
+    def __iter__(self) -> Iterator[Any]:
+        """The entries along the first axis."""
+        return (self[position] for position in range(len(self)))
+
+    def __len__(self) -> int:
+        """The length of the first axis."""
+        return self.shape[0]
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    return tuple(value.shape) if isinstance(value, np.ndarray | np.generic) else ()
+
+
+def _value(argument: Any) -> Any:
+    if isinstance(argument, Recorded):
+        return argument.value
+    if isinstance(argument, list | tuple) and _symbols(argument):
+        return type(argument)(map(_value, argument))
+    return argument
+
+
+def _symbols(argument: Any) -> list[Symbol]:
+    """Every symbol in an argument or in lists of them."""
+    if isinstance(argument, Symbol):
+        return [argument]
+    return [symbol for one in argument for symbol in _symbols(one)] if isinstance(argument, list | tuple) else []

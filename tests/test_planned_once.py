@@ -1,0 +1,209 @@
+"""Functions that are called again and again: the program that runs from the second call on gives the same numbers."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+
+import jacobian as jac
+from jacobian import programs
+from jacobian.chain import accumulate
+from jacobian.errors import KinkWarning, NonFiniteWarning
+from jacobian.ops.registry import REGISTRY, Op, Sample
+from jacobian.tracing.graph import Node
+
+SAMPLES = [(op, sample) for op in REGISTRY for sample in op.samples]
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "PROGRAMS", programs.Programs())
+
+
+def running() -> list[programs.Program]:
+    """The programs that run."""
+    return [program for program in programs.PROGRAMS._known.values() if program.run is not None]
+
+
+def floating(args: tuple[Any, ...]) -> list[int]:
+    return [k for k, arg in enumerate(args) if isinstance(arg, np.ndarray) and arg.dtype.kind == "f"]
+
+
+@pytest.mark.parametrize(("op", "sample"), SAMPLES, ids=[f"{op.name}-{sample}" for op, sample in SAMPLES])
+def test_every_sample(op: Op, sample: Sample) -> None:
+    draws = [sample.draw(seed) for seed in (1, 2, 3)]
+    numbers = floating(draws[0][0])
+    if not numbers:
+        return
+    kwargs = draws[0][1]
+
+    def f(*arrays: Any) -> Any:
+        args = list(draws[0][0])
+        for k, array in zip(numbers, arrays, strict=True):
+            args[k] = array
+        return op(*args, **kwargs)
+
+    g = jac.jacobian(f, tuple(range(len(numbers))))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", KinkWarning)
+        for args, _ in draws:
+            arrays = [args[k] for k in numbers]
+            found, trace = g(*arrays), jac.trace(f, *arrays)
+            if not isinstance(trace.output, Node):
+                continue
+            trace.output.name_hint = "y"
+            for J, node in zip(found, trace.inputs.values(), strict=True):
+                expected = accumulate(trace.output, [node])[0].named("y", node.name)
+                np.testing.assert_allclose(np.asarray(J), expected.tensor(), rtol=1e-12, atol=1e-12)
+                assert J.dtype == expected.dtype
+                assert J.formula == expected.formula
+
+
+def newton(x: Any) -> Any:
+    a, b, c = x[0], x[1], x[2]
+    return np.stack([3 * a - np.cos(b * c), a**2 - 81 * (b + 0.1) ** 2 + np.sin(c), np.exp(-a * b) + 20 * c])
+
+
+def test_the_second_call_writes_a_program_and_the_next_ones_run_it() -> None:
+    g = jac.jacobian(newton)
+    first = g(np.array([0.4, 0.5, 0.6]))
+    assert not running()
+    g(np.array([0.1, 0.2, 0.3]))
+    (program,) = running()
+    J = g(np.array([0.4, 0.5, 0.6]))
+    assert running() == [program]
+    assert program.failures == 0
+    np.testing.assert_allclose(np.asarray(J), np.asarray(jac.jacobian(newton, order="forward")([0.4, 0.5, 0.6])))
+    assert J.formula == first.formula
+    assert not np.asarray(J).flags.writeable
+
+
+def thrice(f: Callable[[Any], Any], *points: Any) -> Iterator[np.ndarray]:
+    g = jac.jacobian(f)
+    for _ in range(2):
+        g(points[0])
+    for point in points:
+        yield np.asarray(g(point))
+
+
+def test_captured_arrays_may_change_between_calls() -> None:
+    c = np.array([1.0, 2.0])
+    g = jac.jacobian(lambda x: c * np.sin(x))
+    for factor in (1.0, 2.0, 3.0, 4.0):
+        c[:] = [factor, 2 * factor]
+        np.testing.assert_array_equal(np.asarray(g(np.zeros(2))), np.diag(c))
+
+
+def test_numbers_may_change_between_calls() -> None:
+    for step in (1.0, 2.0, 3.0, 4.0):
+        J = jac.jacobian(lambda x, step=step: x + step * np.sin(x))(np.zeros(2))
+        np.testing.assert_array_equal(np.asarray(J), (1 + step) * np.eye(2))
+    assert len(programs.PROGRAMS) == 1
+
+
+def test_an_exponent_is_part_of_the_formula_and_therefore_of_the_program() -> None:
+    for exponent in (1, 2, 3, 2, 3, 2, 3):
+        J = jac.jacobian(lambda x, n=exponent: x**n)(np.array(2.0))
+        assert float(J) == exponent * 2.0 ** (exponent - 1)
+
+
+def test_control_flow_follows_the_value() -> None:
+    found = list(thrice(lambda x: x * 2 if x > 0 else np.sin(x), np.array(1.0), np.array(-1.0), np.array(2.0)))
+    np.testing.assert_array_equal(found, [2, np.cos(-1.0), 2])
+
+
+def test_a_sort_in_another_order() -> None:
+    found = list(thrice(lambda x: np.sort(x)[0] * 2, np.array([1.0, 2.0]), np.array([2.0, 1.0]), np.array([3.0, 1.0])))
+    np.testing.assert_array_equal(found, [[2, 0], [0, 2], [0, 2]])
+
+
+def test_a_kink_warns_every_time() -> None:
+    g = jac.jacobian(lambda x: np.abs(x) * 3)
+    for _ in range(3):
+        g(np.array([1.0, 2.0]))
+    for _ in range(2):
+        with pytest.warns(KinkWarning, match="absolute is not differentiable at entry"):
+            J = g(np.array([1.0, 0.0]))
+        np.testing.assert_array_equal(np.asarray(J), np.diag([3.0, 0.0]))
+
+
+def test_an_infinite_derivative_warns_every_time() -> None:
+    g = jac.jacobian(lambda x: np.sqrt(x) + 1)
+    for _ in range(3):
+        g(np.array([1.0, 2.0]))
+    with pytest.warns(NonFiniteWarning, match="the derivative of sqrt is not finite at entry"):
+        g(np.array([1.0, 0.0]))
+
+
+def test_a_users_rule_may_look_at_anything() -> None:
+    scale = 1.0
+    op = jac.primitive(lambda x: scale * x, lambda y, x: scale * np.eye(len(x)), name="scaled")
+    for scale in (1.0, 2.0, 3.0, 4.0):
+        np.testing.assert_array_equal(np.asarray(jac.jacobian(lambda x: op(x) * 1.0)(np.zeros(2))), scale * np.eye(2))
+
+
+def test_single_precision_stays() -> None:
+    for J in thrice(lambda x: np.tanh(x) * 2 + x, np.zeros(2, np.float32)):
+        assert J.dtype == np.float32
+
+
+def test_several_arguments_and_nested_results() -> None:
+    def f(a: Any, b: Any) -> dict[str, Any]:
+        return {"sum": a + b, "product": a * b}
+
+    for factor in (1.0, 2.0, 3.0):
+        J = jac.jacobian(f, argnums=(0, 1))(np.array([factor]), np.array([5.0]))
+        assert float(J["product"][0]) == 5.0
+        assert float(J["product"][1]) == factor
+        assert float(J["sum"][0]) == 1.0
+
+
+def test_what_is_asked_of_a_computed_jacobian() -> None:
+    W = np.arange(6.0).reshape(2, 3)
+    g = jac.jacobian(lambda x: np.tanh(W @ x))
+    x = np.array([0.1, 0.2, -0.3])
+    plain = g(x)
+    g(x)
+    J = g(x)
+    assert repr(J) == repr(plain)
+    assert J.explain() == plain.explain()
+    assert J.nnz == plain.nnz
+    assert J.structure == plain.structure
+    np.testing.assert_allclose(J @ x, plain @ x)
+    np.testing.assert_allclose((J.T @ J).tensor(), (plain.T @ plain).tensor())
+    np.testing.assert_allclose((2 * J + J).tensor(), 3 * plain.tensor())
+
+
+def test_large_results_are_left_to_be_asked_for() -> None:
+    g = jac.jacobian(np.sin)
+    for _ in range(3):
+        g(np.zeros(1000))
+    assert not len(programs.PROGRAMS)
+
+
+def test_ten_thousand_shapes_keep_memory_bounded() -> None:
+    def many(count: int) -> Callable[[Any], Any]:
+        def f(x: Any) -> Any:
+            for _ in range(count):
+                x = x * 1.5
+            return x
+
+        return f
+
+    for count in range(1, 1001):
+        jac.jacobian(many(count))(np.array(1.0))
+    assert sum(program.nodes for program in programs.PROGRAMS._known.values()) <= programs.REMEMBERED_NODES
+
+
+def test_threads_share_programs() -> None:
+    g = jac.jacobian(newton)
+    points = [np.array([0.1, 0.2, 0.3]) * k for k in range(1, 40)]
+    expected = [np.asarray(jac.jacobian(newton, order="forward")(point)) for point in points]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda point: np.asarray(g(point)), points))
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
