@@ -67,6 +67,15 @@ def _measured(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if not isinstance(row.get("failed"), str)]
 
 
+def _left_out(row: Row) -> list[str]:
+    """The peers that have no time, those with the same reason together."""
+    reasons: dict[str, list[str]] = {}
+    for label, entry in row["peers"].items():
+        if "failed" in entry:
+            reasons.setdefault(entry["failed"], []).append(label.removesuffix(", no_grad"))
+    return [f"- {row['name']}: {', '.join(dict.fromkeys(labels))}: {why}" for why, labels in reasons.items()]
+
+
 def _dense(rows: Sequence[Row]) -> str:
     header = "workload|ours|best peer|which|peer/ours|by hand|ours/hand|bytes|mult.|limit|ours/limit".split("|")
     lines = [
@@ -77,12 +86,7 @@ def _dense(rows: Sequence[Row]) -> str:
         ]
         for row in _measured(rows)
     ]  # fmt: skip
-    notes = [
-        f"- {row['name']}: {label}: {entry['failed']}"
-        for row in _measured(rows)
-        for label, entry in row["peers"].items()
-        if "failed" in entry
-    ]
+    notes = [note for row in _measured(rows) for note in _left_out(row)]
     notes += [
         f"- {row['name']}: by hand: {row['by hand']}"
         for row in _measured(rows)
@@ -97,7 +101,10 @@ def _all_peers(rows: Sequence[Row]) -> str:
     lines = []
     for row in rows:
         entries = [row["peers"].get(label, {}) for label in labels]
-        shown = [seconds(entry.get("seconds")) + ("" if entry.get("timed", True) else "*") for entry in entries]
+        shown = [
+            seconds(entry.get("seconds")) + ("*" if entry.get("seconds") and not entry["timed"] else "")
+            for entry in entries
+        ]
         lines.append([row["name"], seconds(row["ours"]), *shown])
     note = "\\* not timed on: more than 2 times slower than another mode of its library, or 20 times slower than ours."
     return f"{table(['workload', 'ours', *labels], lines)}\n\n{note}"
