@@ -15,6 +15,8 @@ from benchmarks import calls, chains, dense, machine, overhead, peers, report, s
 from benchmarks.measure import FULL, QUICK, Effort, peak_multiplications
 from benchmarks.workloads import DENSE, SMALL
 
+BUSY = 0.5  # load from which on somebody is told
+
 SECTIONS = {
     "large-batch": "structured Jacobian of a batch of 4096", "scans": "scans and transforms of 100000 entries",
     "chains": "multiplications of random matrix chains", "overhead": "tracing per node", "imports": "import time",
@@ -68,6 +70,8 @@ def run(names: set[str], *, quick: bool, with_peers: bool) -> dict[str, Any]:
     effort = QUICK if quick else FULL
     libraries = peers.installed() if with_peers else []
     missing = [name for name in peers.LIBRARIES if name not in libraries]
+    if (machine.load() or 0.0) > BUSY:
+        print("the machine is busy: products in several threads lose whole time slices to others", file=sys.stderr)
     peak = peak_multiplications()
     results: dict[str, Any] = {"machine": machine.describe(libraries, peak)}
     if with_peers and missing:

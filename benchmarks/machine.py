@@ -19,7 +19,13 @@ def describe(libraries: list[str], peak: float) -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": versions,
         "multiplications per second": peak,
+        "load": load(),
     }
+
+
+def load() -> float | None:
+    """How many processes wanted a core in the last minute; None where the system does not say."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
 def _processor() -> str:

@@ -254,6 +254,7 @@ def _machine(machine: dict[str, Any]) -> str:
     return (
         f"{machine['processor']}, {machine['cores']} cores, {machine['system']}, Python {machine['python']}; "
         f"{versions}. Peak of a matrix product: {peak:.0f} thousand million multiplications per second."
+        + (f" Load at the start: {machine['load']:.1f}." if machine.get("load") is not None else "")
     )
 
 
