@@ -210,7 +210,7 @@ def describe_operand(value: Any) -> Hashable:
 def _unchanged(copy: np.ndarray, array: np.ndarray) -> bool:
     if copy.shape != array.shape or copy.dtype != array.dtype:
         return False
-    if array.nbytes <= SMALL and not array.dtype.hasobject:
+    if type(array) is np.ndarray and array.nbytes <= SMALL and not array.dtype.hasobject:
         return copy.tobytes() == array.tobytes()
     return np.array_equal(copy, array)
 

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
+from functools import cached_property
+from itertools import takewhile
+from math import isfinite
+from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
 
 from jacobian.errors import ArgumentError, DTypeError, JacobianError, NonFiniteError, TraceError, report
 from jacobian.kernel.expression import Jacobian
-from jacobian.ops.registry import promoted, snapshot
+from jacobian.ops.registry import NO_PARAMS, promoted, snapshot
 from jacobian.tracing import operators  # noqa: F401 - gives tracers their operators
 from jacobian.tracing.graph import Graph, Node
 from jacobian.tracing.refusals import ambiguous_truth
 from jacobian.tracing.source import line_that_raised
 from jacobian.tracing.tracer import Tracer, strip_all
 from jacobian.tracing.tree import is_array_list, is_container, map_leaves
+
+CO_VARARGS = 4
+MAX_WRAPPERS = 20
+FEW = 16
+"""So many entries are looked at one by one faster than NumPy gets started."""
+
+_ARRAYS = (np.ndarray, np.generic)
 
 
 class Recording:
@@ -26,23 +36,59 @@ class Recording:
         self.graph = graph
         self.inputs = inputs
         self.result = result
-        taken = {node.name.partition("[")[0] for node in graph.nodes if node.op is None} | set(graph.captured)
-        self.output_name = next(name for name in ("y", "z", "f", "out", "result", "value of f") if name not in taken)
+
+    @cached_property
+    def output_name(self) -> str:
+        """What formulas call the result: a name that no input and no captured array bears."""
+        taken = {*self.graph.captured}
+        for node in takewhile(_is_input, self.graph.nodes):  # they come first
+            taken.add(node.name_hint.partition("[")[0])
+        return next(name for name in _OUTPUT_NAMES if name not in taken)
+
+
+_OUTPUT_NAMES = ("y", "z", "f", "out", "result", "value of f")
+
+
+def _is_input(node: Node) -> bool:
+    return node.op is None
 
 
 def argument_names(f: Callable[..., Any], count: int) -> list[str]:
     """What the function calls its positional arguments."""
-    try:
-        parameters = list(inspect.signature(f).parameters.values())
-    except (TypeError, ValueError):
-        parameters = []
-    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    star = next((p.name for p in parameters if p.kind == p.VAR_POSITIONAL), None)
+    names, star = _parameters(f)
     if len(names) < count and (star or not names):
         base = star or "x"
         missing = count - len(names)
         names += [base] if missing == 1 and not star else [f"{base}{k}" for k in range(missing)]
     return names + [f"x{k}" for k in range(len(names), count)]
+
+
+def _parameters(f: Callable[..., Any]) -> tuple[list[str], str | None]:
+    """The positional parameters of a function, and the one that takes all others, if any."""
+    code = _plain_code(f)
+    if code is not None:  # in a twentieth of the time that `inspect` takes
+        names, count = code.co_varnames, code.co_argcount
+        star = names[count + code.co_kwonlyargcount] if code.co_flags & CO_VARARGS else None
+        return list(names[:count]), star
+    import inspect
+
+    try:
+        parameters = list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    found = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return found, next((p.name for p in parameters if p.kind == p.VAR_POSITIONAL), None)
+
+
+def _plain_code(f: Any) -> CodeType | None:
+    """The code of a Python function, or of the one it wraps, if that is all there is to say of its signature."""
+    for _ in range(MAX_WRAPPERS):
+        if type(f) is not FunctionType or "__signature__" in f.__dict__:
+            return None
+        if "__wrapped__" not in f.__dict__:
+            return f.__code__
+        f = f.__wrapped__  # type: ignore[attr-defined]
+    return None
 
 
 def numbers_of(argnums: int | Sequence[int], count: int) -> tuple[int, ...]:
@@ -98,8 +144,21 @@ def _traced(graph: Graph, argument: Any, name: str, inputs: dict[int, Any], numb
     return map_leaves(lambda leaf, _: Tracer(graph, leaf, leaf.value), nodes)
 
 
+def _all_finite(value: Any) -> bool:
+    """Whether no entry is NaN or infinite; what is no array is taken to be."""
+    if type(value) is np.float64:
+        return isfinite(value)
+    if not isinstance(value, _ARRAYS):
+        return True
+    if (
+        type(value) is np.ndarray and value.size <= FEW and value.dtype.char in "efd"
+    ):  # an extended one may be finite and too large for Python
+        return all(map(isfinite, value.ravel().tolist()))
+    return bool(np.isfinite(value).all())
+
+
 def _check_finite(value: Any, name: str, what: str = "the Jacobian there would mean nothing") -> None:
-    if not isinstance(value, np.ndarray | np.generic) or np.isfinite(value).all():
+    if _all_finite(value):
         return
     value = np.asarray(value)
     bad = np.argwhere(~np.isfinite(value))
@@ -116,19 +175,26 @@ def _check_finite(value: Any, name: str, what: str = "the Jacobian there would m
 
 
 def _name_constants(graph: Graph, f: Callable[..., Any], names: list[str], args: Sequence[Any], kwargs: Any) -> None:
-    variables: dict[str, Any] = {}
+    """Remember which variable holds which array now, at the end of the run."""
+    variables: dict[str, np.ndarray] = {}
     code = getattr(f, "__code__", None)
     if code is not None:
-        scope = getattr(f, "__globals__", {})
-        variables = {name: scope[name] for name in code.co_names if isinstance(scope.get(name), np.ndarray)}
+        scope = getattr(f, "__globals__", NO_PARAMS)
+        for name in code.co_names:
+            value = scope.get(name)
+            if isinstance(value, np.ndarray):
+                variables[name] = value
         for name, cell in zip(code.co_freevars, f.__closure__ or (), strict=False):
             try:
-                variables[name] = cell.cell_contents
+                value = cell.cell_contents
             except ValueError:  # not assigned yet
                 continue
-    variables |= {name: value for name, value in zip(names, args, strict=False) if isinstance(value, np.ndarray)}
-    variables |= {name: value for name, value in kwargs.items() if isinstance(value, np.ndarray)}
-    graph.name_constants({name: value for name, value in variables.items() if isinstance(value, np.ndarray)})
+            variables.pop(name, None)
+            if isinstance(value, np.ndarray):
+                variables[name] = value
+    given = (*zip(names, args, strict=False), *kwargs.items())
+    variables |= {name: value for name, value in given if isinstance(value, np.ndarray)}
+    graph.name_constants(variables)
 
 
 def output(value: Any, path: str, graph: Graph) -> Node | np.ndarray:
@@ -161,7 +227,7 @@ def _kind(value: Any) -> str:
 
 def _check_output(node: Node, path: str) -> None:
     value = strip_all(node.value)
-    if isinstance(value, np.ndarray | np.generic) and not np.isfinite(value).all():
+    if not _all_finite(value):
         for earlier in node.trace.nodes:
             inner = strip_all(earlier.value)
             if earlier.op is not None and not np.isfinite(inner).all() and _reaches(earlier, node):
