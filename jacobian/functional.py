@@ -13,6 +13,7 @@ from jacobian.chain import accumulate, compare_orders
 from jacobian.errors import ArgumentError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.origin import Origin
+from jacobian.kernel.term import Term
 from jacobian.ops.registry import Op
 from jacobian.tracing.graph import Node
 from jacobian.tracing.run import Recording, numbers_of, output, run
@@ -118,11 +119,15 @@ def _jacobians(of: Node | np.ndarray, nodes: Sequence[Node], order: str, name: s
     if tensors is None:
         return _accumulated(of, nodes, order, name)
     later = functools.cache(lambda: _accumulated(of, nodes, order, name))
-    ndim = len(of.shape)
-    return [
-        Jacobian.computed(tensor, ndim, lambda k=k: later()[k].terms, (name, node.name))  # type: ignore[misc]
-        for k, (tensor, node) in enumerate(zip(tensors, nodes, strict=True))
-    ]
+    found: list[Jacobian] = []
+    for k, ((tensor, dtype), node) in enumerate(zip(tensors, nodes, strict=True)):
+        terms = functools.partial(_terms_of, later, k)
+        found.append(Jacobian.computed(tensor, terms, of.shape, node.shape, dtype, (name, node.name)))
+    return found
+
+
+def _terms_of(jacobians: Callable[[], list[Jacobian]], k: int) -> tuple[Term, ...]:
+    return jacobians()[k].terms
 
 
 def _accumulated(of: Node, nodes: Sequence[Node], order: str, name: str) -> list[Jacobian]:

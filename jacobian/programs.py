@@ -8,13 +8,15 @@ kink, an overflow, another order of a sort) the chain rule is run as ever.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from math import prod
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import partial
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
 from jacobian import plan
+from jacobian.errors import JacobianError
 from jacobian.kernel.arithmetic import Written
 from jacobian.kernel.code import Code, OtherwiseError
 from jacobian.kernel.expression import Jacobian
@@ -24,56 +26,125 @@ from jacobian.kernel.term import Factor, Term
 from jacobian.ops.registry import Op, Point
 from jacobian.tracing.graph import Node
 
-SMALL_RESULT = 2**13  # entries of all Jacobians together: so few that they are made without being asked for
-SMALL_NODE = 2**14  # entries of a node
+SMALL_RESULT = 2**12  # entries of all Jacobians together: so few that they are computed without being asked for
 MOST_NODES = 2000
-REMEMBERED_NODES = 100_000  # of all graphs together
+REMEMBERED = 100_000  # weight of all programs together: their nodes, and the constants they hold in units of 256 bytes
+HEAVIEST = 20_000  # weight of one program
 MOST_FAILURES = 16  # in a row: then the numbers differ each time, and the program is given up
+
+Tensors = list[tuple[Callable[[], "np.ndarray | None"], "np.dtype[Any]"]]
 
 
 class Program:
-    """The compiled program of one kind of graph; None as long as the graph was seen only once, or cannot have one."""
+    """The compiled program of one kind of graph, if it has been seen more than once and can have one.
 
-    def __init__(self, nodes: int) -> None:
-        self.nodes = nodes
+    A small one is a function of the nodes that returns all tensors. A large one comes in two functions: one that only
+    checks whether the numbers are those it was written for, and one that returns a function for every tensor.
+    """
+
+    def __init__(self, weight: int) -> None:
+        self.weight = weight
         self.seen = 0
         self.failures = 0
-        self.run: Callable[[Sequence[Node]], tuple[Any, ...]] | None = None
+        self.all: Callable[[Sequence[Node]], Any] | None = None
+        self.check: Callable[[Sequence[Node]], Any] | None = None
+        self.parts: Callable[[Sequence[Node]], Any] | None = None
         self.dtypes: tuple[np.dtype[Any], ...] = ()
+
+    @property
+    def is_written(self) -> bool:
+        """Whether it can run."""
+        return self.all is not None or self.parts is not None
+
+    def run(self, nodes: Sequence[Node]) -> Tensors | None:
+        """The tensors at these nodes, each as a function that gives it; None where the program does not apply."""
+        start = self.all or self.check
+        if start is None:
+            return None
+        try:
+            with np.errstate(**RAISING):
+                found = start(nodes)
+        except (OtherwiseError, ArithmeticError):
+            self.failures += 1
+            if self.failures == MOST_FAILURES:
+                self.all = self.check = self.parts = None
+            return None
+        self.failures = 0
+        if self.all is not None:
+            results = found if len(self.dtypes) > 1 else (found,)
+            return [
+                (partial(np.asarray, array, dtype), dtype) for array, dtype in zip(results, self.dtypes, strict=True)
+            ]
+        pending = Pending(self, nodes)
+        return [(partial(pending.tensor, k), dtype) for k, dtype in enumerate(self.dtypes)]
+
+
+class Pending:
+    """A program whose tensors are computed one by one, when they are asked for; what they share only once."""
+
+    def __init__(self, program: Program, nodes: Sequence[Node]) -> None:
+        self._start = program.parts
+        self._nodes = nodes
+        self._dtypes = program.dtypes
+        self._parts: Sequence[Callable[[], Any]] | None = None
+        self._lock = Lock()
+
+    def tensor(self, k: int) -> np.ndarray | None:
+        """One of the tensors; None where the program does not apply after all."""
+        try:
+            with np.errstate(**RAISING):
+                with self._lock:
+                    if self._parts is None:
+                        assert self._start is not None
+                        self._parts = self._start(self._nodes)
+                return np.asarray(self._parts[k](), self._dtypes[k])
+        except (OtherwiseError, ArithmeticError):
+            return None
+
+
+RAISING: dict[str, Any] = {"divide": "raise", "invalid": "raise", "over": "raise"}
+"""Where a number is not finite the chain rule is run as ever: it says which op, and at which entry."""
 
 
 class Programs:
-    """The programs of this process, those used last; as many as `REMEMBERED_NODES` allows."""
+    """The programs of this process, those used last; as many as `REMEMBERED` allows."""
 
     def __init__(self) -> None:
         self._known: dict[Hashable, Program] = {}
-        self._nodes = 0
+        self.weight = 0
 
     def __len__(self) -> int:
         """How many graphs are remembered."""
         return len(self._known)
+
+    def __iter__(self) -> Iterator[Program]:
+        """The programs, the one used last at the end."""
+        return iter(list(self._known.values()))
 
     def find(self, key: Hashable, nodes: int) -> Program:
         """The program of that key, now the one used last; made when it is not known."""
         program = self._known.pop(key, None)
         if program is None:
             program = Program(nodes)
-            self._nodes += nodes
-            while self._nodes > REMEMBERED_NODES and self._known:
-                oldest = self._known.pop(next(iter(self._known)), None)
-                self._nodes -= oldest.nodes if oldest else 0
+            self.add(nodes)
         self._known[key] = program
         return program
+
+    def add(self, weight: int) -> None:
+        """Make room for that much."""
+        self.weight += weight
+        while self.weight > REMEMBERED and self._known:
+            oldest = self._known.pop(next(iter(self._known)), None)
+            self.weight -= oldest.weight if oldest else 0
 
 
 PROGRAMS = Programs()
 
 
-def tensors(of: Node, wrt: Sequence[Node], order: str) -> list[np.ndarray] | None:
+def tensors(of: Node, wrt: Sequence[Node], order: str) -> Tensors | None:
     """The full Jacobians of one node with respect to others, when there is a program for them."""
     count = of.index + 1
-    entries = prod(of.shape) * sum(prod(node.shape) for node in wrt)
-    if entries > SMALL_RESULT or count > MOST_NODES:
+    if count > MOST_NODES:
         return None
     nodes = of.trace.nodes
     keys = tuple([node.key for node in nodes[:count]])
@@ -83,36 +154,35 @@ def tensors(of: Node, wrt: Sequence[Node], order: str) -> list[np.ndarray] | Non
     program.seen += 1
     if program.seen == 2:
         _write(program, of, wrt, order)
-    if program.run is None:
-        return None
-    try:
-        with np.errstate(divide="raise", invalid="raise", over="raise"):
-            found = program.run(nodes)
-    except (OtherwiseError, ArithmeticError):
-        program.failures += 1
-        if program.failures == MOST_FAILURES:
-            program.run = None
-        return None
-    program.failures = 0
-    return [np.asarray(tensor, dtype) for tensor, dtype in zip(found, program.dtypes, strict=True)]
+    return program.run(nodes)
 
 
 def _write(program: Program, of: Node, wrt: Sequence[Node], order: str) -> None:
     """Write the program, if that can be done."""
     graph = plan.paths(of, wrt)
     values = [of, *(parent for node in graph.nodes for _, parent in node.parents)]
-    if any(node.value.size > SMALL_NODE or node.value.dtype.kind != "f" for node in values):
+    if any(node.value.dtype.kind != "f" for node in values):
         return
     chosen = plan.choose(graph) if order == "auto" else order
     try:
         writing = Writing()
         run = plan.forward if chosen.endswith("forward") else plan.reverse
         found = run(graph, writing, eager=chosen in ("forward", "reverse"))
-        results = [writing.arithmetic.tensor(J) for J in found]
+        results = [str(writing.arithmetic.tensor(J)) for J in found]
     except NotRecordableError:
         return
+    code = writing.code
+    weight = code.nbytes // 256
+    if weight > HEAVIEST:
+        return
+    program.weight += weight
+    PROGRAMS.add(weight)
     program.dtypes = tuple(J.dtype for J in found)
-    program.run = writing.code.compile(["nodes"], f"({', '.join(map(str, results))},)")
+    if sum(J.size for J in found) <= SMALL_RESULT:
+        program.all = code.compile(code.text(["nodes"], results))
+        return
+    program.check = code.compile(code.text(["nodes"], ["None"]))
+    program.parts = code.compile(code.text_of_parts(["nodes"], results))
 
 
 class Writing:
@@ -150,12 +220,14 @@ class Writing:
         operands = tuple(
             self._value(parents[k]) if k in parents else self._constant(node, k) for k in range(len(node.operands))
         )
-        point = Point(self._value(node), operands, node.params, node.operand_names, node.name, decided)
+        params = {name: self._param(node, name, value) for name, value in node.params.items()}
+        point = Point(self._value(node), operands, params, node.operand_names, node.name, decided)
         mark = self.code.mark()
         try:
             with np.errstate(all="ignore"):
                 return node.op.local(point, operand)
-        except (NotRecordableError, TypeError, ValueError, AttributeError, IndexError):  # it wanted an ndarray itself
+        except (NotRecordableError, JacobianError, TypeError, ValueError, AttributeError, IndexError):
+            # It looked at a number, or wanted an ndarray itself.
             self.code.back_to(mark)
             return None
 
@@ -168,22 +240,35 @@ class Writing:
         symbol = self.code.let(f"nodes[{node.index}].operands[{k}]", (), tuple(np.shape(value)))
         return Recorded(self.code, symbol.name, value)
 
+    def _param(self, node: Node, name: str, value: Any) -> Any:
+        """A parameter: an array of numbers where only its shape is part of the node's key."""
+        if not isinstance(value, np.ndarray) or node.op is None or node.op.family != "elementwise":
+            return value
+        symbol = self.code.let(f"nodes[{node.index}].params[{name!r}]", (), value.shape)
+        return Recorded(self.code, symbol.name, value)
+
     def _outside(self, node: Node, operand: int) -> Jacobian:
         """The arrays of a rule that looks at numbers; the program ends if anything but the arrays is different."""
         J = node.local(operand)
-        check = self.code.constant(_Expected(J), "local")
-        arrays = self.code.let(f"{check}(nodes[{node.index}], {operand})", (), (), always=True)
-        terms: list[Term] = []
-        count = 0
-        for term in J.terms:
-            factors: list[Factor] = []
-            for factor in term.factors:
-                shape = tuple(np.shape(factor.array))
-                symbol = self.code.let(f"{arrays}[{count}]", [arrays], shape, rough=True)
-                factors.append(Factor(symbol))
-                count += 1
-            terms.append(term.with_factors(tuple(factors)))
+        expected = self.code.constant(_Expected(J), "local")
+        arrays = self.code.let(f"{expected}(nodes[{node.index}], {operand})", (), (), check=True)
+        numbers = enumerate(number for term in J.terms for number in numbers_of(term))
+        symbols: Iterator[Any] = iter(
+            [self.code.let(f"{arrays}[{k}]", [arrays], tuple(np.shape(one)), rough=True) for k, one in numbers]
+        )
+        terms = [
+            Term(
+                term.pattern, tuple(Factor(next(symbols)) for _ in term.factors),
+                tuple(next(symbols) for _ in term.tables), term.scale,
+            )
+            for term in J.terms
+        ]  # fmt: skip
         return Jacobian(terms, J.out_shape, J.in_shape, J.dtype)
+
+
+def numbers_of(term: Term) -> list[Any]:
+    """The arrays of a term and its tables."""
+    return [*(factor.array for factor in term.factors), *term.tables]
 
 
 class _Expected:
@@ -192,21 +277,14 @@ class _Expected:
     def __init__(self, J: Jacobian) -> None:
         if any(not isinstance(factor.array, np.ndarray | np.generic) for term in J.terms for factor in term.factors):
             raise NotRecordableError("an operator")
-        self.terms = [(term.pattern, term.scale, term.tables) for term in J.terms]
+        self.terms = [(term.pattern, term.scale) for term in J.terms]
 
     def __call__(self, node: Node, operand: int) -> list[np.ndarray]:
         """The arrays of the local Jacobian at this node."""
         terms = node.local(operand).terms
-        if len(terms) != len(self.terms):
+        if [(term.pattern, term.scale) for term in terms] != self.terms:
             raise OtherwiseError
-        arrays: list[np.ndarray] = []
-        for term, (pattern, scale, tables) in zip(terms, self.terms, strict=True):
-            if term.pattern != pattern or term.scale != scale:
-                raise OtherwiseError
-            if not all(map(np.array_equal, term.tables, tables)):
-                raise OtherwiseError
-            arrays += [factor.array for factor in term.factors]
-        return arrays
+        return [number for term in terms for number in numbers_of(term)]
 
 
 def _is_fixed(op: Op | None) -> bool:

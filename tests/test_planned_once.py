@@ -27,7 +27,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def running() -> list[programs.Program]:
     """The programs that run."""
-    return [program for program in programs.PROGRAMS._known.values() if program.run is not None]
+    return [program for program in programs.PROGRAMS if program.is_written]
 
 
 def floating(args: tuple[Any, ...]) -> list[int]:
@@ -179,11 +179,54 @@ def test_what_is_asked_of_a_computed_jacobian() -> None:
     np.testing.assert_allclose((2 * J + J).tensor(), 3 * plain.tensor())
 
 
-def test_large_results_are_left_to_be_asked_for() -> None:
-    g = jac.jacobian(np.sin)
+def test_large_results_are_computed_when_they_are_asked_for() -> None:
+    calls = 0
+
+    def watched(y: Any, x: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return np.diag(np.cos(x))
+
+    op = jac.primitive(np.sin, watched, name="watched_sine")
+    g = jac.jacobian(lambda x: op(x) * 2)
+    x = np.linspace(0, 1, 100)
+    for _ in range(2):
+        g(x)
+    J = g(x + 1)
+    np.testing.assert_allclose(np.asarray(J), np.diag(2 * np.cos(x + 1)))
+    assert J.formula == g(x).formula
+
+
+def test_results_that_share_work_are_computed_apart() -> None:
+    W = np.linspace(-1, 1, 60 * 70).reshape(60, 70)
+
+    def f(x: Any, b: Any) -> Any:
+        return np.tanh(W @ np.sin(x) + b) ** 2
+
+    g = jac.jacobian(f, argnums=(0, 1))
+    x, b = np.linspace(0, 1, 70), np.linspace(0, 1, 60)
+    expected = g(x, b)
+    for _ in range(2):
+        by_x, by_b = g(x, b)
+        np.testing.assert_allclose(by_b.tensor(), expected[1].tensor())
+        np.testing.assert_allclose(by_x.tensor(), expected[0].tensor())
+
+
+def test_a_mask_may_change_between_calls() -> None:
+    g = jac.jacobian(lambda x, mask: np.where(mask, x, 2 * x))
+    for seed in range(4):
+        mask = np.random.default_rng(seed).random(300) > 0.5
+        np.testing.assert_array_equal(np.asarray(g(np.zeros(300), mask)), np.diag(np.where(mask, 1.0, 2.0)))
+    assert len(running()) == 1
+
+
+def test_a_large_overflow_is_found_when_the_tensor_is_asked_for() -> None:
+    g = jac.jacobian(lambda x: np.sqrt(x) + 1)
     for _ in range(3):
-        g(np.zeros(1000))
-    assert not len(programs.PROGRAMS)
+        g(np.ones(100))
+    J = g(np.zeros(100))
+    with pytest.warns(NonFiniteWarning, match="the derivative of sqrt is not finite at entries"):
+        assert np.isinf(np.diag(np.asarray(J))).all()
 
 
 def test_ten_thousand_shapes_keep_memory_bounded() -> None:
@@ -197,7 +240,7 @@ def test_ten_thousand_shapes_keep_memory_bounded() -> None:
 
     for count in range(1, 1001):
         jac.jacobian(many(count))(np.array(1.0))
-    assert sum(program.nodes for program in programs.PROGRAMS._known.values()) <= programs.REMEMBERED_NODES
+    assert programs.PROGRAMS.weight == sum(program.weight for program in programs.PROGRAMS) <= programs.REMEMBERED
 
 
 def test_threads_share_programs() -> None:

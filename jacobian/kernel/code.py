@@ -6,7 +6,8 @@ rule over a graph writes all of its contractions into one program.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
@@ -54,12 +55,15 @@ class Symbol:
 
 
 class Line(NamedTuple):
-    """One statement: what it assigns, if anything, and which names it reads."""
+    """One statement: the name that it assigns or whose array it changes, and which names it reads.
+
+    A check assigns nothing that anybody need use: it ends the program, or lets it go on.
+    """
 
     target: str
     text: str
     uses: frozenset[str]
-    always: bool = False
+    check: bool = False
 
 
 class Code:
@@ -79,14 +83,14 @@ class Code:
         return f"{prefix}{self._count}"
 
     def let(
-        self, text: str, uses: Iterable[Symbol], shape: Shape, *, rough: bool = False, always: bool = False
+        self, text: str, uses: Iterable[Symbol], shape: Shape, *, rough: bool = False, check: bool = False
     ) -> Symbol:
-        """Assign an expression to a new name; `always` says that it is to run even if nobody uses the name."""
+        """Assign an expression to a new name; a check is to run even if nobody uses the name."""
         known = self._known.get(text)
         if known is not None:
             return known
         symbol = Symbol(self.fresh(), shape, rough=rough)
-        self.lines.append(Line(symbol.name, f"{symbol.name} = {text}", frozenset(use.name for use in uses), always))
+        self.lines.append(Line(symbol.name, f"{symbol.name} = {text}", frozenset(use.name for use in uses), check))
         self._known[text] = symbol
         if symbol.size >= LARGE:
             self._large.add(symbol.name)
@@ -102,12 +106,12 @@ class Code:
     def do(self, text: str, uses: Iterable[Symbol], changed: Symbol) -> None:
         """A statement that changes an array."""
         self._known = {key: symbol for key, symbol in self._known.items() if symbol is not changed}
-        self.lines.append(Line("", text, frozenset(use.name for use in (*uses, changed))))
+        self.lines.append(Line(changed.name, text, frozenset(use.name for use in uses)))
 
     def refuse_where(self, condition: Symbol) -> None:
         """End the program where the condition holds anywhere: then it is not the one to run."""
         test = f"{condition}.any()" if condition.shape else str(condition)
-        self.lines.append(Line("", f"if {test}: raise OtherwiseError", frozenset([condition.name])))
+        self.lines.append(Line("", f"if {test}: raise OtherwiseError", frozenset([condition.name]), check=True))
 
     def constant(self, value: Any, prefix: str = "k") -> Symbol:
         """A value that is always the same."""
@@ -117,6 +121,11 @@ class Code:
             self.constants[known.name] = value  # kept alive, so that its id stays its own
             self._constant_names[id(value)] = known
         return known
+
+    @property
+    def nbytes(self) -> int:
+        """What the constants hold."""
+        return sum(value.nbytes for value in self.constants.values() if isinstance(value, np.ndarray))
 
     def mark(self) -> tuple[int, int]:
         """Where the program stands, for `back_to`."""
@@ -128,34 +137,60 @@ class Code:
         for key in list(self._known)[mark[1] :]:
             del self._known[key]
 
-    def _needed(self, kept: set[str]) -> list[Line]:
-        """The lines that what is kept depends on, and those that change or check something."""
-        needed = set(kept)
-        lines: list[Line] = []
-        for line in reversed(self.lines):
-            if not line.target or line.always or line.target in needed:
+    def _needed(self, results: Iterable[str], *, checks: bool) -> list[int]:
+        """The lines that results depend on, and the checks if these are wanted."""
+        needed = set(results)
+        lines: list[int] = []
+        for position in range(len(self.lines) - 1, -1, -1):
+            line = self.lines[position]
+            if line.target in needed or (checks and line.check):
                 needed |= line.uses
-                lines.append(line)
+                lines.append(position)
         return lines[::-1]
 
-    def text(self, arguments: Iterable[str], result: str) -> str:
-        """The program as a function; large arrays are given up after their last use."""
-        kept = set(result.replace("(", " ").replace(")", " ").replace(",", " ").split())
-        lines = self._needed(kept)
-        last = {name: position for position, line in enumerate(lines) for name in (*line.uses, line.target)}
+    def _body(self, lines: Sequence[int], kept: set[str]) -> list[str]:
+        """The text of lines; a large array is given up after its last use, unless it is kept."""
+        last: dict[str, int] = {}
+        made: set[str] = set()
+        for position in lines:
+            line = self.lines[position]
+            made.add(line.target)
+            last.update(dict.fromkeys((*line.uses, line.target), position))
         done: dict[int, list[str]] = {}
-        for name in sorted(self._large.intersection(last) - kept):
+        for name in sorted(self._large & made - kept):
             done.setdefault(last[name], []).append(name)
         body: list[str] = []
-        for position, line in enumerate(lines):
-            body.append(line.text)
+        for position in lines:
+            body.append(self.lines[position].text)
             if position in done:
                 body.append(f"del {', '.join(done[position])}")
-        return "\n    ".join([f"def program({', '.join(arguments)}):", *body, f"return {result}"])
+        return body
 
-    def compile(self, arguments: Iterable[str], result: str) -> Callable[..., Any]:
-        """The program as a function of those arguments."""
-        namespace = self.constants
-        exec(compile(self.text(arguments, result), "<jacobian program>", "exec"), namespace)
+    def text(self, arguments: Iterable[str], results: Sequence[str], *, checks: bool = True) -> str:
+        """The program as a function that returns all results, of one result just this."""
+        lines = self._needed(results, checks=checks)
+        returned = results[0] if len(results) == 1 else f"({', '.join(results)})"
+        return _function(arguments, self._body(lines, set(results)), returned)
+
+    def text_of_parts(self, arguments: Iterable[str], results: Sequence[str]) -> str:
+        """The program as a function that does what several results need and returns a function for each of them."""
+        needed = [self._needed([result], checks=False) for result in results]
+        uses = Counter(position for lines in needed for position in lines)
+        own = [[position for position in lines if uses[position] == 1] for lines in needed]
+        kept = {name for lines in own for position in lines for name in self.lines[position].uses}
+        body = self._body([position for position in sorted(uses) if uses[position] > 1], {*kept, *results})
+        for number, (lines, result) in enumerate(zip(own, results, strict=True)):
+            part = _function((), self._body(lines, {result}), result, f"part{number}")
+            body += part.split("\n")
+        return _function(arguments, body, f"({''.join(f'part{number}, ' for number in range(len(results)))})")
+
+    def compile(self, text: str) -> Callable[..., Any]:
+        """The function of that text, which was made here."""
+        namespace = dict(self.constants)
+        exec(compile(text, "<jacobian program>", "exec"), namespace)
         program: Callable[..., Any] = namespace["program"]
         return program
+
+
+def _function(arguments: Iterable[str], body: Sequence[str], result: str, name: str = "program") -> str:
+    return "\n    ".join([f"def {name}({', '.join(arguments)}):", *body, f"return {result}"])

@@ -66,7 +66,7 @@ class Jacobian(Tensor):
     ) -> None:
         empty = 0 in out_shape or 0 in in_shape
         self._terms = () if empty else tuple([t for t in terms if t.scale != 0 and 0 not in t.pattern.sizes])
-        self._later = None
+        self._later = self._compute = None
         self.out_shape = out_shape
         self.in_shape = in_shape
         self.dtype = np.dtype(dtype)
@@ -137,15 +137,16 @@ class Jacobian(Tensor):
 
     @classmethod
     def computed(
-        cls, tensor: np.ndarray, out_ndim: int, terms: Callable[[], tuple[Term, ...]], names: tuple[str, str]
-    ) -> Jacobian:
-        """A Jacobian whose full tensor is known already; its terms are found when they are asked for."""
-        J = cls.__new__(cls)
-        tensor = tensor.view()
-        tensor.flags.writeable = False
-        J._terms, J._later, J._dense = None, terms, tensor
-        J.out_shape, J.in_shape, J.dtype = tensor.shape[:out_ndim], tensor.shape[out_ndim:], tensor.dtype
-        J.names, J.origin, J.denominator = names, None, False
+        cls, tensor: Callable[[], np.ndarray | None], terms: Callable[[], tuple[Term, ...]], out_shape: Shape,
+        in_shape: Shape, dtype: np.dtype[Any], names: tuple[str, str],
+    ) -> Jacobian:  # fmt: skip
+        """A Jacobian whose full tensor can be had without its terms (or not after all, then it gives None).
+
+        Terms are found when they are asked for.
+        """
+        J = cls((), out_shape, in_shape, dtype, names)
+        if J.size:
+            J._terms, J._later, J._compute = None, terms, tensor
         return J
 
     def _with(self, terms: Iterable[Term], **changes: Any) -> Jacobian:

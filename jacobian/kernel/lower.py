@@ -123,7 +123,7 @@ def _core_program(
     code = Code()
     term, names = given(kind, "")
     result = write_core(code, term, dtype, guards)
-    return code.compile(names, str(result.symbol)), result.labels
+    return code.compile(code.text(names, [str(result.symbol)])), result.labels
 
 
 def core(term: Term, dtype: np.dtype[Any], guards: Sequence[Guard] | None = None) -> tuple[np.ndarray, Labels]:
@@ -152,7 +152,8 @@ def _tensor_program(kinds: tuple[Kind, ...], shape: Shape, dtype: np.dtype[Any])
     code = Code()
     found = [given(kind, f"x{position}") for position, kind in enumerate(kinds)]
     names = [name for _, group in found for name in group]
-    return code.compile(names, str(write_tensor(code, [term for term, _ in found], shape, dtype)))
+    result = write_tensor(code, [term for term, _ in found], shape, dtype)
+    return code.compile(code.text(names, [str(result)]))
 
 
 def write_tensor(code: Code, terms: Sequence[Given], shape: Shape, dtype: np.dtype[Any]) -> Symbol:

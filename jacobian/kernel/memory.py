@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -70,7 +70,7 @@ def human(count: float) -> str:
 
 
 def check(
-    nbytes: int, shape: str, holds: str | None = None, name: str = "this Jacobian",
+    nbytes: int, shape: str, holds: str | Callable[[], str] | None = None, name: str = "this Jacobian",
     instead: str = "J @ dx, u @ J, J[index], J.diagonal(), J.to_scipy()",
 ) -> None:  # fmt: skip
     """Refuse with the bill when `nbytes` is above the limit."""
@@ -84,7 +84,7 @@ def check(
             report(
                 f"materialising {name} needs {human(nbytes)}, the limit is {human(limit)}",
                 shape=shape,
-                holds=holds,
+                holds=holds() if callable(holds) else holds,
                 instead=instead,
                 limit="half of the memory available, or what jac.memory_limit says",
             )

@@ -173,7 +173,8 @@ def _contraction(labels: tuple[Labels, ...], shapes: tuple[Shape, ...], out: Lab
     code = Code()
     arrays = [Symbol(f"a{position}", shape, rough=True) for position, shape in enumerate(shapes)]
     named = [Named(array, axes) for array, axes in zip(arrays, labels, strict=True)]
-    return code.compile(map(str, arrays), str(write_network(code, named, (), out).symbol))
+    result = write_network(code, named, (), out)
+    return code.compile(code.text(map(str, arrays), [str(result.symbol)]))
 
 
 def contract(arrays: Sequence[np.ndarray], labels: Sequence[Labels], out: Labels) -> np.ndarray:

@@ -25,6 +25,8 @@ def resolved(term: Term, pool: Pool) -> Term:
     pattern = term.pattern
     if not pattern.tables or pattern.factors or any(guard.form.has_lookup for guard in pattern.guards):
         return term
+    if not all(isinstance(table, np.ndarray) for table in term.tables):  # symbols: nobody knows what they hold
+        return term
     tables: list[np.ndarray] = []
     bounds: list[int] = []
 

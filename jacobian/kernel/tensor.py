@@ -20,7 +20,7 @@ from jacobian.kernel.term import Array, Term
 class Tensor:
     """What `Jacobian` is as an array; the terms and their algebra are in `expression.py`."""
 
-    __slots__ = ("_dense", "_later", "_terms", "dtype", "in_shape", "out_shape")
+    __slots__ = ("_compute", "_dense", "_later", "_terms", "dtype", "in_shape", "out_shape")
 
     out_shape: Shape
     in_shape: Shape
@@ -28,6 +28,7 @@ class Tensor:
     _dense: Array
     _terms: tuple[Term, ...] | None
     _later: Callable[[], tuple[Term, ...]] | None
+    _compute: Callable[[], np.ndarray | None] | None
 
     @property
     def terms(self) -> tuple[Term, ...]:
@@ -73,10 +74,14 @@ class Tensor:
     def tensor(self) -> Array:
         """The full tensor: a read-only ndarray, or a traced array when a factor is traced."""
         if self._dense is None:
-            holds = f"{memory.human(self.nbytes)}, {self.structure}" if self.dense_nbytes >= 2**20 else ""
-            memory.check(self.dense_nbytes, f"{self.out_shape} × {self.in_shape} {self.dtype}", holds)
-            self._dense = materialise(self)
+            memory.check(self.dense_nbytes, f"{self.out_shape} × {self.in_shape} {self.dtype}", self._holds)
+            computed = self._compute() if self._compute is not None else None
+            self._compute = None
+            self._dense = materialise(self) if computed is None else read_only(computed.view())
         return self._dense
+
+    def _holds(self) -> str:
+        return f"{memory.human(self.nbytes)}, {self.structure}"
 
     def product(self, name: str, instead: str) -> Array:
         """The full tensor of what was asked for as `name`, which is how its bill speaks of it."""

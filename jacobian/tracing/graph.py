@@ -80,9 +80,11 @@ class Node:
         if op is None:
             return describe_operand(self.value)
         try:
-            params = params_key(self.params) if self.params else ()
+            params = params_key(self.params, arrays_by_shape=op.family == "elementwise") if self.params else ()
         except NoKeyError:
             return None
+        if not op.built_in:  # its shape may depend on anything
+            return (op, descriptors, params, describe_operand(self.value))
         return (op, descriptors, params, None if op.decides is None else op.decides(self.operands, self.params))
 
     @property

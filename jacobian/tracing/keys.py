@@ -19,12 +19,16 @@ class NoKeyError(Exception):
     """Something that no key can stand for."""
 
 
-def params_key(params: dict[str, Any]) -> Hashable:
-    """The parameters of an op, equal only for parameters that mean the same.
+def params_key(params: dict[str, Any], *, arrays_by_shape: bool = False) -> Hashable:
+    """The parameters of an op, equal only for parameters that mean the same; arrays may count by their shape alone.
 
     Raises:
         NoKeyError: one of them cannot be compared, or only at a cost.
     """
+    if arrays_by_shape:
+        params = {
+            name: (value.shape, value.dtype) if type(value) is np.ndarray else value for name, value in params.items()
+        }
     return tuple([(name, canonical(value)) for name, value in params.items()])
 
 

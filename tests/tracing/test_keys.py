@@ -56,7 +56,7 @@ DIFFERENT = {
     "table": (lambda x: x[[0, 1]], V, lambda x: x[[0, 2]], V),
     "list or tuple": (lambda x: x[[0, 1]], np.ones((2, 2)), lambda x: x[0, 1], np.ones((2, 2))),
     "True or 1": (lambda x: x[True], V, lambda x: x[1], V),
-    "mask": (lambda x: np.where(V > 0, x, 0.0), V, lambda x: np.where(V < 0, x, 0.0), V),
+    "mask": (lambda x: np.where(V > 0, x, 0.0), V, lambda x: np.where(V[:1] > 0, x, 0.0), V),
     "number of operands": (lambda x: np.stack([x, x]), V, lambda x: np.stack([x, x, x]), V),
     "shape asked for": (lambda x: np.reshape(x, (3, 1)), V, lambda x: np.reshape(x, (1, 3)), V),
 }
