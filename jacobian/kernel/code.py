@@ -22,7 +22,7 @@ class OtherwiseError(Exception):
     """Raised by a program at numbers for which it was not written."""
 
 
-_FUNCTIONS = "add ascontiguousarray broadcast_to copyto dot einsum empty matmul multiply ndarray zeros"
+_FUNCTIONS = "add array ascontiguousarray broadcast_to copyto dot einsum empty matmul multiply ndarray zeros"
 _ALWAYS = {"OtherwiseError": OtherwiseError} | {name: getattr(np, name) for name in _FUNCTIONS.split()}
 
 

@@ -8,7 +8,7 @@ dispatched NumPy calls (`dispatch.py`). Both give the same numbers.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache, partial, reduce
 from itertools import product
 from math import prod
 from typing import Any, NamedTuple
@@ -16,16 +16,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from jacobian.kernel.access import indices, span
+from jacobian.kernel.access import indices, plain, span
 from jacobian.kernel.code import Code, Symbol
 from jacobian.kernel.equations import Guard
 from jacobian.kernel.network import contract, write_network
 from jacobian.kernel.pairwise import Labels, Named, Target, aligned, copied
-from jacobian.kernel.pattern import PROGRAMS, Pattern, Shape
+from jacobian.kernel.pattern import PROGRAMS, Access, Pattern, Shape, open_guards
 from jacobian.kernel.positions import positions
 from jacobian.kernel.specials import Special, without_specials
 from jacobian.kernel.term import Operator, Term
-from jacobian.kernel.views import margins_of, read, steps_of, write_read
+from jacobian.kernel.views import is_whole, margins_of, read, read_guard, steps_of, write_read
+
+FEW_ALIKE = 3  # terms of one pattern from which on they are stacked
 
 
 class Given(NamedTuple):
@@ -165,6 +167,7 @@ def write_tensor(code: Code, terms: Sequence[Given], shape: Shape, dtype: np.dty
         found = margins_of(term.pattern, (*term.pattern.out, *term.pattern.into), shape)
         margins = [(max(a, c), max(b, d)) for (a, b), (c, d) in zip(margins, found, strict=True)]
     wide = tuple(low + extent + high for (low, high), extent in zip(margins, shape, strict=True))
+    terms = sorted(_stacked_alike(code, terms), key=lambda term: -_written_entries(term.pattern))
     kind = code.constant(dtype, "dtype")
     make = "empty" if terms and _is_all(terms[0].pattern, wide) else "zeros"
     full = code.array(f"{make}({wide}, {kind})", wide)
@@ -178,9 +181,40 @@ def write_tensor(code: Code, terms: Sequence[Given], shape: Shape, dtype: np.dty
     return code.let(f"{full}[{picks}]", [full], shape)
 
 
+def _written_entries(pattern: Pattern) -> int:
+    return prod(pattern.sizes[index] for index in pattern.free)
+
+
+def _stacked_alike(code: Code, terms: Sequence[Given]) -> list[Given]:
+    """Terms of one pattern as one term with a further summed index: one matrix product instead of many sums."""
+    groups: dict[tuple[Pattern, str], list[Given]] = {}
+    for term in terms:
+        groups.setdefault((term.pattern, term.scale), []).append(term)
+    found: list[Given] = []
+    for (pattern, scale), group in groups.items():
+        held = sum(prod(access.shape) for access in pattern.factors)
+        simple = not pattern.guards and not pattern.tables and all(is_whole(a, pattern) for a in pattern.factors)
+        if len(group) < FEW_ALIKE or len(pattern.factors) < 2 or not simple or held > _written_entries(pattern):
+            found += group
+            continue
+        index, count = len(pattern.sizes), len(group)
+        factors: list[Symbol] = []
+        for symbols in zip(*(term.factors for term in group), strict=True):
+            text = f"array([{', '.join(map(str, symbols))}])"
+            factors.append(code.let(text, symbols, (count, *symbols[0].shape)))
+        stacked = Pattern(
+            (*pattern.sizes, count), pattern.out, pattern.into, pattern.out_shape, pattern.in_shape,
+            tuple(Access((plain(index), *access.forms), (count, *access.shape)) for access in pattern.factors),
+        )  # fmt: skip
+        found.append(Given(stacked, tuple(factors), (), scale, (False,) * len(factors)))
+    return found
+
+
 def _is_all(pattern: Pattern, shape: Shape) -> bool:
-    """Whether the contracted term is the tensor itself."""
-    return pattern.is_plain and tuple(pattern.sizes[index] for index in pattern.free) == shape
+    """Whether the contracted term is the tensor itself, written in full."""
+    return (
+        not open_guards(pattern) and pattern.is_plain and tuple(pattern.sizes[index] for index in pattern.free) == shape
+    )
 
 
 def _whole(code: Code, term: Given, dtype: np.dtype[Any]) -> Symbol:
@@ -229,36 +263,59 @@ def _write(code: Code, full: Symbol, term: Given, starts: Sequence[int], dtype: 
     forms = (*pattern.out, *pattern.into)
     if any(form.has_lookup for form in forms) or overlapping(pattern, full.shape):
         result = write_core(code, term, dtype)
-        writing = code.constant(partial(_write_listed, pattern, tuple(starts), result.labels), "write")
+        writing = code.constant(partial(_write_listed, pattern, tuple(starts), result.labels, fresh), "write")
         numbers = [full, result.symbol, *term.tables]
         code.do(f"{writing}({', '.join(map(str, numbers))})", numbers, full)
         return
     at = tuple(form.offset + start for form, start in zip(forms, starts, strict=True))
     if not pattern.free:
         result = write_core(code, term, dtype)
-        code.do(f"{full}[{', '.join(map(str, at)) or '()'}] {'=' if fresh else '+='} {result.symbol}",
-                [result.symbol], full)  # fmt: skip
+        text = f"{full}[{', '.join(map(str, at)) or '()'}] {'=' if fresh else '+='} {result.symbol}"
+        code.do(text, [result.symbol], full)
         return
     bytes_ = tuple(dtype.itemsize * prod(full.shape[axis + 1 :]) for axis in range(full.ndim))
     steps = steps_of(forms, bytes_)
     target = Target(
         full, pattern.free, tuple(steps[index] for index in pattern.free),
         sum(place * step for place, step in zip(at, bytes_, strict=True)), code.constant(dtype, "dtype"),
-        dtype.itemsize,
+        dtype.itemsize, fresh,
     )  # fmt: skip
-    carried = {*indices(*(f for a in pattern.factors for f in a.forms), *(guard.form for guard in pattern.guards))}
-    covered = carried.issuperset(pattern.free)
-    result = write_core(code, term, dtype, None, target if fresh and covered else None)
-    if result.symbol is full:
+    sizes = dict(enumerate(pattern.sizes))
+    mask = _mask(pattern)
+    if mask is not None and not any(term.operators):
+        result = write_core(code, term, dtype, ())
+        place = target.view(code, tuple(pattern.sizes[index] for index in pattern.free), target.strides)
+        value, where = aligned(code, result, pattern.free), code.constant(mask, "mask")
+        text = f"copyto({place}, {value}, where={where})"
+        code.do(text if fresh else f"add({place}, {value}, out={place}, where={where})", [value, place], full)
         return
-    place = target.view(code, tuple(pattern.sizes[index] for index in pattern.free), target.strides)
-    value = aligned(code, result, pattern.free)
-    statement = f"copyto({place}, {value})" if fresh else f"{place} += {value}"
-    code.do(statement, [value, place], full)
+    carried = {*indices(*(f for a in pattern.factors for f in a.forms), *(guard.form for guard in pattern.guards))}
+    result = write_core(code, term, dtype, None, target if carried.issuperset(pattern.free) else None)
+    if result.symbol is not full:
+        copied(code, result, target, sizes)
+
+
+def _mask(pattern: Pattern) -> np.ndarray | None:
+    """Where all guards hold, over the free indices; None when there is none, or one that does more than that."""
+    if not pattern.guards or open_guards(pattern) != pattern.guards:
+        return None
+    masks: list[np.ndarray] = []
+    for guard in pattern.guards:
+        mask, labels = read_guard(guard, pattern, (), np.dtype(bool))
+        order = [index for index in pattern.free if index in labels]
+        mask = mask.transpose([labels.index(index) for index in order])
+        masks.append(np.expand_dims(mask, [k for k, index in enumerate(pattern.free) if index not in order]))
+    return np.asarray(reduce(np.logical_and, masks))
 
 
 def _write_listed(
-    pattern: Pattern, starts: tuple[int, ...], labels: Labels, full: np.ndarray, array: Any, *tables: np.ndarray
+    pattern: Pattern,
+    starts: tuple[int, ...],
+    labels: Labels,
+    fresh: bool,
+    full: np.ndarray,
+    array: Any,
+    *tables: np.ndarray,
 ) -> None:
     """Add an array into the result where positions are looked up or met more than once."""
     array = spread(np.asarray(array), labels, pattern)
@@ -272,6 +329,8 @@ def _write_listed(
         )
         if clash:
             np.add.at(full, where, array)
+        elif fresh:
+            full[where] = array
         else:
             full[where] += array
         return

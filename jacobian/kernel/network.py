@@ -13,7 +13,7 @@ import opt_einsum
 
 from jacobian.kernel.bracketing import LONGEST, best_bracketing
 from jacobian.kernel.code import LARGE, Code, Symbol
-from jacobian.kernel.pairwise import Labels, Named, Target, arranged, copied, pair, written
+from jacobian.kernel.pairwise import Labels, Named, Target, arranged, copied, pair, reshaped, written
 from jacobian.kernel.pattern import CACHE, PROGRAMS, Shape
 
 MANY_ARRAYS = 10  # above that many one search has to do
@@ -82,6 +82,7 @@ def write_network(
 
     Arrays over the same labels are multiplied and lone labels summed before any path is sought.
     """
+    arrays = [_without_ones(code, named, out) for named in arrays]
     numbers = [*scale, *(str(named.symbol) for named in arrays if not named.labels)]
     uses = [named.symbol for named in arrays if not named.labels]
     left = _summed_alone(code, _products_of_alike(code, [named for named in arrays if named.labels]), set(out))
@@ -98,6 +99,15 @@ def write_network(
             return written(code, "multiply", (symbol, number), target, _sizes(left))
         left[smallest] = Named(code.let(f"{symbol} * {number}", [symbol, number], symbol.shape), labels)
     return _along_path(code, left, out, target)
+
+
+def _without_ones(code: Code, named: Named, out: Labels) -> Named:
+    """The array without summed axes of size 1: nothing is summed there."""
+    axes = list(zip(named.labels, named.symbol.shape, strict=True))
+    kept = [(label, size) for label, size in axes if size != 1 or label in out]
+    if len(kept) == len(axes):
+        return named
+    return Named(reshaped(code, named.symbol, tuple(size for _, size in kept)), tuple(label for label, _ in kept))
 
 
 def _number(code: Code, numbers: Sequence[str], uses: Sequence[Symbol]) -> Symbol:

@@ -11,6 +11,8 @@ from jacobian.kernel.code import Code, Shape, Symbol
 
 Labels = tuple[int, ...]
 
+THIN = 2**15  # entries that are added at once to what is there already
+
 
 class Named(NamedTuple):
     """An array of a program whose axes carry labels."""
@@ -20,7 +22,10 @@ class Named(NamedTuple):
 
 
 class Target(NamedTuple):
-    """Where a result is to be written: a view of a C-contiguous array, given by strides and offset in bytes."""
+    """Where a result is to be written: a view of a C-contiguous array, given by strides and offset in bytes.
+
+    What is there already is added to, unless nobody wrote there yet.
+    """
 
     whole: Symbol
     labels: Labels
@@ -28,6 +33,7 @@ class Target(NamedTuple):
     offset: int
     dtype: Symbol
     itemsize: int
+    fresh: bool = True
 
     def view(self, code: Code, shape: Shape, strides: Shape) -> Symbol:
         """The place itself, its axes merged or reordered as the strides say."""
@@ -145,7 +151,7 @@ def _matmul(
     if target is not None:
         place = _writable(code, target, batch, rows, cols, sizes)
         if place is not None:
-            code.do(f"matmul({left}, {right}, out={place})", [left, right, place], target.whole)
+            _put(code, "matmul", (left, right), place, target)
             return Named(target.whole, order)
     call = "matmul" if batch else "dot"
     result = code.let(f"{call}({left}, {right})", [left, right], merged)
@@ -156,7 +162,7 @@ def _matmul(
 def written(code: Code, function: str, arguments: Sequence[Symbol], target: Target, sizes: Sizes) -> Named:
     """Call a function of NumPy that writes its result, its axes in the target's order, to the target."""
     place = target.view(code, tuple(sizes[label] for label in target.labels), target.strides)
-    code.do(f"{function}({', '.join(map(str, arguments))}, out={place})", [*arguments, place], target.whole)
+    _put(code, function, arguments, place, target)
     return Named(target.whole, target.labels)
 
 
@@ -164,8 +170,37 @@ def copied(code: Code, named: Named, target: Target, sizes: Sizes) -> Named:
     """Write a result to the target."""
     place = target.view(code, tuple(sizes[label] for label in target.labels), target.strides)
     symbol = aligned(code, named, target.labels)
-    code.do(f"copyto({place}, {symbol})", [symbol, place], target.whole)
+    statement = f"copyto({place}, {symbol})" if target.fresh else f"{place} += {symbol}"
+    code.do(statement, [symbol, place], target.whole)
     return Named(target.whole, target.labels)
+
+
+def _put(code: Code, function: str, arguments: Sequence[Symbol], place: Symbol, target: Target) -> None:
+    """Write a result to a place, or add it there, in slices so thin that they stay in the cache."""
+    uses = [*arguments, place]
+    texts = [str(argument) for argument in arguments]
+    if target.fresh:
+        code.do(f"{function}({', '.join(texts)}, out={place})", uses, target.whole)
+        return
+    count = place.shape[0]
+    thin = max(1, THIN // max(1, place.size // count))
+    if thin >= count or not _sliced(function, arguments, place):
+        code.do(f"{place} += {function}({', '.join(texts)})", uses, target.whole)
+        return
+    sliced = [
+        f"{argument}[s:s+{thin}]" if which else str(argument)
+        for argument, which in zip(arguments, _sliced(function, arguments, place), strict=True)
+    ]
+    text = f"for s in range(0, {count}, {thin}): {place}[s:s+{thin}] += {function}({', '.join(sliced)})"
+    code.do(text, uses, target.whole)
+
+
+def _sliced(function: str, arguments: Sequence[Symbol], place: Symbol) -> list[bool]:
+    """Which arguments have the first axis of the result; none when it cannot be told."""
+    if function == "matmul" and place.ndim == 2:
+        return [True, False] if arguments[0].ndim == 2 and arguments[1].ndim == 2 else []
+    found = [argument.ndim == place.ndim and argument.shape[0] == place.shape[0] for argument in arguments]
+    return found if any(found) and place.ndim > 1 else []
 
 
 def _stacked(code: Code, array: Named, batch: Labels, groups: tuple[Labels, Labels], sizes: Sizes) -> Symbol:
@@ -197,12 +232,13 @@ def _inner(
 
     equation = f"{spelled(a.labels)},{spelled(b.labels)}->{spelled(order)}"
     uses = [a.symbol, b.symbol]
-    if target is not None:
+    if target is not None and target.fresh:
         place = target.view(code, tuple(sizes[label] for label in order), target.strides)
         code.do(f"einsum({equation!r}, {a.symbol}, {b.symbol}, out={place})", [*uses, place], target.whole)
         return Named(target.whole, order)
     shape = tuple(sizes[label] for label in order)
-    return Named(code.let(f"einsum({equation!r}, {a.symbol}, {b.symbol})", uses, shape), order)
+    result = Named(code.let(f"einsum({equation!r}, {a.symbol}, {b.symbol})", uses, shape), order)
+    return result if target is None else copied(code, result, target, sizes)
 
 
 def _writable(code: Code, target: Target, batch: Labels, rows: Labels, cols: Labels, sizes: Sizes) -> Symbol | None:

@@ -236,3 +236,9 @@ def _joined_digits(forms: Sequence[Form], old: Sequence[int]) -> tuple[list[int]
             sizes[low] *= sizes[high]
             joins[high] = constant(0)
     return sizes, joins
+
+
+def open_guards(pattern: Pattern) -> tuple[Guard, ...]:
+    """Guards over free indices only: they need not be contracted with anything."""
+    free = set(pattern.free)
+    return tuple(guard for guard in pattern.guards if set(indices(guard.form)) <= free and not guard.form.has_lookup)

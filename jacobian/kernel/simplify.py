@@ -18,7 +18,7 @@ from jacobian.kernel.equations import Guard
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.memory import available
 from jacobian.kernel.pairwise import Labels
-from jacobian.kernel.pattern import CACHE, Access, Pattern
+from jacobian.kernel.pattern import CACHE, Access, Pattern, open_guards
 from jacobian.kernel.structure import common_axes
 from jacobian.kernel.tables import Pool, resolved
 from jacobian.kernel.term import Array, Factor, Label, Operator, Term
@@ -151,12 +151,6 @@ def _has_open_operator(term: Term) -> bool:
         isinstance(factor.array, Operator) and set(indices(*access.forms)) <= set(term.pattern.free)
         for factor, access in zip(term.factors, term.pattern.factors, strict=True)
     )
-
-
-def open_guards(pattern: Pattern) -> tuple[Guard, ...]:
-    """Guards over free indices only: they need not be contracted with anything."""
-    free = set(pattern.free)
-    return tuple(guard for guard in pattern.guards if set(indices(guard.form)) <= free and not guard.form.has_lookup)
 
 
 class Frame(NamedTuple):
