@@ -11,8 +11,9 @@ import numpy as np
 from jacobian.errors import ArgumentError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Array
-from jacobian.ops.registry import NO_PARAMS, Op, Params, Point, snapshot
+from jacobian.ops.registry import NO_PARAMS, Op, Params, Point
 from jacobian.tracing.keys import NoKeyError, params_key
+from jacobian.tracing.snapshots import kept_snapshot, same_entries
 
 _LEVELS = count()
 _NEVER_CHANGED = frozenset({type(None), type(Ellipsis), bool, int, float, complex, str, slice})
@@ -137,7 +138,7 @@ class Graph:
         known = self._snapshots.get(id(value))
         if known is not None and known[0] is value and _unchanged(known[1], value):
             return known[1]
-        copy = snapshot(value)
+        copy = kept_snapshot(value)
         if copy is not value:
             self._snapshots[id(value)] = (value, copy)
         return copy
@@ -214,6 +215,8 @@ def _unchanged(copy: np.ndarray, array: np.ndarray) -> bool:
         return False
     if type(array) is np.ndarray and array.nbytes <= SMALL and not array.dtype.hasobject:
         return copy.tobytes() == array.tobytes()
+    if copy.flags.c_contiguous and not array.dtype.hasobject:
+        return same_entries(copy, array)
     return np.array_equal(copy, array)
 
 

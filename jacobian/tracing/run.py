@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import takewhile
 from math import isfinite
 from types import CodeType, FunctionType
@@ -13,10 +13,11 @@ import numpy as np
 
 from jacobian.errors import ArgumentError, DTypeError, JacobianError, NonFiniteError, TraceError, report
 from jacobian.kernel.expression import Jacobian
-from jacobian.ops.registry import NO_PARAMS, promoted, snapshot
+from jacobian.ops.registry import NO_PARAMS, promoted
 from jacobian.tracing import operators  # noqa: F401 - gives tracers their operators
 from jacobian.tracing.graph import Graph, Node
 from jacobian.tracing.refusals import ambiguous_truth
+from jacobian.tracing.snapshots import kept_snapshot
 from jacobian.tracing.source import line_that_raised
 from jacobian.tracing.tracer import Tracer, strip_all
 from jacobian.tracing.tree import is_array_list, is_container, map_leaves
@@ -65,11 +66,14 @@ def argument_names(f: Callable[..., Any], count: int) -> list[str]:
 
 def _parameters(f: Callable[..., Any]) -> tuple[list[str], str | None]:
     """The positional parameters of a function, and the one that takes all others, if any."""
+    if type(f) is partial and not f.keywords:
+        names, star = _parameters(f.func)
+        return names[len(f.args) :], star
     code = _plain_code(f)
     if code is not None:  # in a twentieth of the time that `inspect` takes
-        names, count = code.co_varnames, code.co_argcount
-        star = names[count + code.co_kwonlyargcount] if code.co_flags & CO_VARARGS else None
-        return list(names[:count]), star
+        variables, count = code.co_varnames, code.co_argcount
+        star = variables[count + code.co_kwonlyargcount] if code.co_flags & CO_VARARGS else None
+        return list(variables[:count]), star
     import inspect
 
     try:
@@ -135,7 +139,7 @@ def _traced(graph: Graph, argument: Any, name: str, inputs: dict[int, Any], numb
     def node(leaf: Any, path: str) -> Node:
         value = promoted(leaf, f"{name}{path}")
         _check_finite(strip_all(value), f"{name}{path}")
-        return Node(graph, None, snapshot(value), name=f"{name}{path}")
+        return Node(graph, None, kept_snapshot(value), name=f"{name}{path}")
 
     nodes = map_leaves(node, argument) if is_container(argument) else node(argument, "")
     inputs[number] = nodes
