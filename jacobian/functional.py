@@ -34,6 +34,12 @@ def value_and_jacobian(
     (array([0., 0.]), array([[1., 0.],
            [0., 1.]]))
     """
+    return _evaluation(f, argnums, order, with_value=True)
+
+
+def _evaluation(
+    f: Callable[..., Any], argnums: int | Sequence[int], order: str, *, with_value: bool
+) -> Callable[..., tuple[Any, Any]]:
     if order not in ORDERS:
         raise ArgumentError(report(f"order must be one of {', '.join(ORDERS)}, not {order!r}"))
 
@@ -56,6 +62,8 @@ def value_and_jacobian(
 
         result = recording.result
         jacobians = map_leaves(differentiate, result) if is_container(result) else differentiate(result, "")
+        if not with_value:
+            return None, jacobians
         values = iter([_value(of) for of, _ in outputs])
         value = map_leaves(lambda _, __: next(values), result) if is_container(result) else next(values)
         return value, jacobians
@@ -91,7 +99,7 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, order: str
     >>> print(J.formula)
     ∂y[i]/∂x[j] = W[i,j]
     """
-    evaluate = value_and_jacobian(f, argnums, order)
+    evaluate = _evaluation(f, argnums, order, with_value=False)
 
     @functools.wraps(f, assigned=("__doc__", "__module__"))
     def differentiated(*args: Any, **kwargs: Any) -> Any:

@@ -211,7 +211,7 @@ def reverse(graph: Paths, algebra: Algebra, *, eager: bool, upstream: Jacobian |
         if J.dtype.kind == "c" and not is_complex(graph.of) and not is_complex(node):
             J = algebra.real_part(J)
         edges = graph.edges[node.index]
-        if len(edges) > 1 or (edges and len(J.terms) > 1):
+        if len(edges) > 1 or (edges and len(J.terms) > 1 and not _only_moves(algebra.local(node, edges[0][0]))):
             J = algebra.contract(J)
         if node.index in wanted:
             result[node.index] = J
@@ -221,6 +221,11 @@ def reverse(graph: Paths, algebra: Algebra, *, eager: bool, upstream: Jacobian |
                 step = algebra.contract(step)
             arrived.setdefault(parent.index, []).append(step)
     return [result.get(node.index, Jacobian.zero(start.out_shape, node.shape, start.dtype)) for node in graph.wrt]
+
+
+def _only_moves(local: Jacobian) -> bool:
+    """Whether an op only moves entries: then nothing is gained by contracting the terms before it."""
+    return len(local.terms) == 1 and not local.terms[0].factors and not local.terms[0].pattern.guards
 
 
 def _kept_short(J: Jacobian, algebra: Algebra, limit: int) -> Jacobian:
@@ -252,7 +257,10 @@ def _forward_from(graph: Paths, wrt: Node, algebra: Algebra, *, eager: bool) -> 
         total = Jacobian.total(steps)
         if total.dtype.kind == "c" and not is_complex(node):
             total = algebra.real_part(total)
-        if eager or (node is not graph.of and (graph.uses.get(node.index, 0) > 1 or len(total.terms) > 1)):
+        edges = graph.edges[node.index]
+        moves = len(edges) == 1 and _only_moves(algebra.local(node, edges[0][0]))
+        several = graph.uses.get(node.index, 0) > 1 or (len(total.terms) > 1 and not moves)
+        if eager or (node is not graph.of and several):
             total = algebra.contract(total)
         reached[node.index] = total
     zero = Jacobian.zero(graph.of.shape, wrt.shape, _dtype(graph.of))

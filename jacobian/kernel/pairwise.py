@@ -11,6 +11,7 @@ from jacobian.kernel.code import Code, Shape, Symbol
 
 Labels = tuple[int, ...]
 
+WORTH_A_CALL = 2**8  # entries of a matrix for which BLAS is worth a call of its own
 THIN = 2**15  # entries that are added at once to what is there already
 
 
@@ -140,6 +141,8 @@ def _matmul(
     def extent(labels: Labels) -> int:
         return prod(sizes[label] for label in labels)
 
+    if target is not None:
+        batch, rows, cols = _loops(target, batch, rows, cols, sizes)
     if not rows and not cols and batch:
         return _inner(code, a, b, batch, summed, out, sizes, target)
     left = _stacked(code, a, batch, (rows, summed), sizes)
@@ -239,6 +242,22 @@ def _inner(
     shape = tuple(sizes[label] for label in order)
     result = Named(code.let(f"einsum({equation!r}, {a.symbol}, {b.symbol})", uses, shape), order)
     return result if target is None else copied(code, result, target, sizes)
+
+
+def _loops(target: Target, batch: Labels, rows: Labels, cols: Labels, sizes: Sizes) -> tuple[Labels, Labels, Labels]:
+    """Rows and columns that lie in the target as one axis each; leading ones that do not become a batch."""
+    stride = dict(zip(target.labels, target.strides, strict=True))
+
+    def tail(group: Labels) -> int:
+        start = max(0, len(group) - 1)
+        while start and stride[group[start - 1]] == stride[group[start]] * sizes[group[start]]:
+            start -= 1
+        return start
+
+    first, second = tail(rows), tail(cols)
+    found = (*batch, *rows[:first], *cols[:second]), rows[first:], cols[second:]
+    inner = prod(sizes[label] for label in (*found[1], *found[2]))
+    return found if inner >= WORTH_A_CALL else (batch, rows, cols)
 
 
 def _writable(code: Code, target: Target, batch: Labels, rows: Labels, cols: Labels, sizes: Sizes) -> Symbol | None:
