@@ -21,7 +21,7 @@ _NEVER_CHANGED = frozenset({type(None), type(Ellipsis), bool, int, float, comple
 
 PYTHON_NUMBERS = frozenset({float, int, bool, complex})
 _UNKNOWN = object()
-SMALL = 4096
+SMALL = 2**16
 """Arrays of at most so many bytes are compared as bytes, which needs none of NumPy's functions."""
 
 
