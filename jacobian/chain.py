@@ -23,13 +23,7 @@ from jacobian.tracing.tree import is_container, leaves, map_leaves
 
 def accumulate(of: Node, wrt: Sequence[Node], order: str = "auto") -> list[Jacobian]:
     """The Jacobians of one node with respect to others, by the chain rule over the graph between them."""
-    graph = plan.paths(of, wrt)
-    chosen = plan.choose(graph) if order == "auto" else order
-    eager = chosen in ("forward", "reverse")
-    algebra = plan.Numeric()
-    if chosen.endswith("forward"):
-        return plan.forward(graph, algebra, eager=eager)
-    return plan.reverse(graph, algebra, eager=eager)
+    return plan.accumulate(plan.paths(of, wrt), plan.Numeric(), order)
 
 
 def compare_orders(of: Node, wrt: Node) -> str:

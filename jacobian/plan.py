@@ -69,17 +69,13 @@ class Numeric:
         return real_part(J)
 
 
-class Counting:
+class Counting(Numeric):
     """Counts multiplications and the bytes of every array that would be made."""
 
     def __init__(self) -> None:
         self.multiplications = 0
         self.nbytes = 0
         self.largest = 0
-
-    def local(self, node: Node, operand: int) -> Jacobian:
-        """Evaluate the rule."""
-        return node.local(operand)
 
     def contract(self, J: Jacobian) -> Jacobian:
         """Count, and hand on a Jacobian of the same pattern without numbers."""
@@ -267,12 +263,17 @@ def _forward_from(graph: Paths, wrt: Node, algebra: Algebra, *, eager: bool) -> 
     return reached.get(graph.of.index, zero)
 
 
+def accumulate(graph: Paths, algebra: Algebra, order: str) -> list[Jacobian]:
+    """The chain rule over the graph in one of the orders; `auto` is the cheapest."""
+    chosen = choose(graph) if order == "auto" else order
+    run = forward if chosen.endswith("forward") else reverse
+    return run(graph, algebra, eager=chosen in ("forward", "reverse"))
+
+
 def cost(graph: Paths, order: str) -> Cost:
     """What an order would cost, the final contraction included."""
     counting = Counting()
-    eager = order in ("forward", "reverse")
-    run = forward if order.endswith("forward") else reverse
-    for J in run(graph, counting, eager=eager):
+    for J in accumulate(graph, counting, order):
         counting.contract(J)
     return Cost(order, counting.multiplications, counting.nbytes, counting.largest)
 

@@ -1,4 +1,4 @@
-"""Small Jacobians computed by programs: a function called again and again is planned once.
+"""Jacobians computed by programs: a function called again and again is planned once.
 
 Graphs whose nodes have equal keys differ in their numbers only. When such a graph is seen for the second time, the
 chain rule is run once on symbols instead of arrays, and all the contractions it asks for are written into one
@@ -163,11 +163,9 @@ def _write(program: Program, of: Node, wrt: Sequence[Node], order: str) -> None:
     values = [of, *(parent for node in graph.nodes for _, parent in node.parents)]
     if any(node.value.dtype.kind != "f" for node in values):
         return
-    chosen = plan.choose(graph) if order == "auto" else order
     try:
         writing = Writing()
-        run = plan.forward if chosen.endswith("forward") else plan.reverse
-        found = run(graph, writing, eager=chosen in ("forward", "reverse"))
+        found = plan.accumulate(graph, writing, order)
         results = [str(writing.arithmetic.tensor(J)) for J in found]
     except NotRecordableError:
         return
