@@ -250,7 +250,7 @@ class Writing:
         J = node.local(operand)
         expected = self.code.constant(_Expected(J), "local")
         arrays = self.code.let(f"{expected}(nodes[{node.index}], {operand})", (), (), check=True)
-        numbers = enumerate(number for term in J.terms for number in numbers_of(term))
+        numbers = enumerate(number for term in J.terms for number in term.numbers)
         symbols: Iterator[Any] = iter(
             [self.code.let(f"{arrays}[{k}]", [arrays], tuple(np.shape(one)), rough=True) for k, one in numbers]
         )
@@ -262,11 +262,6 @@ class Writing:
             for term in J.terms
         ]  # fmt: skip
         return Jacobian(terms, J.out_shape, J.in_shape, J.dtype)
-
-
-def numbers_of(term: Term) -> list[Any]:
-    """The arrays of a term and its tables."""
-    return [*(factor.array for factor in term.factors), *term.tables]
 
 
 class _Expected:
@@ -282,7 +277,7 @@ class _Expected:
         terms = node.local(operand).terms
         if [(term.pattern, term.scale) for term in terms] != self.terms:
             raise OtherwiseError
-        return [number for term in terms for number in numbers_of(term)]
+        return [number for term in terms for number in term.numbers]
 
 
 def _is_fixed(op: Op | None) -> bool:

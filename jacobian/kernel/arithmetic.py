@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite
 from typing import Any, Protocol
 
 import numpy as np
 
-from jacobian.kernel.access import indices
 from jacobian.kernel.code import Code, Symbol
 from jacobian.kernel.dispatch import core_by_calls, is_foreign
 from jacobian.kernel.equations import Guard
@@ -84,9 +82,7 @@ class Shapes(Values):
     @staticmethod
     def core(term: Term, dtype: np.dtype[Any], guards: Sequence[Guard]) -> tuple[Array, Labels]:
         """What the contracted factors of a term would carry."""
-        carried = {index for access in term.pattern.factors for index in indices(*access.forms)}
-        carried.update(index for guard in guards for index in indices(guard.form))
-        labels = tuple(index for index in term.pattern.free if index in carried)
+        labels = term.pattern.carried(guards)
         return _ghost(tuple(term.pattern.sizes[index] for index in labels), dtype), labels
 
     @staticmethod
@@ -129,9 +125,7 @@ class Written:
     def _scale(self, scale: Any) -> str:
         if scale == 1:
             return ""
-        number = scale.item() if isinstance(scale, np.generic | np.ndarray) else scale
-        plain = isinstance(number, int) or (isinstance(number, float) and isfinite(number))
-        return f"({number!r})" if plain else str(self.code.constant(number))
+        return self.code.literal(scale.item() if isinstance(scale, np.generic | np.ndarray) else scale)
 
     def symbol(self, array: Array) -> Symbol:
         """The array's symbol."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from math import prod
+from math import isfinite, prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
-Shape = tuple[int, ...]
+from jacobian.kernel.pattern import Shape
 
 LARGE = 2**10  # entries from which on memory is given back, or written again, as soon as that can be done
 
@@ -104,8 +104,7 @@ class Code:
         return symbol
 
     def do(self, text: str, uses: Iterable[Symbol], changed: Symbol) -> None:
-        """A statement that changes an array."""
-        self._known = {key: symbol for key, symbol in self._known.items() if symbol is not changed}
+        """A statement that changes an array, one made by `array`: it stands for no expression."""
         self.lines.append(Line(changed.name, text, frozenset(use.name for use in uses)))
 
     def refuse_where(self, condition: Symbol) -> None:
@@ -121,6 +120,11 @@ class Code:
             self.constants[known.name] = value  # kept alive, so that its id stays its own
             self._constant_names[id(value)] = known
         return known
+
+    def literal(self, value: Any) -> str:
+        """A value as the program's text has it: a plain number by its digits, anything else by a name."""
+        plain = type(value) in (int, bool) or value is None or (type(value) is float and isfinite(value))
+        return f"({value!r})" if plain else self.constant(value).name
 
     @property
     def nbytes(self) -> int:

@@ -25,8 +25,7 @@ def plan_of(term: Term) -> Plan | None:
     if not labels:
         return None
     shapes = tuple(tuple(pattern.sizes[index] for index in axes) for axes in labels)
-    carried = {index for axes in labels for index in axes}
-    return plan(tuple(labels), shapes, tuple(index for index in pattern.free if index in carried))
+    return plan(tuple(labels), shapes, pattern.carried(pattern.guards))
 
 
 def multiplications(term: Term) -> int:

@@ -25,7 +25,7 @@ from jacobian.kernel.pattern import PROGRAMS, Access, Pattern, Shape, open_guard
 from jacobian.kernel.positions import positions
 from jacobian.kernel.specials import Special, without_specials
 from jacobian.kernel.term import Operator, Term
-from jacobian.kernel.views import is_whole, margins_of, read, read_guard, steps_of, write_read
+from jacobian.kernel.views import is_whole, read, read_guard, steps_of, write_read
 
 FEW_ALIKE = 3  # terms of one pattern from which on they are stacked
 
@@ -51,8 +51,7 @@ def kind_of(term: Term) -> Kind:
 
 def numbers_of(term: Term) -> list[Any]:
     """The arguments that a program takes for a term."""
-    scale = [] if term.scale == 1 else [term.scale]
-    return [*(factor.array for factor in term.factors), *term.tables, *scale]
+    return term.numbers if term.scale == 1 else [*term.numbers, term.scale]
 
 
 def given(kind: Kind, prefix: str) -> tuple[Given, list[str]]:
@@ -75,9 +74,7 @@ def write_core(
     """
     pattern = term.pattern
     wanted = pattern.guards if guards is None else tuple(guards)
-    forms = [form for access in pattern.factors for form in access.forms]
-    carried = {*indices(*forms, *(guard.form for guard in wanted))}
-    out = tuple(index for index in pattern.free if index in carried)
+    out = pattern.carried(wanted)
     scale = [term.scale] if term.scale else []
     scale += [str(pattern.idle)] if pattern.idle != 1 else []
     if wanted or any(term.operators):
@@ -162,19 +159,20 @@ def write_tensor(code: Code, terms: Sequence[Given], shape: Shape, dtype: np.dty
     """Write the program that makes the full tensor of a sum of terms."""
     if len(terms) == 1 and _is_all(terms[0].pattern, shape):
         return _whole(code, terms[0], dtype)
-    margins = [(0, 0)] * len(shape)
-    for term in terms:
-        found = margins_of(term.pattern, (*term.pattern.out, *term.pattern.into), shape)
-        margins = [(max(a, c), max(b, d)) for (a, b), (c, d) in zip(margins, found, strict=True)]
-    wide = tuple(low + extent + high for (low, high), extent in zip(margins, shape, strict=True))
     terms = sorted(_stacked_alike(code, terms), key=lambda term: -_written_entries(term.pattern))
+    boxes = [_box(term.pattern) for term in terms]
+    margins = [
+        (max(0, *(-box[axis][0] for box in boxes), 0), max(0, *(box[axis][1] + 1 - extent for box in boxes), 0))
+        for axis, extent in enumerate(shape)
+    ]
+    wide = tuple(low + extent + high for (low, high), extent in zip(margins, shape, strict=True))
     kind = code.constant(dtype, "dtype")
     make = "empty" if terms and _is_all(terms[0].pattern, wide) else "zeros"
     full = code.array(f"{make}({wide}, {kind})", wide)
     starts = [low for low, _ in margins]
     for position, term in enumerate(terms):
-        earlier = [other.pattern for other in terms[:position]]
-        _write(code, full, term, starts, dtype, fresh=all(_apart(term.pattern, one, shape) for one in earlier))
+        fresh = all(_apart(boxes[position], earlier) for earlier in boxes[:position])
+        _write(code, full, term, starts, dtype, fresh=fresh)
     if wide == shape:
         return full
     picks = ", ".join(f"{low}:{low + extent}" for (low, _), extent in zip(margins, shape, strict=True))
@@ -227,15 +225,17 @@ def _whole(code: Code, term: Given, dtype: np.dtype[Any]) -> Symbol:
     return code.let(f"broadcast_to({wide}, {shape})", [wide], shape)
 
 
-def _apart(one: Pattern, other: Pattern, shape: Shape) -> bool:
+Box = list[tuple[int, int]]
+"""The first and the last position that a term writes to along every axis."""
+
+
+def _box(pattern: Pattern) -> Box:
+    return [span(form, pattern.sizes, pattern.tables) for form in (*pattern.out, *pattern.into)]
+
+
+def _apart(one: Box, other: Box) -> bool:
     """Whether two terms provably write to different entries: there is an axis on which their ranges do not meet."""
-    for axis in range(len(shape)):
-        (low, high), (first, last) = (
-            span((*pattern.out, *pattern.into)[axis], pattern.sizes, pattern.tables) for pattern in (one, other)
-        )
-        if high < first or last < low:
-            return True
-    return False
+    return any(high < first or last < low for (low, high), (first, last) in zip(one, other, strict=True))
 
 
 def overlapping(pattern: Pattern, shape: Shape) -> list[int]:
@@ -283,14 +283,10 @@ def _write(code: Code, full: Symbol, term: Given, starts: Sequence[int], dtype: 
     sizes = dict(enumerate(pattern.sizes))
     mask = _mask(pattern)
     if mask is not None and not any(term.operators):
-        result = write_core(code, term, dtype, ())
-        place = target.view(code, tuple(pattern.sizes[index] for index in pattern.free), target.strides)
-        value, where = aligned(code, result, pattern.free), code.constant(mask, "mask")
-        text = f"copyto({place}, {value}, where={where})"
-        code.do(text if fresh else f"add({place}, {value}, out={place}, where={where})", [value, place], full)
+        copied(code, write_core(code, term, dtype, ()), target, sizes, code.constant(mask, "mask"))
         return
-    carried = {*indices(*(f for a in pattern.factors for f in a.forms), *(guard.form for guard in pattern.guards))}
-    result = write_core(code, term, dtype, None, target if carried.issuperset(pattern.free) else None)
+    covers = pattern.carried(pattern.guards) == pattern.free
+    result = write_core(code, term, dtype, None, target if covers else None)
     if result.symbol is not full:
         copied(code, result, target, sizes)
 

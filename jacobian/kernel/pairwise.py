@@ -7,9 +7,11 @@ from itertools import pairwise
 from math import prod
 from typing import NamedTuple
 
-from jacobian.kernel.code import Code, Shape, Symbol
+from jacobian.kernel.code import LARGE, Code, Symbol
+from jacobian.kernel.pattern import Shape
 
 Labels = tuple[int, ...]
+Sizes = Mapping[int, int]
 
 WORTH_A_CALL = 2**8  # entries of a matrix for which BLAS is worth a call of its own
 THIN = 2**15  # entries that are added at once to what is there already
@@ -36,13 +38,14 @@ class Target(NamedTuple):
     itemsize: int
     fresh: bool = True
 
+    def place(self, code: Code, sizes: Sizes) -> Symbol:
+        """The place itself, an axis for every label."""
+        return self.view(code, tuple(sizes[label] for label in self.labels), self.strides)
+
     def view(self, code: Code, shape: Shape, strides: Shape) -> Symbol:
-        """The place itself, its axes merged or reordered as the strides say."""
+        """The place, its axes merged or reordered as the strides say."""
         text = f"ndarray({shape}, {self.dtype}, {self.whole}, {self.offset}, {strides})"
         return code.let(text, [self.whole], shape)
-
-
-Sizes = Mapping[int, int]
 
 
 def arranged(code: Code, array: Named, order: Labels) -> Symbol:
@@ -82,7 +85,7 @@ def product(code: Code, a: Named, b: Named, out: Labels, sizes: Sizes, target: T
     if target is not None:
         return written(code, "multiply", (left, right), target, sizes)
     shape = tuple(sizes[label] for label in out)
-    if not shape or left.size < 2**10:
+    if not shape or left.size < LARGE:
         return Named(code.let(f"{left} * {right}", [left, right], shape), out)
     return Named(code.let(f"multiply({left}, {right}, order='C')", [left, right], shape), out)
 
@@ -164,16 +167,15 @@ def _matmul(
 
 def written(code: Code, function: str, arguments: Sequence[Symbol], target: Target, sizes: Sizes) -> Named:
     """Call a function of NumPy that writes its result, its axes in the target's order, to the target."""
-    place = target.view(code, tuple(sizes[label] for label in target.labels), target.strides)
-    _put(code, function, arguments, place, target)
+    _put(code, function, arguments, target.place(code, sizes), target)
     return Named(target.whole, target.labels)
 
 
-def copied(code: Code, named: Named, target: Target, sizes: Sizes) -> Named:
-    """Write a result to the target."""
-    place = target.view(code, tuple(sizes[label] for label in target.labels), target.strides)
-    symbol = aligned(code, named, target.labels)
-    statement = f"copyto({place}, {symbol})" if target.fresh else f"{place} += {symbol}"
+def copied(code: Code, named: Named, target: Target, sizes: Sizes, where: Symbol | None = None) -> Named:
+    """Write a result to the target, or only where a mask is true."""
+    place, symbol = target.place(code, sizes), aligned(code, named, target.labels)
+    masked = "" if where is None else f", where={where}"
+    statement = f"copyto({place}, {symbol}{masked})" if target.fresh else f"add({place}, {symbol}, out={place}{masked})"
     code.do(statement, [symbol, place], target.whole)
     return Named(target.whole, target.labels)
 
@@ -187,14 +189,12 @@ def _put(code: Code, function: str, arguments: Sequence[Symbol], place: Symbol, 
         return
     count = place.shape[0]
     thin = max(1, THIN // max(1, place.size // count))
-    if thin >= count or not _sliced(function, arguments, place):
+    sliced = _sliced(function, arguments, place)
+    if thin >= count or not sliced:
         code.do(f"{place} += {function}({', '.join(texts)})", uses, target.whole)
         return
-    sliced = [
-        f"{argument}[s:s+{thin}]" if which else str(argument)
-        for argument, which in zip(arguments, _sliced(function, arguments, place), strict=True)
-    ]
-    text = f"for s in range(0, {count}, {thin}): {place}[s:s+{thin}] += {function}({', '.join(sliced)})"
+    thin_texts = [f"{text}[s:s+{thin}]" if which else text for text, which in zip(texts, sliced, strict=True)]
+    text = f"for s in range(0, {count}, {thin}): {place}[s:s+{thin}] += {function}({', '.join(thin_texts)})"
     code.do(text, uses, target.whole)
 
 
@@ -236,7 +236,7 @@ def _inner(
     equation = f"{spelled(a.labels)},{spelled(b.labels)}->{spelled(order)}"
     uses = [a.symbol, b.symbol]
     if target is not None and target.fresh:
-        place = target.view(code, tuple(sizes[label] for label in order), target.strides)
+        place = target.place(code, sizes)
         code.do(f"einsum({equation!r}, {a.symbol}, {b.symbol}, out={place})", [*uses, place], target.whole)
         return Named(target.whole, order)
     shape = tuple(sizes[label] for label in order)

@@ -71,6 +71,12 @@ class Pattern:
         """The indices that `out` or `into` mention, in that order; all others are summed."""
         return tuple(dict.fromkeys(indices(*self.out, *self.into)))
 
+    def carried(self, guards: Sequence[Guard]) -> tuple[int, ...]:
+        """The free indices that a factor or one of the guards carries: along the others the term is constant."""
+        forms = [form for access in self.factors for form in access.forms]
+        used = {*indices(*forms, *(guard.form for guard in guards))}
+        return tuple(index for index in self.free if index in used)
+
     @cached_property
     def idle(self) -> int:
         """How often every entry is summed for nothing: the sizes of the indices that nobody mentions, multiplied."""

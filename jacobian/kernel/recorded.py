@@ -112,9 +112,7 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, Symbol):
         if isinstance(value, list | tuple) and _symbols(value):
             inner = "".join(f"{self._spelled(one)}, " for one in value)
             return f"[{inner}]" if isinstance(value, list) else f"({inner})"
-        if type(value) in (int, bool) or value is None or (type(value) is float and np.isfinite(value)):
-            return f"({value!r})"
-        return self.code.constant(value).name
+        return self.code.literal(value)
 
     def reshape(self, *shape: Any) -> Any:
         """Another shape."""

@@ -70,6 +70,11 @@ class Term:
             scale * composed.times if composed.times != 1 else scale,
         )
 
+    @property
+    def numbers(self) -> list[Any]:
+        """The arrays of the factors, then the tables."""
+        return [*(factor.array for factor in self.factors), *self.tables]
+
     def scaled(self, by: Scalar) -> Term:
         """The term times a number."""
         return Term(self.pattern, self.factors, self.tables, self.scale * by, self.letters)
