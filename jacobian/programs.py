@@ -190,6 +190,7 @@ class Writing:
         self.code = Code()
         self.arithmetic = Written(self.code)
         self._locals: dict[tuple[int, int], Jacobian] = {}
+        self._points: dict[int, Point] = {}
 
     def contract(self, J: Jacobian) -> Jacobian:
         """Write the contraction."""
@@ -213,13 +214,9 @@ class Writing:
 
     def _rule(self, node: Node, operand: int) -> Jacobian | None:
         assert node.op is not None
-        decided = None if node.op.decides is None else node.op.decides(node.operands, node.params)
-        parents = dict(node.parents)
-        operands = tuple(
-            self._value(parents[k]) if k in parents else self._constant(node, k) for k in range(len(node.operands))
-        )
-        params = {name: self._param(node, name, value) for name, value in node.params.items()}
-        point = Point(self._value(node), operands, params, node.operand_names, node.name, decided)
+        if node.index not in self._points:  # one for all operands: there may be hundreds
+            self._points[node.index] = self._point(node, node.op)
+        point = self._points[node.index]
         mark = self.code.mark()
         try:
             with np.errstate(all="ignore"):
@@ -228,6 +225,16 @@ class Writing:
             # It looked at a number, or wanted an ndarray itself.
             self.code.back_to(mark)
             return None
+
+    def _point(self, node: Node, op: Op) -> Point:
+        """What the rule is evaluated at, with symbols for all numbers."""
+        decided = None if op.decides is None else op.decides(node.operands, node.params)
+        parents = dict(node.parents)
+        operands = tuple(
+            self._value(parents[k]) if k in parents else self._constant(node, k) for k in range(len(node.operands))
+        )
+        params = {name: self._param(node, name, value) for name, value in node.params.items()}
+        return Point(self._value(node), operands, params, node.operand_names, node.name, decided)
 
     def _value(self, node: Node) -> Recorded:
         symbol = self.code.let(f"nodes[{node.index}].value", (), node.shape)

@@ -28,6 +28,7 @@ from jacobian.kernel.term import Operator, Term
 from jacobian.kernel.views import is_whole, read, read_guard, steps_of, write_read
 
 FEW_ALIKE = 3  # terms of one pattern from which on they are stacked
+FEW_BOXES = 32  # terms whose places are compared with those of all terms before
 
 
 class Given(NamedTuple):
@@ -171,7 +172,8 @@ def write_tensor(code: Code, terms: Sequence[Given], shape: Shape, dtype: np.dty
     full = code.array(f"{make}({wide}, {kind})", wide)
     starts = [low for low, _ in margins]
     for position, term in enumerate(terms):
-        fresh = all(_apart(boxes[position], earlier) for earlier in boxes[:position])
+        # Adding is always right; whether nobody wrote there yet is only asked where that is quickly told.
+        fresh = position < FEW_BOXES and all(_apart(boxes[position], earlier) for earlier in boxes[:position])
         _write(code, full, term, starts, dtype, fresh=fresh)
     if wide == shape:
         return full
