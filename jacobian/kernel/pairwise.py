@@ -105,10 +105,7 @@ def pair(
     if out is not None:
         place = out.index
         batch, rows, cols = (tuple(sorted(group, key=place)) for group in (batch, rows, cols))
-        if out not in ((*batch, *rows, *cols), (*batch, *cols, *rows)):
-            split = _interleaved(a, b, batch, rows, cols, summed, out, sizes)
-            if split is not None:
-                batch, rows, cols = split
+        batch, rows, cols = _loops(out, _strides(out, sizes, target), batch, rows, cols, sizes)
         if out == (*batch, *cols, *rows) and rows:
             a, b, rows, cols = b, a, cols, rows
     larger = a if a.symbol.size >= b.symbol.size else b
@@ -122,21 +119,6 @@ def _natural(a: Named, b: Named) -> Labels:
     return (*(label for label in small.labels if label not in large.labels), *large.labels)
 
 
-def _interleaved(
-    a: Named, b: Named, batch: Labels, rows: Labels, cols: Labels, summed: Labels, out: Labels, sizes: Sizes
-) -> tuple[Labels, Labels, Labels] | None:
-    """Where rows and columns alternate in the output: all but the last group of each are looped over, if few."""
-    last_rows = tuple(label for label in rows if label in out[-1:]) or rows[-1:]
-    last_cols = tuple(label for label in cols if label in out[-1:]) or cols[-1:]
-    tail = (*last_rows, *last_cols) if out[-1] in last_cols else (*last_cols, *last_rows)
-    if out[-len(tail) :] != tail:
-        return None
-    work = prod(sizes[label] for label in (*tail, *summed))
-    if work < 2**12:
-        return None
-    return out[: -len(tail)], last_rows, last_cols
-
-
 def _matmul(
     code: Code, a: Named, b: Named, batch: Labels, rows: Labels, cols: Labels, summed: Labels, out: Labels | None,
     sizes: Sizes, target: Target | None,
@@ -144,8 +126,6 @@ def _matmul(
     def extent(labels: Labels) -> int:
         return prod(sizes[label] for label in labels)
 
-    if target is not None:
-        batch, rows, cols = _loops(target, batch, rows, cols, sizes)
     if not rows and not cols and batch:
         return _inner(code, a, b, batch, summed, out, sizes, target)
     left = _stacked(code, a, batch, (rows, summed), sizes)
@@ -244,9 +224,17 @@ def _inner(
     return result if target is None else copied(code, result, target, sizes)
 
 
-def _loops(target: Target, batch: Labels, rows: Labels, cols: Labels, sizes: Sizes) -> tuple[Labels, Labels, Labels]:
-    """Rows and columns that lie in the target as one axis each; leading ones that do not become a batch."""
-    stride = dict(zip(target.labels, target.strides, strict=True))
+def _strides(out: Labels, sizes: Sizes, target: Target | None) -> dict[int, int]:
+    """How far apart entries of the result lie: in the target, or in an array of its own."""
+    if target is not None:
+        return dict(zip(target.labels, target.strides, strict=True))
+    return {label: prod(sizes[after] for after in out[place + 1 :]) for place, label in enumerate(out)}
+
+
+def _loops(
+    out: Labels, stride: Mapping[int, int], batch: Labels, rows: Labels, cols: Labels, sizes: Sizes
+) -> tuple[Labels, Labels, Labels]:
+    """Rows and columns that lie in the result as one axis each; leading ones that do not become a batch."""
 
     def tail(group: Labels) -> int:
         start = max(0, len(group) - 1)
@@ -255,9 +243,9 @@ def _loops(target: Target, batch: Labels, rows: Labels, cols: Labels, sizes: Siz
         return start
 
     first, second = tail(rows), tail(cols)
-    found = (*batch, *rows[:first], *cols[:second]), rows[first:], cols[second:]
-    inner = prod(sizes[label] for label in (*found[1], *found[2]))
-    return found if inner >= WORTH_A_CALL else (batch, rows, cols)
+    more = sorted((*batch, *rows[:first], *cols[:second]), key=out.index)
+    inner = prod(sizes[label] for label in (*rows[first:], *cols[second:]))
+    return (tuple(more), rows[first:], cols[second:]) if inner >= WORTH_A_CALL else (batch, rows, cols)
 
 
 def _writable(code: Code, target: Target, batch: Labels, rows: Labels, cols: Labels, sizes: Sizes) -> Symbol | None:
