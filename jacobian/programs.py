@@ -45,6 +45,7 @@ class Program:
     def __init__(self, weight: int) -> None:
         self.weight = weight
         self.seen = 0
+        self.tried = False  # to write it
         self.failures = 0
         self.all: Callable[[Sequence[Node]], Any] | None = None
         self.check: Callable[[Sequence[Node]], Any] | None = None
@@ -58,7 +59,8 @@ class Program:
 
     def run(self, nodes: Sequence[Node]) -> Tensors | None:
         """The tensors at these nodes, each as a function that gives it; None where the program does not apply."""
-        start = self.all or self.check
+        everything, check, parts = self.all, self.check, self.parts  # another thread may give the program up
+        start = everything or (check if parts is not None else None)
         if start is None:
             return None
         try:
@@ -70,22 +72,25 @@ class Program:
                 self.all = self.check = self.parts = None
             return None
         self.failures = 0
-        if self.all is not None:
+        if everything is not None:
             results = found if len(self.dtypes) > 1 else (found,)
             return [
                 (partial(np.asarray, array, dtype), dtype) for array, dtype in zip(results, self.dtypes, strict=True)
             ]
-        pending = Pending(self, nodes)
+        assert parts is not None
+        pending = Pending(parts, nodes, self.dtypes)
         return [(partial(pending.tensor, k), dtype) for k, dtype in enumerate(self.dtypes)]
 
 
 class Pending:
     """A program whose tensors are computed one by one, when they are asked for; what they share only once."""
 
-    def __init__(self, program: Program, nodes: Sequence[Node]) -> None:
-        self._start = program.parts
+    def __init__(
+        self, start: Callable[[Sequence[Node]], Any], nodes: Sequence[Node], dtypes: Sequence[np.dtype[Any]]
+    ) -> None:
+        self._start = start
         self._nodes = nodes
-        self._dtypes = program.dtypes
+        self._dtypes = dtypes
         self._parts: Sequence[Callable[[], Any]] | None = None
         self._lock = Lock()
 
@@ -95,7 +100,6 @@ class Pending:
             with np.errstate(**RAISING):
                 with self._lock:
                     if self._parts is None:
-                        assert self._start is not None
                         self._parts = self._start(self._nodes)
                 return np.asarray(self._parts[k](), self._dtypes[k])
         except (OtherwiseError, ArithmeticError):
@@ -111,6 +115,7 @@ class Programs:
 
     def __init__(self) -> None:
         self._known: dict[Hashable, Program] = {}
+        self._lock = Lock()
         self.weight = 0
 
     def __len__(self) -> int:
@@ -122,20 +127,27 @@ class Programs:
         return iter(list(self._known.values()))
 
     def find(self, key: Hashable, nodes: int) -> Program:
-        """The program of that key, now the one used last; made when it is not known."""
-        program = self._known.pop(key, None)
-        if program is None:
-            program = Program(nodes)
-            self.add(nodes)
-        self._known[key] = program
-        return program
+        """The program of that key, now the one used last; made when it is not known, and seen once more."""
+        with self._lock:
+            program = self._known.pop(key, None)
+            if program is None:
+                program = Program(nodes)
+                self._make_room(nodes)
+            self._known[key] = program
+            program.seen += 1
+            return program
 
-    def add(self, weight: int) -> None:
-        """Make room for that much."""
+    def grow(self, program: Program, weight: int) -> None:
+        """A program has become heavier."""
+        with self._lock:
+            if program in self._known.values():
+                program.weight += weight
+                self._make_room(weight)
+
+    def _make_room(self, weight: int) -> None:
         self.weight += weight
         while self.weight > REMEMBERED and self._known:
-            oldest = self._known.pop(next(iter(self._known)), None)
-            self.weight -= oldest.weight if oldest else 0
+            self.weight -= self._known.pop(next(iter(self._known))).weight
 
 
 PROGRAMS = Programs()
@@ -151,8 +163,8 @@ def tensors(of: Node, wrt: Sequence[Node], order: str) -> Tensors | None:
     if None in keys:
         return None
     program = PROGRAMS.find((order, tuple([node.index for node in wrt]), keys), count)
-    program.seen += 1
-    if program.seen == 2:
+    if program.seen > 1 and not program.tried:
+        program.tried = True
         _write(program, of, wrt, order)
     return program.run(nodes)
 
@@ -173,14 +185,13 @@ def _write(program: Program, of: Node, wrt: Sequence[Node], order: str) -> None:
     weight = code.nbytes // 256
     if weight > HEAVIEST:
         return
-    program.weight += weight
-    PROGRAMS.add(weight)
+    PROGRAMS.grow(program, weight)
     program.dtypes = tuple(J.dtype for J in found)
     if sum(J.size for J in found) <= SMALL_RESULT:
         program.all = code.compile(code.text(["nodes"], results))
         return
-    program.check = code.compile(code.text(["nodes"], ["None"]))
     program.parts = code.compile(code.text_of_parts(["nodes"], results))
+    program.check = code.compile(code.text(["nodes"], ["None"]))
 
 
 class Writing:

@@ -250,3 +250,18 @@ def test_threads_share_programs() -> None:
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda point: np.asarray(g(point)), points))
     np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_threads_may_look_at_one_jacobian() -> None:
+    g = jac.jacobian(lambda x: np.tanh(x) * np.sum(x))
+    x = np.linspace(0, 1, 100)
+    expected = g(x).tensor()
+    formula = g(x).formula
+    for _ in range(20):
+        J = g(x)
+        with ThreadPoolExecutor(8) as pool:
+            looks = [pool.submit(lambda J=J: (J.tensor(), J.formula)) for _ in range(8)]
+        for look in looks:
+            tensor, told = look.result()
+            np.testing.assert_allclose(tensor, expected, rtol=1e-12)
+            assert told == formula

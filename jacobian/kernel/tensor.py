@@ -33,11 +33,12 @@ class Tensor:
     @property
     def terms(self) -> tuple[Term, ...]:
         """What it is the sum of. Where a program made the tensor, the terms are found when they are asked for."""
-        if self._terms is None:
-            assert self._later is not None
-            self._terms = self._later()
-            self._later = None
-        return self._terms
+        found = self._terms
+        if found is None:
+            later = self._later
+            assert later is not None  # kept: another thread may be here as well
+            found = self._terms = later()
+        return found
 
     @property
     def nbytes(self) -> int:
@@ -75,8 +76,8 @@ class Tensor:
         """The full tensor: a read-only ndarray, or a traced array when a factor is traced."""
         if self._dense is None:
             memory.check(self.dense_nbytes, f"{self.out_shape} × {self.in_shape} {self.dtype}", self._holds)
-            computed = self._compute() if self._compute is not None else None
-            self._compute = None
+            compute, self._compute = self._compute, None
+            computed = None if compute is None else compute()
             self._dense = materialise(self) if computed is None else read_only(computed.view())
         return self._dense
 

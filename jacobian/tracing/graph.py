@@ -13,16 +13,12 @@ from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Array
 from jacobian.ops.registry import NO_PARAMS, Op, Params, Point
 from jacobian.tracing.keys import NoKeyError, params_key
-from jacobian.tracing.snapshots import kept_snapshot, same_entries
+from jacobian.tracing.snapshots import kept_snapshot, unchanged
 
 _LEVELS = count()
 _NEVER_CHANGED = frozenset({type(None), type(Ellipsis), bool, int, float, complex, str, slice})
-
-
 PYTHON_NUMBERS = frozenset({float, int, bool, complex})
 _UNKNOWN = object()
-SMALL = 2**16
-"""Arrays of at most so many bytes are compared as bytes, which needs none of NumPy's functions."""
 
 
 class Node:
@@ -136,7 +132,7 @@ class Graph:
         if not isinstance(value, np.ndarray):
             return value
         known = self._snapshots.get(id(value))
-        if known is not None and known[0] is value and _unchanged(known[1], value):
+        if known is not None and known[0] is value and unchanged(known[1], value):
             return known[1]
         copy = kept_snapshot(value)
         if copy is not value:
@@ -208,16 +204,6 @@ def describe_operand(value: Any) -> Hashable:
         found: Hashable = kind
         return found
     return (value.shape, value.dtype) if kind is np.ndarray or isinstance(value, np.generic) else None
-
-
-def _unchanged(copy: np.ndarray, array: np.ndarray) -> bool:
-    if copy.shape != array.shape or copy.dtype != array.dtype:
-        return False
-    if type(array) is np.ndarray and array.nbytes <= SMALL and not array.dtype.hasobject:
-        return copy.tobytes() == array.tobytes()
-    if copy.flags.c_contiguous and not array.dtype.hasobject:
-        return same_entries(copy, array)
-    return np.array_equal(copy, array)
 
 
 def _is_plain_tuple(value: Any) -> bool:

@@ -26,7 +26,7 @@ def kept_snapshot(array: Array) -> Array:
     if type(array) is not np.ndarray or array.nbytes < LARGE or not array.flags.writeable:
         return snapshot(array)
     known = _KEPT.get(id(array))
-    if known is not None and known[0]() is array and same_entries(known[1], array):
+    if known is not None and known[0]() is array and unchanged(known[1], array):
         return known[1]
     copy = snapshot(array)
     if array.flags.c_contiguous and not array.dtype.hasobject:
@@ -39,10 +39,21 @@ def _keep(array: np.ndarray, copy: np.ndarray) -> None:
     _KEPT.pop(key, None)
     _KEPT[key] = (weakref.ref(array, lambda _: _KEPT.pop(key, None)), copy)
     held = 0
-    for number, (_, other) in list(_KEPT.items())[::-1]:  # the last ones first
+    for number, (_, other) in reversed(_KEPT.copy().items()):  # the last ones first; a copy, as others may go meanwhile
         held += other.nbytes
         if held > MOST:
             _KEPT.pop(number, None)
+
+
+def unchanged(copy: np.ndarray, array: np.ndarray) -> bool:
+    """Whether an array still has the entries of its copy: to the bit, where that can be told from its memory."""
+    if copy.shape != array.shape or copy.dtype != array.dtype:
+        return False
+    if array.dtype.hasobject:
+        return np.array_equal(copy, array)
+    if type(array) is np.ndarray and array.nbytes <= LARGE:  # as bytes, which needs none of NumPy's functions
+        return copy.tobytes() == array.tobytes()
+    return same_entries(copy, array) if copy.flags.c_contiguous else np.array_equal(copy, array)
 
 
 def same_entries(one: np.ndarray, other: np.ndarray) -> bool:
