@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from math import isfinite, prod
+from math import isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from jacobian.kernel.arraylike import Shaped
 from jacobian.kernel.pattern import Shape
 
 LARGE = 2**10  # entries from which on memory is given back, or written again, as soon as that can be done
@@ -26,7 +27,7 @@ _FUNCTIONS = "add array ascontiguousarray broadcast_to copyto dot einsum empty m
 _ALWAYS = {"OtherwiseError": OtherwiseError} | {name: getattr(np, name) for name in _FUNCTIONS.split()}
 
 
-class Symbol:
+class Symbol(Shaped):
     """An array of a program: its name and its shape. Two symbols are the same array when they are the same object.
 
     `rough` says that it may be a view with strides that BLAS does not take.
@@ -38,16 +39,6 @@ class Symbol:
         self.name = name
         self.shape = shape
         self.rough = rough
-
-    @property
-    def ndim(self) -> int:
-        """How many axes."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """How many entries."""
-        return prod(self.shape)
 
     def __str__(self) -> str:
         """The name, as the program's text has it."""

@@ -6,11 +6,12 @@ it depends on more than shapes and cannot be written down.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 
+from jacobian.kernel.arraylike import ArrayLike
 from jacobian.kernel.code import Code, Symbol
 
 _INFIX = {
@@ -24,7 +25,7 @@ class NotRecordableError(Exception):
     """A rule asked for numbers, so that what it does cannot be written down once for all."""
 
 
-class Recorded(np.lib.mixins.NDArrayOperatorsMixin, Symbol):
+class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
     """An array of a program together with its value in the run that is recorded."""
 
     __slots__ = ("code", "value")
@@ -39,16 +40,6 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, Symbol):
     def dtype(self) -> np.dtype[Any]:
         """The value's dtype."""
         return np.asarray(self.value).dtype
-
-    @property
-    def T(self) -> Any:
-        """The axes in reverse."""
-        return np.transpose(self)
-
-    @property
-    def mT(self) -> Any:
-        """The last two axes exchanged."""
-        return np.matrix_transpose(self)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """Calls and methods of ufuncs."""
@@ -114,14 +105,6 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, Symbol):
             return f"[{inner}]" if isinstance(value, list) else f"({inner})"
         return self.code.literal(value)
 
-    def reshape(self, *shape: Any) -> Any:
-        """Another shape."""
-        return np.reshape(self, shape[0] if len(shape) == 1 else shape)
-
-    def transpose(self, *axes: Any) -> Any:
-        """The axes in another order."""
-        return np.transpose(self, (axes[0] if len(axes) == 1 and axes[0] is not None else axes) or None)
-
     def astype(self, dtype: Any) -> Any:
         """Another dtype."""
         return self._written(lambda texts: f"{texts[0]}.astype({texts[1]})", np.ndarray.astype, (self, np.dtype(dtype)))
@@ -138,13 +121,9 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, Symbol):
 
     __bool__ = __float__ = __int__ = __complex__ = __index__ = __array__ = item = tolist = _refuse
 
-    def __iter__(self) -> Iterator[Any]:
-        """The entries along the first axis."""
-        return (self[position] for position in range(len(self)))
-
     def __len__(self) -> int:
         """The length of the first axis."""
-        return self.shape[0]
+        return int(self.shape[0])
 
 
 def _shape(value: Any) -> tuple[int, ...]:

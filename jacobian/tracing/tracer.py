@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from math import prod
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 
 from jacobian.errors import JacobianError, ShapeError, TracedAttributeError, report
+from jacobian.kernel.arraylike import ArrayLike
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Array
 from jacobian.ops import contraction, indexing, layout
@@ -23,7 +23,7 @@ _BASIC = (int, slice)
 _SEQUENCES = (tuple, list)
 
 
-class Tracer:
+class Tracer(ArrayLike):
     """An array of a traced function. It behaves like the ndarray it stands for, as far as that can be traced."""
 
     __slots__ = ("_alias", "graph", "node", "value")
@@ -90,16 +90,6 @@ class Tracer:
         return shape_of(self.value)
 
     @property
-    def ndim(self) -> int:
-        """How many axes."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """How many entries."""
-        return prod(self.shape)
-
-    @property
     def dtype(self) -> np.dtype[Any]:
         """The value's dtype."""
         dtype: np.dtype[Any] = self.value.dtype
@@ -115,40 +105,11 @@ class Tracer:
         """Bytes of one entry."""
         return self.dtype.itemsize
 
-    @property
-    def T(self) -> Any:
-        """The axes in reverse."""
-        return np.transpose(self)
-
-    @property
-    def mT(self) -> Any:
-        """The last two axes exchanged."""
-        return np.matrix_transpose(self)
-
-    @property
-    def real(self) -> Any:
-        """The real part."""
-        return np.real(self)
-
-    @property
-    def imag(self) -> Any:
-        """The imaginary part."""
-        return np.imag(self)
-
-    @property
-    def flat(self) -> Any:
-        """The entries in C-order."""
-        return np.ravel(self)
-
     def __len__(self) -> int:
         """The length of the first axis."""
         if not self.shape:
             raise ShapeError(report("a scalar has no length", got="a traced array of shape ()"))
         return self.shape[0]
-
-    def __iter__(self) -> Iterator[Any]:
-        """The entries along the first axis."""
-        return (self[position] for position in range(len(self)))
 
     def __repr__(self) -> str:
         """The value, marked as traced."""
@@ -240,18 +201,6 @@ class Tracer:
         return np.conjugate(self)
 
     conj = conjugate
-
-    def transpose(self, *axes: Any) -> Any:
-        """The axes in another order."""
-        if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], tuple | list)):
-            axes = tuple(axes[0]) if axes[0] is not None else ()
-        return np.transpose(self, axes or None)
-
-    def reshape(self, *shape: Any, order: Any = "C") -> Any:
-        """Another shape."""
-        if len(shape) == 1 and isinstance(shape[0], tuple | list):
-            shape = tuple(shape[0])
-        return np.reshape(self, shape, order=order)
 
     def flatten(self, order: Any = "C") -> Any:
         """One axis, a copy."""
