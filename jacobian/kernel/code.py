@@ -103,6 +103,10 @@ class Code:
         test = f"{condition}.any()" if condition.shape else str(condition)
         self.lines.append(Line("", f"if {test}: raise OtherwiseError", frozenset([condition.name]), check=True))
 
+    def refuse_unless(self, condition: str, use: Symbol) -> None:
+        """End the program unless the condition about an array holds."""
+        self.lines.append(Line("", f"if not {condition}: raise OtherwiseError", frozenset([use.name]), check=True))
+
     def constant(self, value: Any, prefix: str = "k") -> Symbol:
         """A value that is always the same."""
         known = self._constant_names.get(id(value))
@@ -169,7 +173,26 @@ class Code:
 
     def text_of_parts(self, arguments: Iterable[str], results: Sequence[str]) -> str:
         """The program as a function that does what several results need and returns a function for each of them."""
-        needed = [self._needed([result], checks=False) for result in results]
+        return self._parts(arguments, results, frozenset(), "program")
+
+    def text_in_stages(self, arguments: Iterable[str], first: Sequence[str], later: Sequence[str]) -> str:
+        """The program as a function that makes the checks and returns first results, and what is to be run later.
+
+        That is a function without arguments which returns a function for each of the later results.
+        """
+        start = self._needed(first, checks=True)
+        rest = self._needed(later, checks=False)
+        kept = {name for position in rest for name in self.lines[position].uses}
+        body = self._body(start, {*first, *later, *kept})
+        body += self._parts((), later, frozenset(start), "later").split("\n")
+        return _function(arguments, body, f"({', '.join([*first, 'later'])})")
+
+    def _parts(self, arguments: Iterable[str], results: Sequence[str], done: frozenset[int], name: str) -> str:
+        """A function that returns a function for each result; some lines have been run already, outside of it."""
+        needed = [
+            [position for position in self._needed([result], checks=False) if position not in done]
+            for result in results
+        ]
         uses = Counter(position for lines in needed for position in lines)
         own = [[position for position in lines if uses[position] == 1] for lines in needed]
         kept = {name for lines in own for position in lines for name in self.lines[position].uses}
@@ -177,7 +200,8 @@ class Code:
         for number, (lines, result) in enumerate(zip(own, results, strict=True)):
             part = _function((), self._body(lines, {result}), result, f"part{number}")
             body += part.split("\n")
-        return _function(arguments, body, f"({''.join(f'part{number}, ' for number in range(len(results)))})")
+        returned = f"({''.join(f'part{number}, ' for number in range(len(results)))})"
+        return _function(arguments, body, returned, name)
 
     def compile(self, text: str) -> Callable[..., Any]:
         """The function of that text, which was made here."""

@@ -148,7 +148,7 @@ def _traced(graph: Graph, argument: Any, name: str, inputs: dict[int, Any], numb
     return map_leaves(lambda leaf, _: Tracer(graph, leaf, leaf.value), nodes)
 
 
-def _all_finite(value: Any) -> bool:
+def all_finite(value: Any) -> bool:
     """Whether no entry is NaN or infinite; what is no array is taken to be."""
     if type(value) is np.float64:
         return isfinite(value)
@@ -162,7 +162,7 @@ def _all_finite(value: Any) -> bool:
 
 
 def _check_finite(value: Any, name: str, what: str = "the Jacobian there would mean nothing") -> None:
-    if _all_finite(value):
+    if all_finite(value):
         return
     value = np.asarray(value)
     bad = np.argwhere(~np.isfinite(value))
@@ -231,7 +231,7 @@ def _kind(value: Any) -> str:
 
 def _check_output(node: Node, path: str) -> None:
     value = strip_all(node.value)
-    if not _all_finite(value):
+    if not all_finite(value):
         for earlier in node.trace.nodes:
             inner = strip_all(earlier.value)
             if earlier.op is not None and not np.isfinite(inner).all() and _reaches(earlier, node):
