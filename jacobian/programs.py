@@ -22,7 +22,7 @@ from jacobian.tracing.graph import Node
 from jacobian.writing import Writing
 
 SMALL_RESULT = 2**12  # entries of all Jacobians together: so few that they are computed without being asked for
-MOST_NODES = 2000
+MOST_NODES = 10_000
 REMEMBERED = 100_000  # weight of all programs together: their nodes, and the constants they hold in units of 256 bytes
 HEAVIEST = 20_000  # weight of one program
 MOST_FAILURES = 16  # in a row: then the numbers differ each time, and the program is given up

@@ -32,7 +32,9 @@ from jacobian.writing import Scripting
 
 REMEMBERED = 250_000  # weight of all scripts together: their steps, and the arrays they hold in units of 256 bytes
 HEAVIEST = 125_000  # weight of one script
-MOST_CHANGES = 3  # of what a function reads, after which no further script is written for it
+MOST_VARIANTS = 4  # scripts that differ only in what the function reads, such as captured numbers
+MOST_MISSES = 16  # calls for which none of them was written, beside a quarter of the others
+PLAYS_TO_EARN = 64  # calls that make up for writing one script more
 MANY_LOOKS = 4  # at the terms of played Jacobians: where most calls need the graph, it is better made at once
 
 
@@ -128,18 +130,32 @@ class Kind:
     def __init__(self, weight: int) -> None:
         self.weight = weight
         self.seen = 0
-        self.script: Script | None = None
+        self.scripts: tuple[Script, ...] = ()  # the one written last first
         self.hopeless = False
-        self.changes = 0
+        self.candidate: Surroundings | None = None  # of the last call that was not played
+        self.plays = self.misses = self.written = 0
         self.failures = 0  # in a row
         self.looks = 0  # at terms, less the calls without a look
         self.code: Any = None  # kept alive, as its id is part of the key
 
     def give_up(self) -> None:
         """Calls of this kind are traced from now on."""
-        self.hopeless = True
-        SCRIPTS.grow(self, -self.script.weight if self.script is not None else 0)
-        self.script = None
+        self.hopeless, self.candidate = True, None
+        self.replace(())
+
+    def add(self, script: Script) -> None:
+        """One more script; the oldest one goes when there are many."""
+        self.written += 1
+        self.replace((script, *self.scripts[: MOST_VARIANTS - 1]))
+
+    def replace(self, scripts: tuple[Script, ...]) -> None:
+        """Have other scripts."""
+        SCRIPTS.grow(self, sum(one.weight for one in scripts) - sum(one.weight for one in self.scripts))
+        self.scripts = scripts
+
+    def may_be_written(self) -> bool:
+        """Whether another script is worth its while."""
+        return self.written < MOST_VARIANTS + self.plays // PLAYS_TO_EARN
 
 
 SCRIPTS: Memory[Kind] = Memory(Kind, REMEMBERED)
@@ -153,54 +169,61 @@ class Call:
         self.leaves = leaves
         self.others = others
         self.order = order
-        self.surroundings: Surroundings | None = None
 
     def play(self) -> Played | None:
         """The values and Jacobians from the script; None where there is none that applies."""
-        kind, script = self.kind, self.kind.script
-        if script is None:
-            return None
-        if not script.surroundings.are_those_of(self.others):
-            kind.changes += 1
-            kind.give_up()
-            kind.hopeless, kind.seen = kind.changes >= MOST_CHANGES, 1
+        kind = self.kind
+        for script in kind.scripts:
+            if script.surroundings.are_those_of(self.others):
+                break
+        else:
             return None
         inputs = [kept_snapshot(promoted(leaf, "x")) for leaf in self.leaves]
         try:
             played = Played(kind, script, inputs) if all(map(all_finite, inputs)) else None
         except (OtherwiseError, ArithmeticError, ValueError, JacobianError):  # tracing will tell
             played = None
+        kind.plays += 1
         kind.failures = 0 if played is not None else kind.failures + 1
         if kind.failures >= MOST_FAILURES:
             kind.give_up()
         return played
 
     def look_around(self) -> bool:
-        """Before a call that may be written down: whether it is one, all it reads being remembered."""
-        if self.kind.seen > 1 and self.kind.script is None and not self.kind.hopeless:
-            try:
-                self.surroundings = Surroundings(self.others)
-            except UnknownError:
-                self.kind.give_up()
-        return self.surroundings is not None
+        """Before a call that was not played: whether a script is to be written after it.
+
+        It is when the last such call found all it reads as it is now.
+        """
+        kind = self.kind
+        if kind.hopeless or kind.failures:
+            return False
+        if kind.candidate is not None and kind.candidate.are_those_of(self.others):
+            return kind.may_be_written()
+        kind.misses += 1
+        try:
+            kind.candidate = Surroundings(self.others)
+        except UnknownError:
+            kind.give_up()
+        if kind.misses > MOST_MISSES + kind.plays // 4:
+            kind.give_up()
+        return False
 
     def write(self, outputs: Sequence[Output | None], inputs: Sequence[Node], result: Any) -> None:
         """After such a call: write the script, if the function did nothing that is not in the graph."""
+        kind, surroundings = self.kind, self.kind.candidate
+        kind.candidate = None
         nodes = [output for output in outputs if output is not None]
-        if self.surroundings is None or not nodes or len(nodes) < len(outputs):
-            return self.kind.give_up()
-        graph, kind = nodes[0].node.trace, self.kind
-        heavy = len(graph.nodes) > MOST_NODES or self.surroundings.nbytes // 256 > HEAVIEST
-        if heavy or graph.seen or not self.surroundings.are_those_of(self.others):
+        if surroundings is None or not nodes or len(nodes) < len(outputs):
+            return kind.give_up()
+        graph = nodes[0].node.trace
+        heavy = len(graph.nodes) > MOST_NODES or surroundings.nbytes // 256 > HEAVIEST
+        if heavy or graph.seen or not surroundings.are_those_of(self.others):
             return kind.give_up()
         try:
-            script = Script(self.surroundings, nodes, inputs, result, self.order)
+            script = Script(surroundings, nodes, inputs, result, self.order)
         except NotRecordableError:
             return kind.give_up()
-        if script.weight > HEAVIEST:
-            return kind.give_up()
-        kind.script = script
-        SCRIPTS.grow(kind, script.weight)
+        return kind.add(script) if script.weight <= HEAVIEST else kind.give_up()
 
 
 class Played:
@@ -251,7 +274,7 @@ class Played:
         if self._nodes is None:
             self._nodes = self.script.nodes_at(self.inputs)
             self.kind.looks += 2
-            if self.kind.looks >= MANY_LOOKS and self.kind.script is self.script:
+            if self.kind.looks >= MANY_LOOKS:
                 self.kind.give_up()
         return self._nodes
 

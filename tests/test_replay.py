@@ -36,7 +36,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def scripts() -> list[replay.Kind]:
-    return [kind for kind in replay.SCRIPTS if kind.script is not None]
+    return [kind for kind in replay.SCRIPTS if kind.scripts]
 
 
 def played(f: Callable[..., Any], *points: Any, argnums: Any = 0) -> list[Any]:
@@ -228,6 +228,23 @@ def test_functions_of_one_text_are_told_apart() -> None:
     for _ in range(3):
         for k in (1.0, 2.0, 3.0):
             assert float(jac.jacobian(lambda x, k=k: x * k)(np.array(1.0))) == k
+
+
+def test_variants_are_played_in_turns() -> None:
+    for _ in range(4):
+        for k in (1.0, 2.0, 3.0):
+            for _ in range(2):
+                assert float(jac.jacobian(lambda x, k=k: x * k)(np.array(1.0))) == k
+    (kind,) = scripts()
+    assert len(kind.scripts) == 3
+
+
+def test_what_changes_at_every_call_is_not_written_down() -> None:
+    for k in range(100):
+        assert float(jac.jacobian(lambda x, k=k: x * k)(np.array(1.0))) == k
+    (kind,) = replay.SCRIPTS
+    assert kind.hopeless
+    assert kind.written == 0
 
 
 def test_partial_functions() -> None:
