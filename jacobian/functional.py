@@ -123,9 +123,10 @@ def _played(
     """Hand out what a script gave."""
     jacobians = [played.jacobians(place) for place in range(len(played.values))]
     for place, found in enumerate(jacobians):
-        orders = [partial(played.orders, place, k) for k in range(len(found))]
         where = _Place(f, numbers, args, kwargs, played.script.outputs[place][3])
-        _attach(found, played.values[place], played.inputs, where, orders)
+        for k, J in enumerate(found):
+            orders = partial(played.orders, place, k)
+            J.origin = Origin(partial(where.value_at, played.inputs, k), played.inputs[k], played.values[place], orders)
     return Outcome(played.script.result, played.values, jacobians)
 
 

@@ -24,7 +24,6 @@ from jacobian.kernel.term import Array, Term
 from jacobian.ops.registry import Op, Params, promoted
 from jacobian.programs import MOST_FAILURES, MOST_NODES, RAISING, SMALL_RESULT, Memory, Pending
 from jacobian.tracing.graph import Node
-from jacobian.tracing.run import all_finite
 from jacobian.tracing.snapshots import kept_snapshot
 from jacobian.tracing.surroundings import DIFFERENTIATES, Surroundings, UnknownError
 from jacobian.tracing.tree import is_array_list
@@ -78,6 +77,8 @@ class Script:
         """
         nodes = [output.node for output in outputs]
         writing = Scripting(nodes, inputs)
+        for node in inputs:
+            writing.checked(node)
         found = [J for node in nodes for J in plan.accumulate(plan.paths(node, inputs), writing, order)]
         values = [writing.checked(node) for node in nodes]
         tensors = [str(writing.arithmetic.tensor(J)) for J in found]
@@ -180,7 +181,7 @@ class Call:
             return None
         inputs = [kept_snapshot(promoted(leaf, "x")) for leaf in self.leaves]
         try:
-            played = Played(kind, script, inputs) if all(map(all_finite, inputs)) else None
+            played = Played(kind, script, inputs)
         except (OtherwiseError, ArithmeticError, ValueError, JacobianError):  # tracing will tell
             played = None
         kind.plays += 1
@@ -280,18 +281,21 @@ class Played:
 
 
 def call_of(
-    f: Callable[..., Any], numbers: Sequence[int], order: str, args: Sequence[Any], kwargs: dict[str, Any]
+    f: Callable[..., Any], numbers: tuple[int, ...], order: str, args: Sequence[Any], kwargs: dict[str, Any]
 ) -> Call | None:
     """The call, if it can be one of a kind: of plain arrays, by a function whose code can be looked at."""
+    function = _function_key(f)
+    if function is None:
+        return None
     leaves: list[Any] = []
     shapes = tuple([_shapes(args[number], leaves) for number in numbers])
-    function = _function_key(f)
-    if function is None or None in shapes or len(set(numbers)) < len(numbers):
+    if None in shapes:
         return None
-    kind = SCRIPTS.find((function, order, tuple(numbers), len(args), shapes), 1)
+    kind = SCRIPTS.find((function, order, numbers, len(args), shapes), 1)
     if kind.hopeless:
         return None
-    kind.code = _code(f)
+    if kind.code is None:
+        kind.code = _code(f)
     others = [f, *(arg for number, arg in enumerate(args) if number not in numbers)]
     return Call(kind, leaves, [*others, kwargs] if kwargs else others, order)
 
@@ -330,11 +334,14 @@ def _code(f: Any) -> Any:
 
 def _function_key(f: Any) -> Hashable:
     """A function, as far as keys tell them apart; None for what is never looked at more closely."""
-    if type(f) is partial:
-        inner = _function_key(f.func)
-        return None if inner is None else (partial, inner, len(f.args))
-    if type(f) is FunctionType and DIFFERENTIATES in f.__dict__:
+    kind: Any = type(f)
+    if kind is FunctionType:
+        if DIFFERENTIATES not in f.__dict__:
+            return id(f.__code__)
         inner_function, *options = f.__dict__[DIFFERENTIATES]
         inner = _function_key(inner_function)
         return None if inner is None else (inner, *map(repr, options))
-    return id(_code(f)) if isinstance(f, FunctionType | np.ufunc | Op) else None
+    if kind is partial:
+        inner = _function_key(f.func)
+        return None if inner is None else (inner, len(f.args))
+    return id(f) if kind is Op or kind is np.ufunc else None

@@ -97,6 +97,8 @@ def _plain_code(f: Any) -> CodeType | None:
 
 def numbers_of(argnums: int | Sequence[int], count: int) -> tuple[int, ...]:
     """`argnums` as non-negative numbers, checked."""
+    if type(argnums) is int and 0 <= argnums < count:
+        return (argnums,)
     wanted = (argnums,) if isinstance(argnums, int | np.integer) else argnums
     if not isinstance(wanted, tuple | list) or not all(isinstance(n, int | np.integer) for n in wanted):
         raise ArgumentError(report(f"argnums must be a whole number or a tuple of them, not {argnums!r}"))

@@ -75,7 +75,7 @@ class Surroundings:
         if kind is dict:
             return partial(_same_entries, list(value), [self._test(item) for item in value.values()])
         if kind is partial:
-            return partial(_same_partial, self._test((value.func, value.args, value.keywords)))
+            return partial(_same_partial, self._test(value.func), self._test(value.args), self._test(value.keywords))
         if kind is FunctionType and not is_harmless(value):
             return self._function(value)
         if is_harmless(value):
@@ -100,7 +100,8 @@ class Surroundings:
         try:
             reads = [(name, self._read(scope, f.__builtins__, name)) for name in names]
             cells = [self._test(_content(cell)) for cell in f.__closure__ or ()]
-            defaults = self._test((f.__defaults__, f.__kwdefaults__))
+            given = (f.__defaults__, f.__kwdefaults__)
+            defaults = None if given == (None, None) else self._test(given)
         finally:
             self._inside.pop()
         return partial(_same_function, code, scope, reads, cells, defaults)
@@ -159,8 +160,8 @@ def _same_entries(keys: list[Any], tests: list[Test], other: Any) -> bool:
     return _same_items(list, tests, list(other.values()))
 
 
-def _same_partial(test: Test, other: Any) -> bool:
-    return type(other) is partial and test((other.func, other.args, other.keywords))
+def _same_partial(function: Test, args: Test, keywords: Test, other: Any) -> bool:
+    return type(other) is partial and function(other.func) and args(other.args) and keywords(other.keywords)
 
 
 def _same_derivative(test: Test, other: Any) -> bool:
@@ -168,17 +169,22 @@ def _same_derivative(test: Test, other: Any) -> bool:
 
 
 def _same_function(
-    code: CodeType, scope: dict[str, Any], reads: list[tuple[str, Test]], cells: list[Test], defaults: Test, other: Any
-) -> bool:
+    code: CodeType, scope: dict[str, Any], reads: list[tuple[str, Test]], cells: list[Test], defaults: Test | None,
+    other: Any,
+) -> bool:  # fmt: skip
     """Whether a function has the same code, and all that it reads is the same."""
     if type(other) is not FunctionType or other.__code__ is not code or other.__globals__ is not scope:
         return False
-    built_in = other.__builtins__  # type: ignore[attr-defined] # unknown to its stubs
     for name, test in reads:
-        if not test(scope[name] if name in scope else built_in.get(name)):
+        if not test(scope[name] if name in scope else other.__builtins__.get(name)):  # type: ignore[attr-defined]
             return False
-    try:
-        inner = [cell.cell_contents for cell in other.__closure__ or ()]
-    except ValueError:  # not assigned any more
-        return False
-    return _same_items(list, cells, inner) and defaults((other.__defaults__, other.__kwdefaults__))
+    if cells:
+        try:
+            for cell, test in zip(other.__closure__, cells, strict=True):  # type: ignore[arg-type] # as many as then
+                if not test(cell.cell_contents):
+                    return False
+        except ValueError:  # not assigned any more
+            return False
+    if defaults is None:
+        return other.__defaults__ is None and other.__kwdefaults__ is None
+    return defaults((other.__defaults__, other.__kwdefaults__))
