@@ -70,7 +70,8 @@ def human(count: float) -> str:
 
 
 def check(
-    nbytes: int, shape: str | Callable[[], str], holds: str | Callable[[], str] | None = None, name: str = "this Jacobian",
+    nbytes: int, shape: str | Callable[[], str], holds: str | Callable[[], str] | None = None,
+    name: str = "this Jacobian",
     instead: str = "J @ dx, u @ J, J[index], J.diagonal(), J.to_scipy()",
 ) -> None:  # fmt: skip
     """Refuse with the bill when `nbytes` is above the limit."""
