@@ -93,7 +93,8 @@ class Script:
         self.steps = list(map(Step.of, graph.nodes[: max(node.index for node in nodes) + 1]))
         self.is_small = sum(J.size for J in found) <= SMALL_RESULT
         code = writing.code
-        self.weight = len(self.steps) + (code.nbytes + surroundings.nbytes) // 256
+        held = max(code.nbytes, surroundings.nbytes)  # mostly the same arrays
+        self.weight = len(self.steps) + held // 256
         if self.is_small:
             text = code.text(["inputs"], [*values, *tensors])
         else:
