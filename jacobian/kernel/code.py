@@ -16,6 +16,7 @@ import numpy as np
 from jacobian.kernel.arraylike import Shaped
 from jacobian.kernel.pattern import Shape
 
+PROGRAM = "<jacobian program>"  # where the compiler says that its lines are from
 LARGE = 2**10  # entries from which on memory is given back, or written again, as soon as that can be done
 
 
@@ -48,13 +49,15 @@ class Symbol(Shaped):
 class Line(NamedTuple):
     """One statement: the name that it assigns or whose array it changes, and which names it reads.
 
-    A check assigns nothing that anybody need use: it ends the program, or lets it go on.
+    A check assigns nothing that anybody need use: it ends the program, or lets it go on. One that is `late` only says
+    something: it does so after all others, when it is known that the program goes on.
     """
 
     target: str
     text: str
     uses: frozenset[str]
     check: bool = False
+    late: bool = False
 
 
 class Code:
@@ -102,6 +105,12 @@ class Code:
         """End the program where the condition holds anywhere: then it is not the one to run."""
         test = f"{condition}.any()" if condition.shape else str(condition)
         self.lines.append(Line("", f"if {test}: raise OtherwiseError", frozenset([condition.name]), check=True))
+
+    def call_where(self, condition: Symbol, function: Callable[[Any], object], argument: Symbol) -> None:
+        """Call a function of an array, which says something about it, where the condition holds anywhere."""
+        test = f"{condition}.any()" if condition.shape else str(condition)
+        text = f"if {test}: {self.constant(function, 'say')}({argument})"
+        self.lines.append(Line("", text, frozenset([condition.name, argument.name]), check=True, late=True))
 
     def constant(self, value: Any, prefix: str = "k") -> Symbol:
         """A value that is always the same."""
@@ -163,7 +172,7 @@ class Code:
 
     def text(self, arguments: Iterable[str], results: Sequence[str], *, checks: bool = True) -> str:
         """The program as a function that returns all results, of one result just this."""
-        lines = self._needed(results, checks=checks)
+        lines = sorted(self._needed(results, checks=checks), key=lambda position: self.lines[position].late)
         returned = results[0] if len(results) == 1 else f"({', '.join(results)})"
         return _function(arguments, self._body(lines, set(results)), returned)
 
@@ -182,7 +191,7 @@ class Code:
     def compile(self, text: str) -> Callable[..., Any]:
         """The function of that text, which was made here."""
         namespace = dict(self.constants)
-        exec(compile(text, "<jacobian program>", "exec"), namespace)
+        exec(compile(text, PROGRAM, "exec"), namespace)
         program: Callable[..., Any] = namespace["program"]
         return program
 
