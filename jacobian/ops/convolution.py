@@ -119,10 +119,9 @@ def _max_pool2d_rule(point: Point, k: int) -> Jacobian:
     best = np.argmax(windows, axis=-1)
     ties = windows == np.expand_dims(point.y, -1)
     warn_ties("max_pool2d", ties, "the first of the equal entries of a window")
-    tables: list[Any] = [np.arange(extent).reshape((-1,) + (1,) * (len(out) - axis - 1)) for axis, extent in enumerate(out)]
-    tables[-2] = tables[-2] * stride[0] + best // size[1]
-    tables[-1] = tables[-1] * stride[1] + best % size[1]
-    return gather(out, shape, [*(np.broadcast_to(table, out) for table in tables[:-2]), *tables[-2:]])
+    rulers = [np.arange(extent).reshape((-1,) + (1,) * (len(out) - axis - 1)) for axis, extent in enumerate(out)]
+    row, column = rulers[-2] * stride[0] + best // size[1], rulers[-1] * stride[1] + best % size[1]
+    return gather(out, shape, [*(np.broadcast_to(ruler, out) for ruler in rulers[:-2]), row, column])
 
 
 def _pool_arguments(x: Any, size: Any, stride: Any = None) -> tuple[tuple[Any, ...], Params]:

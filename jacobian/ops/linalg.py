@@ -200,8 +200,8 @@ cofactors = register(
         "cofactors", _cofactors, _cofactors_rule, operands=("X", "det"), out_name="C", family="linalg",
         normalise=lambda X, det=None: ((X,) if det is None else (X, det), {}),
         formula="∂C[i,j]/∂X[k,l] = (C[i,j] C[k,l] - C[i,l] C[k,j]) / det(X)", explain_failure=require_square,
-        note="the matrix det(X) inv(X)ᵀ, also where X is singular: the transpose of the adjugate. det(X) may be given where it "
-        "is known; nothing is differentiated with respect to it.",
+        note="the matrix det(X) inv(X)ᵀ, also where X is singular: the transpose of the adjugate. det(X) may be "
+        "given where it is known; nothing is differentiated with respect to it.",
         samples=[sample((3, 3), domain=invertible), sample((2, 2, 2), domain=invertible)],
     )
 )  # fmt: skip

@@ -60,7 +60,7 @@ def from_tables(
     ]:
         for slot in lookups(form):
             bounds[slot] = extent
-    owned = tuple(t if isinstance(t, Symbol) else np.ascontiguousarray(t, np.intp) for t in tables)
+    owned: tuple[Any, ...] = tuple(t if isinstance(t, Symbol) else np.ascontiguousarray(t, np.intp) for t in tables)
     known = tuple(Table(table.shape, bounds[slot]) for slot, table in enumerate(owned))
     accesses = tuple(access for _, access in factors)
     pattern = Pattern(sizes, out_forms, in_forms, out, into, accesses, (), known)
