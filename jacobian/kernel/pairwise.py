@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from jacobian.kernel.code import LARGE, Code, Symbol
 from jacobian.kernel.pattern import Shape
+from jacobian.kernel.pieces import Piece, write_pieces
 
 Labels = tuple[int, ...]
 Sizes = Mapping[int, int]
@@ -27,7 +31,7 @@ class Named(NamedTuple):
 class Target(NamedTuple):
     """Where a result is to be written: a view of a C-contiguous array, given by strides and offset in bytes.
 
-    What is there already is added to, unless nobody wrote there yet.
+    What is there already is added to, unless nobody wrote there yet. `pieces` says where alone something is written.
     """
 
     whole: Symbol
@@ -37,6 +41,7 @@ class Target(NamedTuple):
     dtype: Symbol
     itemsize: int
     fresh: bool = True
+    pieces: tuple[Piece, ...] | None = None
 
     def place(self, code: Code, sizes: Sizes) -> Symbol:
         """The place itself, an axis for every label."""
@@ -135,7 +140,7 @@ def _matmul(
               *([extent(cols)] if cols or batch else []))  # fmt: skip
     order = out if out is not None else natural
     if target is not None:
-        place = _writable(code, target, batch, rows, cols, sizes)
+        place = _writable(code, target, batch, rows, cols, sizes) if target.pieces is None else None
         if place is not None:
             _put(code, "matmul", (left, right), place, target)
             return Named(target.whole, order)
@@ -151,19 +156,34 @@ def written(code: Code, function: str, arguments: Sequence[Symbol], target: Targ
     return Named(target.whole, target.labels)
 
 
-def copied(code: Code, named: Named, target: Target, sizes: Sizes, where: Symbol | None = None) -> Named:
-    """Write a result to the target, or only where a mask is true."""
+def copied(code: Code, named: Named, target: Target, sizes: Sizes) -> Named:
+    """Write a result to the target."""
     place, symbol = target.place(code, sizes), aligned(code, named, target.labels)
-    masked = "" if where is None else f", where={where}"
-    statement = f"copyto({place}, {symbol}{masked})" if target.fresh else f"add({place}, {symbol}, out={place}{masked})"
-    code.do(statement, [symbol, place], target.whole)
+    if target.pieces is not None:
+        _put_pieces(code, None, [symbol], place, target)
+        return Named(target.whole, target.labels)
+    code.do(f"copyto({place}, {symbol})" if target.fresh else f"add({place}, {symbol}, out={place})",
+            [symbol, place], target.whole)  # fmt: skip
     return Named(target.whole, target.labels)
+
+
+def _put_pieces(
+    code: Code, function: Callable[..., Any] | None, arguments: Sequence[Symbol], place: Symbol, target: Target
+) -> None:
+    """Write only where the target's pieces are."""
+    assert target.pieces is not None
+    writing = code.constant(partial(write_pieces, function, target.pieces, target.fresh), "write")
+    texts = ", ".join(map(str, (place, *arguments)))
+    code.do(f"{writing}({texts})", [*arguments, place], target.whole)
 
 
 def _put(code: Code, function: str, arguments: Sequence[Symbol], place: Symbol, target: Target) -> None:
     """Write a result to a place, or add it there, in slices so thin that they stay in the cache."""
     uses = [*arguments, place]
     texts = [str(argument) for argument in arguments]
+    if target.pieces is not None:
+        _put_pieces(code, getattr(np, function), arguments, place, target)
+        return
     if target.fresh:
         code.do(f"{function}({', '.join(texts)}, out={place})", uses, target.whole)
         return
@@ -215,7 +235,7 @@ def _inner(
 
     equation = f"{spelled(a.labels)},{spelled(b.labels)}->{spelled(order)}"
     uses = [a.symbol, b.symbol]
-    if target is not None and target.fresh:
+    if target is not None and target.fresh and target.pieces is None:
         place = target.place(code, sizes)
         code.do(f"einsum({equation!r}, {a.symbol}, {b.symbol}, out={place})", [*uses, place], target.whole)
         return Named(target.whole, order)
