@@ -7,6 +7,7 @@ bytes, moving no number.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +22,7 @@ from jacobian.kernel.memory import human
 from jacobian.kernel.pattern import CACHE
 from jacobian.kernel.real import real_part
 from jacobian.kernel.simplify import contracted, fused, shapes_only
+from jacobian.shifts import cancelling, may_cancel
 from jacobian.tracing.graph import Node
 
 SIMULATED_NODES = 200  # above that many nodes the sizes of output and input decide
@@ -114,6 +116,10 @@ class Cost(NamedTuple):
         )
 
 
+Edges = dict[int, tuple[tuple[int, Node], ...]]
+"""For every node, which operand came from which node."""
+
+
 @dataclass(frozen=True)
 class Paths:
     """The nodes between `wrt` and `of`, last first, and for each the edges that lead back to `wrt`."""
@@ -121,7 +127,7 @@ class Paths:
     of: Node
     wrt: tuple[Node, ...]
     nodes: tuple[Node, ...]
-    edges: dict[int, tuple[tuple[int, Node], ...]]
+    edges: Edges
     uses: dict[int, int]
 
     @property
@@ -163,14 +169,34 @@ def paths(of: Node, wrt: Sequence[Node]) -> Paths:
     """Collect what lies between."""
     nodes = tuple(of.trace.between(of, wrt))
     known = {node.index for node in nodes}
-    edges: dict[int, tuple[tuple[int, Node], ...]] = {}
-    uses: dict[int, int] = {}
+    edges = {node.index: tuple(edge for edge in node.parents if edge[1].index in known) for node in nodes}
+    return _paths(of, tuple(wrt), nodes, edges)
+
+
+def _paths(of: Node, wrt: tuple[Node, ...], nodes: tuple[Node, ...], edges: Edges) -> Paths:
+    uses = Counter(parent.index for found in edges.values() for _, parent in found)
     sources = {node.index for node in wrt}
-    for node in nodes:
-        edges[node.index] = tuple(edge for edge in node.parents if edge[1].index in known)
-        for _, parent in edges[node.index]:
-            uses[parent.index] = uses.get(parent.index, 0) + 1
-    return Paths(of, tuple(wrt), nodes, edges, {k: n for k, n in uses.items() if k not in sources or edges.get(k)})
+    return Paths(of, wrt, nodes, edges, {k: n for k, n in uses.items() if k not in sources or edges.get(k)})
+
+
+def without_shifts(graph: Paths) -> Paths:
+    """The graph without the paths through shifts that cancel, on which every Jacobian is zero."""
+    candidates = [node for node in graph.nodes if may_cancel(node) and graph.edges[node.index]]
+    if not candidates:
+        return graph
+    users: dict[int, list[Node]] = {}
+    for node in graph.nodes:
+        for _, parent in graph.edges[node.index]:
+            users.setdefault(parent.index, []).append(node)
+    dropped = cancelling(candidates, graph.of, users)
+    if not dropped:
+        return graph
+    wanted = {node.index for node in graph.wrt}
+    edges = {
+        index: tuple(e for e in found if index not in dropped and (e[1].index not in dropped or e[1].index in wanted))
+        for index, found in graph.edges.items()
+    }
+    return _paths(graph.of, graph.wrt, graph.nodes, edges)
 
 
 def seed(node: Node) -> Jacobian:
@@ -265,6 +291,7 @@ def _forward_from(graph: Paths, wrt: Node, algebra: Algebra, *, eager: bool) -> 
 
 def accumulate(graph: Paths, algebra: Algebra, order: str) -> list[Jacobian]:
     """The chain rule over the graph in one of the orders; `auto` is the cheapest."""
+    graph = without_shifts(graph)
     chosen = choose(graph) if order == "auto" else order
     run = forward if chosen.endswith("forward") else reverse
     return run(graph, algebra, eager=chosen in ("forward", "reverse"))

@@ -451,12 +451,29 @@ def test_what_numpy_refuses_is_refused_every_time() -> None:
 
 
 def test_a_script_that_fails_again_and_again_is_given_up() -> None:
-    g = jac.jacobian(lambda x: np.abs(x) * 3)
+    g = jac.jacobian(lambda x: np.sqrt(x) + 1)
+    for _ in range(3):
+        g(np.ones(2))
+    assert scripts()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", KinkWarning)
-        for _ in range(3 + replay.MOST_FAILURES):
-            np.testing.assert_array_equal(np.asarray(g(np.zeros(2))), np.zeros((2, 2)))
+        warnings.simplefilter("ignore", NonFiniteWarning)
+        for _ in range(replay.MOST_FAILURES):
+            assert np.isinf(np.asarray(g(np.zeros(2)))[0, 0])
     assert not scripts()
+
+
+def test_at_a_kink_a_script_is_played_and_warns() -> None:
+    g = jac.jacobian(lambda x: np.maximum(x, 0) * 3)
+    for _ in range(2):
+        g(np.ones(2))
+    for _ in range(20):
+        with pytest.warns(
+            KinkWarning, match=r"maximum is not differentiable at entry \[1\]; one half for each is taken"
+        ):
+            J = g(np.array([1.0, 0.0]))
+        np.testing.assert_array_equal(np.asarray(J), np.diag([3.0, 1.5]))
+    (kind,) = scripts()
+    assert kind.failures == 0
 
 
 # -- arguments and results -------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import numpy as np
 from jacobian.kernel.arraylike import Shaped
 from jacobian.kernel.pattern import Shape
 
+PROGRAM = "<jacobian program>"  # where the compiler says that its lines are from
 LARGE = 2**10  # entries from which on memory is given back, or written again, as soon as that can be done
 
 
@@ -48,13 +49,15 @@ class Symbol(Shaped):
 class Line(NamedTuple):
     """One statement: the name that it assigns or whose array it changes, and which names it reads.
 
-    A check assigns nothing that anybody need use: it ends the program, or lets it go on.
+    A check assigns nothing that anybody need use: it ends the program, or lets it go on. One that is `late` only says
+    something: it does so after all others, when it is known that the program goes on.
     """
 
     target: str
     text: str
     uses: frozenset[str]
     check: bool = False
+    late: bool = False
 
 
 class Code:
@@ -107,6 +110,12 @@ class Code:
         """End the program unless the condition about an array holds."""
         self.lines.append(Line("", f"if not {condition}: raise OtherwiseError", frozenset([use.name]), check=True))
 
+    def call_where(self, condition: Symbol, function: Callable[[Any], object], argument: Symbol) -> None:
+        """Call a function of an array, which says something about it, where the condition holds anywhere."""
+        test = f"{condition}.any()" if condition.shape else str(condition)
+        text = f"if {test}: {self.constant(function, 'say')}({argument})"
+        self.lines.append(Line("", text, frozenset([condition.name, argument.name]), check=True, late=True))
+
     def constant(self, value: Any, prefix: str = "k") -> Symbol:
         """A value that is always the same."""
         known = self._constant_names.get(id(value))
@@ -147,6 +156,9 @@ class Code:
                 lines.append(position)
         return lines[::-1]
 
+    def _late_last(self, lines: Sequence[int]) -> list[int]:
+        return sorted(lines, key=lambda position: self.lines[position].late)
+
     def _body(self, lines: Sequence[int], kept: set[str]) -> list[str]:
         """The text of lines; a large array is given up after its last use, unless it is kept."""
         last: dict[str, int] = {}
@@ -167,7 +179,7 @@ class Code:
 
     def text(self, arguments: Iterable[str], results: Sequence[str], *, checks: bool = True) -> str:
         """The program as a function that returns all results, of one result just this."""
-        lines = self._needed(results, checks=checks)
+        lines = self._late_last(self._needed(results, checks=checks))
         returned = results[0] if len(results) == 1 else f"({', '.join(results)})"
         return _function(arguments, self._body(lines, set(results)), returned)
 
@@ -180,7 +192,7 @@ class Code:
 
         That is a function without arguments which returns a function for each of the later results.
         """
-        start = self._needed(first, checks=True)
+        start = self._late_last(self._needed(first, checks=True))
         rest = self._needed(later, checks=False)
         kept = {name for position in rest for name in self.lines[position].uses}
         body = self._body(start, {*first, *later, *kept})
@@ -206,7 +218,7 @@ class Code:
     def compile(self, text: str) -> Callable[..., Any]:
         """The function of that text, which was made here."""
         namespace = dict(self.constants)
-        exec(compile(text, "<jacobian program>", "exec"), namespace)
+        exec(compile(text, PROGRAM, "exec"), namespace)
         program: Callable[..., Any] = namespace["program"]
         return program
 

@@ -127,17 +127,28 @@ def _along_path(code: Code, left: list[Named], out: Labels, target: Target | Non
         (only,) = left
         return copied(code, only, target, sizes) if target is not None else Named(arranged(code, only, out), out)
     path = plan(tuple(named.labels for named in left), tuple(named.symbol.shape for named in left), out).info.path
-    for step in path:
+    for number, step in enumerate(path):
         chosen = [left[position] for position in sorted(step)]
         left = [named for position, named in enumerate(left) if position not in step]
         while len(chosen) > 1:
             first, second, *others = chosen
             kept = {label for named in (*left, *others) for label in named.labels}.union(out)
             last = not left and not others
-            found = pair(code, first, second, kept, out if last else None, sizes, target if last else None)
+            following = path[number + 1] if not others and not last else ()
+            later = _summed_next(left, following, {*first.labels, *second.labels} & kept, out)
+            found = pair(code, first, second, kept, out if last else None, sizes, target if last else None, later)
             chosen = [found, *others]
         left += chosen
     return left[0]
+
+
+def _summed_next(left: Sequence[Named], step: Sequence[int], own: set[int], out: Labels) -> Labels:
+    """The labels over which a result with labels `own`, put behind the arrays that are left, is summed in a step."""
+    if len(left) not in step:
+        return ()
+    partners = {label for position in step if position < len(left) for label in left[position].labels}
+    others = {label for position, named in enumerate(left) if position not in step for label in named.labels}
+    return tuple(sorted((own & partners) - others - set(out)))
 
 
 def _products_of_alike(code: Code, arrays: Sequence[Named]) -> list[Named]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jacobian.kernel.access import Form, Lookup
+from jacobian.kernel.access import Form, Lookup, indices
 from jacobian.kernel.pairwise import Labels
 from jacobian.kernel.pattern import Shape
 
@@ -20,14 +20,25 @@ def positions(form: Form, order: Labels, sizes: Shape, tables: Sequence[np.ndarr
     total: Any = np.intp(form.offset)
     for atom, stride in form.parts:
         if isinstance(atom, Lookup):
-            table = tables[atom.table]
-            where = (positions(arg, order, sizes, tables) for arg in atom.args)
-            value = table[tuple(np.clip(w, 0, extent - 1) for w, extent in zip(where, table.shape, strict=True))]
+            value = _looked_up(tables[atom.table], atom.args, order, sizes, tables)
         else:
             axis = order.index(atom)
             value = np.arange(sizes[atom], dtype=np.intp).reshape((-1,) + (1,) * (len(order) - axis - 1))
-        total = total + stride * value
+        total = total + (value if stride == 1 else stride * value)
     return total
+
+
+def _looked_up(
+    table: np.ndarray, args: Sequence[Form], order: Labels, sizes: Shape, tables: Sequence[np.ndarray]
+) -> Any:
+    """What a table says; the table itself, with an axis for every index, where it is read entry by entry in order."""
+    places = [order.index(index) for index in indices(*args)] if all(arg.is_plain for arg in args) else []
+    whole = len(places) == len(args) and table.shape == tuple(sizes[order[place]] for place in places)
+    if whole and places == sorted(set(places)):
+        first = places[0] if places else len(order)
+        return table.reshape([sizes[order[k]] if k in places else 1 for k in range(first, len(order))])
+    where = (positions(arg, order, sizes, tables) for arg in args)
+    return table[tuple(np.clip(w, 0, extent - 1) for w, extent in zip(where, table.shape, strict=True))]
 
 
 def values_at(form: Form, index: Mapping[int, np.ndarray], tables: Sequence[np.ndarray]) -> Any:

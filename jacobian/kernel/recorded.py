@@ -88,7 +88,7 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
     ) -> Any:
         value = function(*map(_value, inputs))
         symbol = self.code.let(text([self._spelled(one) for one in inputs]), _symbols(inputs), _shape(value))
-        if isinstance(value, np.ndarray | np.generic):
+        if isinstance(value, np.ndarray | np.generic | int | float):  # some functions count, and give Python's numbers
             return Recorded(self.code, symbol.name, value)
         if isinstance(value, tuple) and all(isinstance(part, np.ndarray | np.generic) for part in value):
             parts = [

@@ -12,7 +12,7 @@ from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Array, Factor
 from jacobian.ops.contraction import batch_labels
 from jacobian.ops.families import Einsum, check_labels, composite
-from jacobian.ops.kinks import warn_kink
+from jacobian.ops.kinks import nowhere, warn_kink
 from jacobian.ops.registry import Op, Params, Point, describe, operand_names, register, sample
 from jacobian.ops.terms import labelled, shape_of, summed, symmetrised, written
 
@@ -143,8 +143,30 @@ def _oriented(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
     return U, s, np.swapaxes(Vh, -1, -2), np.sign(np.linalg.det(U) * np.linalg.det(Vh))
 
 
-def _cofactors(X: np.ndarray) -> np.ndarray:
-    """U cof(S) Vᵀ: no division, so that it holds for singular matrices as well."""
+def _cofactors(X: np.ndarray, det: Any = None) -> np.ndarray:
+    """det(X) inv(X)ᵀ where X is far from singular, else U cof(S) Vᵀ: no division, so that it holds there as well."""
+    found = _by_inverse(X, np.linalg.det(X) if det is None else det)
+    return _by_singular_values(X) if found is None else found
+
+
+def _by_inverse(X: np.ndarray, det: Any) -> np.ndarray | None:
+    """det(X) inv(X)ᵀ; None unless every matrix has a determinant in range and is well enough conditioned for it."""
+    limits = np.finfo(X.dtype)
+    size = np.abs(det)
+    if not np.all((size >= limits.tiny) & (size <= limits.max)):
+        return None
+    try:
+        inverse = np.linalg.inv(X)
+    except np.linalg.LinAlgError:
+        return None
+    condition = np.einsum("...ij,...ij->...", X, X) * np.einsum("...ij,...ij->...", inverse, inverse)
+    if not np.all(condition * limits.eps <= 1.0):  # the square of the condition number: half of the digits are left
+        return None
+    inverse *= np.asarray(det)[..., None, None]
+    return np.swapaxes(inverse, -1, -2)
+
+
+def _by_singular_values(X: np.ndarray) -> np.ndarray:
     U, s, V, sign = _oriented(X)
     scaled = U * (_products_without(s, 1) * sign[..., None]).astype(X.dtype)[..., None, :]
     return np.asarray(scaled @ np.swapaxes(V, -1, -2))
@@ -154,9 +176,11 @@ def _cofactors_rule(point: Point, k: int) -> Jacobian:
     """All minors without two rows and two columns; the products of two cofactors over det(X) where that is not 0."""
     X, C = point.x[0], point.y
     shape = shape_of(X)
+    if k == 1:  # C is a function of X alone: the determinant only saves finding it again
+        return Jacobian.zero(shape, shape_of(point.x[1]))
     det = np.sum(X * C, axis=(-2, -1)) / max(shape[-1], 1)
     size = np.sum(X**2, axis=(-2, -1)) * np.sum(C**2, axis=(-2, -1))
-    if np.all(det**2 > 1e-16 * size):
+    if nowhere(det**2 <= 1e-16 * size):
         c, d = Factor(C, point.out_name), Factor(1 / det, f"1/det({point.names[0]})")
         straight = written("ij,kl,->ij|kl", c, c, d, into=shape)
         return summed(straight, written("il,kj,->ij|kl", c, c, d, into=shape, scale=-1))
@@ -173,9 +197,11 @@ def _singular_matrix(*_: Any) -> np.ndarray:
 
 cofactors = register(
     Op(
-        "cofactors", _cofactors, _cofactors_rule, operands=("X",), out_name="C", family="linalg",
+        "cofactors", _cofactors, _cofactors_rule, operands=("X", "det"), out_name="C", family="linalg",
+        normalise=lambda X, det=None: ((X,) if det is None else (X, det), {}),
         formula="∂C[i,j]/∂X[k,l] = (C[i,j] C[k,l] - C[i,l] C[k,j]) / det(X)", explain_failure=require_square,
-        note="the matrix det(X) inv(X)ᵀ, also where X is singular: the transpose of the adjugate.",
+        note="the matrix det(X) inv(X)ᵀ, also where X is singular: the transpose of the adjugate. det(X) may be "
+        "given where it is known; nothing is differentiated with respect to it.",
         samples=[sample((3, 3), domain=invertible), sample((2, 2, 2), domain=invertible)],
     )
 )  # fmt: skip
@@ -183,7 +209,7 @@ cofactors = register(
 
 def _det_rule(point: Point, k: int) -> Jacobian:
     X, name = point.x[0], point.names[0]
-    return written("ij->|ij", Factor(cofactors(X), f"cof({name})"), into=shape_of(X))
+    return written("ij->|ij", Factor(cofactors(X, point.y), f"cof({name})"), into=shape_of(X))
 
 
 det = register(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from jacobian.errors import ArgumentError, report
 from jacobian.kernel.access import Form, Lookup, affine, plain
 from jacobian.kernel.equations import Guard
 from jacobian.kernel.expression import Jacobian
-from jacobian.kernel.pattern import Access, Pattern
+from jacobian.kernel.pattern import Access, Pattern, Shape
 from jacobian.kernel.term import Array, Factor, Term
 from jacobian.ops.families import (
     along,
@@ -26,7 +27,7 @@ from jacobian.ops.families import (
     reduced_axes,
     reduction,
 )
-from jacobian.ops.kinks import warn_kink
+from jacobian.ops.kinks import nowhere, warn_kink, warn_ties
 from jacobian.ops.registry import Normalise, Op, Params, Point, register, sample
 
 POSITIVE = (0.3, 2.5)
@@ -135,7 +136,7 @@ def _product_of_others(point: Point) -> Array:
     x = point.x[0]
     if "where" in point.params:
         x = np.where(point.params["where"], x, 1.0)
-    if not np.any(x == 0):
+    if nowhere(x == 0):
         return kept(point) / x
     shape = tuple(np.shape(x))
     axes = reduced_axes(point.params["axis"], len(shape), "prod")
@@ -161,23 +162,20 @@ def _extreme(name: str, function: Any, argument: Any) -> Op:
         rest = [axis for axis in range(len(shape)) if axis not in axes]
         if "where" in params:
             x = np.where(params["where"], x, -np.inf if name == "max" else np.inf)
-        values = np.transpose(x, (*rest, *axes))
-        values = np.reshape(values, (*(shape[a] for a in rest), -1))
-        best = np.expand_dims(argument(values, axis=-1), -1)
         if not rest and not axes:
             return Jacobian.identity(())
-        ties = values == np.take_along_axis(values, best, -1)
-        warn_kink(name, np.sum(ties, axis=-1) > 1, "the first of the equal entries")
-        where = np.unravel_index(best[..., 0], tuple(shape[axis] for axis in axes))
         kept_shape = tuple(shape[axis] for axis in rest)
-        tables: dict[int, np.ndarray] = dict(zip(axes, where, strict=True))
-        for place, axis in enumerate(rest):
-            ruler = np.arange(shape[axis]).reshape((-1,) + (1,) * (len(rest) - place - 1))
-            tables[axis] = np.broadcast_to(ruler, kept_shape)
-        J = gather(kept_shape, shape, [np.asarray(tables[axis]) for axis in range(len(shape))])
-        if "initial" in params or "where" in params:  # the initial value may win over all entries
-            reached = np.reshape(point.y, kept_shape) == np.take_along_axis(values, best, -1)[..., 0]
-            J = diagonal(kept_shape, kept_shape, reached * 1.0, "reached").after(J)
+        values = np.reshape(np.transpose(x, (*rest, *axes)), (*kept_shape, -1))
+        best = argument(values, axis=-1, keepdims=True)
+        y = np.reshape(point.y, (*kept_shape, 1))
+        may_miss = "initial" in params or "where" in params  # the initial value may win over all entries
+        reached = np.take_along_axis(values, best, -1) if may_miss else y
+        warn_ties(name, values == reached, "the first of the equal entries")
+        tables = _places(best[..., 0], rest, axes, shape)
+        J = gather(kept_shape, shape, [tables[axis] for axis in range(len(shape))])
+        if may_miss:
+            won = (y == reached)[..., 0]
+            J = diagonal(kept_shape, kept_shape, won * 1.0, "reached").after(J)
         return _with_kept_axes(J, point, axes) if params["keepdims"] else J
 
     return register(
@@ -192,6 +190,16 @@ def _extreme(name: str, function: Any, argument: Any) -> Op:
             ],
         )
     )  # fmt: skip
+
+
+def _places(best: Any, rest: Sequence[int], axes: Sequence[int], shape: Shape) -> dict[int, Any]:
+    """For every input axis a table over the kept ones: where the best entry is, a place among all reduced axes."""
+    where = np.unravel_index(best, tuple(shape[axis] for axis in axes)) if len(axes) > 1 else (best,)
+    tables: dict[int, Any] = dict(zip(axes, where, strict=True))
+    for place, axis in enumerate(rest):
+        ruler = np.arange(shape[axis]).reshape((-1,) + (1,) * (len(rest) - place - 1))
+        tables[axis] = np.broadcast_to(ruler, tuple(shape[a] for a in rest))
+    return tables
 
 
 def _with_kept_axes(J: Jacobian, point: Point, axes: tuple[int, ...]) -> Jacobian:
@@ -243,7 +251,7 @@ cumsum = register(
 
 def _cumprod_rule(point: Point, k: int) -> Jacobian:
     x = point.x[0]
-    if not np.any(x == 0):
+    if nowhere(x == 0):
         flat = (-1,) if point.params["axis"] is None else tuple(np.shape(x))
         over = Factor(np.reshape(1 / x, flat), "1 / x")
         return scan(point, ((Factor(np.reshape(point.y, flat), "y"), "out"), (over, "in")))
