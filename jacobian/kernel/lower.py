@@ -23,7 +23,7 @@ from jacobian.kernel.pairwise import Labels, Named, Target, aligned, copied
 from jacobian.kernel.pattern import PROGRAMS, Access, Pattern, Shape, open_guards
 from jacobian.kernel.pieces import pieces_of
 from jacobian.kernel.scatter import listed_writer
-from jacobian.kernel.specials import Special, without_specials
+from jacobian.kernel.specials import Placed, Special, without_specials
 from jacobian.kernel.term import Operator, Term
 from jacobian.kernel.views import is_whole, read, read_guard, steps_of, write_read
 
@@ -101,12 +101,9 @@ def _special_core(
     specials: list[tuple[Special, Labels]] = []
     for array, access in zip(numbers[:count], pattern.factors, strict=True):
         if isinstance(array, Operator):
-            ends = tuple(dict.fromkeys(indices(*access.forms)))
-            if all(f.is_plain for f in access.forms) and tuple(pattern.sizes[i] for i in ends) == access.shape:
-                specials.append((array, ends))
-                continue
-        whole = array.dense() if isinstance(array, Operator) else np.asarray(array)
-        found, axes = read(whole, access, pattern, tables)
+            specials.append((Placed(array, access), tuple(dict.fromkeys(indices(*access.forms)))))
+            continue
+        found, axes = read(np.asarray(array), access, pattern, tables)
         arrays.append(found)
         labels.append(axes)
     specials += [(guard, tuple(dict.fromkeys(indices(guard.form)))) for guard in guards]

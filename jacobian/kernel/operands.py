@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,16 @@ def merged(terms: Sequence[Term]) -> list[Term]:
             term if old is None else Term(term.pattern, term.factors, term.tables, old.scale + term.scale, old.letters)
         )
     return list(total.values())
+
+
+def holds_complex(terms: Iterable[Term]) -> bool:
+    """Whether one of the terms has complex numbers. Those of a real Jacobian come in pairs that add up to real ones."""
+    return any(isinstance(t.scale, complex) or any(_is_complex(factor.array) for factor in t.factors) for t in terms)
+
+
+def _is_complex(array: Array) -> bool:
+    dtype = getattr(array, "dtype", None)
+    return dtype is not None and np.dtype(dtype).kind == "c"
 
 
 def is_foreign_array(value: Any) -> bool:

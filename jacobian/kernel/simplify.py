@@ -17,6 +17,7 @@ from jacobian.kernel.dispatch import is_foreign
 from jacobian.kernel.equations import Guard
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.memory import available
+from jacobian.kernel.operands import holds_complex
 from jacobian.kernel.pairwise import Labels
 from jacobian.kernel.pattern import CACHE, Access, Pattern, open_guards
 from jacobian.kernel.structure import common_axes
@@ -43,6 +44,8 @@ def contracted(J: Jacobian, arithmetic: Arithmetic = VALUES) -> Jacobian:
     """The same Jacobian with connected factors contracted; terms that read and write alike become one."""
     if len(J.terms) == 1 and _is_settled(J.terms[0]):
         return J
+    halves = J.dtype.kind != "c" and holds_complex(J.terms)  # what `real_part` leaves: their sum is real
+    dtype = np.result_type(J.dtype, np.complex64) if halves else J.dtype
     groups: dict[Any, list[Core]] = {}
     loose: list[Term] = []
     pool: Pool = {}
@@ -52,9 +55,9 @@ def contracted(J: Jacobian, arithmetic: Arithmetic = VALUES) -> Jacobian:
             continue
         frame = frame_of(term.pattern)
         if len(frame.parts) > 1:
-            loose.append(_by_parts(term, J.dtype, arithmetic))
+            loose.append(_by_parts(term, dtype, arithmetic))
             continue
-        array, labels = arithmetic.core(term, J.dtype, frame.inner)
+        array, labels = arithmetic.core(term, dtype, frame.inner)
         used = tuple(term.tables[slot] for slot in frame.slots)
         labels = tuple(frame.position[index] for index in labels)
         bare = Term(frame.bare, (), used)
@@ -63,8 +66,15 @@ def contracted(J: Jacobian, arithmetic: Arithmetic = VALUES) -> Jacobian:
         key = (bare.pattern, tuple(map(id, bare.tables)))
         groups.setdefault(key, []).append(Core(array, labels, bare, _story(term)))
     terms = [_sum_of(members, arithmetic) for members in groups.values()]
+    terms = [_made_real(term) for term in terms] if halves and not loose else terms
     result = Jacobian([*terms, *loose], J.out_shape, J.in_shape, J.dtype, J.names)
     return collapsed(result, arithmetic) if _wants_collapsing(result) else result
+
+
+def _made_real(term: Term) -> Term:
+    """A sum of complex numbers and their conjugates without the imaginary part, which is 0 up to rounding."""
+    factors = tuple(Factor(np.real(factor.array), factor.label) for factor in term.factors)
+    return Term(term.pattern, factors, term.tables, np.real(term.scale).item())
 
 
 def shapes_only(J: Jacobian) -> Jacobian:

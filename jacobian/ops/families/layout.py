@@ -172,6 +172,7 @@ def layout(
     samples: Sequence[Sample],
     views: bool = True,
     note: str = "",
+    of_complex: str = "complex",
 ) -> Op:
     """An op that only moves entries; its Jacobian follows from running it on positions.
 
@@ -187,6 +188,7 @@ def layout(
             name, function, rule, answers=(function,) if answers is None else answers,
             normalise=normalise or first_is_operand, samples=samples, family="layout",
             formula="δ between the positions", note=note, views=views,
+            of_complex=of_complex,
         )
     )  # fmt: skip
 
