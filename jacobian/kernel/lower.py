@@ -200,6 +200,7 @@ def _stacked_alike(code: Code, terms: Sequence[Given]) -> list[Given]:
     for (pattern, scale), group in groups.items():
         held = sum(prod(access.shape) for access in pattern.factors)
         simple = not pattern.guards and not pattern.tables and all(is_whole(a, pattern) for a in pattern.factors)
+        simple = simple and not any(any(term.operators) for term in group)
         if len(group) < FEW_ALIKE or len(pattern.factors) < 2 or not simple or held > _written_entries(pattern):
             found += group
             continue

@@ -38,12 +38,13 @@ def merged(terms: Sequence[Term]) -> list[Term]:
 
 def holds_complex(terms: Iterable[Term]) -> bool:
     """Whether one of the terms has complex numbers. Those of a real Jacobian come in pairs that add up to real ones."""
-    return any(isinstance(t.scale, complex) or any(_is_complex(factor.array) for factor in t.factors) for t in terms)
+    return any(isinstance(term.scale, complex) or any(map(is_complex, term.factors)) for term in terms)
 
 
-def _is_complex(array: Array) -> bool:
-    dtype = getattr(array, "dtype", None)
-    return dtype is not None and np.dtype(dtype).kind == "c"
+def is_complex(factor: Factor) -> bool:
+    """Whether a factor holds complex numbers."""
+    dtype = getattr(factor.array, "dtype", None)
+    return isinstance(factor.array, complex) or (dtype is not None and np.dtype(dtype).kind == "c")
 
 
 def is_foreign_array(value: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from jacobian.kernel.expression import Jacobian
-from jacobian.kernel.operands import holds_complex
+from jacobian.kernel.operands import holds_complex, is_complex
 from jacobian.kernel.simplify import SMALL_BLOCK, contracted
 from jacobian.kernel.term import Factor, Operator, Term
 
@@ -39,10 +39,10 @@ def _halves(term: Term) -> tuple[Term, ...]:
     """`Re T` as `T/2 + T*/2`, or as `T` itself with the operator's real part, if nothing else in it is complex."""
     others = [factor for factor in term.factors if not isinstance(factor.array, Operator)]
     if len(term.factors) - len(others) == 1 and not isinstance(term.scale, complex):
-        if all(factor.array.dtype.kind != "c" for factor in others):
+        if not any(map(is_complex, others)):
             return (term.with_factors(tuple(map(_real_factor, term.factors))),)
     conjugate = term.with_factors(tuple(map(_conjugate_factor, term.factors)))
-    mirrored = Term(conjugate.pattern, conjugate.factors, term.tables, np.conj(term.scale).item(), term.letters)
+    mirrored = Term(conjugate.pattern, conjugate.factors, term.tables, complex(term.scale).conjugate(), term.letters)
     return term.scaled(0.5), mirrored.scaled(0.5)
 
 
@@ -53,9 +53,9 @@ def _real_factor(factor: Factor) -> Factor:
 
 
 def _conjugate_factor(factor: Factor) -> Factor:
-    array = factor.array
-    if array.dtype.kind != "c":
+    if not is_complex(factor):
         return factor
+    array = factor.array
     conjugate = Conjugate(array) if isinstance(array, Operator) else np.conjugate(array)
     return Factor(conjugate, lambda: f"conj({factor.text})" if "@" in factor.text else "")
 

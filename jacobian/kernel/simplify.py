@@ -74,7 +74,7 @@ def contracted(J: Jacobian, arithmetic: Arithmetic = VALUES) -> Jacobian:
 def _made_real(term: Term) -> Term:
     """A sum of complex numbers and their conjugates without the imaginary part, which is 0 up to rounding."""
     factors = tuple(Factor(np.real(factor.array), factor.label) for factor in term.factors)
-    return Term(term.pattern, factors, term.tables, np.real(term.scale).item())
+    return Term(term.pattern, factors, term.tables, complex(term.scale).real)
 
 
 def shapes_only(J: Jacobian) -> Jacobian:

@@ -65,7 +65,7 @@ sign = elementwise(np.sign, "0", kink="x == 0", at_kink="0", of_complex="refused
 floor = elementwise(np.floor, "0", kink="x == floor(x)", at_kink="0", domain=(0.1, 0.9))
 ceil = elementwise(np.ceil, "0", kink="x == floor(x)", at_kink="0", domain=(0.1, 0.9))
 trunc = elementwise(np.trunc, "0", answers=(np.trunc, np.fix), kink="(x == floor(x)) & (x != 0)", at_kink="0")
-rint = elementwise(np.rint, "0", kink="abs(x - trunc(x)) == 0.5", at_kink="0")
+rint = elementwise(np.rint, "0", kink="abs(x - trunc(x)) == 0.5", at_kink="0", of_complex="refused")
 nan_to_num = elementwise(
     np.nan_to_num, "isfinite(x) * 1.0", name="nan_to_num",
     answers=(np.nan_to_num,), normalise=lambda x, **limits: ((x,), limits),

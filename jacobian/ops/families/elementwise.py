@@ -38,7 +38,7 @@ def diagonal(out: Shape, into: Shape, factor: Array, label: Any = "", dtype: Any
     """The Jacobian of an elementwise map whose derivative is the array `factor` (broadcasting to `out`)."""
     if isinstance(factor, np.generic):
         factor = np.asarray(factor)
-    if isinstance(factor, int | float):
+    if isinstance(factor, int | float | complex):
         pattern = elementwise_pattern(out, into, None)
         return Jacobian((Term(pattern, scale=factor),), out, into, dtype)
     pattern = elementwise_pattern(out, into, tuple(np.shape(factor)))
