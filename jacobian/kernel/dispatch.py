@@ -73,6 +73,8 @@ def _operands(term: Term, guards: Sequence[Guard], dtype: np.dtype[Any]) -> tupl
             pairs.append(_read(factor.array, access, pattern, term.tables))
     pairs += [read_guard(guard, pattern, term.tables, dtype) for guard in guards]
     arrays, labels = [array for array, _ in pairs], [labels for _, labels in pairs]
+    if isinstance(term.scale, complex):  # it comes last, so no real part may be taken before
+        dtype = np.result_type(dtype, np.complex64)
     without_specials(specials, arrays, labels, pattern, term.tables, dtype, _einsum)
     return arrays, labels
 

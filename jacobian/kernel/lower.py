@@ -106,6 +106,10 @@ def _special_core(
         found, axes = read(np.asarray(array), access, pattern, tables)
         arrays.append(found)
         labels.append(axes)
+    if isinstance(scale, complex):  # before a real part may be taken
+        if not arrays:
+            arrays, labels = [np.ones(())], [()]
+        arrays[0], scale = arrays[0] * scale, 1
     specials += [(guard, tuple(dict.fromkeys(indices(guard.form)))) for guard in guards]
     without_specials(specials, arrays, labels, pattern, tables, dtype)
     carried = {label for axes in labels for label in axes}
@@ -127,6 +131,8 @@ def core(term: Term, dtype: np.dtype[Any], guards: Sequence[Guard] | None = None
     """Contract a term's factors; returns the array and the free indices its axes stand for."""
     program, labels = _core_program(kind_of(term), dtype, None if guards is None else tuple(guards))
     result = program(*numbers_of(term))
+    if not labels and dtype.kind != "c":
+        result = np.real(result)  # of complex factors only the real part is wanted
     return (np.asarray(result) if labels else np.asarray(result, dtype)), labels
 
 

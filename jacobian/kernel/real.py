@@ -25,14 +25,20 @@ def real_part(J: Jacobian) -> Jacobian:
     rest = J if not kept else J._with(term for term in J.terms if not _keeps_operators(term))
     found = [half for term in kept for half in _halves(term)]
     total = Jacobian(found, J.out_shape, J.in_shape, dtype, J.names)
-    for term in contracted(rest).terms:
+    for term in contracted(rest._with(rest.terms, dtype=dtype)).terms:
         total = total + _real_term(term, J, dtype)
     return total
 
 
 def _keeps_operators(term: Term) -> bool:
-    operators = any(isinstance(factor.array, Operator) for factor in term.factors)
-    return operators and prod(term.pattern.sizes[index] for index in term.pattern.free) > SMALL_BLOCK
+    """Whether contracting would give many more entries than the term holds, because an operator would be built."""
+    pattern = term.pattern
+    entries = prod(pattern.sizes[index] for index in pattern.free)
+    if entries <= SMALL_BLOCK or not any(isinstance(factor.array, Operator) for factor in term.factors):
+        return False
+    held = (prod(access.shape) for access, factor in zip(pattern.factors, term.factors, strict=True)
+            if not isinstance(factor.array, Operator))  # fmt: skip
+    return entries > 4 * (sum(held) + sum(pattern.sizes))
 
 
 def _halves(term: Term) -> tuple[Term, ...]:

@@ -41,11 +41,14 @@ class Core(NamedTuple):
 
 
 def contracted(J: Jacobian, arithmetic: Arithmetic = VALUES) -> Jacobian:
-    """The same Jacobian with connected factors contracted; terms that read and write alike become one."""
+    """The same Jacobian with connected factors contracted; terms that read and write alike become one.
+
+    Complex terms of a real Jacobian stand for their real part, which is what is left of those that are contracted.
+    """
     if len(J.terms) == 1 and _is_settled(J.terms[0]):
         return J
-    halves = J.dtype.kind != "c" and holds_complex(J.terms)  # what `real_part` leaves: their sum is real
-    dtype = np.result_type(J.dtype, np.complex64) if halves else J.dtype
+    becomes_real = J.dtype.kind != "c" and holds_complex(J.terms)
+    wide = np.result_type(J.dtype, np.complex64) if becomes_real else J.dtype
     groups: dict[Any, list[Core]] = {}
     loose: list[Term] = []
     pool: Pool = {}
@@ -55,9 +58,9 @@ def contracted(J: Jacobian, arithmetic: Arithmetic = VALUES) -> Jacobian:
             continue
         frame = frame_of(term.pattern)
         if len(frame.parts) > 1:
-            loose.append(_by_parts(term, dtype, arithmetic))
+            loose.append(_by_parts(term, wide, arithmetic))
             continue
-        array, labels = arithmetic.core(term, dtype, frame.inner)
+        array, labels = arithmetic.core(term, J.dtype, frame.inner)
         used = tuple(term.tables[slot] for slot in frame.slots)
         labels = tuple(frame.position[index] for index in labels)
         bare = Term(frame.bare, (), used)
@@ -66,15 +69,23 @@ def contracted(J: Jacobian, arithmetic: Arithmetic = VALUES) -> Jacobian:
         key = (bare.pattern, tuple(map(id, bare.tables)))
         groups.setdefault(key, []).append(Core(array, labels, bare, _story(term)))
     terms = [_sum_of(members, arithmetic) for members in groups.values()]
-    terms = [_made_real(term) for term in terms] if halves and not loose else terms
+    terms = [_made_real(term) for term in terms] if becomes_real else terms
     result = Jacobian([*terms, *loose], J.out_shape, J.in_shape, J.dtype, J.names)
     return collapsed(result, arithmetic) if _wants_collapsing(result) else result
 
 
 def _made_real(term: Term) -> Term:
-    """A sum of complex numbers and their conjugates without the imaginary part, which is 0 up to rounding."""
-    factors = tuple(Factor(np.real(factor.array), factor.label) for factor in term.factors)
+    """The real part of a contracted term."""
+    if not holds_complex((term,)):
+        return term
+    factors = tuple(Factor(np.real(factor.array), _real_label(factor.label)) for factor in term.factors)
     return Term(term.pattern, factors, term.tables, complex(term.scale).real)
+
+
+def _real_label(label: Label) -> Label:
+    depth = 1 + depth_of(label)
+    text = label if isinstance(label, str) else label()
+    return Told(lambda: f"real({text})" if text else "", depth) if depth <= DEEPEST_LABEL else ""
 
 
 def shapes_only(J: Jacobian) -> Jacobian:

@@ -40,7 +40,10 @@ def without_specials(
     dtype: np.dtype[Any],
     contraction: Contract = contract,
 ) -> None:
-    """Apply every guard and operator to what it is contracted with; one that cannot be applied becomes an array."""
+    """Apply every guard and operator to what it is contracted with; one that cannot be applied becomes an array.
+
+    A real dtype says that of complex numbers only the real part of the product is wanted.
+    """
     while specials:
         if _apply_one(specials, arrays, labels, pattern, tables, dtype, contraction):
             continue
@@ -95,7 +98,9 @@ def _apply_one(
                 axes.append(missing)
             near = contraction(chosen, axes, (*kept, *side))
             if isinstance(special, Placed):
-                applied = _operated(special, near, end, (side, far), pattern, tables)
+                left = [array for k, array in enumerate(arrays) if k not in touching]
+                real = dtype.kind != "c" and len(specials) == 1 and all(array.dtype.kind != "c" for array in left)
+                applied = _operated(special, near, end, (side, far), pattern, tables, real=real)
             else:
                 applied = apply_guard(special, near, side[0], far, pattern, tables)
             if applied is None:
@@ -127,19 +132,23 @@ def _extent(special: Special, ends: Labels, sizes: Shape) -> int:
 
 
 def _operated(
-    placed: Placed, near: Array, end: int, order: tuple[Labels, Labels], pattern: Pattern, tables: Sequence[np.ndarray]
-) -> Array | None:
+    placed: Placed, near: Array, end: int, order: tuple[Labels, Labels], pattern: Pattern, tables: Sequence[np.ndarray],
+    *, real: bool,
+) -> Array | None:  # fmt: skip
     """The operator, its axis `end` contracted with the last axes of `near`; the indices of the other take their place.
 
     `order` has the indices of this axis and of the other. What is read at some positions only is first written there,
-    into zeros.
+    into zeros. Where nothing complex follows and the real part is wanted, it is all that is computed.
     """
     (operator, (forms, shape)), (side, far) = placed, order
     whole = _written_at(near, forms[end], side, shape[end], pattern, tables)
     if whole is None:
         return None
     axis = whole.ndim - 1
-    result = operator.apply_transposed(whole, axis) if end == 0 else operator.apply(whole, axis)
+    if end == 0:
+        result = (operator.real_apply_transposed if real else operator.apply_transposed)(whole, axis)
+    else:
+        result = (operator.real_apply if real else operator.apply)(whole, axis)
     return _read_at(result, forms[1 - end], far, shape[1 - end], pattern, tables)
 
 

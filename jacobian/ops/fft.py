@@ -53,6 +53,16 @@ class Fourier(Operator):
         """The same transform, for the matrix is symmetric where it is square."""
         return self._counted(self._transformed(array, axis, self.shape[1]), axis)
 
+    def real_apply(self, array: Any, axis: int) -> Any:
+        """The real part of the transform."""
+        if self.times is not None:
+            return self._of_half(array, axis, self.shape[0])
+        return self._real_transformed(array, axis, self.shape[0])
+
+    def real_apply_transposed(self, array: Any, axis: int) -> Any:
+        """The real part of the transform, for the matrix is symmetric where it is square."""
+        return self._counted(self._real_transformed(array, axis, self.shape[1]), axis)
+
     def _counted(self, array: Any, axis: int) -> Any:
         return array if self.times is None else array * self.times.reshape((-1,) + (1,) * (np.ndim(array) - axis - 1))
 
@@ -60,12 +70,25 @@ class Fourier(Operator):
         """The first entries of the transform of so many as there are; real numbers need half of the work."""
         real = array.dtype.kind != "c" and length <= self.n // 2 + 1
         whole, half = (np.fft.ifft, np.fft.ihfft) if self.inverse else (np.fft.fft, np.fft.rfft)
-        found = (half if real else whole)(array, self.n, axis, self.norm)
-        front = (slice(None),) * axis
-        if found.shape[axis] > length:
-            return found[(*front, slice(length))]
-        missing = length - found.shape[axis]
-        return np.pad(found, [(0, missing if k == axis else 0) for k in range(found.ndim)]) if missing else found
+        return _first((half if real else whole)(array, self.n, axis, self.norm), axis, length)
+
+    def _real_transformed(self, array: Any, axis: int, length: int) -> Any:
+        """The real part of that: the transform of a spectrum with the symmetry that a real result has."""
+        count, middle, front = array.shape[axis], self.n // 2 + 1, (slice(None),) * axis
+        if array.dtype.kind == "c" and count == self.n > 2:
+            mirrored = np.conjugate(np.roll(np.flip(array, axis), 1, axis)[(*front, slice(middle))])
+            return self._of_half((array[(*front, slice(middle))] + mirrored) * 0.5, axis, length)
+        if array.dtype.kind == "c" and count <= middle:
+            halves = np.full((count,) + (1,) * (array.ndim - axis - 1), 0.5, np.zeros((), self.dtype).real.dtype)
+            halves[0] = 1
+            if self.n % 2 == 0:
+                halves[self.n // 2 :] = 1
+            return self._of_half(array * halves, axis, length)
+        return np.real(self._transformed(array, axis, length))
+
+    def _of_half(self, array: Any, axis: int, length: int) -> Any:
+        """The transform of what is half of a symmetric spectrum: real."""
+        return _first((np.fft.irfft if self.inverse else np.fft.hfft)(array, self.n, axis, self.norm), axis, length)
 
     def __str__(self) -> str:
         """An entry as a formula, `@0` and `@1` being its row and column."""
@@ -74,6 +97,14 @@ class Fourier(Operator):
         default = f" / {self.n}" if self.inverse else ""
         sign = "" if self.inverse else "-"
         return f"{counted}exp({sign}2j * pi * @0 * @1 / {self.n}){divisor.get(self.norm or '', default)}"
+
+
+def _first(array: Any, axis: int, length: int) -> Any:
+    """So many entries along an axis; zeros where there are none."""
+    if array.shape[axis] > length:
+        return array[(*(slice(None),) * axis, slice(length))]
+    missing = length - array.shape[axis]
+    return np.pad(array, [(0, missing if k == axis else 0) for k in range(array.ndim)]) if missing else array
 
 
 def _transform(name: str, function: Callable[..., Any], samples: Sequence[Sample], formula: str, note: str = "") -> Op:

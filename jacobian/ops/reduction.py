@@ -326,9 +326,13 @@ def _running_best(name: str, ufunc: np.ufunc) -> Op:
         x, axis = point.x[0], point.params["axis"]
         shape = tuple(np.shape(x))
         axis %= len(shape)
-        ruler = np.arange(shape[axis]).reshape((-1,) + (1,) * (len(shape) - axis - 1))
-        table = np.maximum.accumulate(np.where(x == point.y, ruler, 0), axis=axis)
-        return along(table, axis, shape, shape)
+        kept = np.ascontiguousarray(np.moveaxis(x == point.y, axis, -1))
+        kept[..., :1] = True
+        places = np.flatnonzero(kept)  # of the best entries, line after line: each stays until the next one comes
+        table = np.repeat(places, np.diff(places, append=kept.size)).reshape(kept.shape)
+        if kept.ndim > 1:
+            table %= shape[axis]
+        return along(np.moveaxis(table, -1, axis), axis, shape, shape)
 
     return register(
         Op(
