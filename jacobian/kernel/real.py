@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import Any
 
 import numpy as np
 
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.operands import holds_complex, is_complex
-from jacobian.kernel.simplify import SMALL_BLOCK, contracted
+from jacobian.kernel.simplify import contracted, is_kept
 from jacobian.kernel.term import Factor, Operator, Term
 
 
@@ -21,41 +20,27 @@ def real_part(J: Jacobian) -> Jacobian:
     if J.dtype.kind != "c":
         return J
     dtype = np.zeros((), J.dtype).real.dtype
-    kept = [term for term in J.terms if _keeps_operators(term)]
-    rest = J if not kept else J._with(term for term in J.terms if not _keeps_operators(term))
-    found = [half for term in kept for half in _halves(term)]
-    total = Jacobian(found, J.out_shape, J.in_shape, dtype, J.names)
-    for term in contracted(rest._with(rest.terms, dtype=dtype)).terms:
+    total = Jacobian.zero(J.out_shape, J.in_shape, dtype, J.names)
+    for term in contracted(Jacobian(J.terms, J.out_shape, J.in_shape, dtype, J.names)).terms:
         total = total + _real_term(term, J, dtype)
     return total
 
 
-def _keeps_operators(term: Term) -> bool:
-    """Whether contracting would give many more entries than the term holds, because an operator would be built."""
-    pattern = term.pattern
-    entries = prod(pattern.sizes[index] for index in pattern.free)
-    if entries <= SMALL_BLOCK or not any(isinstance(factor.array, Operator) for factor in term.factors):
-        return False
-    held = (prod(access.shape) for access, factor in zip(pattern.factors, term.factors, strict=True)
-            if not isinstance(factor.array, Operator))  # fmt: skip
-    return entries > 4 * (sum(held) + sum(pattern.sizes))
-
-
 def _halves(term: Term) -> tuple[Term, ...]:
-    """`Re T` as `T/2 + T*/2`, or as `T` itself with the operator's real part, if nothing else in it is complex."""
-    others = [factor for factor in term.factors if not isinstance(factor.array, Operator)]
-    if len(term.factors) - len(others) == 1 and not isinstance(term.scale, complex):
-        if not any(map(is_complex, others)):
-            return (term.with_factors(tuple(map(_real_factor, term.factors))),)
+    """`Re T` as `T/2 + T*/2`, or as the real part of the only factor that is complex."""
+    complex_ones = [factor for factor in term.factors if is_complex(factor)]
+    if len(complex_ones) == 1 and not isinstance(term.scale, complex):
+        return (term.with_factors(tuple(map(_real_factor, term.factors))),)
     conjugate = term.with_factors(tuple(map(_conjugate_factor, term.factors)))
     mirrored = Term(conjugate.pattern, conjugate.factors, term.tables, complex(term.scale).conjugate(), term.letters)
     return term.scaled(0.5), mirrored.scaled(0.5)
 
 
 def _real_factor(factor: Factor) -> Factor:
-    if not isinstance(factor.array, Operator):
+    if not is_complex(factor):
         return factor
-    return Factor(RealPart(factor.array), lambda: f"real({factor.text})" if factor.text else "")
+    real = RealPart(factor.array) if isinstance(factor.array, Operator) else np.real(factor.array)
+    return Factor(real, lambda: f"real({factor.text})" if "@" in factor.text else "")
 
 
 def _conjugate_factor(factor: Factor) -> Factor:
@@ -69,13 +54,17 @@ def _conjugate_factor(factor: Factor) -> Factor:
 def _real_term(term: Term, J: Jacobian, dtype: np.dtype[np.floating]) -> Jacobian:
     if not holds_complex((term,)):
         return Jacobian((term,), J.out_shape, J.in_shape, dtype)
+    alone = len(term.factors) == 1 and isinstance(term.factors[0].array, Operator)
+    if alone or is_kept(term):
+        return Jacobian(_halves(term), J.out_shape, J.in_shape, dtype)
     if len(term.factors) > 1:
         whole = Jacobian((term,), J.out_shape, J.in_shape, J.dtype).tensor()
         return Jacobian.from_array(np.real(whole), len(J.out_shape), dtype=dtype)
-    if any(isinstance(factor.array, Operator) for factor in term.factors):
-        return Jacobian(_halves(term), J.out_shape, J.in_shape, dtype)
-    factors = tuple(Factor(np.real(factor.array * term.scale)) for factor in term.factors)
-    scale = 1 if factors else complex(term.scale).real
+    if isinstance(term.scale, complex) or not term.factors:
+        factors = tuple(Factor(np.real(factor.array * term.scale)) for factor in term.factors)
+        scale = 1 if factors else complex(term.scale).real
+    else:
+        factors, scale = tuple(map(_real_factor, term.factors)), term.scale
     return Jacobian((Term(term.pattern, factors, term.tables, scale),), J.out_shape, J.in_shape, dtype)
 
 

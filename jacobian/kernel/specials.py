@@ -180,7 +180,8 @@ def _written_at(
     if not isinstance(near, np.ndarray):
         return None
     whole = np.zeros((*front, extent), near.dtype)
-    np.add.at(whole, (..., where[listed]), flat[..., listed])
+    picks: Any = (..., where[listed])
+    np.add.at(whole, picks, flat[..., listed])
     return whole
 
 

@@ -45,7 +45,7 @@ def _phase_of_complex(point: Point, k: int) -> str | None:
 
 
 phase = elementwise(
-    lambda x: np.angle(x), "0", name="phase", answers=(), special=_phase_of_complex, kink="x == 0", at_kink="0",
+    np.angle, "0", name="phase", answers=(), special=_phase_of_complex, kink="x == 0", at_kink="0",
     of_complex="real part", note="`np.angle` in radians. Of a complex z: dy = real(-i / z dz). ",
 )  # fmt: skip
 angle = composite(

@@ -51,6 +51,7 @@ sinc = elementwise(
     samples=[sample((3,), domain=(0.2, 2.0))],
 )
 
+
 # one operand, with kinks or steps
 def _of_complex(text: str) -> Callable[[Point, int], str | None]:
     """The derivative by a complex number, where it is another."""
@@ -59,7 +60,7 @@ def _of_complex(text: str) -> Callable[[Point, int], str | None]:
 
 absolute = elementwise(
     np.absolute, "sign(x)", answers=(np.absolute, np.fabs), kink="x == 0", at_kink="0", of_complex="real part",
-    special=_of_complex("conjugate(x) / where(y == 0, 1.0, y)"), note="Of a complex z: dy = real(conjugate(z) / y dz). ",
+    special=_of_complex("conjugate(x) / where(y == 0, 1.0, y)"), note="Of a complex z: real(conjugate(z) / y dz). ",
 )  # fmt: skip
 sign = elementwise(np.sign, "0", kink="x == 0", at_kink="0", of_complex="refused")
 floor = elementwise(np.floor, "0", kink="x == floor(x)", at_kink="0", domain=(0.1, 0.9))

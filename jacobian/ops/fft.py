@@ -1,7 +1,7 @@
 """Discrete Fourier transforms: operators along one axis, applied in n log n and built only when looked at.
 
-A transform of several axes is one of one axis after the other. What NumPy reads from or returns as half a spectrum is
-a part of the same matrix: `irfft(z)` is the real part of a complex product, so it has a derivative between real numbers.
+Along several axes it is one after the other. Half a spectrum, as NumPy returns or reads it, is a part of the same
+matrix: `irfft(z)` is the real part of a complex product, and has a derivative where input and output are real.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Fourier(Operator):
     """
 
     def __init__(
-        self, n: int, shape: tuple[int, int], dtype: np.dtype[Any], norm: str | None, *, inverse: bool, half: bool
+        self, n: int, shape: tuple[int, int], dtype: np.dtype[Any], norm: Any, *, inverse: bool, half: bool
     ) -> None:
         self.n = n
         self.shape = shape
@@ -92,7 +92,8 @@ class Fourier(Operator):
 
     def __str__(self) -> str:
         """An entry as a formula, `@0` and `@1` being its row and column."""
-        counted = "" if self.times is None else "c[@1] * "
+        first = f"@1 % {self.n // 2} == 0" if self.n % 2 == 0 else "@1 == 0"  # and the one in the middle
+        counted = "" if self.times is None else f"(2 - ({first})) * "
         divisor = {"ortho": f" / sqrt({self.n})", "forward": "" if self.inverse else f" / {self.n}"}
         default = f" / {self.n}" if self.inverse else ""
         sign = "" if self.inverse else "-"
@@ -122,7 +123,7 @@ def _transform(name: str, function: Callable[..., Any], samples: Sequence[Sample
         )
         label = str(operator)
         if from_half and point.x[0].dtype.kind != "c":
-            operator, label = RealPart(operator), f"Re({label})"
+            operator, label = RealPart(operator), f"real({label})"
         return along_axis(operator, label, axis, into, out)
 
     return register(

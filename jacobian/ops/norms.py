@@ -83,7 +83,8 @@ vector_norm = register(
         "vector_norm", _vector_forward, _vector_rule, answers=(np.linalg.vector_norm,), normalise=_vector_arguments,
         family="reduction", formula="∂y/∂x = sign(x) (|x| / y)**(p - 1), which is x / y for p = 2", smooth=False,
         of_complex="real part",
-        note="Of complex numbers: the real part of that with the conjugate of x. Where y = 0, and where x = 0 for ord = 1: 0 is taken. ord = ±inf: the first of the equal entries.",
+        note="Of complex numbers: the real part of that with the conjugate of x. "
+        "Where y = 0, and where x = 0 for ord = 1: 0 is taken. ord = ±inf: the first of the equal entries.",
         samples=[
             sample((3,)), sample((2, 3)), sample((2, 3), axis=1), sample((2, 3), axis=0, keepdims=True),
             *(sample((4,), ord=p) for p in (0, 1, 3, 2.5, 0.5, -2, np.inf, -np.inf)),

@@ -124,8 +124,8 @@ def _spread_arguments(name: str) -> Normalise:
 
 SPREAD = [sample((4,), ddof=1), sample((2, 3), axis=1, ddof=1, keepdims=True)]
 var = reduction(
-    "var", np.var, _variance, normalise=_spread_arguments("var"), formula="2 (x - mean(x)) / (n - ddof)", samples=SPREAD,
-    of_complex="real part",
+    "var", np.var, _variance, normalise=_spread_arguments("var"), formula="2 (x - mean(x)) / (n - ddof)",
+    samples=SPREAD, of_complex="real part",
 )  # fmt: skip
 std = register(
     Op(
