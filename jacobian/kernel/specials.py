@@ -194,4 +194,4 @@ def _read_at(
     where = _places(form, far, pattern, tables)
     inside = (where >= 0) & (where < extent)
     picked = np.take(array, np.clip(where, 0, max(extent - 1, 0)), axis=-1)
-    return picked if inside.all() else picked * inside
+    return picked if inside.all() else np.where(inside, picked, 0)

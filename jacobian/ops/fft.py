@@ -203,14 +203,14 @@ ihfft = _transform("ihfft", np.fft.ihfft, LENGTHS, "∂y[k]/∂x[j] = exp(2πi k
 # -- several axes: one after the other --------------------------------------------------------------------------------
 
 
-def _lengths(a: Any, s: Any, axes: Any) -> tuple[list[Any], list[int]]:
+def _lengths(name: str, a: Any, s: Any, axes: Any) -> tuple[list[Any], list[int]]:
     """The length, or None for that of the array, of every axis to transform, and the axes."""
     shape = np.shape(a)
     if axes is None:
         axes = range(-len(shape if s is None else s), 0)
     lengths = [None] * len(axes) if s is None else list(s)
     if len(lengths) != len(axes):
-        raise ValueError("Shape and axes have different lengths.")
+        raise ShapeError(report(f"{name}: s and axes differ in length", s=tuple(lengths), axes=tuple(axes)))
     found = [shape[axis] if n == -1 else n for n, axis in zip(lengths, axes, strict=True)]
     return found, list(axes)
 
@@ -221,7 +221,7 @@ def _several(name: str, function: Callable[..., Any], axes: Any, along: str) -> 
 
     def transformed(a: Any, s: Any = None, axes: Any = axes, norm: str | None = None, out: Any = None) -> Any:
         refuse_out(name, out)
-        lengths, axes = _lengths(a, s, axes)
+        lengths, axes = _lengths(name, a, s, axes)
         if first is not None and not axes:
             raise ArgumentError(report(f"{name}: there must be an axis to transform", got=describe("a", a)))
         steps = [(others, n, axis) for n, axis in zip(lengths, axes, strict=True)]

@@ -30,7 +30,7 @@ def _vector_rule(point: Point, k: int) -> Jacobian:
         x, name = np.conjugate(x), f"conjugate({name})"
     if order == 1:
         warn_kink("norm of order 1", x == 0, "0")
-        return reduced(point, np.sign(x), _label("sign({})", name, x))
+        return reduced(point, _sign(x), _label("sign({})", name, x))
     warn_kink("norm", point.y == 0, "0")
     ratio = x / np.where(y == 0, 1.0, y)
     if order == 2:
@@ -50,7 +50,12 @@ def _powered(ratio: Array, order: float) -> Array:
     if order < 1:
         warn_kink(f"norm of order {order:g}", ratio == 0, "0")
     nothing = ratio == 0
-    return np.where(nothing, 0.0, np.sign(ratio) * np.abs(np.where(nothing, 1.0, ratio)) ** (order - 1))
+    return np.where(nothing, 0.0, _sign(ratio) * np.abs(np.where(nothing, 1.0, ratio)) ** (order - 1))
+
+
+def _sign(x: Array) -> Array:
+    """`sign(x)`; that of complex numbers is written in what has a derivative."""
+    return x / np.where(x == 0, 1.0, np.abs(x)) if is_complex(x) else np.sign(x)
 
 
 def _largest(point: Point) -> Jacobian:

@@ -140,7 +140,7 @@ class Op:
         self.note = note
         self.smooth = smooth
         self.views = views
-        self.of_complex = of_complex
+        self.of_complex = of_complex  # "complex": dy = J dz; "real part": y is real and dy = real(J dz); or "refused"
         self.explain_failure = explain_failure
         self.decides = decides  # what the rule decides by looking at values: part of a node's key
         self.called = _called(name, self.answers)
