@@ -117,7 +117,7 @@ def backprop(f: Callable[..., Any], *args: Any, upstream: Any = None, **kwargs: 
         J = arrived.get(node.index)
         if J is None:
             continue
-        J = contracted(J) if plan.is_complex(node) or plan.is_complex(of) else real_part(contracted(J))
+        J = contracted(J if plan.is_complex(node) or plan.is_complex(of) else real_part(J))
         J = J.named(J.names[0], node.name)
         arriving = _called_by_name(J)
         local: dict[str, Jacobian] = {}

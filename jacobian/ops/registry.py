@@ -16,6 +16,7 @@ import numpy as np
 
 from jacobian.errors import ArgumentError, DTypeError, IndexingError, JacobianError, ShapeError, report
 from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.operands import holds_complex
 from jacobian.kernel.term import Array
 
 Params = dict[str, Any]
@@ -122,6 +123,7 @@ class Op:
         note: str = "",
         smooth: bool = True,
         views: bool = False,
+        of_complex: str = "complex",
         explain_failure: Callable[..., None] | None = None,
         decides: Decides | None = None,
     ) -> None:
@@ -138,6 +140,7 @@ class Op:
         self.note = note
         self.smooth = smooth
         self.views = views
+        self.of_complex = of_complex  # "complex": dy = J dz; "real part": y is real and dy = real(J dz); or "refused"
         self.explain_failure = explain_failure
         self.decides = decides  # what the rule decides by looking at values: part of a node's key
         self.called = _called(name, self.answers)
@@ -242,15 +245,16 @@ class Op:
         dtype = np.result_type(point.y.dtype)
         J.names = (point.out_name, point.names[k])
         if dtype.kind in "fc":
-            J.dtype = dtype
+            ends = self.of_complex == "real part" and dtype.kind == "f" and holds_complex(J.terms)
+            J.dtype = np.result_type(dtype, np.complex64) if ends and is_complex(point.x[k]) else dtype
         return J
 
     def _refuse_not_holomorphic(self, point: Point, k: int) -> None:
-        """Of complex numbers only what has one complex derivative can be differentiated, and the real part."""
-        if getattr(point.x[k], "dtype", None) is None or point.x[k].dtype.kind != "c":
+        """Of complex numbers only what has one complex derivative can be differentiated, and real parts of that."""
+        if not is_complex(point.x[k]):
             return
-        ends = point.y.dtype.kind != "c" and self.name not in ("real", "astype")
-        if ends or self.name in ("conjugate", "sign"):
+        becomes_real = self.of_complex == "complex" and point.y.dtype.kind != "c"
+        if becomes_real or self.of_complex == "refused":
             raise ArgumentError(
                 report(
                     f"{self.name}: there is no derivative with respect to the complex {point.names[k]}",
@@ -268,6 +272,12 @@ class Op:
     def __repr__(self) -> str:
         """Its name and family."""
         return f"<op {self.name} ({self.family})>"
+
+
+def is_complex(value: Any) -> bool:
+    """Whether an operand holds complex numbers."""
+    dtype = getattr(value, "dtype", None)
+    return dtype is not None and np.dtype(dtype).kind == "c"
 
 
 def refuse_out(name: str, out: Any) -> None:

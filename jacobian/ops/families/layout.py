@@ -81,13 +81,15 @@ def _affine_of(table: np.ndarray) -> Form | None:
         return constant(0)
     corner = (0,) * table.ndim
     offset = int(table[corner])
-    strides: list[tuple[Any, int]] = []
+    moving = [axis for axis, size in enumerate(table.shape) if size > 1]
+    strides: list[tuple[Any, int]] = [
+        (axis, int(table[tuple(int(a == axis) for a in range(table.ndim))]) - offset) for axis in moving
+    ]
+    if table[(-1,) * table.ndim] != offset + sum(step * (table.shape[axis] - 1) for axis, step in strides):
+        return None  # the last entry tells most tables
     rebuilt: Any = np.intp(offset)
-    for axis, size in enumerate(table.shape):
-        if size > 1:
-            stride = int(table[tuple(int(a == axis) for a in range(table.ndim))]) - offset
-            strides.append((axis, stride))
-            rebuilt = rebuilt + stride * np.arange(size).reshape((-1,) + (1,) * (table.ndim - axis - 1))
+    for axis, stride in strides:
+        rebuilt = rebuilt + stride * np.arange(table.shape[axis]).reshape((-1,) + (1,) * (table.ndim - axis - 1))
     return affine(offset, strides) if bool((table == rebuilt).all()) else None
 
 
@@ -172,6 +174,7 @@ def layout(
     samples: Sequence[Sample],
     views: bool = True,
     note: str = "",
+    of_complex: str = "complex",
 ) -> Op:
     """An op that only moves entries; its Jacobian follows from running it on positions.
 
@@ -187,6 +190,7 @@ def layout(
             name, function, rule, answers=(function,) if answers is None else answers,
             normalise=normalise or first_is_operand, samples=samples, family="layout",
             formula="δ between the positions", note=note, views=views,
+            of_complex=of_complex,
         )
     )  # fmt: skip
 
