@@ -45,8 +45,8 @@ def _dense(rows: list[dict[str, Any]]) -> str:
     return "\n".join([
         f"- {len(compared)} dense workloads against the best of compiled JAX, PyTorch and Autograd: ahead on {ahead},",
         f"  {ratio(mean)} in the geometric mean.{_named(' Behind', behind, 'peer/ours')}",
-        f"- Against the fastest formula by hand, itself {ratio(reach)} ahead of the best peer: {ratio(cost)} its time in the",
-        f"  geometric mean, at most {CLOSE}× on {near}.{_named(' Above', far, 'ours/hand')}",
+        f"- Against the fastest formula by hand, itself {ratio(reach)} ahead of the best peer: {ratio(cost)} its time",
+        f"  in the geometric mean, at most {CLOSE}× on {near}.{_named(' Above', far, 'ours/hand')}",
     ])  # fmt: skip
 
 

@@ -4,7 +4,6 @@ import doctest
 import shlex
 
 import pytest
-from benchmarks import summary
 from readme import README, blocks
 
 from jacobian.__main__ import main
@@ -52,9 +51,3 @@ def test_the_two_commands_come_first() -> None:
 def test_the_first_command_is_one_that_is_shown() -> None:
     (command,) = [line for line in blocks("sh")[0].splitlines() if "-m jacobian" in line]
     assert any(shlex.split(command)[1:] == shlex.split(shown)[1:] for shown, _ in shown_commands())
-
-
-def test_figures_are_those_of_the_last_measurement() -> None:
-    text = README.read_text(encoding="utf-8")
-    told = text.partition(summary.START)[2].partition(summary.END)[0]
-    assert told == summary.measured_block()
