@@ -42,8 +42,11 @@ def along(order: Any, axis: int, shape: Shape, out: Shape) -> Jacobian:
     """Entries picked along one axis by a table as large as the output."""
     tables: list[Any] = []
     for position, size in enumerate(shape):
+        if position == axis:
+            tables.append(order)
+            continue
         ruler = np.arange(size).reshape((-1,) + (1,) * (len(shape) - position - 1))
-        tables.append(order if position == axis else np.broadcast_to(ruler, out))
+        tables.append(np.broadcast_to(ruler, out))
     return gather(out, shape, tables)
 
 
@@ -71,6 +74,8 @@ def _constant_along(table: Any, axis: int) -> bool:
     if table.shape[axis] <= 1 or (not isinstance(table, Symbol) and table.strides[axis] == 0):
         return True
     if isinstance(table, Symbol):
+        return False
+    if (table.take(0, axis) != table.take(-1, axis)).any():
         return False
     return bool((np.diff(table, axis=axis) == 0).all())
 
