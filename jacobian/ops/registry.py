@@ -367,6 +367,7 @@ class Registry:
         self._by_name: dict[str, Op] = {}
         self._by_function: dict[Callable[..., Any], Op] = {}
         self._built_in: frozenset[str] = frozenset()
+        self.changes = 0  # what was planned before may be done by another op after
 
     def seal(self) -> None:
         """What is known by now is built in: an op added later does not take its name away."""
@@ -381,6 +382,7 @@ class Registry:
         for function in op.answers:
             self._by_function[function] = op
         self._by_function[op] = op
+        self.changes += 1
         return op
 
     def find(self, function: Callable[..., Any]) -> Op | None:
