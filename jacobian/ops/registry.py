@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -41,17 +40,17 @@ Normalise = Callable[..., tuple[tuple[Any, ...], Params]]
 Decides = Callable[[tuple[Array, ...], Params], Hashable]
 
 
-@dataclass(frozen=True)
 class Sample:
     """Arguments on which every generated test runs. A tuple of ints stands for an array of that shape, drawn anew.
 
     `domain` says from where: an interval, or a function of (generator, shape).
     """
 
-    args: tuple[Any, ...]
-    kwargs: Params = field(default_factory=dict)
-    domain: Any = (-2.0, 2.0)
-    kink: bool = False
+    def __init__(self, args: tuple[Any, ...], kwargs: Params, domain: Any = (-2.0, 2.0), *, kink: bool = False) -> None:
+        self.args = args
+        self.kwargs = kwargs
+        self.domain = domain
+        self.kink = kink
 
     def draw(self, seed: int = 0) -> tuple[tuple[Any, ...], Params]:
         """The arguments, the same for the same seed."""
@@ -88,7 +87,7 @@ def sample(*args: Any, domain: Any = (-2.0, 2.0), kink: bool = False, **kwargs: 
     >>> args[0].shape, kwargs
     ((2, 3), {'axis': 0})
     """
-    return Sample(args, kwargs, domain, kink)
+    return Sample(args, kwargs, domain, kink=kink)
 
 
 class Op:
@@ -374,6 +373,11 @@ class Registry:
         self._built_in = frozenset(self._by_name)
         for op in self._by_name.values():
             op.built_in = True
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether the ops of this package are all there."""
+        return bool(self._built_in)
 
     def add(self, op: Op) -> Op:
         """Make the op known; an op of the same name is replaced unless it is built in."""
