@@ -7,6 +7,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import jacobian as jac
-from benchmarks.measure import Effort, interleaved
+from benchmarks.measure import Anew, Effort, interleaved
 
 LINKS = 100
 OPERATIONS = 4  # nodes a link has
@@ -33,12 +34,13 @@ def per_node(libraries: list[str], effort: Effort) -> list[dict[str, Any]]:
     rows = []
     for title, x in (("scalar", np.array(0.3)), ("vector of 3", np.linspace(0.1, 0.3, 3))):
         f = lambda x: chain(np, x)  # noqa: E731
-        g = jac.jacobian(f)
+        g, again = jac.jacobian(Anew(f)), jac.jacobian(f)
         calls: dict[str, Callable[[], Any]] = {
             "forward": lambda f=f, x=x: f(x),
             "ours, traced": lambda f=f, x=x: jac.trace(f, x),
             "ours, traced and planned": lambda g=g, x=x: g(x),
-            "ours, dense": lambda g=g, x=x: np.asarray(g(x)),
+            "ours, traced, planned and dense": lambda g=g, x=x: np.asarray(g(x)),
+            "ours, dense, played from a script": lambda again=again, x=x: np.asarray(again(x)),
         }
         if "autograd" in libraries:
             import autograd
@@ -64,10 +66,13 @@ def imports(repeats: int = 15) -> dict[str, float]:
     assert spec is not None
     assert spec.origin is not None
     environment = {**os.environ, "PYTHONPATH": str(Path(spec.origin).parent.parent)}
-    for turn in range(repeats + 1):
-        for name, code in IMPORTS.items():
-            command = [sys.executable, "-c", TIMED.format(code)]
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-            if turn:  # the first of each fills the disk's cache
-                samples[name].append(float(done.stdout))
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package is compiled once
+    with tempfile.TemporaryDirectory() as folder:
+        environment["PYTHONPYCACHEPREFIX"] = folder
+        for turn in range(repeats + 1):
+            for name, code in IMPORTS.items():
+                command = [sys.executable, "-c", TIMED.format(code)]
+                done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+                if turn:  # the first of each fills the caches
+                    samples[name].append(float(done.stdout))
     return {name: statistics.median(times) for name, times in samples.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,20 @@ def _dense(rows: Sequence[Row]) -> str:
         for row in _measured(rows)
         if row.get("by hand", "agrees") != "agrees"
     ]
-    return "\n".join([table(header, lines), "", *notes, *_failed(rows)])
+    return "\n".join([table(header, lines), "", *_means(_measured(rows)), "", *notes, *_failed(rows)])
+
+
+def _means(rows: Sequence[Row]) -> list[str]:
+    """Geometric means, and what the formula by hand would reach where ours is to be ahead of the peers."""
+    compared = [row for row in rows if row.get("peer") and row.get("hand")]
+    if not compared:
+        return []
+    ahead = sum(row["peer/ours"] > 1 for row in compared)
+    ours = statistics.geometric_mean(row["peer/ours"] for row in compared)
+    hand = statistics.geometric_mean(row["peer"] / row["hand"] for row in compared)
+    cost = statistics.geometric_mean(row["ours/hand"] for row in compared)
+    means = f"best peer / ours {ratio(ours)}, best peer / by hand {ratio(hand)}, ours / by hand {ratio(cost)}"
+    return [f"Ahead of the best peer on {ahead} of {len(compared)}. Geometric means: {means}."]
 
 
 def _all_peers(rows: Sequence[Row]) -> str:
@@ -172,14 +186,16 @@ def _small(rows: Sequence[Row]) -> str:
 def _sweeps(rows: Sequence[Row]) -> str:
     parts = []
     for row in _measured(rows):
-        parts.append(f"{row['title']}: time grows with exponent {row['exponents']['ours']:.2f}, "
-                     f"the forward pass with {row['exponents']['forward']:.2f}\n")  # fmt: skip
+        grown = [f"{name} {slope:.2f}" for name, slope in row["exponents"].items()]
+        parts.append(f"{row['title']}; exponents of growth: {', '.join(grown)}\n")
+        names = list(row["exponents"])
         lines = [
-            [count(entry["size"]), seconds(entry["ours"]), seconds(entry["forward"]),
-             ratio(entry["ours"] / entry["forward"]), nbytes(entry["bytes"])]
+            [count(entry["size"]), *(seconds(entry[name]) for name in names),
+             *(ratio(entry[name] / entry["forward"]) for name in names if name != "forward"), nbytes(entry["bytes"])]
             for entry in row["rows"]
         ]  # fmt: skip
-        parts.append(table(["size", "ours", "forward pass", "ratio", "held"], lines) + "\n")
+        ratios = [f"{name} / forward" for name in names if name != "forward"]
+        parts.append(table(["size", *names, *ratios, "held"], lines) + "\n")
     return "\n".join([*parts, *_failed(rows)])
 
 

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from jacobian import programs
+from jacobian import programs, replay
 from jacobian.chain import accumulate, compare_orders
 from jacobian.errors import ArgumentError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.origin import Origin
-from jacobian.kernel.term import Term
+from jacobian.kernel.term import Array, Term
 from jacobian.ops.registry import Op
 from jacobian.tracing.graph import Node
-from jacobian.tracing.run import Recording, numbers_of, output, run
+from jacobian.tracing.run import numbers_of, output, run
+from jacobian.tracing.surroundings import DIFFERENTIATES
 from jacobian.tracing.tracer import Tracer
-from jacobian.tracing.tree import is_container, leaves, map_leaves
+from jacobian.tracing.tree import is_array_list, leaves, map_leaves
 
 ORDERS = ("auto", "forward", "reverse")
 
@@ -43,32 +45,89 @@ def _evaluation(
     if order not in ORDERS:
         raise ArgumentError(report(f"order must be one of {', '.join(ORDERS)}, not {order!r}"))
 
+    several = isinstance(argnums, tuple | list)
+
     @functools.wraps(f, assigned=("__doc__", "__module__"))
     def evaluate(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         numbers = numbers_of(argnums, len(args))
-        recording = run(f, numbers, args, kwargs)
-        inputs = tuple(recording.inputs[number] for number in numbers)
-        nodes = leaves(list(inputs))
-        outputs: list[tuple[Any, list[Jacobian]]] = []
+        call = replay.call_of(f, numbers, order, args, kwargs)
+        played = None if call is None else call.play()
+        if played is None:
+            outcome = _traced(f, numbers, order, args, kwargs, call)
+        else:
+            outcome = _played(f, numbers, args, kwargs, played)
+        trees = [args[number] for number in numbers]
+        remaining = iter(outcome.jacobians)
 
-        def differentiate(leaf: Any, path: str) -> Any:
-            of = output(leaf, path, recording.graph)
-            found = _jacobians(of, nodes, order, f"{recording.output_name}{path}")
-            _attach(found, of, nodes, f, args, kwargs, path, recording)
-            outputs.append((of, found))
-            remaining = iter(found)
-            nested = tuple(map_leaves(lambda _, __: next(remaining), tree) for tree in inputs)
-            return nested if isinstance(argnums, tuple | list) else nested[0]
+        def nested(_: Any, __: str) -> Any:
+            found = iter(next(remaining))
+            parts = tuple([_map_arrays(lambda _, __: next(found), tree) for tree in trees])
+            return parts if several else parts[0]
 
-        result = recording.result
-        jacobians = map_leaves(differentiate, result) if is_container(result) else differentiate(result, "")
+        jacobians = map_leaves(nested, outcome.result)
         if not with_value:
             return None, jacobians
-        values = iter([_value(of) for of, _ in outputs])
-        value = map_leaves(lambda _, __: next(values), result) if is_container(result) else next(values)
-        return value, jacobians
+        values = iter(outcome.values)
+        return map_leaves(lambda _, __: _value(next(values)), outcome.result), jacobians
 
+    setattr(evaluate, DIFFERENTIATES, (f, argnums, order, with_value))
     return evaluate
+
+
+class Outcome(NamedTuple):
+    """What a call gives: the nesting of the result, and for every leaf of it the value and the Jacobians."""
+
+    result: Any
+    values: Sequence[Any]
+    jacobians: Sequence[list[Jacobian]]
+
+
+def _map_arrays(function: Callable[[Any, str], Any], tree: Any) -> Any:
+    """The same for every array of an argument, where a list of numbers is one."""
+    return function(tree, "") if is_array_list(tree) else map_leaves(function, tree)
+
+
+def _traced(
+    f: Callable[..., Any], numbers: Sequence[int], order: str, args: Sequence[Any], kwargs: dict[str, Any],
+    call: replay.Call | None,
+) -> Outcome:  # fmt: skip
+    """Run the function on tracers, and the chain rule over the graph."""
+    to_be_written = call is not None and call.look_around()
+    recording = run(f, numbers, args, kwargs)
+    nodes = leaves([recording.inputs[number] for number in numbers])
+    points = [node.value for node in nodes]
+    values: list[Any] = []
+    jacobians: list[list[Jacobian]] = []
+    outputs: list[replay.Output | None] = []
+
+    def differentiate(leaf: Any, path: str) -> None:
+        of, name = output(leaf, path, recording.graph), f"{recording.output_name}{path}"
+        found = _jacobians(of, nodes, order, name, planned=not to_be_written)
+        value = of.value if isinstance(of, Node) else of
+        orders = [partial(compare_orders, of, node) for node in nodes] if isinstance(of, Node) else None
+        _attach(found, value, points, _Place(f, numbers, args, kwargs, path), orders)
+        values.append(value)
+        jacobians.append(found)
+        outputs.append(replay.Output(of, name, path) if isinstance(of, Node) else None)
+
+    map_leaves(differentiate, recording.result)
+    if to_be_written:
+        assert call is not None
+        call.write(outputs, nodes, map_leaves(lambda _, __: None, recording.result))
+    return Outcome(recording.result, values, jacobians)
+
+
+def _played(
+    f: Callable[..., Any], numbers: Sequence[int], args: Sequence[Any], kwargs: dict[str, Any], played: replay.Played
+) -> Outcome:
+    """Hand out what a script gave."""
+    jacobians = [played.jacobians(place) for place in range(len(played.values))]
+    for place, found in enumerate(jacobians):
+        where = _Place(f, numbers, args, kwargs, played.script.outputs[place][3])
+        for k, J in enumerate(found):
+            orders = partial(played.orders, place, k)
+            J.origin = Origin(partial(where.value_at, played.inputs, k), played.inputs[k], played.values[place], orders)
+    return Outcome(played.script.result, played.values, jacobians)
 
 
 def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, order: str = "auto") -> Callable[..., Any]:
@@ -105,6 +164,7 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, order: str
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         return evaluate(*args, **kwargs)[1]
 
+    setattr(differentiated, DIFFERENTIATES, (f, argnums, order, None))
     return differentiated
 
 
@@ -119,17 +179,17 @@ def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
     return jacobian(jacobian(f, argnums), argnums)
 
 
-def _jacobians(of: Node | np.ndarray, nodes: Sequence[Node], order: str, name: str) -> list[Jacobian]:
+def _jacobians(of: Node | np.ndarray, nodes: Sequence[Node], order: str, name: str, *, planned: bool) -> list[Jacobian]:
     if not isinstance(of, Node):
         return [Jacobian.zero(tuple(np.shape(of)), node.shape, node.value.dtype, (name, node.name)) for node in nodes]
     of.name_hint = of.name_hint or name  # a node keeps the first name it gets
-    tensors = programs.tensors(of, nodes, order)
+    tensors = programs.tensors(of, nodes, order) if planned else None
     if tensors is None:
         return _accumulated(of, nodes, order, name)
     later = functools.cache(lambda: _accumulated(of, nodes, order, name))
     found: list[Jacobian] = []
     for k, ((tensor, dtype), node) in enumerate(zip(tensors, nodes, strict=True)):
-        terms = functools.partial(_terms_of, later, k)
+        terms = partial(_terms_of, later, k)
         found.append(Jacobian.computed(tensor, terms, of.shape, node.shape, dtype, (name, node.name)))
     return found
 
@@ -142,46 +202,39 @@ def _accumulated(of: Node, nodes: Sequence[Node], order: str, name: str) -> list
     return [J.named(name, node.name) for J, node in zip(accumulate(of, nodes, order), nodes, strict=True)]
 
 
-def _value(of: Any) -> Any:
-    value = of.value if isinstance(of, Node) else of
+def _value(value: Any) -> Any:
     return value if isinstance(value, Tracer) else np.array(value)
 
 
-def _attach(
-    found: Sequence[Jacobian], of: Any, nodes: Sequence[Node], f: Callable[..., Any], args: Sequence[Any],
-    kwargs: dict[str, Any], path: str, recording: Recording,
-) -> None:  # fmt: skip
-    """Let every Jacobian remember its function and point, for `predict` and for the orders in `explain`."""
-    value = of.value if isinstance(of, Node) else of
-    if any(isinstance(known, Tracer) for known in (value, *(node.value for node in nodes))):
-        return
-    for J, node in zip(found, nodes, strict=True):
-        function = _of_one_input(f, args, kwargs, node, recording, path)
-        orders = functools.partial(compare_orders, of, node) if isinstance(of, Node) else None
-        J.origin = Origin(function, np.asarray(node.value), np.asarray(value), orders)
+class _Place(NamedTuple):
+    """A function, what it was called with, and which leaf of its result is meant."""
 
+    f: Callable[..., Any]
+    numbers: Sequence[int]
+    args: Sequence[Any]
+    kwargs: dict[str, Any]
+    path: str
 
-def _of_one_input(
-    f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], node: Node, recording: Recording, path: str
-) -> Callable[[np.ndarray], np.ndarray]:
-    """The function of one input leaf alone, all others as they were."""
-    inputs = recording.inputs
-
-    def function(x: np.ndarray) -> np.ndarray:
-        call = list(args)
-        for number, tree in inputs.items():
-            call[number] = map_leaves(lambda leaf, _: x if leaf is node else leaf.value, tree)
-        result = f(*call, **kwargs)
+    def value_at(self, points: Sequence[Array], k: int, x: np.ndarray) -> np.ndarray:
+        """The value with another input number k, the others as they were."""
+        arrays = iter([x if position == k else point for position, point in enumerate(points)])
+        call = list(self.args)
+        for number in self.numbers:
+            call[number] = _map_arrays(lambda _, __: next(arrays), call[number])
         found: list[Any] = []
-
-        def collect(leaf: Any, place: str) -> None:
-            if place == path:
-                found.append(leaf)
-
-        map_leaves(collect, result)
+        map_leaves(lambda leaf, path: found.append(leaf) if path == self.path else None, self.f(*call, **self.kwargs))
         return np.asarray(found[0])
 
-    return function
+
+def _attach(
+    found: Sequence[Jacobian], value: Array, points: Sequence[Array], place: _Place,
+    orders: Sequence[Callable[[], str]] | None,
+) -> None:  # fmt: skip
+    """Let every Jacobian remember its function and point, for `predict` and for the orders in `explain`."""
+    if any(isinstance(known, Tracer) for known in (value, *points)):
+        return
+    for k, (J, point) in enumerate(zip(found, points, strict=True)):
+        J.origin = Origin(partial(place.value_at, points, k), point, value, None if orders is None else orders[k])
 
 
 Op.differentiate = staticmethod(jacobian)

@@ -11,23 +11,18 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
 from threading import Lock
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from jacobian import plan
-from jacobian.errors import JacobianError
-from jacobian.kernel.arithmetic import Written
-from jacobian.kernel.code import Code, OtherwiseError
-from jacobian.kernel.expression import Jacobian
-from jacobian.kernel.recorded import NotRecordableError, Recorded
-from jacobian.kernel.simplify import contracted, fused
-from jacobian.kernel.term import Factor, Term
-from jacobian.ops.registry import Op, Point
+from jacobian.kernel.code import OtherwiseError
+from jacobian.kernel.recorded import NotRecordableError
 from jacobian.tracing.graph import Node
+from jacobian.writing import Writing
 
 SMALL_RESULT = 2**12  # entries of all Jacobians together: so few that they are computed without being asked for
-MOST_NODES = 2000
+MOST_NODES = 10_000
 REMEMBERED = 100_000  # weight of all programs together: their nodes, and the constants they hold in units of 256 bytes
 HEAVIEST = 20_000  # weight of one program
 MOST_FAILURES = 16  # in a row: then the numbers differ each time, and the program is given up
@@ -78,18 +73,15 @@ class Program:
                 (partial(np.asarray, array, dtype), dtype) for array, dtype in zip(results, self.dtypes, strict=True)
             ]
         assert parts is not None
-        pending = Pending(parts, nodes, self.dtypes)
+        pending = Pending(partial(parts, nodes), self.dtypes)
         return [(partial(pending.tensor, k), dtype) for k, dtype in enumerate(self.dtypes)]
 
 
 class Pending:
     """A program whose tensors are computed one by one, when they are asked for; what they share only once."""
 
-    def __init__(
-        self, start: Callable[[Sequence[Node]], Any], nodes: Sequence[Node], dtypes: Sequence[np.dtype[Any]]
-    ) -> None:
+    def __init__(self, start: Callable[[], Any], dtypes: Sequence[np.dtype[Any]]) -> None:
         self._start = start
-        self._nodes = nodes
         self._dtypes = dtypes
         self._parts: Sequence[Callable[[], Any]] | None = None
         self._lock = Lock()
@@ -100,7 +92,7 @@ class Pending:
             with np.errstate(**RAISING):
                 with self._lock:
                     if self._parts is None:
-                        self._parts = self._start(self._nodes)
+                        self._parts = self._start()
                 return np.asarray(self._parts[k](), self._dtypes[k])
         except (OtherwiseError, ArithmeticError):
             return None
@@ -110,47 +102,59 @@ RAISING: dict[str, Any] = {"divide": "raise", "invalid": "raise", "over": "raise
 """Where a number is not finite the chain rule is run as ever: it says which op, and at which entry."""
 
 
-class Programs:
-    """The programs of this process, those used last; as many as `REMEMBERED` allows."""
+class Weighed(Protocol):
+    """Something that is remembered."""
 
-    def __init__(self) -> None:
-        self._known: dict[Hashable, Program] = {}
+    weight: int
+    seen: int
+
+
+T = TypeVar("T", bound=Weighed)
+
+
+class Memory(Generic[T]):
+    """What is remembered in this process by a key: what was used last, and no more than a given weight."""
+
+    def __init__(self, make: Callable[[int], T], most: int) -> None:
+        self._make = make
+        self._most = most
+        self._known: dict[Hashable, T] = {}
         self._lock = Lock()
         self.weight = 0
 
     def __len__(self) -> int:
-        """How many graphs are remembered."""
+        """How many are remembered."""
         return len(self._known)
 
-    def __iter__(self) -> Iterator[Program]:
-        """The programs, the one used last at the end."""
+    def __iter__(self) -> Iterator[T]:
+        """All of them, the one used last at the end."""
         return iter(list(self._known.values()))
 
-    def find(self, key: Hashable, nodes: int) -> Program:
-        """The program of that key, now the one used last; made when it is not known, and seen once more."""
+    def find(self, key: Hashable, weight: int) -> T:
+        """What has that key, now the one used last; made when it is not known, and seen once more."""
         with self._lock:
-            program = self._known.pop(key, None)
-            if program is None:
-                program = Program(nodes)
-                self._make_room(nodes)
-            self._known[key] = program
-            program.seen += 1
-            return program
+            found = self._known.pop(key, None)
+            if found is None:
+                found = self._make(weight)
+                self._make_room(weight)
+            self._known[key] = found
+            found.seen += 1
+            return found
 
-    def grow(self, program: Program, weight: int) -> None:
-        """A program has become heavier."""
+    def grow(self, one: T, weight: int) -> None:
+        """One of them has become heavier, or lighter."""
         with self._lock:
-            if program in self._known.values():
-                program.weight += weight
+            if one in self._known.values():
+                one.weight += weight
                 self._make_room(weight)
 
     def _make_room(self, weight: int) -> None:
         self.weight += weight
-        while self.weight > REMEMBERED and self._known:
+        while self.weight > self._most and self._known:
             self.weight -= self._known.pop(next(iter(self._known))).weight
 
 
-PROGRAMS = Programs()
+PROGRAMS: Memory[Program] = Memory(Program, REMEMBERED)
 
 
 def tensors(of: Node, wrt: Sequence[Node], order: str) -> Tensors | None:
@@ -192,112 +196,3 @@ def _write(program: Program, of: Node, wrt: Sequence[Node], order: str) -> None:
         return
     program.parts = code.compile(code.text_of_parts(["nodes"], results))
     program.check = code.compile(code.text(["nodes"], ["None"]))
-
-
-class Writing:
-    """The algebra of Jacobians whose factors are symbols of a program."""
-
-    def __init__(self) -> None:
-        self.code = Code()
-        self.arithmetic = Written(self.code)
-        self._locals: dict[tuple[int, int], Jacobian] = {}
-        self._points: dict[int, Point] = {}
-
-    def contract(self, J: Jacobian) -> Jacobian:
-        """Write the contraction."""
-        return contracted(J, self.arithmetic)
-
-    def shorten(self, J: Jacobian) -> Jacobian:
-        """Write the products of factors that are read alike."""
-        return fused(J, self.arithmetic)
-
-    def real_part(self, J: Jacobian) -> Jacobian:
-        """Complex numbers have no programs."""
-        raise NotRecordableError("complex numbers")
-
-    def local(self, node: Node, operand: int) -> Jacobian:
-        """The local Jacobian on symbols: the rule written down, or its arrays, found anew whenever the program runs."""
-        key = (node.index, operand)
-        if key not in self._locals:
-            written = self._rule(node, operand) if _is_fixed(node.op) else None
-            self._locals[key] = self._outside(node, operand) if written is None else written
-        return self._locals[key]
-
-    def _rule(self, node: Node, operand: int) -> Jacobian | None:
-        assert node.op is not None
-        if node.index not in self._points:  # one for all operands: there may be hundreds
-            self._points[node.index] = self._point(node, node.op)
-        point = self._points[node.index]
-        mark = self.code.mark()
-        try:
-            with np.errstate(all="ignore"):
-                return node.op.local(point, operand)
-        except (NotRecordableError, JacobianError, TypeError, ValueError, AttributeError, IndexError):
-            # It looked at a number, or wanted an ndarray itself.
-            self.code.back_to(mark)
-            return None
-
-    def _point(self, node: Node, op: Op) -> Point:
-        """What the rule is evaluated at, with symbols for all numbers."""
-        decided = None if op.decides is None else op.decides(node.operands, node.params)
-        parents = dict(node.parents)
-        operands = tuple(
-            self._value(parents[k]) if k in parents else self._constant(node, k) for k in range(len(node.operands))
-        )
-        params = {name: self._param(node, name, value) for name, value in node.params.items()}
-        return Point(self._value(node), operands, params, node.operand_names, node.name, decided)
-
-    def _value(self, node: Node) -> Recorded:
-        symbol = self.code.let(f"nodes[{node.index}].value", (), node.shape)
-        return Recorded(self.code, symbol.name, node.value)
-
-    def _constant(self, node: Node, k: int) -> Recorded:
-        value = node.operands[k]
-        symbol = self.code.let(f"nodes[{node.index}].operands[{k}]", (), tuple(np.shape(value)))
-        return Recorded(self.code, symbol.name, value)
-
-    def _param(self, node: Node, name: str, value: Any) -> Any:
-        """A parameter: an array of numbers where only its shape is part of the node's key."""
-        if not isinstance(value, np.ndarray) or node.op is None or node.op.family != "elementwise":
-            return value
-        symbol = self.code.let(f"nodes[{node.index}].params[{name!r}]", (), value.shape)
-        return Recorded(self.code, symbol.name, value)
-
-    def _outside(self, node: Node, operand: int) -> Jacobian:
-        """The arrays of a rule that looks at numbers; the program ends if anything but the arrays is different."""
-        J = node.local(operand)
-        expected = self.code.constant(_Expected(J), "local")
-        arrays = self.code.let(f"{expected}(nodes[{node.index}], {operand})", (), (), check=True)
-        numbers = enumerate(number for term in J.terms for number in term.numbers)
-        symbols: Iterator[Any] = iter(
-            [self.code.let(f"{arrays}[{k}]", [arrays], tuple(np.shape(one)), rough=True) for k, one in numbers]
-        )
-        terms = [
-            Term(
-                term.pattern, tuple(Factor(next(symbols)) for _ in term.factors),
-                tuple(next(symbols) for _ in term.tables), term.scale,
-            )
-            for term in J.terms
-        ]  # fmt: skip
-        return Jacobian(terms, J.out_shape, J.in_shape, J.dtype)
-
-
-class _Expected:
-    """A local Jacobian as far as it is known beforehand: everything but its arrays."""
-
-    def __init__(self, J: Jacobian) -> None:
-        if any(not isinstance(factor.array, np.ndarray | np.generic) for term in J.terms for factor in term.factors):
-            raise NotRecordableError("an operator")
-        self.terms = [(term.pattern, term.scale) for term in J.terms]
-
-    def __call__(self, node: Node, operand: int) -> list[np.ndarray]:
-        """The arrays of the local Jacobian at this node."""
-        terms = node.local(operand).terms
-        if [(term.pattern, term.scale) for term in terms] != self.terms:
-            raise OtherwiseError
-        return [number for term in terms for number in term.numbers]
-
-
-def _is_fixed(op: Op | None) -> bool:
-    """Whether a rule can only depend on what it is given: a user's own may look at anything."""
-    return op is not None and (op.built_in or op.family == "elementwise")

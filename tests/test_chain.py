@@ -194,3 +194,16 @@ def test_explain_tells_what_runs_before_the_einsum() -> None:
     assert text.count("einsum: ") == 1 and "path: " in text
     lone = jac.Jacobian.einsum("i,j->i|", np.ones(3), np.ones(4)).explain()
     assert "first: the only factor with it is summed over j" in lone
+
+
+def test_explain_shows_the_program_that_runs() -> None:
+    W1, W2 = np.ones((8, 64)), np.ones((64, 8))
+    text = jac.jacobian(lambda x: W2 @ np.tanh(W1 @ x))(np.ones(64)).explain()
+    assert text.split("made dense by:\n")[1].split("\norders")[0].splitlines() == [
+        "  t1 = term1.factor2[:,None]",
+        "  t2 = t1 * term1.factor3",
+        "  t3 = matmul(term1.factor1, t2)",
+        "  return t3",
+    ]
+    many = jac.jacobian(lambda x: np.stack([np.sin(x[k]) for k in range(30)]))(np.ones(30)).explain()
+    assert "more lines\n" in many

@@ -1,4 +1,7 @@
-"""Functions that are called again and again: the program that runs from the second call on gives the same numbers."""
+"""Functions that are traced again and again: the program that runs from the second call on gives the same numbers.
+
+Calls that need not even be traced are in `test_replay.py`; here none are.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import numpy as np
 import pytest
 
 import jacobian as jac
-from jacobian import programs
+from jacobian import programs, replay
 from jacobian.chain import accumulate
 from jacobian.errors import KinkWarning, NonFiniteWarning
 from jacobian.ops.registry import REGISTRY, Op, Sample
@@ -22,7 +25,8 @@ SAMPLES = [(op, sample) for op in REGISTRY for sample in op.samples]
 
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(programs, "PROGRAMS", programs.Programs())
+    monkeypatch.setattr(programs, "PROGRAMS", programs.Memory(programs.Program, programs.REMEMBERED))
+    monkeypatch.setattr(replay, "call_of", lambda *_: None)
 
 
 def running() -> list[programs.Program]:

@@ -112,6 +112,10 @@ class Code:
         text = f"if {test}: {self.constant(function, 'say')}({argument})"
         self.lines.append(Line("", text, frozenset([condition.name, argument.name]), check=True, late=True))
 
+    def refuse_unless(self, condition: str, use: Symbol) -> None:
+        """End the program unless the condition about an array holds."""
+        self.lines.append(Line("", f"if not {condition}: raise OtherwiseError", frozenset([use.name]), check=True))
+
     def constant(self, value: Any, prefix: str = "k") -> Symbol:
         """A value that is always the same."""
         known = self._constant_names.get(id(value))
@@ -152,6 +156,9 @@ class Code:
                 lines.append(position)
         return lines[::-1]
 
+    def _is_late(self, position: int) -> bool:
+        return self.lines[position].late
+
     def _body(self, lines: Sequence[int], kept: set[str]) -> list[str]:
         """The text of lines; a large array is given up after its last use, unless it is kept."""
         last: dict[str, int] = {}
@@ -172,13 +179,32 @@ class Code:
 
     def text(self, arguments: Iterable[str], results: Sequence[str], *, checks: bool = True) -> str:
         """The program as a function that returns all results, of one result just this."""
-        lines = sorted(self._needed(results, checks=checks), key=lambda position: self.lines[position].late)
+        lines = sorted(self._needed(results, checks=checks), key=self._is_late)
         returned = results[0] if len(results) == 1 else f"({', '.join(results)})"
         return _function(arguments, self._body(lines, set(results)), returned)
 
     def text_of_parts(self, arguments: Iterable[str], results: Sequence[str]) -> str:
         """The program as a function that does what several results need and returns a function for each of them."""
-        needed = [self._needed([result], checks=False) for result in results]
+        return self._parts(arguments, results, frozenset(), "program")
+
+    def text_in_stages(self, arguments: Iterable[str], first: Sequence[str], later: Sequence[str]) -> str:
+        """The program as a function that makes the checks and returns first results, and what is to be run later.
+
+        That is a function without arguments which returns a function for each of the later results.
+        """
+        start = sorted(self._needed(first, checks=True), key=self._is_late)
+        rest = self._needed(later, checks=False)
+        kept = {name for position in rest for name in self.lines[position].uses}
+        body = self._body(start, {*first, *later, *kept})
+        body += self._parts((), later, frozenset(start), "later").split("\n")
+        return _function(arguments, body, f"({', '.join([*first, 'later'])})")
+
+    def _parts(self, arguments: Iterable[str], results: Sequence[str], done: frozenset[int], name: str) -> str:
+        """A function that returns a function for each result; some lines have been run already, outside of it."""
+        needed = [
+            [position for position in self._needed([result], checks=False) if position not in done]
+            for result in results
+        ]
         uses = Counter(position for lines in needed for position in lines)
         own = [[position for position in lines if uses[position] == 1] for lines in needed]
         kept = {name for lines in own for position in lines for name in self.lines[position].uses}
@@ -186,7 +212,8 @@ class Code:
         for number, (lines, result) in enumerate(zip(own, results, strict=True)):
             part = _function((), self._body(lines, {result}), result, f"part{number}")
             body += part.split("\n")
-        return _function(arguments, body, f"({''.join(f'part{number}, ' for number in range(len(results)))})")
+        returned = f"({''.join(f'part{number}, ' for number in range(len(results)))})"
+        return _function(arguments, body, returned, name)
 
     def compile(self, text: str) -> Callable[..., Any]:
         """The function of that text, which was made here."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from jacobian.kernel.access import indices
 from jacobian.kernel.counting import reach
+from jacobian.kernel.dispatch import is_foreign
+from jacobian.kernel.lower import program_of
 from jacobian.kernel.memory import human
 from jacobian.kernel.network import Plan, plan
 from jacobian.kernel.notation import factor_text, form_text, letters_of
@@ -15,6 +17,8 @@ from jacobian.kernel.term import Operator, Term
 
 if TYPE_CHECKING:
     from jacobian.kernel.expression import Jacobian
+
+LONGEST = 20  # lines of a program that are shown
 
 
 def plan_of(term: Term) -> Plan | None:
@@ -46,9 +50,20 @@ def explain(J: Jacobian) -> str:
     for nth, term in enumerate(J.terms):
         lines += [f"term {nth + 1}: {J.formula_of([term])}"]
         lines += [f"  {line}" for line in _term(term)]
+    lines += _program(J)
     if J.origin is not None and J.origin.orders is not None:
         lines += ["orders of elimination:", *(f"  {line}" for line in J.origin.orders().splitlines())]
     return "\n".join(lines)
+
+
+def _program(J: Jacobian) -> list[str]:
+    """The lines that run when the full tensor is asked for."""
+    if not J.terms or any(is_foreign(factor.array) for term in J.terms for factor in term.factors):
+        return []
+    lines = program_of(J.terms, J.shape, J.dtype)
+    cut = len(lines) - LONGEST if len(lines) > LONGEST + 1 else 0
+    more = [f"… and {cut} more lines"] if cut else []
+    return ["made dense by:", *(f"  {line}" for line in [*lines[: len(lines) - cut], *more])]
 
 
 def _contraction(term: Term) -> list[str]:

@@ -7,6 +7,7 @@ dispatched NumPy calls (`dispatch.py`). Both give the same numbers.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial, reduce
 from math import prod
@@ -140,11 +141,28 @@ def materialise(terms: Sequence[Term], shape: Shape, dtype: np.dtype[Any]) -> np
 
 @lru_cache(maxsize=PROGRAMS)
 def _tensor_program(kinds: tuple[Kind, ...], shape: Shape, dtype: np.dtype[Any]) -> Callable[..., Any]:
+    code, text = _tensor_code(kinds, shape, dtype)
+    return code.compile(text)
+
+
+def _tensor_code(kinds: Sequence[Kind], shape: Shape, dtype: np.dtype[Any]) -> tuple[Code, str]:
     code = Code()
     found = [given(kind, f"x{position}") for position, kind in enumerate(kinds)]
     names = [name for _, group in found for name in group]
     result = write_tensor(code, [term for term, _ in found], shape, dtype)
-    return code.compile(code.text(names, [str(result)]))
+    return code, code.text(names, [str(result)])
+
+
+def program_of(terms: Sequence[Term], shape: Shape, dtype: np.dtype[Any]) -> list[str]:
+    """The lines that make the full tensor, with the numbers that terms and factors bear in an explanation."""
+    _, text = _tensor_code(list(map(kind_of, terms)), shape, dtype)
+    words = {"f": "factor", "i": "table", "c": "scale"}
+
+    def told(match: re.Match[str]) -> str:
+        term, kind, number = match.groups()
+        return f"term{int(term) + 1}.{words[kind]}{int(number) + 1 if number else ''}"
+
+    return [re.sub(r"\bx(\d+)([fic])(\d*)\b", told, line.strip()) for line in text.split("\n")[1:]]
 
 
 def write_tensor(code: Code, terms: Sequence[Given], shape: Shape, dtype: np.dtype[Any]) -> Symbol:

@@ -70,7 +70,8 @@ def human(count: float) -> str:
 
 
 def check(
-    nbytes: int, shape: str, holds: str | Callable[[], str] | None = None, name: str = "this Jacobian",
+    nbytes: int, shape: str | Callable[[], str], holds: str | Callable[[], str] | None = None,
+    name: str = "this Jacobian",
     instead: str = "J @ dx, u @ J, J[index], J.diagonal(), J.to_scipy()",
 ) -> None:  # fmt: skip
     """Refuse with the bill when `nbytes` is above the limit."""
@@ -83,7 +84,7 @@ def check(
         raise MemoryLimitError(
             report(
                 f"materialising {name} needs {human(nbytes)}, the limit is {human(limit)}",
-                shape=shape,
+                shape=shape() if callable(shape) else shape,
                 holds=holds() if callable(holds) else holds,
                 instead=instead,
                 limit="half of the memory available, or what jac.memory_limit says",

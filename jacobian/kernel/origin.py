@@ -10,6 +10,7 @@ import numpy as np
 
 from jacobian.errors import ShapeError, report
 from jacobian.kernel.operands import as_numbers
+from jacobian.kernel.term import Array
 
 if TYPE_CHECKING:
     from jacobian.kernel.expression import Jacobian
@@ -39,14 +40,19 @@ class Prediction:
         )
 
 
-@dataclass(frozen=True)
 class Origin:
     """The function of the differentiated argument alone, the point, the value there, and the orders compared."""
 
-    function: Callable[[np.ndarray], np.ndarray]
-    point: np.ndarray
-    value: np.ndarray
-    orders: Callable[[], str] | None = None
+    __slots__ = ("function", "orders", "point", "value")
+
+    def __init__(
+        self, function: Callable[[np.ndarray], np.ndarray], point: Array, value: Array,
+        orders: Callable[[], str] | None = None,
+    ) -> None:  # fmt: skip
+        self.function = function
+        self.point = point
+        self.value = value
+        self.orders = orders
 
     def predict(self, J: Jacobian, dx: Any) -> Prediction:
         """First-order approximation at the point, and the observed order of its remainder."""

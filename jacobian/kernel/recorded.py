@@ -57,6 +57,8 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
         """All other NumPy functions."""
         if func in _OF_SHAPES:
             return func(*map(_value, args), **kwargs)
+        if func is np.stack and _are_numbers(*args, **kwargs):  # for which `stack` is slow
+            return self._written(lambda texts: f"array({texts[0]})", np.array, (list(args[0]),))
         return self._call(func, args, kwargs)
 
     def __getitem__(self, key: Any) -> Any:
@@ -124,6 +126,10 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
     def __len__(self) -> int:
         """The length of the first axis."""
         return int(self.shape[0])
+
+
+def _are_numbers(arrays: Sequence[Any], axis: Any = 0, **others: Any) -> bool:
+    return not others and type(axis) is int and axis in (0, -1) and not any(map(np.shape, map(_value, arrays)))
 
 
 def _shape(value: Any) -> tuple[int, ...]:

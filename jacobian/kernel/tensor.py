@@ -75,11 +75,14 @@ class Tensor:
     def tensor(self) -> Array:
         """The full tensor: a read-only ndarray, or a traced array when a factor is traced."""
         if self._dense is None:
-            memory.check(self.dense_nbytes, f"{self.out_shape} × {self.in_shape} {self.dtype}", self._holds)
+            memory.check(self.dense_nbytes, self._told, self._holds)
             compute, self._compute = self._compute, None
             computed = None if compute is None else compute()
             self._dense = materialise(self) if computed is None else read_only(computed.view())
         return self._dense
+
+    def _told(self) -> str:
+        return f"{self.out_shape} × {self.in_shape} {self.dtype}"
 
     def _holds(self) -> str:
         return f"{memory.human(self.nbytes)}, {self.structure}"

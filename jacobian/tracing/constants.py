@@ -20,6 +20,14 @@ CONSTANT_FUNCTIONS: frozenset[Callable[..., Any]] = frozenset(
 )
 """Shape-, integer- or boolean-valued: computed on the values, with no derivative."""
 
+OF_SHAPES: frozenset[Callable[..., Any]] = frozenset(
+    {
+        np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.iscomplexobj, np.isrealobj, np.result_type,
+        np.common_type,
+    }
+)  # fmt: skip
+"""Those that do not look at numbers."""
+
 REFUSED: dict[str, tuple[str, str]] = {
     "copyto": ("it assigns into an array", "np.where(mask, a, b)"),
     "put": ("it assigns into an array", "np.where(mask, a, b)"),

@@ -124,6 +124,7 @@ class Graph:
     def __init__(self) -> None:
         self.level = next(_LEVELS)
         self.nodes: list[Node] = []
+        self.seen = False  # whether the function looked at a number: with others it may take another course
         self._snapshots: dict[int, tuple[Any, Array]] = {}
         self._constant_names: dict[int, str] = {}
 
@@ -161,6 +162,12 @@ class Graph:
     def captured(self) -> tuple[str, ...]:
         """The variables that held captured arrays."""
         return tuple(self._constant_names.values())
+
+    def without_nodes(self) -> Graph:
+        """Another graph in which captured arrays bear the same names."""
+        graph = Graph()
+        graph._constant_names = self._constant_names
+        return graph
 
     def name_constants(self, variables: dict[str, Any]) -> None:
         """Remember which variable held a captured array."""

@@ -10,7 +10,7 @@ import numpy as np
 from jacobian.kernel.expression import Jacobian
 from jacobian.ops.registry import REGISTRY
 from jacobian.tracing.graph import PYTHON_NUMBERS
-from jacobian.tracing.tracer import Tracer, record, strip_all
+from jacobian.tracing.tracer import Tracer, record, seen
 
 PLAIN = PYTHON_NUMBERS | {Tracer, np.ndarray, *(np.dtype(code).type for code in "?bhilqBHILQefdgFDG")}
 """Types that leave it to a tracer what is done to both."""
@@ -44,7 +44,7 @@ def _operator(function: Callable[..., Any], *, reflected: bool) -> Callable[...,
 def _comparison(function: np.ufunc) -> Callable[..., Any]:
     def operate(self: Tracer, other: Any) -> Any:
         if type(other) in PLAIN and REGISTRY.find(function) is None:
-            return function(strip_all(self.value), strip_all(other))
+            return function(seen(self), seen(other))
         return NotImplemented if isinstance(other, Jacobian) else function(self, other)
 
     operate.__doc__ = f"`np.{function.__name__}`, on the values."

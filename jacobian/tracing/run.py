@@ -97,6 +97,8 @@ def _plain_code(f: Any) -> CodeType | None:
 
 def numbers_of(argnums: int | Sequence[int], count: int) -> tuple[int, ...]:
     """`argnums` as non-negative numbers, checked."""
+    if type(argnums) is int and 0 <= argnums < count:
+        return (argnums,)
     wanted = (argnums,) if isinstance(argnums, int | np.integer) else argnums
     if not isinstance(wanted, tuple | list) or not all(isinstance(n, int | np.integer) for n in wanted):
         raise ArgumentError(report(f"argnums must be a whole number or a tuple of them, not {argnums!r}"))
@@ -148,7 +150,7 @@ def _traced(graph: Graph, argument: Any, name: str, inputs: dict[int, Any], numb
     return map_leaves(lambda leaf, _: Tracer(graph, leaf, leaf.value), nodes)
 
 
-def _all_finite(value: Any) -> bool:
+def all_finite(value: Any) -> bool:
     """Whether no entry is NaN or infinite; what is no array is taken to be."""
     if type(value) is np.float64:
         return isfinite(value)
@@ -162,7 +164,7 @@ def _all_finite(value: Any) -> bool:
 
 
 def _check_finite(value: Any, name: str, what: str = "the Jacobian there would mean nothing") -> None:
-    if _all_finite(value):
+    if all_finite(value):
         return
     value = np.asarray(value)
     bad = np.argwhere(~np.isfinite(value))
@@ -231,7 +233,7 @@ def _kind(value: Any) -> str:
 
 def _check_output(node: Node, path: str) -> None:
     value = strip_all(node.value)
-    if not _all_finite(value):
+    if not all_finite(value):
         for earlier in node.trace.nodes:
             inner = strip_all(earlier.value)
             if earlier.op is not None and not np.isfinite(inner).all() and _reaches(earlier, node):

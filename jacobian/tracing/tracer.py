@@ -14,7 +14,7 @@ from jacobian.kernel.term import Array
 from jacobian.ops import contraction, indexing, layout
 from jacobian.ops.registry import REGISTRY, Op, Params, as_operand
 from jacobian.tracing import source
-from jacobian.tracing.constants import CONSTANT_FUNCTIONS
+from jacobian.tracing.constants import CONSTANT_FUNCTIONS, OF_SHAPES
 from jacobian.tracing.graph import PYTHON_NUMBERS, Graph, Node, describe_operand, shape_of
 from jacobian.tracing.refusals import ambiguous_truth, refuse, refuse_assignment, refuse_conversion, refuse_function
 from jacobian.tracing.ufuncs import ufunc_method
@@ -50,7 +50,7 @@ class Tracer(ArrayLike):
                     )
                 return record(op, inputs, kwargs)
             if ufunc in CONSTANT_FUNCTIONS:
-                return ufunc(*map(strip, inputs), **kwargs)
+                return ufunc(*map(seen, inputs), **kwargs)
             return refuse_function(ufunc)
         if kwargs.pop("out", None) is not None:
             refuse_assignment(f"np.{ufunc.__name__}.{method}(…, out=…)")
@@ -62,7 +62,8 @@ class Tracer(ArrayLike):
         if op is not None:
             return record(op, args, kwargs)
         if func in CONSTANT_FUNCTIONS:
-            return func(*strip(args), **strip(kwargs))
+            look = strip if func in OF_SHAPES else seen
+            return func(*look(args), **look(kwargs))
         return refuse_function(func)
 
     def __jacobian_tensor__(self, J: Jacobian) -> Any:
@@ -113,15 +114,15 @@ class Tracer(ArrayLike):
 
     def __repr__(self) -> str:
         """The value, marked as traced."""
-        return f"traced {self.value!r}"
+        return f"traced {seen(self)!r}"
 
     def __str__(self) -> str:
         """The value."""
-        return str(self.value)
+        return str(seen(self))
 
     def __format__(self, spec: str) -> str:
         """The value, formatted."""
-        return format(strip_all(self.value), spec)
+        return format(seen(self), spec)
 
     # -- what ends a trace --------------------------------------------------------------------------------------------
 
@@ -129,7 +130,7 @@ class Tracer(ArrayLike):
         """Control flow follows the value."""
         if self.size != 1:
             raise ambiguous_truth(source.shown_line())
-        return bool(strip_all(self.value))
+        return bool(seen(self))
 
     def __float__(self) -> NoReturn:
         """Refused."""
@@ -152,7 +153,7 @@ class Tracer(ArrayLike):
     def __getitem__(self, key: Any) -> Any:
         """Entries by any NumPy index; the index itself is not differentiated."""
         try:
-            return record_bound(indexing.getitem, (self,), {"key": key if type(key) in _BASIC else strip(key)})
+            return record_bound(indexing.getitem, (self,), {"key": key if type(key) in _BASIC else seen(key)})
         except JacobianError as error:
             raise _at_users_line(error) from None
 
@@ -236,13 +237,30 @@ class Tracer(ArrayLike):
 
 
 def strip(value: Any) -> Any:
-    """The value one level down, through tuples, lists, dicts and slices."""
+    """The value at the bottom of nested traces, through tuples, lists and dicts."""
+    return _through(strip_all, value)
+
+
+def seen(value: Any) -> Any:
+    """The same where the function goes on with the numbers: what it does may be otherwise with others."""
+    return _through(_look, value)
+
+
+def _through(bottom: Callable[[Any], Any], value: Any) -> Any:
     if isinstance(value, Tracer):
-        return strip_all(value.value)
+        return bottom(value)
     if isinstance(value, _SEQUENCES):
-        return type(value)(map(strip, value)) if not hasattr(value, "_fields") else type(value)(*map(strip, value))
+        items = (_through(bottom, item) for item in value)
+        return type(value)(items) if not hasattr(value, "_fields") else type(value)(*items)
     if isinstance(value, dict):
-        return {name: strip(item) for name, item in value.items()}
+        return {name: _through(bottom, item) for name, item in value.items()}
+    return value
+
+
+def _look(value: Any) -> Any:
+    while isinstance(value, Tracer):
+        value.graph.seen = True
+        value = value.value
     return value
 
 

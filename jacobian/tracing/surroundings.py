@@ -1,0 +1,190 @@
+"""What a function reads besides its arguments: whether that is all there is, and whether it is as it was.
+
+A function need not be run again where it would do the same again. What it reaches - its code, the functions it calls,
+captured arrays and numbers - is remembered and compared. Where any of it may do more than compute, or is of a kind that
+cannot be compared, the answer is no, and the function is run as ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from operator import is_
+from types import CodeType, FunctionType
+from typing import Any
+
+import numpy as np
+
+from jacobian.tracing.harmless import BUILTINS, global_names, is_harmless
+from jacobian.tracing.snapshots import kept_snapshot, unchanged
+
+Test = Callable[[Any], bool]
+
+DIFFERENTIATES = "__differentiates__"
+"""The attribute by which a function such as `jacobian(f)` tells what it depends on."""
+
+_EXACT = frozenset({int, bool, str, bytes, range, slice})
+_ROUNDED = frozenset({float, complex})
+
+MOST = 2000  # values to compare at every call
+
+
+class UnknownError(Exception):
+    """It cannot be told what a function does: it may read or change anything."""
+
+
+class Surroundings:
+    """Functions and arguments, and everything they reach, as they were at one moment."""
+
+    def __init__(self, values: Sequence[Any]) -> None:
+        """Look at all of it.
+
+        Raises:
+            UnknownError: some of it is of a kind of which it is not known what it does.
+        """
+        self.nbytes = 0  # of the arrays that are remembered
+        self.count = 0
+        self._inside: list[CodeType] = []
+        try:
+            self._tests = [self._test(value) for value in values]
+        except RecursionError:  # something that holds itself
+            raise UnknownError from None
+
+    def are_those_of(self, values: Sequence[Any]) -> bool:
+        """Whether these functions and arguments, and all they reach, are as they were."""
+        return _all_pass(self._tests, values)
+
+    def _test(self, value: Any) -> Test:
+        """Whether another value is the same as this one, as a function of the other."""
+        self.count += 1
+        if self.count > MOST:
+            raise UnknownError
+        kind = type(value)
+        if value is None or value is Ellipsis:
+            return partial(is_, value)
+        if kind in _EXACT:
+            return partial(_same, value)
+        if kind in _ROUNDED:
+            return partial(_same_number, value)
+        if kind is np.ndarray:
+            return self._array(value)
+        if isinstance(value, np.generic) and value.dtype.kind in "biufc":
+            return partial(_same_scalar, value)
+        if kind in (tuple, list):
+            return partial(_same_items, kind, [self._test(item) for item in value])
+        if kind is dict:
+            return partial(_same_entries, list(value), [self._test(item) for item in value.values()])
+        if kind is partial:
+            return partial(_same_partial, self._test(value.func), self._test(value.args), self._test(value.keywords))
+        if kind is FunctionType and not is_harmless(value):
+            return self._function(value)
+        if is_harmless(value):
+            return partial(is_, value)
+        raise UnknownError
+
+    def _array(self, array: np.ndarray) -> Test:
+        if array.dtype.kind not in "biufc":
+            raise UnknownError
+        copy = kept_snapshot(array)
+        self.nbytes += copy.nbytes
+        return partial(_same_array, copy)
+
+    def _function(self, f: Any) -> Test:
+        if DIFFERENTIATES in f.__dict__:
+            return partial(_same_derivative, self._test(f.__dict__[DIFFERENTIATES]))
+        code, scope = f.__code__, f.__globals__
+        names = global_names(code)
+        if names is None or code in self._inside or f.__dict__:  # unknown, or it calls itself
+            raise UnknownError
+        self._inside.append(code)
+        try:
+            reads = [(name, self._read(scope, f.__builtins__, name)) for name in names]
+            cells = [self._test(_content(cell)) for cell in f.__closure__ or ()]
+            given = (f.__defaults__, f.__kwdefaults__)
+            defaults = None if given == (None, None) else self._test(given)
+        finally:
+            self._inside.pop()
+        return partial(_same_function, code, scope, reads, cells, defaults)
+
+    def _read(self, scope: dict[str, Any], built_in: dict[str, Any], name: str) -> Test:
+        if name in scope:
+            return self._test(scope[name])
+        value = built_in.get(name)
+        if value not in BUILTINS:
+            raise UnknownError
+        return partial(is_, value)
+
+
+def _all_pass(tests: Sequence[Test], values: Sequence[Any]) -> bool:
+    for test, value in zip(tests, values, strict=True):  # noqa: SIM110 - a generator for `all` takes longer to start
+        if not test(value):
+            return False
+    return True
+
+
+def _content(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not assigned yet
+        raise UnknownError from None
+
+
+def _same(value: Any, other: Any) -> bool:
+    return other is value or (type(other) is type(value) and bool(other == value))
+
+
+def _same_number(value: Any, other: Any) -> bool:
+    return other is value or (type(other) is type(value) and repr(other) == repr(value))  # 0.0 == -0.0
+
+
+def _same_scalar(value: np.generic, other: Any) -> bool:
+    return other is value or (
+        type(other) is type(value) and other.dtype == value.dtype and other.tobytes() == value.tobytes()
+    )
+
+
+def _same_array(copy: np.ndarray, other: Any) -> bool:
+    return type(other) is np.ndarray and (other is copy or unchanged(copy, other))
+
+
+def _same_items(kind: type, tests: list[Test], other: Any) -> bool:
+    if type(other) is not kind:
+        return False
+    assert isinstance(other, tuple | list)
+    return len(other) == len(tests) and _all_pass(tests, other)
+
+
+def _same_entries(keys: list[Any], tests: list[Test], other: Any) -> bool:
+    if type(other) is not dict or list(other) != keys:
+        return False
+    return _same_items(list, tests, list(other.values()))
+
+
+def _same_partial(function: Test, args: Test, keywords: Test, other: Any) -> bool:
+    return type(other) is partial and function(other.func) and args(other.args) and keywords(other.keywords)
+
+
+def _same_derivative(test: Test, other: Any) -> bool:
+    return type(other) is FunctionType and test(other.__dict__.get(DIFFERENTIATES))
+
+
+def _same_function(
+    code: CodeType, scope: dict[str, Any], reads: list[tuple[str, Test]], cells: list[Test], defaults: Test | None,
+    other: Any,
+) -> bool:  # fmt: skip
+    """Whether a function has the same code, and all that it reads is the same."""
+    if type(other) is not FunctionType or other.__code__ is not code or other.__globals__ is not scope:
+        return False
+    for name, test in reads:
+        if not test(scope[name] if name in scope else other.__builtins__.get(name)):  # type: ignore[attr-defined]
+            return False
+    if cells:
+        try:
+            for cell, test in zip(other.__closure__, cells, strict=True):  # type: ignore[arg-type] # as many as then
+                if not test(cell.cell_contents):
+                    return False
+        except ValueError:  # not assigned any more
+            return False
+    if defaults is None:
+        return other.__defaults__ is None and other.__kwdefaults__ is None
+    return defaults((other.__defaults__, other.__kwdefaults__))

@@ -1,0 +1,244 @@
+"""The chain rule written down: the algebra of Jacobians on the symbols of a program instead of arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from math import isfinite
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jacobian.errors import JacobianError
+from jacobian.kernel.arithmetic import Written
+from jacobian.kernel.code import Code, OtherwiseError, Symbol
+from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.recorded import NotRecordableError, Recorded
+from jacobian.kernel.simplify import contracted, fused
+from jacobian.kernel.term import Factor, Term
+from jacobian.ops.registry import Op, Params, Point
+from jacobian.tracing.graph import Node
+from jacobian.tracing.run import all_finite
+
+_LOOKED = (NotRecordableError, JacobianError, TypeError, ValueError, AttributeError, IndexError)
+"""What is raised by NumPy code that looked at a number, or wanted an ndarray itself, where it was given a symbol."""
+
+
+class Writing:
+    """The algebra of Jacobians whose factors are symbols of a program."""
+
+    def __init__(self) -> None:
+        self.code = Code()
+        self.arithmetic = Written(self.code)
+        self._locals: dict[tuple[int, int], Jacobian] = {}
+        self._points: dict[int, Point] = {}
+
+    def contract(self, J: Jacobian) -> Jacobian:
+        """Write the contraction."""
+        return contracted(J, self.arithmetic)
+
+    def shorten(self, J: Jacobian) -> Jacobian:
+        """Write the products of factors that are read alike."""
+        return fused(J, self.arithmetic)
+
+    def real_part(self, J: Jacobian) -> Jacobian:
+        """Complex numbers have no programs."""
+        raise NotRecordableError("complex numbers")
+
+    def local(self, node: Node, operand: int) -> Jacobian:
+        """The local Jacobian on symbols: the rule written down, or its arrays, found anew whenever the program runs."""
+        key = (node.index, operand)
+        if key not in self._locals:
+            written = self._rule(node, operand) if _is_fixed(node.op) else None
+            self._locals[key] = self._outside(node, operand) if written is None else written
+        return self._locals[key]
+
+    def _rule(self, node: Node, operand: int) -> Jacobian | None:
+        assert node.op is not None
+        if node.index not in self._points:  # one for all operands: there may be hundreds
+            self._points[node.index] = self._point(node, node.op)
+        point = self._points[node.index]
+        mark = self.code.mark()
+        try:
+            with np.errstate(all="ignore"):
+                return node.op.local(point, operand)
+        except _LOOKED:
+            self.code.back_to(mark)
+            return None
+
+    def _point(self, node: Node, op: Op) -> Point:
+        """What the rule is evaluated at, with symbols for all numbers."""
+        decided = None if op.decides is None else op.decides(node.operands, node.params)
+        parents = dict(node.parents)
+        operands = tuple(
+            self._value(parents[k]) if k in parents else self._constant(node, k) for k in range(len(node.operands))
+        )
+        params = {name: self._param(node, name, value) for name, value in node.params.items()}
+        return Point(self._value(node), operands, params, node.operand_names, node.name, decided)
+
+    def _value(self, node: Node) -> Recorded:
+        symbol = self.code.let(f"nodes[{node.index}].value", (), node.shape)
+        return Recorded(self.code, symbol.name, node.value)
+
+    def _constant(self, node: Node, k: int) -> Any:
+        value = node.operands[k]
+        symbol = self.code.let(f"nodes[{node.index}].operands[{k}]", (), tuple(np.shape(value)))
+        return Recorded(self.code, symbol.name, value)
+
+    def _param(self, node: Node, name: str, value: Any) -> Any:
+        """A parameter: an array of numbers where only its shape is part of the node's key."""
+        if not isinstance(value, np.ndarray) or node.op is None or node.op.family != "elementwise":
+            return value
+        symbol = self.code.let(f"nodes[{node.index}].params[{name!r}]", (), value.shape)
+        return Recorded(self.code, symbol.name, value)
+
+    def _outside(self, node: Node, operand: int) -> Jacobian:
+        """The arrays of a rule that looks at numbers; the program ends if anything but the arrays is different."""
+        J = node.local(operand)
+        arrays = self._arrays(node, operand, _Expected(J))
+        numbers = enumerate(number for term in J.terms for number in term.numbers)
+        symbols: Iterator[Any] = iter(
+            [self.code.let(f"{arrays}[{k}]", [arrays], tuple(np.shape(one)), rough=True) for k, one in numbers]
+        )
+        terms = [
+            Term(
+                term.pattern, tuple(Factor(next(symbols)) for _ in term.factors),
+                tuple(next(symbols) for _ in term.tables), term.scale,
+            )
+            for term in J.terms
+        ]  # fmt: skip
+        return Jacobian(terms, J.out_shape, J.in_shape, J.dtype)
+
+    def _arrays(self, node: Node, operand: int, expected: _Expected) -> Symbol:
+        """The arrays of a local Jacobian at the node, which is to be as it was expected."""
+        local = self.code.constant(partial(_local_at_node, expected), "local")
+        return self.code.let(f"{local}(nodes[{node.index}], {operand})", (), (), check=True)
+
+
+class _Expected:
+    """A local Jacobian as far as it is known beforehand: everything but its arrays."""
+
+    def __init__(self, J: Jacobian) -> None:
+        if any(not isinstance(factor.array, np.ndarray | np.generic) for term in J.terms for factor in term.factors):
+            raise NotRecordableError("an operator")
+        self.terms = [(term.pattern, term.scale) for term in J.terms]
+
+    def arrays(self, J: Jacobian) -> list[np.ndarray]:
+        """The arrays of another one."""
+        terms = J.terms
+        if [(term.pattern, term.scale) for term in terms] != self.terms:
+            raise OtherwiseError
+        return [number for term in terms for number in term.numbers]
+
+
+def _local_at_node(expected: _Expected, node: Node, operand: int) -> list[np.ndarray]:
+    return expected.arrays(node.local(operand))
+
+
+def _local_at_point(expected: _Expected, node: _Bare, operand: int, y: Any, *x: Any) -> list[np.ndarray]:
+    return expected.arrays(node.op.local(Point(y, x, node.params, node.names, node.name), operand))
+
+
+def _is_fixed(op: Op | None) -> bool:
+    """Whether a rule can only depend on what it is given: a user's own may look at anything."""
+    return op is not None and (op.built_in or op.family == "elementwise")
+
+
+class _Bare(NamedTuple):
+    """What a rule needs to know of a node beside its numbers."""
+
+    op: Op
+    params: Params
+    names: tuple[str, ...]
+    name: str
+
+
+class Scripting(Writing):
+    """The same for a whole call: the values, too, are computed by the program, and all that is captured is constant."""
+
+    def __init__(self, outputs: Sequence[Node], inputs: Sequence[Node]) -> None:
+        """Write down how the outputs are computed from the inputs.
+
+        Raises:
+            NotRecordableError: not all of it is known to be the same at every call.
+        """
+        super().__init__()
+        self._values: dict[int, Recorded] = {}
+        for place, node in enumerate(inputs):
+            symbol = self.code.let(f"inputs[{place}]", (), node.shape)
+            self._values[node.index] = Recorded(self.code, symbol.name, node.value)
+        for node in _ancestors(outputs):
+            if node.value.dtype.kind != "f":
+                raise NotRecordableError("complex numbers")
+            if node.index not in self._values:
+                self._values[node.index] = self._forward(node)
+
+    def checked(self, node: Node) -> str:
+        """The value of a node; the program ends if it is not finite."""
+        value = self._values[node.index]
+        finite = self.code.constant(all_finite if value.shape else isfinite, "finite")
+        self.code.refuse_unless(f"{finite}({value})", value)
+        return value.name
+
+    def _forward(self, node: Node) -> Recorded:
+        """What the op does, written down, or its call."""
+        op = node.op
+        if op is None or not op.built_in:
+            raise NotRecordableError("an op that may look at anything")
+        parents = dict(node.parents)
+        operands = [self._values[parents[k].index] if k in parents else x for k, x in enumerate(node.operands)]
+        mark = self.code.mark()
+        try:
+            with np.errstate(all="ignore"):
+                result = op.forward(*operands, **node.params)
+        except _LOOKED:
+            result = None
+        if isinstance(result, Recorded) and (result.shape, result.dtype) == (node.shape, node.value.dtype):
+            return result
+        self.code.back_to(mark)
+        forward = self.code.constant(partial(op.forward, **node.params), op.name)
+        given = [one if isinstance(one, Recorded) else self.code.literal(one) for one in operands]
+        uses = [one for one in operands if isinstance(one, Recorded)]
+        symbol = self.code.let(f"{forward}({', '.join(map(str, given))})", uses, node.shape, rough=True)
+        return Recorded(self.code, symbol.name, node.value)
+
+    def _point(self, node: Node, op: Op) -> Point:
+        if op.decides is not None:
+            # What is decided must not depend on the numbers of this call; a number that is traced is no number.
+            traced = dict(node.parents)
+            hidden = tuple(np.asarray(x) if k in traced else x for k, x in enumerate(node.operands))
+            if op.decides(hidden, node.params) != op.decides(node.operands, node.params):
+                raise NotRecordableError("a rule that decides by its numbers")
+        return super()._point(node, op)
+
+    def _value(self, node: Node) -> Recorded:
+        return self._values[node.index]
+
+    def _constant(self, node: Node, k: int) -> Any:
+        return node.operands[k]
+
+    def _param(self, node: Node, name: str, value: Any) -> Any:
+        return value
+
+    def _arrays(self, node: Node, operand: int, expected: _Expected) -> Symbol:
+        assert node.op is not None
+        bare = _Bare(node.op, node.params, node.operand_names, node.name)
+        local = self.code.constant(partial(_local_at_point, expected, bare, operand), "local")
+        parents = dict(node.parents)
+        numbers = [self._values[parents[k].index] if k in parents else x for k, x in enumerate(node.operands)]
+        texts = [one.name if isinstance(one, Recorded) else self.code.literal(one) for one in numbers]
+        value = self._values[node.index]
+        uses = [value, *(one for one in numbers if isinstance(one, Recorded))]
+        return self.code.let(f"{local}({', '.join([value.name, *texts])})", uses, (), check=True)
+
+
+def _ancestors(outputs: Sequence[Node]) -> list[Node]:
+    """Every node that the outputs are computed from, first ones first, the outputs included."""
+    wanted = {node.index for node in outputs}
+    nodes = outputs[0].trace.nodes
+    found: list[Node] = []
+    for index in range(max(wanted), -1, -1):
+        if index in wanted:
+            found.append(nodes[index])
+            wanted.update(parent.index for _, parent in nodes[index].parents)
+    return found[::-1]

@@ -1,0 +1,539 @@
+"""Calls played from a script: the same numbers as tracing, and never played where the function might do otherwise."""
+
+from __future__ import annotations
+
+import functools
+import math
+import random
+import time
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import jacobian as jac
+from jacobian import replay
+from jacobian.chain import accumulate
+from jacobian.errors import KinkWarning, NonFiniteError, NonFiniteWarning
+from jacobian.ops.registry import REGISTRY, Op, Sample
+from jacobian.programs import Memory
+from jacobian.tracing.graph import Node
+
+SAMPLES = [(op, sample) for op in REGISTRY for sample in op.samples]
+
+FACTOR = 2.0
+TABLE = [1.0, 2.0]
+COUNT = 0
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay, "SCRIPTS", Memory(replay.Kind, replay.REMEMBERED))
+
+
+def scripts() -> list[replay.Kind]:
+    return [kind for kind in replay.SCRIPTS if kind.scripts]
+
+
+def played(f: Callable[..., Any], *points: Any, argnums: Any = 0) -> list[Any]:
+    """The Jacobians at points, of which the first is asked for twice before; checks that a script was there to play."""
+    g = jac.jacobian(f, argnums)
+    for _ in range(2):
+        g(*points[0]) if isinstance(points[0], tuple) else g(points[0])
+    assert len(scripts()) == 1
+    found = [g(*point) if isinstance(point, tuple) else g(point) for point in points]
+    assert all(kind.failures == 0 for kind in scripts())
+    return found
+
+
+def never_played(f: Callable[..., Any], *args: Any) -> list[np.ndarray]:
+    """The Jacobians of four calls; checks that none was played."""
+    g = jac.jacobian(f)
+    found = [np.asarray(g(*args)) for _ in range(4)]
+    assert not scripts()
+    return found
+
+
+@pytest.mark.parametrize(("op", "sample"), SAMPLES, ids=[f"{op.name}-{sample}" for op, sample in SAMPLES])
+def test_every_sample(op: Op, sample: Sample) -> None:
+    draws = [sample.draw(seed) for seed in (1, 2, 3)]
+    numbers = [k for k, arg in enumerate(draws[0][0]) if isinstance(arg, np.ndarray) and arg.dtype.kind == "f"]
+    rest, kwargs = draws[0]
+    if not numbers:
+        return
+
+    def f(*arrays: Any) -> Any:
+        args = list(rest)
+        for k, array in zip(numbers, arrays, strict=True):
+            args[k] = array
+        return op(*args, **kwargs)
+
+    g = jac.value_and_jacobian(f, tuple(range(len(numbers))))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", KinkWarning)
+        for args, _ in draws:
+            arrays = [args[k] for k in numbers]
+            value, found = g(*arrays)
+            trace = jac.trace(f, *arrays)
+            if not isinstance(trace.output, Node):
+                continue
+            trace.output.name_hint = "y"
+            np.testing.assert_allclose(value, trace.output.value, rtol=1e-12, atol=1e-12)
+            for J, node in zip(found, trace.inputs.values(), strict=True):
+                expected = accumulate(trace.output, [node])[0].named("y", node.name)
+                np.testing.assert_allclose(np.asarray(J), expected.tensor(), rtol=1e-12, atol=1e-12)
+                assert J.dtype == expected.dtype
+                assert J.formula == expected.formula
+
+
+def newton(x: Any) -> Any:
+    a, b, c = x[0], x[1], x[2]
+    return np.stack([3 * a - np.cos(b * c), a**2 - 81 * (b + 0.1) ** 2 + np.sin(c), np.exp(-a * b) + 20 * c])
+
+
+def test_the_second_call_writes_a_script_and_the_next_ones_play_it() -> None:
+    points = [np.array([0.1, 0.2, 0.3]) * k for k in range(1, 5)]
+    plain = jac.jacobian(newton)(points[0])
+    for J, point in zip(played(newton, *points), points, strict=True):
+        expected = np.asarray(jac.jacobian(newton, order="forward")(point))
+        np.testing.assert_allclose(np.asarray(J), expected, rtol=1e-13)
+        assert J.formula == plain.formula
+        assert J.structure == plain.structure
+        assert J.names == plain.names
+        assert not np.asarray(J).flags.writeable
+
+
+def test_what_is_asked_of_a_played_jacobian() -> None:
+    W = np.arange(6.0).reshape(2, 3)
+    x = np.array([0.1, 0.2, -0.3])
+    g = jac.jacobian(lambda x: np.tanh(W @ x))
+    plain = g(x)
+    (J,) = played(lambda x: np.tanh(W @ x), x)
+    assert repr(J) == repr(plain)
+    assert J.explain() == plain.explain()
+    assert str(J.predict(x / 100)) == str(plain.predict(x / 100))
+    np.testing.assert_allclose(J @ x, plain @ x)
+
+
+def test_large_results_are_computed_when_they_are_asked_for() -> None:
+    def f(x: Any, b: Any) -> Any:
+        return np.tanh(np.cumsum(x)[:, None] * np.sin(x) + b) ** 2
+
+    x, b = np.linspace(0, 1, 50), np.linspace(0, 1, 50)
+    expected = jac.jacobian(f, (0, 1), order="forward")(x, b)
+    (found,) = played(f, (x, b), argnums=(0, 1))
+    for J, plain in zip(found[::-1], expected[::-1], strict=True):
+        np.testing.assert_allclose(J.tensor(), plain.tensor(), rtol=1e-12)
+
+
+def test_a_jacobian_is_a_snapshot_although_its_terms_come_later() -> None:
+    W, x = np.eye(3) * 2, np.ones(3)
+    (J,) = played(lambda x: np.tanh(W @ x), x)
+    expected = np.diag(2 * (1 - np.tanh(2.0) ** 2) * np.ones(3))
+    x[:], W[:] = 5.0, 7.0
+    np.testing.assert_allclose(J @ np.eye(3), expected)
+    np.testing.assert_allclose(np.asarray(J), expected)
+
+
+def test_values() -> None:
+    g = jac.value_and_jacobian(lambda x: x.T)
+    x = np.arange(6.0).reshape(2, 3)
+    for _ in range(4):
+        y, _ = g(x)
+        y[0, 0] = 99.0  # it is the caller's own
+        assert x[0, 0] == 0
+    assert len(scripts()) == 1
+
+
+# -- what a function reads -------------------------------------------------------------------------------------------
+
+
+def test_captured_arrays_may_change() -> None:
+    c = np.array([1.0, 2.0])
+    g = jac.jacobian(lambda x: c * np.sin(x))
+    for factor in (1.0, 1.0, 1.0, 2.0, 3.0, 3.0, 3.0, 4.0):
+        c[:] = [factor, 2 * factor]
+        np.testing.assert_array_equal(np.asarray(g(np.zeros(2))), np.diag(c))
+
+
+@pytest.mark.parametrize(
+    "kind", [float, np.float64, np.float32, lambda v: np.array(v), lambda v: [v], lambda v: {0: v}]
+)
+def test_captured_numbers_may_change(kind: Callable[[float], Any]) -> None:
+    c: Any = None
+
+    def f(x: Any) -> Any:
+        return x * (c[0] if isinstance(c, list | dict) else c)
+
+    g = jac.jacobian(f)
+    for factor in (1.0, 1.0, 1.0, 2.0, 2.0, 2.0, -0.0, 0.0, 3.0):
+        c = kind(factor)
+        assert float(g(np.array(1.0))) == factor
+
+
+def test_globals_may_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    def f(x: Any) -> Any:
+        return x * FACTOR + TABLE[0] * x
+
+    g = jac.jacobian(f)
+    for factor in (2.0, 2.0, 2.0, 5.0, 5.0, 5.0):
+        monkeypatch.setitem(globals(), "FACTOR", factor)
+        assert float(g(np.array(1.0))) == factor + 1
+    for table in ([7.0, 0.0], [8.0]):
+        monkeypatch.setitem(globals(), "TABLE", table)
+        assert float(g(np.array(1.0))) == 5 + table[0]
+
+
+def test_a_list_may_change() -> None:
+    weights = [np.ones(2), np.ones(2)]
+    g = jac.jacobian(lambda x: sum(w * x for w in weights))
+    for count in (2, 2, 2, 3, 4, 4, 4):
+        del weights[2:]
+        weights.extend(np.ones(2) for _ in range(count - 2))
+        np.testing.assert_array_equal(np.asarray(g(np.zeros(2))), count * np.eye(2))
+
+
+def test_functions_that_are_called_may_change() -> None:
+    def make(k: float) -> Callable[[Any], Any]:
+        return lambda x: k * x
+
+    inner = make(1.0)
+    g = jac.jacobian(lambda x: inner(x))
+    for k in (1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 3.0):
+        inner = make(k)
+        assert float(g(np.array(1.0))) == k
+
+
+def test_defaults_may_change() -> None:
+    def f(x: Any, k: float = 1.0, *, m: float = 1.0) -> Any:
+        return x * k * m
+
+    g = jac.jacobian(f)
+    for k, m in ((1.0, 1.0), (1.0, 1.0), (1.0, 1.0), (2.0, 1.0), (2.0, 1.0), (2.0, 1.0), (2.0, 3.0)):
+        f.__defaults__, f.__kwdefaults__ = (k,), {"m": m}
+        assert float(g(np.array(1.0))) == k * m
+
+
+def test_other_arguments_may_change() -> None:
+    g = jac.jacobian(lambda x, w, *, b: x * w + b * x)
+    for w, b in ((1.0, 1.0), (1.0, 1.0), (1.0, 1.0), (2.0, 1.0), (2.0, 2.0)):
+        np.testing.assert_array_equal(np.asarray(g(np.ones(2), np.full(2, w), b=b)), (w + b) * np.eye(2))
+
+
+def test_functions_of_one_text_are_told_apart() -> None:
+    for _ in range(3):
+        for k in (1.0, 2.0, 3.0):
+            assert float(jac.jacobian(lambda x, k=k: x * k)(np.array(1.0))) == k
+
+
+def test_variants_are_played_in_turns() -> None:
+    for _ in range(4):
+        for k in (1.0, 2.0, 3.0):
+            for _ in range(2):
+                assert float(jac.jacobian(lambda x, k=k: x * k)(np.array(1.0))) == k
+    (kind,) = scripts()
+    assert len(kind.scripts) == 3
+
+
+def test_what_changes_at_every_call_is_not_written_down() -> None:
+    for k in range(100):
+        assert float(jac.jacobian(lambda x, k=k: x * k)(np.array(1.0))) == k
+    (kind,) = replay.SCRIPTS
+    assert kind.hopeless
+    assert kind.written == 0
+
+
+def test_partial_functions() -> None:
+    def f(a: Any, x: Any, b: Any = 0.0) -> Any:
+        return a * x + b * x
+
+    (J,) = played(functools.partial(f, 1.0, b=3.0), np.ones(2))
+    np.testing.assert_array_equal(np.asarray(J), 4 * np.eye(2))
+    J = jac.jacobian(functools.partial(f, 2.0, b=3.0))(np.ones(2))
+    np.testing.assert_array_equal(np.asarray(J), 5 * np.eye(2))
+
+
+# -- what must never be played ---------------------------------------------------------------------------------------
+
+
+def test_a_function_that_counts() -> None:
+    calls = 0
+
+    def f(x: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return x * calls
+
+    assert [float(J) for J in never_played(f, np.array(1.0))] == [1, 2, 3, 4]
+
+
+def test_a_function_that_counts_in_a_global() -> None:
+    def f(x: Any) -> Any:
+        global COUNT  # noqa: PLW0603
+        COUNT += 1
+        return x * COUNT
+
+    assert [float(J) for J in never_played(f, np.array(1.0))] == [1, 2, 3, 4]
+
+
+def test_a_function_that_collects() -> None:
+    seen: list[Any] = []
+
+    def f(x: Any) -> Any:
+        seen.append(1)
+        return x * len(seen)
+
+    assert [float(J) for J in never_played(f, np.array(1.0))] == [1, 2, 3, 4]
+
+
+def test_a_function_that_changes_what_it_captured() -> None:
+    c = np.ones(2)
+
+    def f(x: Any) -> Any:
+        np.add(c, 1.0, out=c)
+        c[0] = c[1]
+        return x * c
+
+    assert [J[0, 0] for J in never_played(f, np.ones(2))] == [2, 3, 4, 5]
+
+
+def test_a_function_that_changes_an_argument() -> None:
+    w = np.ones(2)
+
+    def f(x: Any, w: Any) -> Any:
+        w *= 2
+        return x * w
+
+    assert [J[0, 0] for J in never_played(f, np.ones(2), w)] == [2, 4, 8, 16]
+
+
+def test_a_mutable_default() -> None:
+    def f(x: Any, seen: Any = []) -> Any:  # noqa: B006
+        seen.append(1)
+        return x * len(seen)
+
+    assert [float(J) for J in never_played(f, np.array(1.0))] == [1, 2, 3, 4]
+
+
+def test_iterators() -> None:
+    numbers = iter(range(1, 100))
+    assert [float(J) for J in never_played(lambda x: x * next(numbers), np.array(1.0))] == [1, 2, 3, 4]
+
+
+def test_objects_methods_chance_and_time() -> None:
+    model = SimpleNamespace(w=1.0)
+    rng = np.random.default_rng(0)
+
+    class Model:
+        def __init__(self) -> None:
+            self.w = 0.0
+
+        def __call__(self, x: Any) -> Any:
+            self.w += 1
+            return x * self.w
+
+        def method(self, x: Any) -> Any:
+            return self(x)
+
+    for f in (
+        lambda x: x * model.w,
+        lambda x: x * rng.normal(),
+        lambda x: x * np.random.rand(),  # noqa: NPY002
+        lambda x: x * random.random(),
+        lambda x: x * time.perf_counter(),
+        Model(),
+        Model().method,
+        lambda x, m=Model(): m(x),  # noqa: B008
+    ):
+        never_played(f, np.array(1.0))
+    assert [float(J) for J in never_played(Model().method, np.array(1.0))] == [1, 2, 3, 4]
+
+
+def test_control_flow_that_follows_the_value() -> None:
+    g = jac.jacobian(lambda x: x * 2 if x > 0 else np.sin(x))
+    for point in (1.0, 1.0, 1.0, -1.0, 2.0, -2.0):
+        assert float(g(np.array(point))) == (2 if point > 0 else math.cos(point))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.where(x > 0, x, -2 * x),
+        lambda x: x[np.argsort(x)] * np.arange(3),
+        lambda x: x * (x > 0),
+        lambda x: max(x[0], x[1]) * x,
+        lambda x: sorted(x)[0] * x,
+        lambda x: x * len(f"{x[0]:.0f}"),
+        lambda x: x * len(str(x)),
+        lambda x: x * x.argmax(),
+        lambda x: x * np.count_nonzero(x),
+        lambda x: x[np.nonzero(x)[0]],
+        lambda x: x * (3 if np.all(np.isfinite(x)) and x[0] else 4),
+    ],
+)  # fmt: skip
+def test_functions_that_look_at_numbers(f: Callable[[Any], Any]) -> None:
+    never_played(f, np.array([1.0, 2.0, -3.0]))
+
+
+def test_a_function_that_calls_itself() -> None:
+    def power(x: Any, n: int) -> Any:
+        return x if n == 1 else x * power(x, n - 1)
+
+    assert float(never_played(lambda x: power(x, 3), np.array(2.0))[-1]) == 12
+
+
+def test_a_users_op_may_look_at_anything() -> None:
+    scale = 1.0
+    op = jac.primitive(lambda x: scale * x, lambda y, x: scale * np.eye(len(x)), name="scaled_for_replay")
+    g = jac.jacobian(lambda x: op(x) * 1.0)
+    for scale in (1.0, 2.0, 3.0, 4.0):
+        np.testing.assert_array_equal(np.asarray(g(np.zeros(2))), scale * np.eye(2))
+    assert not scripts()
+
+
+# -- where a script does not apply -----------------------------------------------------------------------------------
+
+
+def test_another_shape_or_dtype_is_another_script() -> None:
+    g = jac.jacobian(lambda x: np.tanh(x) * 2 + x)
+    for _ in range(3):
+        for x in (np.zeros(2), np.zeros(3), np.zeros(2, np.float32), 0.0, 0, [0.0, 0.0]):
+            J = g(x)
+            assert J.dtype == (np.float32 if getattr(x, "dtype", None) == np.float32 else np.float64)
+            np.testing.assert_array_equal(np.asarray(J), 3 * np.eye(np.size(x)).reshape(2 * np.shape(x)))
+    assert len(scripts()) == 6
+
+
+def test_a_kink_warns_every_time() -> None:
+    g = jac.jacobian(lambda x: np.abs(x) * 3)
+    for _ in range(3):
+        g(np.array([1.0, 2.0]))
+    assert scripts()
+    for _ in range(2):
+        with pytest.warns(KinkWarning, match="absolute is not differentiable at entry"):
+            J = g(np.array([1.0, 0.0]))
+        np.testing.assert_array_equal(np.asarray(J), np.diag([3.0, 0.0]))
+
+
+def test_an_infinite_derivative_warns_every_time() -> None:
+    g = jac.jacobian(lambda x: np.sqrt(x) + 1)
+    for _ in range(3):
+        g(np.array([1.0, 2.0]))
+    assert scripts()
+    for _ in range(2):
+        with pytest.warns(NonFiniteWarning, match="the derivative of sqrt is not finite at entry"):
+            g(np.array([1.0, 0.0]))
+
+
+def test_what_is_not_finite_is_refused_every_time() -> None:
+    g = jac.jacobian(lambda x: np.exp(x))
+    for _ in range(3):
+        g(np.zeros(2))
+    assert scripts()
+    for bad in (np.nan, np.inf):
+        with pytest.raises(NonFiniteError, match="x holds 1 value that is not finite"):
+            g(np.array([0.0, bad]))
+    with pytest.warns(RuntimeWarning, match="overflow"), pytest.raises(NonFiniteError, match=r"exp\(…\) holds 1 value"):
+        g(np.array([0.0, 1e4]))
+
+
+def test_what_numpy_refuses_is_refused_every_time() -> None:
+    g = jac.jacobian(lambda A: np.linalg.inv(A))
+    for _ in range(3):
+        g(np.eye(2))
+    assert scripts()
+    with pytest.raises(jac.errors.JacobianError, match="inv"):
+        g(np.zeros((2, 2)))
+
+
+def test_a_script_that_fails_again_and_again_is_given_up() -> None:
+    g = jac.jacobian(lambda x: np.sqrt(x) * 3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NonFiniteWarning)
+        for _ in range(3 + replay.MOST_FAILURES):
+            assert np.isinf(np.diag(g(np.zeros(2)))).all()
+    assert not scripts()
+
+
+# -- arguments and results -------------------------------------------------------------------------------------------
+
+
+def test_nested_arguments_and_results() -> None:
+    def f(params: Any, x: Any) -> dict[str, Any]:
+        return {"sum": params["a"][0] + params["b"] * x, "parts": [params["a"][1] * x, x]}
+
+    g = jac.jacobian(f, argnums=(0, 1))
+    for k in (1.0, 1.0, 1.0, 2.0, 3.0):
+        found = g({"a": (np.full(2, k), np.full(2, k)), "b": k}, np.full(2, 5.0))
+        np.testing.assert_array_equal(np.asarray(found["sum"][0]["b"]), [5.0, 5.0])
+        np.testing.assert_array_equal(np.asarray(found["parts"][0][1]), k * np.eye(2))
+        np.testing.assert_array_equal(np.asarray(found["parts"][1][1]), np.eye(2))
+        np.testing.assert_array_equal(np.asarray(found["parts"][1][0]["a"][0]), np.zeros((2, 2)))
+    assert len(scripts()) == 1
+
+
+def test_a_constant_result_is_traced() -> None:
+    for J in never_played(lambda x: np.ones(2), np.zeros(3)):
+        np.testing.assert_array_equal(J, np.zeros((2, 3)))
+
+
+def test_strides_do_not_matter() -> None:
+    def f(A: Any) -> Any:
+        return np.tanh(A @ A)
+
+    x = np.arange(9.0).reshape(3, 3) / 9
+    wide = np.zeros((6, 6))
+    wide[::2, ::2] = x
+    read_only = x.copy()
+    read_only.flags.writeable = False
+    expected = np.asarray(jac.jacobian(f, order="forward")(x))
+    for J in played(f, x, np.asfortranarray(x), wide[::2, ::2], read_only):
+        np.testing.assert_allclose(np.asarray(J), expected, rtol=1e-12)
+
+
+def test_hessians_are_played() -> None:
+    def rosenbrock(x: Any) -> Any:
+        return np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
+
+    H = jac.hessian(rosenbrock)
+    points = [np.linspace(0.1, 1, 4) * k for k in (1, 1, 2, 3)]
+    for point in points:
+        expected = jac.finite_difference(jac.jacobian(rosenbrock), point).values
+        np.testing.assert_allclose(np.asarray(H(point)), expected, rtol=1e-5, atol=1e-4)
+    assert any(kind.failures == 0 for kind in scripts())
+
+
+def test_derivatives_of_different_functions_are_told_apart() -> None:
+    for _ in range(3):
+        for k in (2, 3, 4):
+            H = jac.hessian(lambda x, k=k: x**k)(np.array(2.0))
+            assert float(H) == k * (k - 1) * 2.0 ** (k - 2)
+
+
+def test_many_looks_at_the_terms_end_it() -> None:
+    g = jac.jacobian(newton)
+    for k in range(10):
+        assert g(np.array([0.1, 0.2, 0.3 * k])).structure.startswith("sum of")
+    assert not scripts()
+
+
+def test_memory_is_bounded() -> None:
+    for count in range(1, 1001):
+        g = jac.jacobian(lambda x: np.sin(x) * 2)
+        for _ in range(2):
+            g(np.zeros(count))
+    kinds = list(replay.SCRIPTS)
+    assert replay.SCRIPTS.weight == sum(kind.weight for kind in kinds) <= replay.REMEMBERED
+
+
+def test_threads() -> None:
+    g = jac.jacobian(newton)
+    points = [np.array([0.1, 0.2, 0.3]) * k for k in range(1, 60)]
+    expected = [np.asarray(jac.jacobian(newton, order="forward")(point)) for point in points]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda point: np.asarray(g(point)), points))
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
