@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from typing import NamedTuple, Protocol
@@ -120,15 +119,17 @@ Edges = dict[int, tuple[tuple[int, Node], ...]]
 """For every node, which operand came from which node."""
 
 
-@dataclass(frozen=True)
 class Paths:
     """The nodes between `wrt` and `of`, last first, and for each the edges that lead back to `wrt`."""
 
-    of: Node
-    wrt: tuple[Node, ...]
-    nodes: tuple[Node, ...]
-    edges: Edges
-    uses: dict[int, int]
+    def __init__(
+        self, of: Node, wrt: tuple[Node, ...], nodes: tuple[Node, ...], edges: Edges, uses: dict[int, int]
+    ) -> None:
+        self.of = of
+        self.wrt = wrt
+        self.nodes = nodes
+        self.edges = edges
+        self.uses = uses
 
     @property
     def signature(self) -> Hashable:

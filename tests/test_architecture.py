@@ -11,9 +11,7 @@ import jacobian
 PACKAGE = Path(jacobian.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-ORDER = [
-    "errors", "kernel", "ops", "tracing", "shifts", "plan", "writing", "programs", "replay", "chain", "functional",
-]  # fmt: skip
+ORDER = ["errors", "kernel", "ops", "tracing", "shifts", "plan", "writing", "programs", "replay", "chain", "functional"]
 """Each may import those before it."""
 
 ALLOWED = {room: set(ORDER[:place]) for place, room in enumerate(ORDER)}

@@ -55,7 +55,7 @@ MADE_UP = {
             "bytes": 800, "peers": {"JAX jacfwd": {"seconds": 0.004, "timed": True}, "torch": {"failed": "no torch"}},
             "best peer": "JAX jacfwd", "peer": 0.004, "peer/ours": 2.0, "ours/hand": 2.0, "multiplications": 120000,
             "limit": 0.0005,
-            "memory": {"peak": 900, "dense": 800, "inputs": 100, "structured": 80, "ratio": 1.0},
+            "memory": {"peak": 900, "forward": 100, "dense": 800, "inputs": 100, "structured": 80, "ratio": 1.0},
         },
         {"name": "two", "failed": "ValueError: no"},
     ],

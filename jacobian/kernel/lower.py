@@ -23,7 +23,7 @@ from jacobian.kernel.pairwise import Labels, Named, Target, aligned, copied
 from jacobian.kernel.pattern import PROGRAMS, Access, Pattern, Shape, open_guards
 from jacobian.kernel.pieces import pieces_of
 from jacobian.kernel.scatter import listed_writer
-from jacobian.kernel.specials import Special, without_specials
+from jacobian.kernel.specials import Placed, Special, without_specials
 from jacobian.kernel.term import Operator, Term
 from jacobian.kernel.views import is_whole, read, read_guard, steps_of, write_read
 
@@ -101,14 +101,15 @@ def _special_core(
     specials: list[tuple[Special, Labels]] = []
     for array, access in zip(numbers[:count], pattern.factors, strict=True):
         if isinstance(array, Operator):
-            ends = tuple(dict.fromkeys(indices(*access.forms)))
-            if all(f.is_plain for f in access.forms) and tuple(pattern.sizes[i] for i in ends) == access.shape:
-                specials.append((array, ends))
-                continue
-        whole = array.dense() if isinstance(array, Operator) else np.asarray(array)
-        found, axes = read(whole, access, pattern, tables)
+            specials.append((Placed(array, access), tuple(dict.fromkeys(indices(*access.forms)))))
+            continue
+        found, axes = read(np.asarray(array), access, pattern, tables)
         arrays.append(found)
         labels.append(axes)
+    if isinstance(scale, complex):  # before a real part may be taken
+        if not arrays:
+            arrays, labels = [np.ones(())], [()]
+        arrays[0], scale = arrays[0] * scale, 1
     specials += [(guard, tuple(dict.fromkeys(indices(guard.form)))) for guard in guards]
     without_specials(specials, arrays, labels, pattern, tables, dtype)
     carried = {label for axes in labels for label in axes}
@@ -130,6 +131,8 @@ def core(term: Term, dtype: np.dtype[Any], guards: Sequence[Guard] | None = None
     """Contract a term's factors; returns the array and the free indices its axes stand for."""
     program, labels = _core_program(kind_of(term), dtype, None if guards is None else tuple(guards))
     result = program(*numbers_of(term))
+    if not labels and dtype.kind != "c":
+        result = np.real(result)  # of complex factors only the real part is wanted
     return (np.asarray(result) if labels else np.asarray(result, dtype)), labels
 
 
@@ -203,6 +206,7 @@ def _stacked_alike(code: Code, terms: Sequence[Given]) -> list[Given]:
     for (pattern, scale), group in groups.items():
         held = sum(prod(access.shape) for access in pattern.factors)
         simple = not pattern.guards and not pattern.tables and all(is_whole(a, pattern) for a in pattern.factors)
+        simple = simple and not any(any(term.operators) for term in group)
         if len(group) < FEW_ALIKE or len(pattern.factors) < 2 or not simple or held > _written_entries(pattern):
             found += group
             continue

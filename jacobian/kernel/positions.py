@@ -46,16 +46,19 @@ class Places(NamedTuple):
 def positions(form: Form, order: Labels, sizes: Shape, tables: Sequence[np.ndarray]) -> Any:
     """The form's value for every assignment of the indices in `order`: an integer array that broadcasts over them.
 
+    It may be a table itself, and is not to be written to.
+
     A look-up may ask beyond its table only where a guard makes the term zero; it may then say anything.
     """
-    total: Any = np.intp(form.offset)
+    total: Any = np.intp(form.offset) if form.offset or not form.parts else None
     for atom, stride in form.parts:
         if isinstance(atom, Lookup):
             value = _looked_up(tables[atom.table], atom.args, order, sizes, tables)
         else:
             axis = order.index(atom)
             value = np.arange(sizes[atom], dtype=np.intp).reshape((-1,) + (1,) * (len(order) - axis - 1))
-        total = total + (value if stride == 1 else stride * value)
+        scaled = value if stride == 1 else stride * value
+        total = scaled if total is None else total + scaled
     return total
 
 

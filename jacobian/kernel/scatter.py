@@ -73,7 +73,10 @@ def _write_listed(
     """Where positions are looked up: all of them as numbers along the result as one axis."""
     where = places.at(tables)
     array, line = spread(np.asarray(array), labels, pattern), full.reshape(-1)
-    if clash:
+    if clash and where.ndim == 1 and where.size and (where[1:] >= where[:-1]).all():
+        first = np.flatnonzero(np.diff(where, prepend=where[0] - 1))  # of every run: equal positions lie together
+        line[where[first]] += np.add.reduceat(array, first)
+    elif clash:
         np.add.at(line, where, array)
     elif fresh:
         line[where] = array

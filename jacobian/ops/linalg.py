@@ -198,7 +198,7 @@ def _singular_matrix(*_: Any) -> np.ndarray:
 cofactors = register(
     Op(
         "cofactors", _cofactors, _cofactors_rule, operands=("X", "det"), out_name="C", family="linalg",
-        normalise=lambda X, det=None: ((X,) if det is None else (X, det), {}),
+        normalise=lambda X, det=None: ((X,) if det is None else (X, det), {}), of_complex="refused",
         formula="∂C[i,j]/∂X[k,l] = (C[i,j] C[k,l] - C[i,l] C[k,j]) / det(X)", explain_failure=require_square,
         note="the matrix det(X) inv(X)ᵀ, also where X is singular: the transpose of the adjugate. det(X) may be "
         "given where it is known; nothing is differentiated with respect to it.",
@@ -215,6 +215,7 @@ def _det_rule(point: Point, k: int) -> Jacobian:
 det = register(
     Op(
         "det", np.linalg.det, _det_rule, answers=(np.linalg.det,), operands=("X",), family="linalg",
+        of_complex="refused",
         formula="∂y/∂X[i,j] = cof(X)[i,j] = y inv(X)[j,i]", explain_failure=require_square,
         note="the derivative is the matrix of cofactors, so that it also holds where X is singular.",
         samples=[
@@ -234,14 +235,14 @@ logabsdet = register(
     Op(
         "logabsdet", lambda X: np.linalg.slogdet(X).logabsdet, _logabsdet_rule, operands=("X",), family="linalg",
         formula="∂y/∂X[i,j] = inv(X)[j,i]", note="log |det(X)|.", explain_failure=require_square,
-        samples=[sample((3, 3), domain=invertible), sample((2, 2, 2), domain=invertible)],
+        samples=[sample((3, 3), domain=invertible), sample((2, 2, 2), domain=invertible)], of_complex="real part",
     )
 )  # fmt: skip
 sign_of_det = register(
     Op(
         "sign_of_det", lambda X: np.linalg.slogdet(X).sign,
         lambda point, k: Jacobian.zero(shape_of(point.y), shape_of(point.x[0])), operands=("X",), family="linalg",
-        formula="0", explain_failure=require_square, samples=[sample((3, 3), domain=invertible)],
+        formula="0", explain_failure=require_square, samples=[sample((3, 3), domain=invertible)], of_complex="refused",
     )
 )  # fmt: skip
 _SLOGDET = type(np.linalg.slogdet(np.eye(1)))
@@ -282,6 +283,7 @@ def _explain_cholesky(op: Op, values: Sequence[Array], params: Params) -> None:
 cholesky = register(
     Op(
         "cholesky", lambda a, upper: np.linalg.cholesky(a, upper=upper), _cholesky_rule, answers=(np.linalg.cholesky,),
+        of_complex="refused",
         normalise=lambda a, /, *, upper=False: ((a,), {"upper": upper}), operands=("A",), out_name="L", family="linalg",
         formula="∂L[i,j]/∂S[k,l] = Σ_m L[i,m] Φ[m,j] inv(L)[m,k] inv(L)[j,l]", explain_failure=_explain_cholesky,
         note="NumPy reads one triangle only, the lower one unless upper=True, and so does the derivative: it is 0 with "
@@ -366,7 +368,7 @@ def _pinv_arguments(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol:
 pinv = register(
     Op(
         "pinv", lambda a, rcond=None: np.linalg.pinv(a, rcond), _pinv_rule, answers=(np.linalg.pinv,),
-        normalise=_pinv_arguments, operands=("A",), out_name="P", family="linalg",
+        normalise=_pinv_arguments, operands=("A",), out_name="P", family="linalg", of_complex="refused",
         formula="∂P[i,j]/∂A[k,l] = -P[i,k] P[l,j] + (P Pᵀ)[i,l] (1 - A P)[k,j] + (1 - P A)[i,l] (Pᵀ P)[k,j]",
         note="Where the rank is not full: the derivative among matrices of the same rank is taken.",
         samples=[

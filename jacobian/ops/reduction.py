@@ -28,7 +28,7 @@ from jacobian.ops.families import (
     reduction,
 )
 from jacobian.ops.kinks import nowhere, warn_kink, warn_ties
-from jacobian.ops.registry import Normalise, Op, Params, Point, register, sample
+from jacobian.ops.registry import Normalise, Op, Params, Point, is_complex, register, sample
 
 POSITIVE = (0.3, 2.5)
 
@@ -89,7 +89,7 @@ def _count(point: Point) -> Any:
 def _variance(point: Point) -> Array:
     x, params = point.x[0], point.params
     mean_x = np.mean(x, axis=params["axis"], keepdims=True, **_where(params))
-    return 2.0 * (x - mean_x) / (_count(point) - params["ddof"])
+    return 2.0 * _conjugated(x - mean_x) / (_count(point) - params["ddof"])
 
 
 def _std_rule(point: Point, k: int) -> Jacobian:
@@ -100,7 +100,7 @@ def _std_rule(point: Point, k: int) -> Jacobian:
     warn_kink("std", point.y == 0, "0")
     n = _count(point) - params["ddof"]
     over = np.where(y == 0, 0.0, 1.0 / (n * np.where(y == 0, 1.0, y)))
-    centred = x - mean_x
+    centred = _conjugated(x - mean_x)
     if "where" in params:
         centred = centred * np.asarray(params["where"], dtype=np.result_type(point.y))
     entry = f"{name}[{','.join(f'@{axis}' for axis in range(np.ndim(x)))}]" if np.ndim(x) else name
@@ -109,6 +109,11 @@ def _std_rule(point: Point, k: int) -> Jacobian:
     spelled = f"{point.out_name}[{','.join(f'@{axis}' for axis in rest)}]" if rest else point.out_name
     over = over if rest else np.reshape(over, ())
     return reduced(point, centred, f"({entry} - mean({name}))", Factor(over, f"(1 / ({count} {spelled}))"))
+
+
+def _conjugated(x: Array) -> Array:
+    """What a real part is taken of when x is complex."""
+    return np.conjugate(x) if is_complex(x) else x
 
 
 def _where(params: Params) -> Params:
@@ -132,13 +137,14 @@ SPREAD = [
     sample((2, 4), axis=1, where=np.array([True, False, True, True])),
 ]  # fmt: skip
 var = reduction(
-    "var", np.var, _variance, normalise=_spread_arguments("var"), formula="2 (x - mean(x)) / (n - ddof)", samples=SPREAD
+    "var", np.var, _variance, normalise=_spread_arguments("var"), formula="2 (x - mean(x)) / (n - ddof)",
+    samples=SPREAD, of_complex="real part",
 )  # fmt: skip
 std = register(
     Op(
         "std", np.std, _std_rule, answers=(np.std,), family="reduction",
         normalise=_spread_arguments("std"), formula="∂y/∂x = (x - mean(x)) / ((n - ddof) y)", smooth=False,
-        note="Where y = 0: 0 is taken.",
+        note="Where y = 0: 0 is taken.", of_complex="real part",
         samples=[*SPREAD, sample((4,)), sample((2, 3), axis=0), sample((2, 3, 2), axis=(0, -1))],
     )
 )  # fmt: skip
@@ -333,9 +339,13 @@ def _running_best(name: str, ufunc: np.ufunc) -> Op:
         x, axis = point.x[0], point.params["axis"]
         shape = tuple(np.shape(x))
         axis %= len(shape)
-        ruler = np.arange(shape[axis]).reshape((-1,) + (1,) * (len(shape) - axis - 1))
-        table = np.maximum.accumulate(np.where(x == point.y, ruler, 0), axis=axis)
-        return along(table, axis, shape, shape)
+        kept = np.ascontiguousarray(np.moveaxis(x == point.y, axis, -1))
+        kept[..., :1] = True
+        places = np.flatnonzero(kept)  # of the best entries, line after line: each stays until the next one comes
+        table = np.repeat(places, np.diff(places, append=kept.size)).reshape(kept.shape)
+        if kept.ndim > 1:
+            table %= shape[axis]
+        return along(np.moveaxis(table, -1, axis), axis, shape, shape)
 
     return register(
         Op(

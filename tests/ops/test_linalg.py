@@ -180,10 +180,20 @@ def test_complex_numbers_on_the_way(order: str) -> None:
     )
 
 
-def test_the_absolute_value_of_complex_numbers_is_refused() -> None:
-    message = text_of(ArgumentError, jac.jacobian(lambda a: np.abs(np.linalg.eigvals(a))), TURN)
+@pytest.mark.parametrize("order", ["forward", "reverse"])
+def test_the_absolute_value_of_complex_eigenvalues(order: str) -> None:
+    def f(a: Any) -> Any:
+        return np.abs(np.linalg.eigvals(a))
+
+    J = jac.jacobian(f, order=order)(TURN)
+    assert J.dtype == np.float64
+    assert_allclose(np.asarray(J), central(f, TURN), atol=1e-9)
+
+
+def test_what_has_no_complex_derivative_is_refused() -> None:
+    message = text_of(ArgumentError, jac.jacobian(lambda a: np.sign(np.linalg.eigvals(a))), TURN)
     assert message == (
-        "absolute: there is no derivative with respect to the complex v1\n"
+        "sign: there is no derivative with respect to the complex v1\n"
         "  got:   v1 complex128[3]\n"
         "  fix:   write it with the real and the imaginary part, z.real and z.imag"
     )

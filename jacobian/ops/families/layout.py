@@ -42,8 +42,11 @@ def along(order: Any, axis: int, shape: Shape, out: Shape) -> Jacobian:
     """Entries picked along one axis by a table as large as the output."""
     tables: list[Any] = []
     for position, size in enumerate(shape):
+        if position == axis:
+            tables.append(order)
+            continue
         ruler = np.arange(size).reshape((-1,) + (1,) * (len(shape) - position - 1))
-        tables.append(order if position == axis else np.broadcast_to(ruler, out))
+        tables.append(np.broadcast_to(ruler, out))
     return gather(out, shape, tables)
 
 
@@ -72,6 +75,8 @@ def _constant_along(table: Any, axis: int) -> bool:
         return True
     if isinstance(table, Symbol):
         return False
+    if (table.take(0, axis) != table.take(-1, axis)).any():
+        return False
     return bool((np.diff(table, axis=axis) == 0).all())
 
 
@@ -81,13 +86,15 @@ def _affine_of(table: np.ndarray) -> Form | None:
         return constant(0)
     corner = (0,) * table.ndim
     offset = int(table[corner])
-    strides: list[tuple[Any, int]] = []
+    moving = [axis for axis, size in enumerate(table.shape) if size > 1]
+    strides: list[tuple[Any, int]] = [
+        (axis, int(table[tuple(int(a == axis) for a in range(table.ndim))]) - offset) for axis in moving
+    ]
+    if table[(-1,) * table.ndim] != offset + sum(step * (table.shape[axis] - 1) for axis, step in strides):
+        return None  # the last entry tells most tables
     rebuilt: Any = np.intp(offset)
-    for axis, size in enumerate(table.shape):
-        if size > 1:
-            stride = int(table[tuple(int(a == axis) for a in range(table.ndim))]) - offset
-            strides.append((axis, stride))
-            rebuilt = rebuilt + stride * np.arange(size).reshape((-1,) + (1,) * (table.ndim - axis - 1))
+    for axis, stride in strides:
+        rebuilt = rebuilt + stride * np.arange(table.shape[axis]).reshape((-1,) + (1,) * (table.ndim - axis - 1))
     return affine(offset, strides) if bool((table == rebuilt).all()) else None
 
 
@@ -172,6 +179,7 @@ def layout(
     samples: Sequence[Sample],
     views: bool = True,
     note: str = "",
+    of_complex: str = "complex",
 ) -> Op:
     """An op that only moves entries; its Jacobian follows from running it on positions.
 
@@ -187,6 +195,7 @@ def layout(
             name, function, rule, answers=(function,) if answers is None else answers,
             normalise=normalise or first_is_operand, samples=samples, family="layout",
             formula="δ between the positions", note=note, views=views,
+            of_complex=of_complex,
         )
     )  # fmt: skip
 

@@ -77,6 +77,7 @@ def reduction(
     formula: str = "",
     kink: str = "",
     at_kink: str = "",
+    of_complex: str = "complex",
 ) -> Op:
     """An op that reduces axes: its derivative by every entry, as text in `x`, `y` (reduced axes kept) and `n`.
 
@@ -118,5 +119,6 @@ def reduction(
         Op(
             name, function, rule, answers=(function,) if answers is None else answers, normalise=normalise,
             samples=samples, family="reduction", formula=f"∂y/∂x = {text}", note=note, smooth=not kink,
+            of_complex=of_complex,
         )
     )  # fmt: skip
