@@ -25,7 +25,7 @@ def peak_of(call: Any) -> tuple[int, Any]:
 
 
 def memory_of(workload: Workload) -> dict[str, Any]:
-    """Peak of making the dense Jacobians and of the forward pass alone, the sizes, and what is held structured."""
+    """Peak of making the dense Jacobians and of the forward pass alone, sizes, and what structured ones hold."""
     g, arguments = ours(workload), workload.arguments
     structured = sum(J.nbytes for J in g(*arguments))
     peak, dense = peak_of(lambda: [np.asarray(J) for J in g(*arguments)])

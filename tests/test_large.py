@@ -10,7 +10,7 @@ import pytest
 
 import jacobian as jac
 from jacobian import programs, replay
-from jacobian.kernel import code, lower, network, pairwise, pieces, scatter
+from jacobian.kernel import code, lower, network, pairwise, pieces, positions
 from jacobian.kernel.code import Code
 from jacobian.ops.registry import Op, Sample
 from tests.test_planned_once import SAMPLES, floating
@@ -18,7 +18,7 @@ from tests.test_programs import STEPS, program, smooth
 
 THRESHOLDS: list[tuple[Any, str, int]] = [
     (code, "LARGE", 1), (pairwise, "LARGE", 1), (network, "LARGE", 1), (pairwise, "WIDE", 1), (pairwise, "CHEAP", 0),
-    (pairwise, "LARGE_PRODUCT", 1), (pieces, "SMALL", 1), (pieces, "BLOCK", 2), (scatter, "KEPT", 0),
+    (pairwise, "LARGE_PRODUCT", 1), (pieces, "SMALL", 1), (pieces, "BLOCK", 2), (positions, "KEPT", 0),
 ]  # fmt: skip
 
 
