@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import jacobian as jac
 from benchmarks import __main__ as command
-from benchmarks import report
+from benchmarks import report, summary
 from benchmarks.matrix_chain import best_order, multiply, one_sided
 from benchmarks.measure import agree, ours
 from benchmarks.sweeps import exponent
@@ -90,3 +90,8 @@ def test_the_textbook_order_of_a_matrix_chain() -> None:
 def test_exponents() -> None:
     sizes = [10, 100, 1000, 10000]
     assert exponent(sizes, [1.0, 1.0, 10.0, 100.0]) == pytest.approx(1)
+
+
+def test_the_readme_tells_the_last_measurement() -> None:
+    text = summary.README.read_text(encoding="utf-8")
+    assert text.partition(summary.START)[2].partition(summary.END)[0] == summary.measured_block()
