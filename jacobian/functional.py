@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -203,7 +204,7 @@ def _accumulated(of: Node, nodes: Sequence[Node], order: str, name: str) -> list
 
 
 def _value(value: Any) -> Any:
-    return value if isinstance(value, Tracer) else np.array(value)
+    return copy(value) if isinstance(value, Tracer) else np.array(value)
 
 
 class _Place(NamedTuple):

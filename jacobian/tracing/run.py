@@ -16,10 +16,11 @@ from jacobian.kernel.expression import Jacobian
 from jacobian.ops.registry import NO_PARAMS, promoted
 from jacobian.tracing import operators  # noqa: F401 - gives tracers their operators
 from jacobian.tracing.graph import Graph, Node
+from jacobian.tracing.memory import NUMBER, Memory, is_compact
 from jacobian.tracing.refusals import ambiguous_truth
 from jacobian.tracing.snapshots import kept_snapshot
 from jacobian.tracing.source import line_that_raised
-from jacobian.tracing.tracer import Tracer, strip_all
+from jacobian.tracing.tracer import Tracer, is_number, strip_all
 from jacobian.tracing.tree import is_array_list, is_container, map_leaves
 
 CO_VARARGS = 4
@@ -145,16 +146,24 @@ def _traced(graph: Graph, argument: Any, name: str, inputs: dict[int, Any], numb
     if is_array_list(argument):
         argument = promoted(argument, name)
 
-    def node(leaf: Any, path: str) -> Node:
+    def tracer(leaf: Any, path: str) -> Tracer:
         value = promoted(leaf, f"{name}{path}")
         _check_finite(strip_all(value), f"{name}{path}")
-        return Node(graph, None, kept_snapshot(value), name=f"{name}{path}")
+        node = Node(graph, None, kept_snapshot(value), name=f"{name}{path}")
+        found = Tracer(graph, node, node.value)
+        found._memory = _memory_of(leaf, node.value)
+        return found
 
-    nodes = map_leaves(node, argument) if is_container(argument) else node(argument, "")
-    inputs[number] = nodes
-    if isinstance(nodes, Node):
-        return Tracer(graph, nodes, nodes.value)
-    return map_leaves(lambda leaf, _: Tracer(graph, leaf, leaf.value), nodes)
+    tracers = map_leaves(tracer, argument) if is_container(argument) else tracer(argument, "")
+    inputs[number] = map_leaves(lambda leaf, _: leaf.node, tracers)
+    return tracers
+
+
+def _memory_of(leaf: Any, copy: Any) -> Memory | None:
+    """What has to be known of an argument that may be assigned into, although it is a copy that will be."""
+    if isinstance(leaf, np.ndarray):
+        return None if is_compact(leaf, copy) else Memory(scattered=True)
+    return NUMBER if isinstance(leaf, float | int | np.generic) or (isinstance(leaf, Tracer) and is_number(leaf)) else None
 
 
 def all_finite(value: Any) -> bool:

@@ -87,7 +87,7 @@ class Surroundings:
             raise UnknownError
         copy = kept_snapshot(array)
         self.nbytes += copy.nbytes
-        return partial(_same_array, copy)
+        return partial(_same_array, copy, array.strides)
 
     def _function(self, f: Any) -> Test:
         if DIFFERENTIATES in f.__dict__:
@@ -143,8 +143,8 @@ def _same_scalar(value: np.generic, other: Any) -> bool:
     )
 
 
-def _same_array(copy: np.ndarray, other: Any) -> bool:
-    return type(other) is np.ndarray and (other is copy or unchanged(copy, other))
+def _same_array(copy: np.ndarray, strides: tuple[int, ...], other: Any) -> bool:
+    return type(other) is np.ndarray and other.strides == strides and (other is copy or unchanged(copy, other))
 
 
 def _same_items(kind: type, tests: list[Test], other: Any) -> bool:
