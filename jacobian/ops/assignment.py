@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -149,8 +149,8 @@ def _outside(pattern: Pattern, shape: Shape) -> tuple[Term, ...] | None:
         read = np.unique(values)
         if len(read) < len(values):
             return None
-        for hole in _progressions(np.setdiff1d(np.arange(size), read)):
-            terms.append(_box([*inside, hole, *rest[axis + 1 :]], shape))
+        holes = _progressions(np.setdiff1d(np.arange(size), read))
+        terms += [_box([*inside, hole, *rest[axis + 1 :]], shape) for hole in holes]
         (part,) = _progressions(read, most=1)
         inside.append(part)
     return tuple(terms)
@@ -262,9 +262,11 @@ set_item = register(
             sample((2, 3), (), Ellipsis), sample((), (), key=()), sample((3,), (0,), slice(3, None)),
             sample((4,), (2, 2), [[0, 1], [1, 3]]), sample((3, 4), (4,), np.array([True, False, True])),
             sample((3,), (2,), np.array([True, False, True])), sample((3, 4), (), ([0, 2, 0], [1, 3, 1])),
-            sample((3, 4), (3,), slice(None), _ROW), sample((3, 4), (), 0, _COLUMNS), sample((3, 4), (2,), [0, 5], _FLAT),
+            sample((3, 4), (3,), slice(None), _ROW), sample((3, 4), (), 0, _COLUMNS),
+            sample((3, 4), (2,), [0, 5], _FLAT),
             sample((3, 3), (3,), slice(None), _DIAGONAL), sample((3, 4), (2,), slice(1, 3), _FLAT_COLUMNS),
-            sample((3, 2), (), slice(0, 6, 3), _FLAT), sample((8,), (3,), slice(1, 8, 3)), sample((3,), (), np.array(True)),
+            sample((3, 2), (), slice(0, 6, 3), _FLAT), sample((8,), (3,), slice(1, 8, 3)),
+            sample((3,), (), np.array(True)),
         ],
     )
 )  # fmt: skip

@@ -157,7 +157,7 @@ def _meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str =
     full = tuple(sizes[k] for k in order)
     grids = [np.reshape(x, tuple(-1 if order[a] == k else 1 for a in range(rank))) for k, x in enumerate(xi)]
     grids = grids if sparse else [np.broadcast_to(grid, full) for grid in grids]
-    return tuple(np.copy(grid) if copy else grid for grid in grids)
+    return tuple(np.copy(grid, order="C") if copy else grid for grid in grids)
 
 
 def _rows(tup: Sequence[Any]) -> list[Any]:

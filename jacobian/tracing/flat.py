@@ -32,7 +32,7 @@ class Flat:
 
     def __setitem__(self, key: Any, value: Any) -> None:
         """Assign to entries; values that are too few are repeated."""
-        from jacobian.tracing.assignment import assign_flat
+        from jacobian.tracing.writers import assign_flat
 
         assign_flat(self.base, key, value)
 

@@ -77,10 +77,10 @@ def shares_memory(array: Any, operand: Any) -> bool:
     """Whether a result lies in an operand's memory: it does not when it owns its own, and does when both lie in one."""
     if type(array) is np.ndarray and type(operand) is np.ndarray and array is not operand:
         owner = array.base
+        if owner is operand or (owner is not None and owner is operand.base):
+            return True
         if owner is None or not array.size:
             return False
-        if owner is operand or owner is operand.base:
-            return True
     return np.may_share_memory(array, operand)
 
 

@@ -51,7 +51,9 @@ class Methods(ArrayLike):
         """The flags of a view that lies in memory as the value does, and may be written unless this array may not."""
         below = self._below()
         array = as_strided(np.zeros(1, self.dtype), self.shape, below.strides)
-        array.flags.writeable = self._why_not_writeable() is None
+        from jacobian.tracing.assignment import why_not_writeable
+
+        array.flags.writeable = why_not_writeable(self) is None  # type: ignore[arg-type]
         return array.flags
 
     @property
@@ -79,15 +81,11 @@ class Methods(ArrayLike):
 
     def _below(self) -> np.ndarray:
         """The ndarray at the bottom of nested traces."""
-        value = self
+        value: Any = self
         while isinstance(value, Methods):
             value = value.value  # type: ignore[attr-defined]
-        return value  # type: ignore[return-value]
-
-    def _why_not_writeable(self) -> str | None:
-        from jacobian.tracing.assignment import why_not_writeable
-
-        return why_not_writeable(self)  # type: ignore[arg-type]
+        array: np.ndarray = value
+        return array
 
     # -- parts --------------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ import numpy as np
 from jacobian.errors import ArgumentError, DTypeError, JacobianError, NonFiniteError, TraceError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.ops.registry import NO_PARAMS, promoted
-from jacobian.tracing import operators  # noqa: F401 - gives tracers their operators
+from jacobian.tracing import operators, writers  # noqa: F401 - give tracers what they can do
 from jacobian.tracing.graph import Graph, Node
 from jacobian.tracing.memory import NUMBER, Memory, is_compact
 from jacobian.tracing.refusals import ambiguous_truth
@@ -163,7 +163,8 @@ def _memory_of(leaf: Any, copy: Any) -> Memory | None:
     """What has to be known of an argument that may be assigned into, although it is a copy that will be."""
     if isinstance(leaf, np.ndarray):
         return None if is_compact(leaf, copy) else Memory(scattered=True)
-    return NUMBER if isinstance(leaf, float | int | np.generic) or (isinstance(leaf, Tracer) and is_number(leaf)) else None
+    is_one = is_number(leaf) if isinstance(leaf, Tracer) else isinstance(leaf, float | int | np.generic)
+    return NUMBER if is_one else None
 
 
 def all_finite(value: Any) -> bool:

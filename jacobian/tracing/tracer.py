@@ -22,7 +22,8 @@ from jacobian.tracing.ufuncs import ufunc_method
 
 _BASIC = (int, slice)
 _SEQUENCES = (tuple, list)
-_SHARING = frozenset({"layout", "multilinear"})  # families of ops that may return a view: a transposition is an einsum
+_SHARING = frozenset({"layout", "multilinear", "linalg"})
+"""Families of ops that may return a view, or the operand itself: a transposition is an einsum."""
 
 WRITERS: dict[Callable[..., Any], Callable[..., Any]] = {}
 """What NumPy's functions that assign into an array do to a traced one; `assignment.py` fills it."""
@@ -34,7 +35,7 @@ MAKERS: dict[Callable[..., Any], Callable[..., Any]] = {}
 class Tracer(Methods):
     """An array of a traced function. It behaves like the ndarray it stands for, as far as that can be traced.
 
-    Where an array was assigned into that this one is a view of, `node` and `value` are missing until they are asked for.
+    When an array is assigned into that it is a view of, its `node` and `value` are missing until somebody asks.
     """
 
     __slots__ = ("__weakref__", "_memory", "_step", "graph", "node", "value")
@@ -162,7 +163,7 @@ class Tracer(Methods):
         """A Python number."""
         return complex(self._constant("complex"))
 
-    def __index__(self) -> int:
+    def __index__(self) -> int:  # noqa: PLE0305 - it never returns
         """Refused: no traced array holds integers."""
         refuse_conversion("an index")
 
@@ -357,6 +358,7 @@ def _params_are_traced(op: Op, params: Any, operands: Any) -> Any:
 
 
 def at_users_line(error: JacobianError) -> JacobianError:
+    """The error with the line of the user's code, unless it tells one."""
     line = source.shown_line()
     text = str(error)
     if line is None or "  line: " in text:
