@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from jacobian.errors import ShapeError, report
-from jacobian.kernel.access import Form, Lookup, Table, affine, indices, plain
+from jacobian.errors import IndexingError, ShapeError, report
+from jacobian.kernel.access import Form, Lookup, Table, affine, indices, inside, plain
 from jacobian.kernel.equations import Guard
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.indexing import basic_index
@@ -44,7 +44,7 @@ def through(path: Path, array: Any) -> Any:
 def put_through(array: np.ndarray, value: Any, key: Any, path: Path) -> None:
     """Assign into an array through a path, as NumPy does; the last one of several values for one entry remains."""
     view = through(path, array)
-    if path and not np.may_share_memory(view, array):
+    if path and np.size(view) and not np.may_share_memory(view, array):
         key = np.unravel_index(places(array.shape, key, path), array.shape)
         view = array
     view[key] = value
@@ -126,7 +126,9 @@ def _affine_read(shape: Shape, key: Any, path: Path) -> Jacobian | None:
         return read
     first = read.terms[0].pattern
     is_affine = len(read.terms) == 1 and not (first.factors or first.tables or first.guards)
-    return read if is_affine else None
+    axes = (*zip(first.out, first.out_shape, strict=True), *zip(first.into, first.in_shape, strict=True))
+    stays = all(inside(form, extent, first.sizes, ()) for form, extent in axes)  # else it drops what is outside
+    return read if is_affine and stays else None
 
 
 def _ghost(shape: Shape) -> np.ndarray:
@@ -140,7 +142,7 @@ def _outside(pattern: Pattern, shape: Shape) -> tuple[Term, ...] | None:
     uses = Counter(indices(*pattern.into))
     if any(count > 1 for count in uses.values()):
         return _beside_diagonal(pattern, shape, uses)
-    inside: list[Axis] = []
+    parts: list[Axis] = []
     terms: list[Term] = []
     rest: list[Axis] = [(0, 1, size) for size in shape]
     for axis, (form, size) in enumerate(zip(pattern.into, shape, strict=True)):
@@ -150,9 +152,8 @@ def _outside(pattern: Pattern, shape: Shape) -> tuple[Term, ...] | None:
         if len(read) < len(values):
             return None
         holes = _progressions(np.setdiff1d(np.arange(size), read))
-        terms += [_box([*inside, hole, *rest[axis + 1 :]], shape) for hole in holes]
-        (part,) = _progressions(read, most=1)
-        inside.append(part)
+        terms += [_box([*parts, hole, *rest[axis + 1 :]], shape) for hole in holes]
+        parts += _progressions(read, most=1)
     return tuple(terms)
 
 
@@ -226,8 +227,9 @@ def _does_not_fit(op: Op, operands: Sequence[Any], params: Params) -> None:
     x, v = operands
     try:
         picked = np.shape(places(_shape(x), params["key"], params["path"]))
-    except (IndexError, ValueError):  # it is the index that does not fit
-        return
+    except IndexError as error:
+        got = f"{describe('x', x)}, {describe('v', v)}"
+        raise IndexingError(report(f"{op.called}: {error}", got=got, **{"with": f"key={params['key']!r}"})) from None
     shape = _shape(v)
     raise ShapeError(
         report(
@@ -263,13 +265,14 @@ set_item = register(
             sample((4,), (2, 2), [[0, 1], [1, 3]]), sample((3, 4), (4,), np.array([True, False, True])),
             sample((3,), (2,), np.array([True, False, True])), sample((3, 4), (), ([0, 2, 0], [1, 3, 1])),
             sample((3, 4), (3,), slice(None), _ROW), sample((3, 4), (), 0, _COLUMNS),
-            sample((3, 4), (2,), [0, 5], _FLAT),
+            sample((3, 4), (2,), [0, 5], _FLAT), sample((2, 3), (5,), slice(1, None), _FLAT),
             sample((3, 3), (3,), slice(None), _DIAGONAL), sample((3, 4), (2,), slice(1, 3), _FLAT_COLUMNS),
             sample((3, 2), (), slice(0, 6, 3), _FLAT), sample((8,), (3,), slice(1, 8, 3)),
             sample((3,), (), np.array(True)),
         ],
     )
 )  # fmt: skip
+set_item.called = "x[…] = v"  # in errors
 
 
 def _add_at(x: np.ndarray, v: Any, key: Any, path: Path) -> np.ndarray:
@@ -303,6 +306,7 @@ add_at = register(
         ],
     )
 )  # fmt: skip
+add_at.called = "np.add.at"
 
 
 def _full(shape: Shape, fill: Any, dtype: Any, axes: Sequence[int] | None = None) -> np.ndarray:

@@ -269,7 +269,7 @@ def ufunc_into(
 def ufunc_at(ufunc: np.ufunc, array: Any, indices: Any, *values: Any) -> None:
     """`ufunc.at(array, indices, values)`: once for every time that an entry is picked, one after the other."""
     if not isinstance(array, Tracer):
-        refuse_assignment(f"np.{ufunc.__name__}.at(out, …)")
+        refuse_assignment(f"np.{ufunc.__name__}.at(out, …) where out is a plain array")
     owner, path = place(array)
     key = seen(indices)
     if ufunc in (np.add, np.subtract):

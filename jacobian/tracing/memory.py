@@ -43,9 +43,6 @@ class Step(NamedTuple):
 KEPT = Memory(closed="it is kept by a graph or a Jacobian")
 """The memory of traced arrays that are values of nodes: they stand for what they stand for."""
 
-NUMBER = Memory(closed="it is a number")
-"""The memory of Python's and NumPy's numbers, which nobody can change: `x += 1` makes another one."""
-
 
 def link(result: Any, array: Any, op: Op, operands: Sequence[Any], params: Params, arrays: Sequence[Any]) -> None:
     """Note where NumPy shares memory between a result and an operand; `array` and `arrays` are the ndarrays of all."""
@@ -56,8 +53,6 @@ def link(result: Any, array: Any, op: Op, operands: Sequence[Any], params: Param
         if memory is KEPT:
             result._memory = KEPT
             return
-        if memory is NUMBER:
-            continue
         if memory is not None and memory.scattered and op.name in DEPEND_ON_MEMORY:
             memory.unsure = True
             result._memory = memory

@@ -134,7 +134,7 @@ class Methods(ArrayLike):
 
     def copy(self, order: Any = "C") -> Any:
         """A copy: what is assigned into one is not seen in the other."""
-        return NUMPY.copy(self, order=order)
+        return NUMPY.copy(self, order=order) if isinstance(self._below(), np.ndarray) else self
 
     def view(self, dtype: Any = None, type: Any = None) -> Any:  # noqa: A002 - NumPy's own name
         """Another array of the same memory; its bytes cannot be read as anything else."""

@@ -16,11 +16,11 @@ from jacobian.kernel.expression import Jacobian
 from jacobian.ops.registry import NO_PARAMS, promoted
 from jacobian.tracing import operators, writers  # noqa: F401 - give tracers what they can do
 from jacobian.tracing.graph import Graph, Node
-from jacobian.tracing.memory import NUMBER, Memory, is_compact
+from jacobian.tracing.memory import Memory, is_compact
 from jacobian.tracing.refusals import ambiguous_truth
 from jacobian.tracing.snapshots import kept_snapshot
 from jacobian.tracing.source import line_that_raised
-from jacobian.tracing.tracer import Tracer, is_number, strip_all
+from jacobian.tracing.tracer import Tracer, strip_all
 from jacobian.tracing.tree import is_array_list, is_container, map_leaves
 
 CO_VARARGS = 4
@@ -29,6 +29,7 @@ FEW = 16
 """So many entries are looked at one by one faster than NumPy gets started."""
 
 _ARRAYS = (np.ndarray, np.generic)
+_NUMBERS = (float, int, np.generic)
 
 
 class Recording:
@@ -149,22 +150,15 @@ def _traced(graph: Graph, argument: Any, name: str, inputs: dict[int, Any], numb
     def tracer(leaf: Any, path: str) -> Tracer:
         value = promoted(leaf, f"{name}{path}")
         _check_finite(strip_all(value), f"{name}{path}")
-        node = Node(graph, None, kept_snapshot(value), name=f"{name}{path}")
-        found = Tracer(graph, node, node.value)
-        found._memory = _memory_of(leaf, node.value)
+        copy = kept_snapshot(value) if not isinstance(leaf, _NUMBERS) else value[()]  # a number, which nobody changes
+        found = Tracer(graph, Node(graph, None, copy, name=f"{name}{path}"), copy)
+        if isinstance(leaf, np.ndarray) and not is_compact(leaf, copy):
+            found._memory = Memory(scattered=True)
         return found
 
     tracers = map_leaves(tracer, argument) if is_container(argument) else tracer(argument, "")
     inputs[number] = map_leaves(lambda leaf, _: leaf.node, tracers)
     return tracers
-
-
-def _memory_of(leaf: Any, copy: Any) -> Memory | None:
-    """What has to be known of an argument that may be assigned into, although it is a copy that will be."""
-    if isinstance(leaf, np.ndarray):
-        return None if is_compact(leaf, copy) else Memory(scattered=True)
-    is_one = is_number(leaf) if isinstance(leaf, Tracer) else isinstance(leaf, float | int | np.generic)
-    return NUMBER if is_one else None
 
 
 def all_finite(value: Any) -> bool:

@@ -15,7 +15,7 @@ from jacobian.ops.registry import REGISTRY, Op, Params, as_operand
 from jacobian.tracing import source
 from jacobian.tracing.constants import CONSTANT_FUNCTIONS, OF_SHAPES, REFUSED_ATTRIBUTES
 from jacobian.tracing.graph import PYTHON_NUMBERS, Graph, Node, describe_operand, shape_of
-from jacobian.tracing.memory import KEPT, NUMBER, Memory, Step, link
+from jacobian.tracing.memory import KEPT, Memory, Step, link
 from jacobian.tracing.methods import Methods
 from jacobian.tracing.refusals import ambiguous_truth, refuse, refuse_conversion, refuse_function
 from jacobian.tracing.ufuncs import ufunc_method
@@ -329,7 +329,7 @@ def depends_on_input(node: Node) -> bool:
 
 def is_number(array: Tracer) -> bool:
     """Whether it stands for a number of Python's or NumPy's, which nobody can change."""
-    return array._memory is NUMBER or isinstance(strip_all(array.value), np.generic)
+    return isinstance(strip_all(array.value), np.generic)
 
 
 def _writing() -> Any:
