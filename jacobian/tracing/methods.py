@@ -53,7 +53,8 @@ class Methods(ArrayLike):
         array = as_strided(np.zeros(1, self.dtype), self.shape, below.strides)
         from jacobian.tracing.assignment import why_not_writeable
 
-        array.flags.writeable = why_not_writeable(self) is None  # type: ignore[arg-type]
+        if why_not_writeable(self) is not None:  # type: ignore[arg-type]
+            array.flags.writeable = False
         return array.flags
 
     @property

@@ -119,11 +119,19 @@ class Tracer(Methods):
         """The value's shape."""
         return shape_of(self.value)
 
+    @shape.setter
+    def shape(self, shape: Any) -> NoReturn:
+        refuse("x.shape = … cannot be traced", "x = x.reshape(shape)")
+
     @property
     def dtype(self) -> np.dtype[Any]:
         """The value's dtype."""
         dtype: np.dtype[Any] = self.value.dtype
         return dtype
+
+    @dtype.setter
+    def dtype(self, dtype: Any) -> NoReturn:
+        refuse("x.dtype = … cannot be traced", "x = x.astype(dtype)")
 
     def __len__(self) -> int:
         """The length of the first axis."""
