@@ -36,7 +36,7 @@ class Step(NamedTuple):
 
     parent: Any
     op: Op
-    operands: tuple[Any, ...]
+    operands: Sequence[Any]
     params: Params
 
 
@@ -44,10 +44,12 @@ KEPT = Memory(closed="it is kept by a graph or a Jacobian")
 """The memory of traced arrays that are values of nodes: they stand for what they stand for."""
 
 
-def link(result: Any, array: Any, op: Op, operands: Sequence[Any], params: Params, arrays: Sequence[Any]) -> None:
-    """Note where NumPy shares memory between a result and an operand; `array` and `arrays` are the ndarrays of all."""
-    for operand, below in zip(operands, arrays, strict=True):
-        if below is None:
+def link(result: Any, op: Op, operands: Sequence[Any], params: Params) -> None:
+    """Note where NumPy shares memory between a result, which is traced, and an operand."""
+    traced = type(result)
+    array = _array_below(result, traced)
+    for operand in operands:
+        if type(operand) is not traced:
             continue
         memory = operand._memory
         if memory is KEPT:
@@ -56,16 +58,22 @@ def link(result: Any, array: Any, op: Op, operands: Sequence[Any], params: Param
         if memory is not None and memory.scattered and op.name in DEPEND_ON_MEMORY:
             memory.unsure = True
             result._memory = memory
-        if shares_memory(array, below):
+        if shares_memory(array, _array_below(operand, traced)):
             if memory is None:
                 memory = operand._memory = Memory()
             if operand.graph is not result.graph:
                 result._memory = Memory(closed="it is a view of an array of the function around")
                 return
             result._memory = memory
-            result._step = Step(operand, op, tuple(operands), params)
+            result._step = Step(operand, op, operands, params)
             memory.views.append(weakref.ref(result))
             return
+
+
+def _array_below(value: Any, traced: type) -> Any:
+    while type(value) is traced:
+        value = value.value
+    return value
 
 
 def shares_memory(array: Any, operand: Any) -> bool:

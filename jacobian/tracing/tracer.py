@@ -286,12 +286,8 @@ def record_bound(op: Op, operands: Sequence[Any], params: Params) -> Any:
     known = None if nested or None in descriptors else tuple(descriptors)
     result = Tracer(graph, Node(graph, op, value, tuple(values), params, tuple(parents), known), value)
     if (op.family in _SHARING or not op.built_in) and not isinstance(value, np.generic):
-        link(result, strip_all(value), op, operands, params, list(map(_array_below, operands)))
+        link(result, op, operands, params)
     return result
-
-
-def _array_below(operand: Any) -> Any:
-    return strip_all(operand.value) if type(operand) is Tracer else None
 
 
 _VALUE: Any = Tracer.__dict__["value"]  # the slot itself, which does not ask `__getattr__` when it is empty
