@@ -11,11 +11,12 @@ from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Factor
 from jacobian.ops.contraction import LETTERS
 from jacobian.ops.families import Einsum, elementwise, reduced_axes
-from jacobian.ops.registry import Op, Params, Point, register, sample
+from jacobian.ops.registry import SAME, Op, Params, Point, register, sample
 from jacobian.ops.terms import labelled, shape_of, summed
 
 relu = elementwise(
-    lambda x: np.maximum(x, 0), "where(x > 0, 1.0, 0.0)", name="relu", answers=(), kink="x == 0", at_kink="0",
+    lambda x: np.maximum(x, 0), "where(x > 0, 1.0, 0.0)", name="relu", answers=(),
+    kink="x == 0", at_kink="0", torch={"torch.relu(x)": SAME},
 )  # fmt: skip
 
 

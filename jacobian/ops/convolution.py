@@ -14,7 +14,7 @@ from jacobian.kernel.pattern import Access, Pattern
 from jacobian.kernel.term import Factor, Term
 from jacobian.ops.families import gather
 from jacobian.ops.kinks import warn_ties
-from jacobian.ops.registry import Op, Params, Point, describe, register, sample
+from jacobian.ops.registry import SAME, Kink, Op, Params, Point, describe, register, sample
 from jacobian.ops.terms import require, shape_of
 
 
@@ -137,9 +137,15 @@ def _pool_arguments(x: Any, size: Any, stride: Any = None) -> tuple[tuple[Any, .
 
 max_pool2d = register(
     Op(
-        "max_pool2d", _max_pool2d, _max_pool2d_rule, normalise=_pool_arguments, family="network", smooth=False,
+        "max_pool2d", _max_pool2d, _max_pool2d_rule, normalise=_pool_arguments, family="network",
         formula="∂y[h,w]/∂x[s[h,w],t[h,w]] = 1, the tables s and t saying where the largest entry of a window is",
-        note="over the last two axes. Ties: the first of the equal entries of a window is taken, row by row.",
+        note="over the last two axes.",
+        kinks=[
+            Kink(
+                "entries of a window are equal", "the first of them, row by row,", sample(np.ones((1, 2, 2)), 2),
+                torch={"torch.nn.functional.max_pool2d(x, 2)": SAME},
+            )
+        ],
         samples=[sample((1, 2, 4, 4), 2), sample((2, 5, 4), 2, stride=1), sample((4, 6), 2, stride=(2, 3))],
     )
 )  # fmt: skip

@@ -6,8 +6,8 @@ every operand a rule that returns its Jacobian.
 
 from __future__ import annotations
 
-import inspect
 import re
+import sys
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -17,6 +17,7 @@ from jacobian.errors import ArgumentError, DTypeError, IndexingError, JacobianEr
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.operands import holds_complex
 from jacobian.kernel.term import Array
+from jacobian.ops.signatures import called_as, signature
 
 Params = dict[str, Any]
 NO_PARAMS: Params = {}
@@ -36,6 +37,7 @@ class Point(NamedTuple):
 
 
 Rule = Callable[[Point, int], Jacobian]
+SAME = "the same"
 Normalise = Callable[..., tuple[tuple[Any, ...], Params]]
 Decides = Callable[[tuple[Array, ...], Params], Hashable]
 
@@ -90,6 +92,25 @@ def sample(*args: Any, domain: Any = (-2.0, 2.0), kink: bool = False, **kwargs: 
     return Sample(args, kwargs, domain, kink=kink)
 
 
+class Kink(NamedTuple):
+    """A convention: where an op has no derivative, and what is taken there.
+
+    `at` are arguments where that is so. `torch` says what PyTorch takes at them: for an expression in the op's operands
+    either `SAME`, or its Jacobian as a flat list of numbers, one operand after the other. Tests hold both to it.
+    `warns` is the warning that is given: `KinkWarning`, or `NonFiniteWarning` where what is taken is not finite.
+    """
+
+    where: str
+    taken: str
+    at: Sample | None = None
+    torch: Mapping[str, Any] = {}
+    warns: str = "KinkWarning"
+
+    def __str__(self) -> str:
+        """A sentence."""
+        return f"Where {self.where}: {self.taken} is taken."
+
+
 class Op:
     """An operation with its Jacobian. Call it, or ask for `.jacobian(...)`.
 
@@ -120,7 +141,9 @@ class Op:
         family: str = "primitive",
         formula: str = "",
         note: str = "",
+        source: str = "",
         smooth: bool = True,
+        kinks: Sequence[Kink] = (),
         views: bool = False,
         of_complex: str = "complex",
         explain_failure: Callable[..., None] | None = None,
@@ -136,13 +159,16 @@ class Op:
         self.out_name = out_name
         self.family = family
         self.derivative = formula
-        self.note = note
-        self.smooth = smooth
+        self.kinks = tuple(kinks)
+        self.note = " ".join([*([note.strip()] if note else []), *map(str, self.kinks)])
+        self.source = source  # the book or paper of the formula
+        self.smooth = smooth and not self.kinks
+        self.module = ""  # where it is declared
         self.views = views
         self.of_complex = of_complex  # "complex": dy = J dz; "real part": y is real and dy = real(J dz); or "refused"
         self.explain_failure = explain_failure
         self.decides = decides  # what the rule decides by looking at values: part of a node's key
-        self.called = _called(name, self.answers)
+        self.called = called_as(name, self.answers)
         self.__name__ = self.__qualname__ = name
         self.__doc__ = self._documentation()
         self._arguments = forward if family == "composite" else normalise
@@ -151,7 +177,7 @@ class Op:
         """The signature is made when it is asked for: most are never looked at."""
         if name != "__signature__":
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        self.__signature__ = _signature(self._arguments, self.operands)
+        self.__signature__ = signature(self._arguments, self.operands)
         return self.__signature__
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -292,20 +318,6 @@ def as_operand(value: Any) -> Any:
     return np.asarray(value)
 
 
-def _signature(arguments: Callable[..., Any] | None, operands: Sequence[str]) -> inspect.Signature:
-    """What the op is called with: the arguments of the function that sorts them, or the operands by name."""
-    found = inspect.signature(arguments) if arguments is not None else inspect.Signature()
-    if any(p.kind == p.VAR_POSITIONAL for p in found.parameters.values()) or not found.parameters:
-        return inspect.Signature([inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in operands])
-    return found.replace(return_annotation=inspect.Signature.empty)
-
-
-def _called(name: str, answers: Iterable[Callable[..., Any]]) -> str:
-    """What errors call an op: as NumPy does where it answers for a function of NumPy's under another name."""
-    known = [f.__name__ for f in answers if (getattr(f, "__module__", None) or "numpy").startswith("numpy")]
-    return known[0] if known and name not in known else name
-
-
 def _all_operands(*operands: Any) -> tuple[tuple[Any, ...], Params]:
     return operands, {}
 
@@ -414,8 +426,13 @@ class Registry:
 
 
 REGISTRY = Registry()
+_FAMILIES = f"{__package__}.families."
 
 
 def register(op: Op) -> Op:
     """Add an op to the registry and return it."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_FAMILIES):
+        frame = frame.f_back
+    op.module = frame.f_globals.get("__name__", "")
     return REGISTRY.add(op)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from jacobian.kernel.pattern import CACHE, Access, Pattern, Shape
 from jacobian.kernel.term import Array, Factor, Term
 from jacobian.ops import texts
 from jacobian.ops.kinks import warn_kink
-from jacobian.ops.registry import REGISTRY, Normalise, Op, Params, Point, Sample, register, sample
+from jacobian.ops.registry import REGISTRY, Kink, Normalise, Op, Params, Point, Sample, register, sample
 
 
 def aligned(shape: Shape, out: Shape) -> tuple[Form, ...]:
@@ -54,6 +54,10 @@ def elementwise(
     special: Callable[[Point, int], str | None] | None = None,
     kink: str = "",
     at_kink: str = "",
+    kink_at: Sequence[float] = (),
+    singular: str = "",
+    at_singular: str = "",
+    torch: Mapping[str, Any] | None = None,
     note: str = "",
     samples: Sequence[Sample] = (),
     shapes: Sequence[tuple[Shape, ...]] | None = None,
@@ -72,6 +76,10 @@ def elementwise(
         special: may give a simpler text at some points, such as `"2 * x1"` for a square.
         kink: a condition in `x` and `y` that is true where the function has no derivative.
         at_kink: what is taken there, for the warning and the documentation.
+        kink_at: operands where that is so, for the documentation; found among small numbers unless given.
+        singular: a condition likewise that is true where the derivative is not finite.
+        at_singular: what it is there.
+        torch: what PyTorch takes there; see `Kink`.
         note: one line of documentation.
         samples: further samples.
         shapes: the operands' shapes in the drawn samples; scalars, vectors, matrices and broadcasting unless given.
@@ -119,6 +127,9 @@ def elementwise(
     if shapes is None:
         shapes = [((),) * count, ((3,),) * count, ((2, 3),) * count]
         shapes += [((2, 1), (3,)), ((), (2, 2)), ((3,), ())] if count == 2 else []
+    place = sample(*kink_at) if kink_at else None
+    kinks = [Kink(kink, at_kink, place, torch or {})] if kink else []
+    kinks += [Kink(singular, at_singular, place, torch or {}, "NonFiniteWarning")] if singular else []
     pairs = [f"∂{'y'}/∂{word} = {text}" for word, text in zip(words, derivatives, strict=True)]
     return register(
         Op(
@@ -127,7 +138,7 @@ def elementwise(
             normalise=normalise or _ufunc_arguments(name),
             samples=[*(sample(*group, domain=domain) for group in shapes), *samples],
             operands=operands or words, family="elementwise", formula=", ".join(pairs),
-            note=note + (f"Where {kink}: {at_kink} is taken." if kink else ""), smooth=not kink,
+            note=note, kinks=kinks,
             decides=decides if special is not None else None, of_complex=of_complex,
         )
     )  # fmt: skip
