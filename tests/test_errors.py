@@ -200,7 +200,6 @@ def test_shapes_that_do_not_broadcast() -> None:
         (np.array([True, False]), "booleans", "bool[2]", "give floating-point numbers, for example x.astype(float)"),
         ("text", "text", "<U4[]", "give floating-point numbers"),
         (np.array([object()]), "Python objects", "object[1]", "give floating-point numbers"),
-        (np.array([1j]), "complex numbers", "complex128[1]", "give floating-point numbers"),
     ],
 )
 def test_inputs_that_are_not_numbers(value: Any, kind: str, got: str, fix: str) -> None:

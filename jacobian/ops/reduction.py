@@ -415,6 +415,6 @@ composite("diff", _diff, answers=(np.diff,), samples=[sample((5,)), sample((2, 4
 composite("ediff1d", lambda ary: _diff(np.ravel(ary)), answers=(np.ediff1d,), samples=[sample((2, 3))])
 round = elementwise(  # noqa: A001
     np.round, "0", name="round", answers=(np.round, np.around), at_kink="0",
-    kink="abs(x * 10.0**decimals - trunc(x * 10.0**decimals)) == 0.5", torch={"torch.round(x)": SAME},
+    kink="abs(x * 10.0**decimals - rint(x * 10.0**decimals)) == 0.5", torch={"torch.round(x)": SAME},
     normalise=lambda a, decimals=0, out=None: ((a,), {"decimals": decimals}),
 )  # fmt: skip

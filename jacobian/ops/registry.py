@@ -250,6 +250,9 @@ class Op:
         ]
         y = np.asarray(self.compute(values, params))
         names = operand_names(self, len(operands))
+        for k in wanted:
+            if is_complex(values[k]) and not is_complex(y):
+                raise not_holomorphic(self.called, names[k], values[k])
         point = Point(y, tuple(values), params, names, self.out_name)
         found = tuple(self.local(point, number % len(operands)) for number in numbers)
         return found[0] if isinstance(argnums, int) else found
@@ -280,13 +283,7 @@ class Op:
             return
         becomes_real = self.of_complex == "complex" and point.y.dtype.kind != "c"
         if becomes_real or self.of_complex == "refused":
-            raise ArgumentError(
-                report(
-                    f"{self.name}: there is no derivative with respect to the complex {point.names[k]}",
-                    got=describe(point.names[k], point.x[k]),
-                    fix="write it with the real and the imaginary part, z.real and z.imag",
-                )
-            )
+            raise no_complex_derivative(self.name, point.names[k], point.x[k])
 
     def _documentation(self) -> str:
         lines = [f"`{self.name}`: {self.note}" if self.note else f"`{self.name}`."]
@@ -297,6 +294,20 @@ class Op:
     def __repr__(self) -> str:
         """Its name and family."""
         return f"<op {self.name} ({self.family})>"
+
+
+def no_complex_derivative(called: str, name: str, value: Any, line: str | None = None) -> ArgumentError:
+    """The error for a complex number on the way that an op's rule does not hold for."""
+    fix = "write it with the real and the imaginary part, z.real and z.imag"
+    headline = f"{called}: there is no derivative with respect to the complex {name}"
+    return ArgumentError(report(headline, got=describe(name, value), line=line, fix=fix))
+
+
+def not_holomorphic(called: str, name: str, value: Any, line: str | None = None) -> ArgumentError:
+    """The error for a function of a complex input that has no complex derivative."""
+    headline = f"{called} is not holomorphic: there is no derivative with respect to the complex {name}"
+    fix = "write it in real and imaginary part, f(x + 1j*y), and differentiate by the real x and y"
+    return ArgumentError(report(headline, got=describe(name, value), line=line, fix=fix))
 
 
 def is_complex(value: Any) -> bool:
@@ -335,7 +346,7 @@ def describe(name: str, value: Any) -> str:
 
 
 def promoted(value: Any, name: str) -> Array:
-    """A value to differentiate with respect to: floating, integers become float64; anything else is refused."""
+    """A value to differentiate with respect to: floating or complex, integers become float64; all else is refused."""
     if type(value) is np.ndarray and value.dtype.kind == "f":
         return value
     if hasattr(value, "__array_function__") and not isinstance(value, np.ndarray | np.generic):
@@ -348,9 +359,9 @@ def promoted(value: Any, name: str) -> Array:
         raise DTypeError(report(f"cannot differentiate with respect to {name}: it is masked", fix=f"{name}.filled(0)"))
     if array.dtype.kind in "iu":
         return array.astype(np.float64)
-    if array.dtype.kind == "f":
+    if array.dtype.kind in "fc":
         return array
-    kinds = {"b": "booleans", "U": "text", "S": "text", "O": "Python objects", "c": "complex numbers", "M": "dates"}
+    kinds = {"b": "booleans", "U": "text", "S": "text", "O": "Python objects", "M": "dates"}
     what = kinds.get(array.dtype.kind, str(array.dtype))
     raise DTypeError(
         report(
