@@ -28,7 +28,7 @@ def jacobian_entries(J: Jacobian) -> str:
 
     >>> import jacobian as jac
     >>> print(jacobian_entries(jac.Jacobian.einsum("i->i|i", np.array([1.0, 2.0]))))
-      formula    ∂y[i]/∂x[i] = c[i]
+      formula    ∂y[i]/∂x[i] = A[i]
       shape      (2,) × (2,)
       structure  diagonal
       matrix     2 × 2
