@@ -70,7 +70,7 @@ def link(result: Any, op: Op, operands: Sequence[Any], params: Params) -> None:
             return
 
 
-def _array_below(value: Any, traced: type) -> Any:
+def _array_below(value: Any, traced: Any) -> Any:
     while type(value) is traced:
         value = value.value  # type: ignore[attr-defined]
     return value
