@@ -400,7 +400,7 @@ def test_names_of_inner_functions_do_not_leak() -> None:
         return np.outer(x, x, out=np.eye(2))
 
     assert text_of(jac.errors.TraceError, jac.jacobian(f), X) == (
-        "outer(…, out=…) cannot be traced\n"
+        "outer(…, out=…) cannot be traced where out is a plain array\n"
         "  line:  test_errors.py: return np.outer(x, x, out=np.eye(2))\n"
         "  fix:   leave out= out and use the returned array"
     )

@@ -72,7 +72,7 @@ def link(result: Any, op: Op, operands: Sequence[Any], params: Params) -> None:
 
 def _array_below(value: Any, traced: Any) -> Any:
     while type(value) is traced:
-        value = value.value  # type: ignore[attr-defined]
+        value = value.value
     return value
 
 

@@ -70,7 +70,9 @@ def refuse_out(called: str, *, ufunc: bool = False) -> NoReturn:
     if ufunc:
         what = f"{called}(…, out=…), or an in-place operator on a plain array, cannot be traced"
         refuse(what, f"write y = y + x instead of y += x; leave out= out; or {ASSIGNABLE}")
-    refuse(f"{called}(…, out=…) cannot be traced", "leave out= out and use the returned array")
+    refuse(
+        f"{called}(…, out=…) cannot be traced where out is a plain array", "leave out= out and use the returned array"
+    )
 
 
 def refuse_function(function: Any) -> NoReturn:
