@@ -9,7 +9,7 @@ import numpy as np
 from jacobian.errors import ArgumentError, DTypeError, IndexingError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Factor
-from jacobian.ops.activations import log_softmax, softmax
+from jacobian.ops.softmaxes import log_softmax, softmax
 from jacobian.ops.contraction import LETTERS
 from jacobian.ops.families import Einsum
 from jacobian.ops.registry import Op, Params, Point, describe, register, sample

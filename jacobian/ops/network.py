@@ -6,10 +6,12 @@ Names and conventions are those of `torch.nn.functional`: `linear` multiplies by
 
 from __future__ import annotations
 
-from jacobian.ops.activations import log_softmax, relu, sigmoid, softmax
+from jacobian.ops.activations import relu, sigmoid
+from jacobian.ops.softmaxes import log_softmax, softmax
 from jacobian.ops.convolution import conv2d, max_pool2d
 from jacobian.ops.elementwise import tanh
-from jacobian.ops.layers import attention, linear
+from jacobian.ops.layers import bilinear, dropout, embedding, linear
+from jacobian.ops.transformers import attention
 from jacobian.ops.losses import cross_entropy, mse
 from jacobian.ops.normalisation import batch_norm, layer_norm
 

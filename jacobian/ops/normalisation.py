@@ -11,7 +11,7 @@ from jacobian.errors import ShapeError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.term import Array, Factor
-from jacobian.ops.activations import sides
+from jacobian.ops.softmaxes import sides
 from jacobian.ops.families import Einsum, moved, reduced_axes
 from jacobian.ops.registry import Op, Params, Point, Sample, describe, register, sample
 from jacobian.ops.terms import labelled, shape_of, summed

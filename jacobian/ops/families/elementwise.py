@@ -125,7 +125,7 @@ def elementwise(
             normalise=normalise or _ufunc_arguments(name),
             samples=[*(sample(*group, domain=domain) for group in shapes), *samples],
             operands=operands or words, family="elementwise", formula=", ".join(pairs),
-            note=note + (f"Where {kink}: {at_kink} is taken." if kink else ""), smooth=not kink,
+            note=" ".join(filter(None, (note, kink and f"Where {kink}: {at_kink} is taken."))), smooth=not kink,
             decides=decides if special is not None else None,
         )
     )  # fmt: skip
