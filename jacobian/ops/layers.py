@@ -146,6 +146,6 @@ dropout = elementwise(
     note="x / (1 - p) where the mask is true, 0 elsewhere; kept is 1 / (1 - p). PyTorch draws the mask, here it is given.",
     samples=[
         sample((2, 3), np.array([[True, False, True], [False, True, True]])), sample((2, 3), np.array([1, 0, 1]), 0.2),
-        sample((3,), np.ones(3), p=0.0), sample((), True, p=0.25), sample((2, 2), np.eye(2), p=1.0),
+        sample((3,), np.ones(3, int), p=0.0), sample((), True, p=0.25), sample((2, 2), np.eye(2, dtype=bool), p=1.0),
     ],
 )  # fmt: skip

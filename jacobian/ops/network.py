@@ -1,21 +1,52 @@
 """What networks are made of: plain functions of plain arrays that can also be traced, and keep their structure.
 
-Names and conventions are those of `torch.nn.functional`: `linear` multiplies by the transposed weights, images are
-`[N,C,H,W]`, and where a mask is true a key takes part.
+Names, conventions and the order of arguments are those of `torch.nn.functional`: `linear` multiplies by the transposed
+weights, images are `[N,C,H,W]`, and where a mask is true a key takes part. An axis is called `axis`, as in NumPy.
 """
 
 from __future__ import annotations
 
-from jacobian.ops.activations import relu, sigmoid
-from jacobian.ops.softmaxes import log_softmax, softmax
+from jacobian.ops.activations import (
+    elu,
+    gelu,
+    hardshrink,
+    hardsigmoid,
+    hardswish,
+    hardtanh,
+    leaky_relu,
+    logsigmoid,
+    mish,
+    relu,
+    relu6,
+    selu,
+    sigmoid,
+    silu,
+    softplus,
+    softshrink,
+    softsign,
+)
+from jacobian.ops.classification import cross_entropy, hinge, nll_loss
 from jacobian.ops.convolution import conv2d, max_pool2d
 from jacobian.ops.elementwise import tanh
 from jacobian.ops.layers import bilinear, dropout, embedding, linear
-from jacobian.ops.transformers import attention
-from jacobian.ops.losses import cross_entropy, mse
+from jacobian.ops.losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    mse,
+    smooth_l1_loss,
+)
 from jacobian.ops.normalisation import batch_norm, layer_norm
+from jacobian.ops.softmaxes import log_softmax, softmax
+from jacobian.ops.special import logsumexp
+from jacobian.ops.transformers import attention
 
 __all__ = [
-    "attention", "batch_norm", "conv2d", "cross_entropy", "layer_norm", "linear", "log_softmax", "max_pool2d", "mse",
-    "relu", "sigmoid", "softmax", "tanh",
+    "attention", "batch_norm", "bilinear", "binary_cross_entropy", "binary_cross_entropy_with_logits", "conv2d",
+    "cross_entropy", "dropout", "elu", "embedding", "gelu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
+    "hinge", "huber_loss", "kl_div", "l1_loss", "layer_norm", "leaky_relu", "linear", "log_softmax", "logsigmoid",
+    "logsumexp", "max_pool2d", "mish", "mse", "nll_loss", "relu", "relu6", "selu", "sigmoid", "silu", "smooth_l1_loss",
+    "softmax", "softplus", "softshrink", "softsign", "tanh",
 ]  # fmt: skip
