@@ -26,7 +26,7 @@ from jacobian.ops.activations import (
     softsign,
 )
 from jacobian.ops.classification import cross_entropy, hinge, nll_loss
-from jacobian.ops.convolution import conv2d, max_pool2d
+from jacobian.ops.convolution import conv2d
 from jacobian.ops.elementwise import tanh
 from jacobian.ops.layers import bilinear, dropout, embedding, linear
 from jacobian.ops.losses import (
@@ -39,6 +39,7 @@ from jacobian.ops.losses import (
     smooth_l1_loss,
 )
 from jacobian.ops.normalisation import batch_norm, layer_norm
+from jacobian.ops.pooling import max_pool2d
 from jacobian.ops.softmaxes import log_softmax, softmax
 from jacobian.ops.special import logsumexp
 from jacobian.ops.transformers import attention
