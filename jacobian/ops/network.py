@@ -40,14 +40,16 @@ from jacobian.ops.losses import (
 )
 from jacobian.ops.normalisation import batch_norm, layer_norm
 from jacobian.ops.pooling import max_pool2d
+from jacobian.ops.recurrent import gru_cell, lstm_cell, rnn_relu_cell, rnn_tanh_cell
 from jacobian.ops.softmaxes import log_softmax, softmax
 from jacobian.ops.special import logsumexp
-from jacobian.ops.transformers import attention
+from jacobian.ops.transformers import attention, multi_head_attention, rotary_embedding
 
 __all__ = [
     "attention", "batch_norm", "bilinear", "binary_cross_entropy", "binary_cross_entropy_with_logits", "conv2d",
-    "cross_entropy", "dropout", "elu", "embedding", "gelu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
-    "hinge", "huber_loss", "kl_div", "l1_loss", "layer_norm", "leaky_relu", "linear", "log_softmax", "logsigmoid",
-    "logsumexp", "max_pool2d", "mish", "mse", "nll_loss", "relu", "relu6", "selu", "sigmoid", "silu", "smooth_l1_loss",
-    "softmax", "softplus", "softshrink", "softsign", "tanh",
+    "cross_entropy", "dropout", "elu", "embedding", "gelu", "gru_cell", "hardshrink", "hardsigmoid", "hardswish",
+    "hardtanh", "hinge", "huber_loss", "kl_div", "l1_loss", "layer_norm", "leaky_relu", "linear", "log_softmax",
+    "logsigmoid", "logsumexp", "lstm_cell", "max_pool2d", "mish", "mse", "multi_head_attention", "nll_loss",
+    "relu", "relu6", "rnn_relu_cell", "rnn_tanh_cell", "rotary_embedding", "selu", "sigmoid", "silu",
+    "smooth_l1_loss", "softmax", "softplus", "softshrink", "softsign", "tanh",
 ]  # fmt: skip
