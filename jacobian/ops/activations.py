@@ -49,13 +49,15 @@ relu = elementwise(
 leaky_relu = elementwise(
     lambda x, negative_slope: np.where(x > 0, x, negative_slope * x), "where(x > 0, 1.0, negative_slope)",
     name="leaky_relu", answers=(), normalise=_numbers("leaky_relu", negative_slope=0.01),
-    kink="(x == 0) & (negative_slope != 1)", at_kink="negative_slope", note="x where x > 0, negative_slope · x elsewhere.",
+    kink="(x == 0) & (negative_slope != 1)", at_kink="negative_slope",
+    note="x where x > 0, negative_slope · x elsewhere.",
     samples=[sample((2, 3), 0.3), sample((3,), negative_slope=-1.0), sample((3,), np.float64(1.0))],
 )  # fmt: skip
 
 
 hardtanh = elementwise(
-    lambda x, min_val, max_val: np.clip(x, min_val, max_val), "where((x > min_val) & (x < max_val), 1.0, 0.0)",
+    lambda x, min_val, max_val: np.minimum(np.maximum(x, min_val), max_val),
+    "where((x > min_val) & (x < max_val), 1.0, 0.0)",
     name="hardtanh", answers=(), normalise=_numbers("hardtanh", "min_val <= max_val", min_val=-1.0, max_val=1.0),
     kink="(x == min_val) | (x == max_val)", at_kink="0", note="x, cut off at min_val and max_val.",
     samples=[sample((2, 3), -0.5, 1.5)],
@@ -112,7 +114,8 @@ softplus = elementwise(
     samples=[sample((2, 3), 2.5), sample((3,), domain=(-60.0, 60.0))],
 )  # fmt: skip
 silu = elementwise(
-    lambda x: x * _sigmoid(x), "sigmoid(x) + y * sigmoid(-x)", name="silu", answers=(), note="x · sigmoid(x), or swish.",
+    lambda x: x * _sigmoid(x), "sigmoid(x) + y * sigmoid(-x)", name="silu", answers=(),
+    note="x · sigmoid(x), also known as swish.",
 )  # fmt: skip
 mish = elementwise(
     lambda x: x * np.tanh(np.logaddexp(0, x)),
@@ -169,6 +172,7 @@ def _gelu_text(point: Point, k: int) -> str | None:
 gelu = elementwise(
     _gelu, "erfc(-x / sqrt(2)) / 2 + x * exp(-x**2 / 2) / sqrt(2 * pi)", name="gelu", answers=(),
     normalise=_gelu_arguments, special=_gelu_text,
-    note='x Φ(x), Φ being the normal distribution; with approximate="tanh", x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2.',
+    note="x Φ(x), Φ being the normal distribution; with approximate='tanh', x (1 + tanh u) / 2 = x · sigmoid(2 u), "
+    "u = √(2/π) (x + 0.044715 x³).",
     samples=[sample((2, 3), "tanh"), sample((3,), approximate="tanh", domain=(-6.0, 6.0))],
 )  # fmt: skip

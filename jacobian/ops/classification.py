@@ -61,20 +61,21 @@ def _check_labels(name: str, operand: str, scores: Any, labels: np.ndarray, axis
 
 
 def _labels(name: str, labels: Any) -> np.ndarray:
-    labels = np.asarray(labels)
-    if labels.dtype.kind not in "iu" and labels.size:
-        raise DTypeError(report(f"{name}: labels must be class numbers", got=describe("labels", labels)))
-    return labels.astype(np.intp)
+    found = np.asarray(labels)
+    if found.dtype.kind not in "iu" and found.size:
+        raise DTypeError(report(f"{name}: labels must be class numbers", got=describe("labels", found)))
+    return found.astype(np.intp)
 
 
 def _class_weights(name: str, weight: Any, scores: Any, axis: int) -> np.ndarray | None:
     if weight is None:
         return None
-    weight, classes = np.asarray(weight), shape_of(scores)[axis]
-    if weight.shape != (classes,):
-        got = describe("weight", weight)
+    weights: np.ndarray = np.asarray(weight)
+    classes = shape_of(scores)[axis]
+    if weights.shape != (classes,):
+        got = describe("weight", weights)
         raise ShapeError(report(f"{name}: weight must have one number for each of the {classes} classes", got=got))
-    return weight
+    return weights
 
 
 def _along(vector: np.ndarray, rank: int, axis: int) -> np.ndarray:
@@ -85,8 +86,8 @@ def _along(vector: np.ndarray, rank: int, axis: int) -> np.ndarray:
 def _importance(labels: np.ndarray, params: Params, dtype: Any) -> np.ndarray:
     """What the loss of every row is multiplied by: the weight of its class, 0 where it is ignored."""
     counted = (labels != params["ignore_index"]).astype(dtype)
-    weight = params["weight"]
-    return counted if weight is None else counted * weight.astype(dtype)[_in_range(labels, params)]
+    weight: np.ndarray | None = params["weight"]
+    return counted if weight is None else np.asarray(counted * weight.astype(dtype)[_in_range(labels, params)])
 
 
 def _in_range(labels: np.ndarray, params: Params) -> np.ndarray:
@@ -142,7 +143,7 @@ def _cross_entropy(logits: np.ndarray, *target: np.ndarray, **params: Any) -> An
         picked = np.take_along_axis(logs, np.expand_dims(_in_range(labels, params), axis), axis=axis)
         losses = np.where(labels == params["ignore_index"], 0, -np.squeeze(picked, axis=axis))
     else:
-        losses = -np.sum(_smoothed(logits, *target or (None,), params) * logs, axis=axis)
+        losses = -np.sum(_smoothed(logits, target[0] if target else None, params) * logs, axis=axis)
     return reduce_losses("cross_entropy", np.asarray(losses), reduction, _total(logits, params))
 
 
@@ -201,9 +202,10 @@ cross_entropy = register(
         "cross_entropy", _cross_entropy, _cross_entropy_rule, normalise=_cross_entropy_arguments, family="network",
         operands=("logits", "target"),
         formula="∂y/∂logits = softmax(logits) Σt - t, ∂y/∂target = -log_softmax(logits), t being the target",
-        note="-Σ target · log softmax(logits) along axis 1 (or the only axis) unless told otherwise, then the mean, the "
-        "sum or none of them. The target is class numbers (integers) or probabilities; weight holds a number for each "
-        "class, rows labelled ignore_index do not count, label_smoothing mixes the target with equal probabilities.",
+        note="-Σ target · log softmax(logits) along axis 1 (or the only axis) unless told otherwise, then the mean, "
+        "the sum or none of them. The target is class numbers (integers) or probabilities; weight holds a number for "
+        "each class, rows labelled ignore_index do not count, label_smoothing mixes the target with equal "
+        "probabilities.",
         samples=[
             sample((4, 3), np.array([0, 2, 1, 1])), sample((2, 3), (2, 3)), sample((3,), 1),
             sample((2, 3), (2, 3), reduction="none"),
@@ -239,7 +241,8 @@ def _nll_loss_rule(point: Point, k: int) -> Jacobian:
     into = (*every[:axis], of_class, *every[axis:])
     importance = _importance(labels, params, _dtype(point.x[0]))
     entry = ",".join(f"@{position}" for position in range(len(rows)))
-    factors = () if (importance == 1).all() else ((Factor(importance, f"weight[labels[{entry}]]"), Access(every, rows)),)
+    weight = Factor(importance, f"weight[labels[{entry}]]")
+    factors = () if (importance == 1).all() else ((weight, Access(every, rows)),)
     separate = params["reduction"] == "none"
     J = from_tables(
         rows, every if separate else (), into, rows if separate else (), shape,
@@ -263,9 +266,9 @@ nll_loss = register(
     Op(
         "nll_loss", _nll_loss, _nll_loss_rule, normalise=_nll_loss_arguments, family="network", aliases=("nll",),
         formula="∂y[i]/∂x[i,labels[i]] = -weight[labels[i]]",
-        note="-x[i,labels[i]], x being a logarithm of probabilities with classes along axis 1 (or the only axis) unless "
-        "told otherwise, times the weight of the class; rows labelled ignore_index do not count. Then the mean, the sum "
-        "or none of them.",
+        note="-x[i,labels[i]], x being a logarithm of probabilities with classes along axis 1 (or the only axis) "
+        "unless told otherwise, times the weight of the class; rows labelled ignore_index do not count. Then the mean, "
+        "the sum or none of them.",
         samples=[
             sample((4, 3), np.array([0, 2, 1, 1])), sample((3,), 1), sample((2, 3), np.array([1, 0]), reduction="none"),
             sample((2, 3, 2), np.array([[0, 2], [1, 1]]), reduction="sum"),
@@ -285,8 +288,8 @@ def _margins(scores: Any, params: Params) -> Any:
 
 
 def _is_right(shape: tuple[int, ...], params: Params) -> np.ndarray:
-    axis = params["axis"]
-    return np.expand_dims(params["labels"], axis) == _along(np.arange(shape[axis]), len(shape), axis)
+    axis: int = params["axis"]
+    return np.asarray(np.expand_dims(params["labels"], axis) == _along(np.arange(shape[axis]), len(shape), axis))
 
 
 def _hinge(scores: np.ndarray, **params: Any) -> Any:

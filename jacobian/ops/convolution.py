@@ -56,6 +56,7 @@ class Geometry(NamedTuple):
     start: Shape  # the padding before the first entry
     dilation: Shape
     groups: int
+    letters: tuple[str, str] = ("o", "c")  # of channels in the coarse and in the fine array
 
     @property
     def rank(self) -> int:
@@ -97,9 +98,9 @@ def meeting(at: Geometry) -> Meeting:
         inner = plain(index(letter, size))
         return inner, affine(0, [*inner.parts, (group, size)])
 
-    _, coarse_channel = channel("o", at.weight[0] // at.groups)
+    _, coarse_channel = channel(at.letters[0], at.weight[0] // at.groups)
     places = [index(letter, size) for letter, size in zip(COARSE[at.rank], at.coarse[-at.rank :], strict=True)]
-    inner, fine_channel = channel("c", at.weight[1])
+    inner, fine_channel = channel(at.letters[1], at.weight[1])
     kernel = [index(letter, size) for letter, size in zip(KERNEL, at.weight[2:], strict=False)]
     windows = [
         affine(-start, [(place, stride), (within, dilation)])
@@ -155,7 +156,8 @@ def check_operands(name: str, rank: int, operands: tuple[Any, ...], groups: int,
     require(name, spec, W=(f"ab{kernel}", W))
     got = ", ".join(describe(what, value) for what, value in zip("xWb", operands, strict=False))
     channels = x.shape[-rank - 1]
-    for what, size in (("channels of x", channels), *(() if transposed else (("channels of y, axis 0 of W,", W.shape[0]),))):
+    divided = [("channels of x", channels)] + [("channels of y, axis 0 of W,", W.shape[0])] * (not transposed)
+    for what, size in divided:
         if size % groups:
             headline = f"{name}: {size} {what} cannot be divided into {groups} groups"
             raise ShapeError(report(headline, spec=spec, got=got))
@@ -187,15 +189,16 @@ def _convolved(x: np.ndarray, W: np.ndarray, stride: Shape, dilation: Shape, gro
     steps = tuple(slice(None, None, step) for step in (*stride, *dilation))
     windows = windows[(slice(None), slice(None), *steps)]
     count, places = x.shape[0], windows.shape[2 : 2 + rank]
-    split = np.reshape(windows, (count, groups, -1, *windows.shape[2:])) if x.size else windows[:, None]
+    split = np.reshape(windows, (count, groups, x.shape[1] // groups, *windows.shape[2:]))
     rows = np.moveaxis(split, (1, 2), (0, 2 + rank))  # groups, batch, places, channels, kernel
     rows = np.reshape(rows, (groups, count * prod(places), prod(W.shape[1:])))
     kernels = np.reshape(W, (groups, W.shape[0] // groups, prod(W.shape[1:])))
-    y = np.reshape(np.matmul(rows, np.swapaxes(kernels, 1, 2)), (groups, count, *places, -1))
+    y = np.reshape(np.matmul(rows, np.swapaxes(kernels, 1, 2)), (groups, count, *places, W.shape[0] // groups))
     return np.reshape(np.moveaxis(y, (0, -1), (1, 2)), (count, W.shape[0], *places))
 
 
 def with_bias(y: np.ndarray, bias: list[np.ndarray], rank: int) -> np.ndarray:
+    """The bias of every channel added, if there is one."""
     return y + np.reshape(bias[0], (-1, *(1,) * rank)) if bias else y
 
 
@@ -234,11 +237,13 @@ def _padding(name: str, value: Any, rank: int, weight: Any, stride: Shape, dilat
         raise ArgumentError(report(f"{name}: padding must be whole numbers, 'valid' or 'same', not {value!r}"))
     if any(step != 1 for step in stride):
         raise ArgumentError(report(f"{name}: padding 'same' needs stride 1, not {stride}"))
-    totals = [size - 1 for size in reach_of(shape_of(weight), dilation)] if len(shape_of(weight)) == rank + 2 else [0] * rank
+    shape = shape_of(weight)
+    totals = [size - 1 for size in reach_of(shape, dilation)] if len(shape) == rank + 2 else [0] * rank
     return tuple((total // 2, total - total // 2) for total in totals)
 
 
 def checked_groups(name: str, value: Any) -> int:
+    """The number of groups."""
     if not isinstance(value, int | np.integer) or value < 1:
         raise ArgumentError(report(f"{name}: groups must be a whole number of at least 1, not {value!r}"))
     return int(value)
@@ -278,7 +283,8 @@ conv1d = convolution(
     1,
     [
         sample((2, 2, 5), (3, 2, 2), (3,)), sample((2, 5), (1, 2, 3), stride=2, padding=1),
-        sample((1, 4, 4), (4, 2, 2), (4,), padding="same", groups=2), sample((1, 2, 5), (2, 1, 2), dilation=2, groups=2),
+        sample((1, 4, 4), (4, 2, 2), (4,), padding="same", groups=2),
+        sample((1, 2, 5), (2, 1, 2), dilation=2, groups=2),
     ],
 )  # fmt: skip
 conv2d = convolution(
@@ -292,7 +298,8 @@ conv2d = convolution(
 conv3d = convolution(
     3,
     [
-        sample((1, 1, 2, 3, 2), (1, 1, 2, 2, 1), (1,)), sample((2, 2, 2, 3), (2, 1, 1, 2, 2), padding=(0, 1, 0), groups=2),
+        sample((1, 1, 2, 3, 2), (1, 1, 2, 2, 1), (1,)),
+        sample((2, 2, 2, 3), (2, 1, 1, 2, 2), padding=(0, 1, 0), groups=2),
         sample((1, 1, 3, 3, 3), (1, 1, 2, 2, 2), stride=(1, 2, 1), dilation=(2, 1, 1)),
     ],
 )  # fmt: skip

@@ -76,7 +76,8 @@ bilinear = register(
         "∂y[o]/∂b[o] = 1",
         note="y[o] = x1ᵀ W[o] x2 + b[o]; leading axes of x1 and x2 are a batch.",
         samples=[
-            sample((4, 3), (4, 2), (2, 3, 2), (2,)), sample((3,), (2,), (1, 3, 2)), sample((2, 1, 3), (2, 1, 3), (2, 3, 3)),
+            sample((4, 3), (4, 2), (2, 3, 2), (2,)), sample((3,), (2,), (1, 3, 2)),
+            sample((2, 1, 3), (2, 1, 3), (2, 3, 3)),
         ],
     )
 )  # fmt: skip
@@ -143,7 +144,8 @@ def _dropout_arguments(x: Any, mask: Any, p: Any = 0.5) -> tuple[tuple[Any, ...]
 dropout = elementwise(
     lambda x, mask, kept: np.where(mask, x * kept, 0), "where(mask, kept, 0.0)", name="dropout", answers=(),
     normalise=_dropout_arguments, shapes=(),
-    note="x / (1 - p) where the mask is true, 0 elsewhere; kept is 1 / (1 - p). PyTorch draws the mask, here it is given.",
+    note="x / (1 - p) where the mask is true, 0 elsewhere; kept is 1 / (1 - p). PyTorch draws the mask, here it is "
+    "given.",
     samples=[
         sample((2, 3), np.array([[True, False, True], [False, True, True]])), sample((2, 3), np.array([1, 0, 1]), 0.2),
         sample((3,), np.ones(3, int), p=0.0), sample((), True, p=0.25), sample((2, 2), np.eye(2, dtype=bool), p=1.0),

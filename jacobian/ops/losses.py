@@ -57,7 +57,8 @@ def jacobian_of_losses(factor: Factor, rows: str, reduction: str, scale: float, 
     shape = shape_of(factor.array)
     every = tuple(LETTERS[: len(shape)])
     out = tuple(rows) if reduction == "none" else ()
-    return labelled(Einsum((every, every, out)), (factor,), shape, scale if reduction in ("none", "sum") else scale / count)
+    scale = scale if reduction in ("none", "sum") else scale / count
+    return labelled(Einsum((every, every, out)), (factor,), shape, scale)
 
 
 # -- the family -------------------------------------------------------------------------------------------------------
@@ -118,7 +119,7 @@ def loss(stated: Loss) -> Op:
         if point.params.get("weight") is not None:
             factor, text = point.params["weight"] * factor, f"weight * ({text})"
         named = {"x": point.names[0], "target": point.names[1]}
-        named |= {word: word for word, value in params.items() if np.ndim(value)}
+        named |= texts.names_of(params)
         shapes = {word: shape_of(values[word]) for word in named}
         label = partial(texts.label, text, named, shapes, len(shape))
         reduction = point.params["reduction"]
@@ -131,7 +132,7 @@ def loss(stated: Loss) -> Op:
         Op(
             name, forward, rule, family="network", operands=("x", "target"), normalise=stated.normalise,
             formula=stated.formula, samples=stated.samples, smooth=not stated.kink, aliases=stated.aliases,
-            note=" ".join(filter(None, (stated.note, stated.kink and f"Where {stated.kink}: {stated.at_kink} is taken."))),
+            note=stated.note + (f" Where {stated.kink}: {stated.at_kink} is taken." if stated.kink else ""),
         )
     )  # fmt: skip
 
@@ -146,9 +147,12 @@ def _fitting(name: str, what: str, value: np.ndarray, losses: np.ndarray) -> np.
     raise ShapeError(report(f"{name}: {what} does not broadcast to the shape of x", got=got))
 
 
-def _constant(value: Any) -> Any:
-    """An array that is not differentiated, or nothing."""
-    return None if value is None else np.asarray(value)
+def _constant(value: Any, x: Any) -> Any:
+    """An array that is not differentiated, of the dtype of x where that is floating; or nothing."""
+    if value is None:
+        return None
+    dtype = np.dtype(getattr(x, "dtype", np.float64))
+    return np.asarray(value).astype(dtype if dtype.kind == "f" else np.float64)
 
 
 # -- differences ------------------------------------------------------------------------------------------------------
@@ -209,8 +213,8 @@ huber_loss = loss(
         "huber_loss", ("huber",), _huber,
         lambda params: (By("clip(x - target, -delta, delta)"), By("clip(x - target, -delta, delta)", -1.0)),
         _huber_arguments, "∂y/∂x = clip(x - target, -delta, delta) / n, ∂y/∂target the same, negative",
-        "(x - target)² / 2 where |x - target| <= delta, delta (|x - target| - delta / 2) elsewhere; then the mean, the sum "
-        "or none of them.",
+        "(x - target)² / 2 where |x - target| <= delta, delta (|x - target| - delta / 2) elsewhere; then the mean, the "
+        "sum or none of them.",
         [*PAIRS, sample((2, 3), (2, 3), delta=0.4), sample((5,), (5,), "sum", 2.0)],
     )
 )  # fmt: skip
@@ -229,8 +233,8 @@ smooth_l1_loss = loss(
     Loss(
         "smooth_l1_loss", ("smooth_l1",), _smooth_l1, _by_smooth_l1, _smooth_l1_arguments,
         "∂y/∂x = clip((x - target) / beta, -1, 1) / n, ∂y/∂target the same, negative",
-        "(x - target)² / (2 beta) where |x - target| < beta, |x - target| - beta / 2 elsewhere; then the mean, the sum or "
-        "none of them.",
+        "(x - target)² / (2 beta) where |x - target| < beta, |x - target| - beta / 2 elsewhere; then the mean, the sum "
+        "or none of them.",
         [*PAIRS, sample((2, 3), (2, 3), beta=0.4), sample((5,), (5,), "sum", 0.0)], "(x == target) & (beta == 0)", "0",
     )
 )  # fmt: skip
@@ -248,7 +252,7 @@ def _bce_arguments(
     x: Any, target: Any, weight: Any = None, reduction: str = "mean"
 ) -> tuple[tuple[Any, ...], Params]:  # fmt: skip
     name = "binary_cross_entropy"
-    return (x, target), {"weight": _constant(weight), "reduction": checked_reduction(name, reduction)}
+    return (x, target), {"weight": _constant(weight, x), "reduction": checked_reduction(name, reduction)}
 
 
 def _bce(x: Any, target: Any) -> Any:
@@ -272,8 +276,8 @@ binary_cross_entropy = loss(
             By(f"maximum(log1p(-x), {CUT}) - maximum(log(x), {CUT})", shown="log(1 - x) - log(x)"),
         ),
         _bce_arguments, "∂y/∂x = (x - target) / (x (1 - x)) / n, ∂y/∂target = (log(1 - x) - log(x)) / n",
-        "-target · log(x) - (1 - target) · log(1 - x), the logarithms cut off at -100; then the mean, the sum or none of "
-        "them. PyTorch puts 1e-12 for x (1 - x) wherever that is smaller, here only where x is 0 or 1.",
+        "-target · log(x) - (1 - target) · log(1 - x), the logarithms cut off at -100; then the mean, the sum or none "
+        "of them. PyTorch puts 1e-12 for x (1 - x) wherever that is smaller, here only where x is 0 or 1.",
         [
             sample((2, 3), (2, 3), domain=PROBABILITY), sample((3,), (3,), reduction="none", domain=PROBABILITY),
             sample((2, 3), (2, 3), np.array([1, 2, 3]), "sum", domain=PROBABILITY), sample((), (), domain=PROBABILITY),
@@ -287,7 +291,7 @@ def _logits_arguments(
     x: Any, target: Any, weight: Any = None, reduction: str = "mean", pos_weight: Any = None
 ) -> tuple[tuple[Any, ...], Params]:
     reduction = checked_reduction("binary_cross_entropy_with_logits", reduction)
-    return (x, target), {"weight": _constant(weight), "reduction": reduction, "pos_weight": _constant(pos_weight)}
+    return (x, target), {"weight": _constant(weight, x), "reduction": reduction, "pos_weight": _constant(pos_weight, x)}
 
 
 def _bce_with_logits(x: Any, target: Any, pos_weight: Any) -> Any:
@@ -344,9 +348,9 @@ kl_div = loss(
     Loss(
         "kl_div", ("kl_divergence",), _kl_div, _by_kl, _kl_arguments,
         "∂y/∂x = -target / n, ∂y/∂target = (log(target) + 1 - x) / n",
-        "target · (log(target) - x), x being a logarithm of probabilities; with log_target the target is one, too. Then "
-        "the mean over all entries, batchmean (the sum over the length of the first axis), the sum or none of them. By a "
-        "target of 0 the derivative is infinite; PyTorch says NaN.",
+        "target · (log(target) - x), x being a logarithm of probabilities; with log_target the target is one, too. "
+        "Then the mean over all entries, batchmean (the sum over the length of the first axis), the sum or none of "
+        "them. By a target of 0 the derivative is infinite; PyTorch says NaN.",
         [
             sample((2, 3), (2, 3), domain=PROBABILITY), sample((3,), (3,), reduction="none", domain=PROBABILITY),
             sample((2, 3), (2, 3), "batchmean", domain=PROBABILITY), sample((2, 3), (2, 3), "sum", True),

@@ -30,7 +30,7 @@ class View(NamedTuple):
     centred: bool = True
 
     @property
-    def count(self) -> int:
+    def over(self) -> int:
         """Over how many entries a mean is taken."""
         return prod(self.shape[axis] for axis in self.axes)
 
@@ -80,13 +80,17 @@ def _check(name: str, x: Any, given: dict[str, Any], shape: Shape) -> None:
 
 def normalisation(
     name: str, seen: Seen, normalise: Normalise, samples: Sequence[Sample], formula: str, note: str,
-    owned: Callable[[Shape, View], Shape] = lambda shape, view: tuple(view.shape[axis] for axis in view.own),
+    channels: bool = False,
 ) -> Op:  # fmt: skip
-    """A normalisation of what `seen` makes of the input; weight and bias have the shape `owned`, or are numbers."""
+    """A normalisation of what `seen` makes of the input.
+
+    Weight and bias are numbers, or have their axes in that view; where they have `channels`, axis 1 of the input.
+    """
 
     def forward(x: np.ndarray, weight: Any = 1.0, bias: Any = 0.0, **params: Any) -> Any:
         view = seen(x.shape, params)
-        _check(name, x, {"weight": weight, "bias": bias}, owned(x.shape, view))
+        needed = (x.shape[1],) if channels else tuple(view.shape[axis] for axis in view.own)
+        _check(name, x, {"weight": weight, "bias": bias}, needed)
         if not x.size:
             return x.copy()
         scale, shift = (np.reshape(value, view.spread) if np.ndim(value) else value for value in (weight, bias))
@@ -146,10 +150,10 @@ def _of_input(point: Point, x: Array, view: View) -> Jacobian:
     if fixed:
         return itself
     hat = Factor(_normalised(x, view, params), "x̂")
-    spread = labelled(Einsum((*labels, out, into, into, out)), (*factors, hat, hat), shape, -1 / view.count)
+    spread = labelled(Einsum((*labels, out, into, into, out)), (*factors, hat, hat), shape, -1 / view.over)
     if not view.centred:
         return summed(itself, spread)
-    mean = labelled(Einsum((*labels, into, out)), tuple(factors), shape, -1 / view.count, shape)
+    mean = labelled(Einsum((*labels, into, out)), tuple(factors), shape, -1 / view.over, shape)
     return summed(itself, mean, spread)
 
 
@@ -229,8 +233,8 @@ rms_norm = normalisation(
     "rms_norm", _seen_from_the_end(False), _rms_norm_arguments,
     [sample((2, 4), 4, (4,)), sample((3,)), sample((2, 2, 3), [2, 3], (2, 3), 0.1), sample((2, 1), 1, eps=0.5)],
     "∂y[i]/∂x[k] = γ[i]/σ (δ[i,k] - x̂[i] x̂[k] / n), ∂y[i]/∂γ[i] = x̂[i], where γ is the weight and x̂ = x/σ",
-    "x / σ, σ = sqrt(mean(x²) + eps), along the last axes, whose sizes are normalized_shape (the last axis unless given), "
-    "times weight; eps is that of the dtype unless given.",
+    "x / σ, σ = sqrt(mean(x²) + eps), along the last axes, whose sizes are normalized_shape (the last axis unless "
+    "given), times weight; eps is that of the dtype unless given.",
 )  # fmt: skip
 
 # -- channels ---------------------------------------------------------------------------------------------------------
@@ -241,7 +245,7 @@ def _statistics(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """The running statistics that are to be used; None where those of x are."""
     if training or (mean is None and variance is None):
-        if view.count == 1 and prod(view.shape):
+        if view.over == 1 and 0 not in view.shape:
             headline = f"{name}: a single value has no variance, each mean must be over at least two"
             raise ArgumentError(report(headline, got=f"x of shape {shape_of(x)}"))
         return None
@@ -276,9 +280,7 @@ def _batch_norm_arguments(
     training: bool = False, *, eps: float = 1e-5,
 ) -> tuple[tuple[Any, ...], Params]:  # fmt: skip
     _has_channels("batch_norm", x, 2)
-    statistics = _statistics(
-        "batch_norm", x, running_mean, running_var, training, _seen_by_channel(shape_of(x), {})
-    )
+    statistics = _statistics("batch_norm", x, running_mean, running_var, training, _seen_by_channel(shape_of(x), {}))
     return _operands(x, weight, bias), {"eps": number("batch_norm: eps", eps), "statistics": statistics}
 
 
@@ -292,8 +294,8 @@ batch_norm = normalisation(
     ],
     FORMULA,
     "(x - mean) / sqrt(variance + eps) along every axis but axis 1, that of the channels, times weight plus bias. The "
-    "statistics are those of x when training or when no others are given; running_mean and running_var are constants and "
-    "never changed, which PyTorch does when training.",
+    "statistics are those of x when training or when no others are given; running_mean and running_var are constants "
+    "and never changed, which PyTorch does when training.",
 )  # fmt: skip
 
 
@@ -319,8 +321,8 @@ instance_norm = normalisation(
         sample((2, 2, 3), MEANS, VARIANCES, (2,), use_input_stats=False),
     ],
     FORMULA,
-    "(x - mean) / sqrt(variance + eps) along every axis but the first two, those of batch and channels, times weight plus "
-    "bias, which have the channels. The statistics are those of x, or running_mean and running_var where "
+    "(x - mean) / sqrt(variance + eps) along every axis but the first two, those of batch and channels, times weight "
+    "plus bias, which have the channels. The statistics are those of x, or running_mean and running_var where "
     "use_input_stats is false; these are constants and never changed.",
 )  # fmt: skip
 
@@ -347,11 +349,11 @@ def _group_norm_arguments(
 group_norm = normalisation(
     "group_norm", _seen_in_groups, _group_norm_arguments,
     [
-        sample((2, 4), 2, (4,), (4,)), sample((1, 4, 3), 2), sample((2, 2, 3), 2, (2,)), sample((1, 6, 2, 2), 3, (6,), (6,)),
-        sample((2, 3, 2), 1, 0.5, (3,)),
+        sample((2, 4), 2, (4,), (4,)), sample((1, 4, 3), 2), sample((2, 2, 3), 2, (2,)),
+        sample((1, 6, 2, 2), 3, (6,), (6,)), sample((2, 3, 2), 1, 0.5, (3,)),
     ],
     FORMULA + ", within each group",
     "the channels along axis 1 are divided into num_groups; (x - mean) / sqrt(variance + eps) over each group and all "
     "further axes, times weight plus bias, which have the channels.",
-    lambda shape, view: (shape[1],),
+    channels=True,
 )  # fmt: skip

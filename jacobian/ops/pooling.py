@@ -19,11 +19,13 @@ from jacobian.ops.kinks import warn_kink
 from jacobian.ops.registry import Op, Params, Point, Sample, describe, register, sample
 from jacobian.ops.terms import shape_of
 
+_AXES = {1: "the last axis", 2: "the last two axes", 3: "the last three axes"}
+
 
 class Windows(NamedTuple):
     """Where windows lie along one axis."""
 
-    count: int
+    places: int
     kernel: int
     stride: int
     padding: int
@@ -37,20 +39,20 @@ class Windows(NamedTuple):
 
     @property
     def behind(self) -> int:
-        """What has to be added at the end for the last window to fit; nothing where the last entries are not reached."""
-        return max((self.count - 1) * self.stride + self.reach - self.padding - self.size, 0)
+        """What has to be added at the end for the last window to fit."""
+        return max((self.places - 1) * self.stride + self.reach - self.padding - self.size, 0)
 
     @property
     def real(self) -> np.ndarray:
         """How many entries of every window are not padding."""
-        first = np.arange(self.count)[:, None] * self.stride - self.padding
-        places = first + np.arange(self.kernel) * self.dilation
-        return np.asarray(((places >= 0) & (places < self.size)).sum(axis=1))
+        first = np.arange(self.places)[:, None] * self.stride - self.padding
+        read = first + np.arange(self.kernel) * self.dilation
+        return np.asarray(((read >= 0) & (read < self.size)).sum(axis=1))
 
     @property
     def counted(self) -> np.ndarray:
         """The same with the padding that was asked for, but not what ceil_mode adds."""
-        first = np.arange(self.count) * self.stride - self.padding
+        first = np.arange(self.places) * self.stride - self.padding
         return np.minimum(first + self.kernel, self.size + self.padding) - first
 
 
@@ -78,7 +80,7 @@ def _windows(name: str, x: Any, params: Params) -> list[Windows]:
             padded = f", padded by {' × '.join(map(str, params['padding']))}" if any(params["padding"]) else ""
             headline = f"{name}: a window of {shown} does not fit the image{padded}"
             raise ShapeError(report(headline, got=describe("x", x)))
-        found.append(one._replace(count=count))
+        found.append(one._replace(places=count))
     return found
 
 
@@ -89,9 +91,10 @@ def _cut(x: Any, windows: list[Windows], fill: float) -> Any:
     padded = np.pad(x, edges, constant_values=fill) if any(map(any, edges)) else x
     axes = tuple(range(-rank, 0))
     cut = sliding_window_view(padded, tuple(one.reach for one in windows), axes)
-    steps = [slice(0, (one.count - 1) * one.stride + 1, one.stride) for one in windows]
+    steps = [slice(0, (one.places - 1) * one.stride + 1, one.stride) for one in windows]
     spread = [slice(None, None, one.dilation) for one in windows]
-    cut = cut[(..., *steps, *spread)]
+    key: Any = (..., *steps, *spread)
+    cut = cut[key]
     return np.reshape(cut, (*shape_of(cut)[:-rank], prod(one.kernel for one in windows)))
 
 
@@ -154,13 +157,14 @@ def max_pooling(rank: int, samples: list[Sample]) -> Op:
         params = _arguments(name, rank, kernel_size, stride, padding, dilation)
         return (x,), params | {"ceil_mode": bool(ceil_mode)}
 
-    places, tables = ",".join("dhw"[-rank:]), ",".join(f"{t}[{','.join('dhw'[-rank:])}]" for t in "rst"[-rank:])
+    places = ",".join("dhw"[-rank:])
+    tables = ",".join(f"{table}[{places}]" for table in "rst"[-rank:])
     return register(
         Op(
             name, _max_pool(name), _max_pool_rule(name), normalise=normalise, family="network", smooth=False,
             formula=f"∂y[{places}]/∂x[{tables}] = 1, the tables saying where the largest entry of a window is",
-            note=f"over {'the last axis' if rank == 1 else f'the last {rank} axes'}. Padding never wins. Ties: the first of "
-            "the equal entries of a window is taken, row by row.",
+            note=f"over {_AXES[rank]}. Padding never wins. Ties: the first "
+            "of the equal entries of a window is taken, row by row.",
             samples=samples,
         )
     )  # fmt: skip
@@ -227,9 +231,8 @@ def average_pooling(rank: int, samples: list[Sample]) -> Op:
         x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
         count_include_pad: bool = True, divisor_override: int | None = None,
     ) -> tuple[tuple[Any, ...], Params]:  # fmt: skip
-        if divisor_override is not None and (
-            isinstance(divisor_override, bool) or not isinstance(divisor_override, int | np.integer) or divisor_override < 1
-        ):
+        whole = isinstance(divisor_override, int | np.integer) and not isinstance(divisor_override, bool)
+        if divisor_override is not None and not (whole and divisor_override >= 1):
             headline = f"{name}: divisor_override must be a whole number of at least 1, not {divisor_override!r}"
             raise ArgumentError(report(headline))
         return (x,), _arguments(name, rank, kernel_size, stride, padding) | {
@@ -243,13 +246,15 @@ def average_pooling(rank: int, samples: list[Sample]) -> Op:
         Op(
             name, _avg_pool(name), _avg_pool_rule(name), normalise=normalise, family="network", samples=samples,
             formula=f"∂y[{','.join(places)}]/∂x[{window}] = 1/n, for stride s and padding a",
-            note=f"over {'the last axis' if rank == 1 else f'the last {rank} axes'}. Every sum is divided by the size of the "
-            "window, without the padding in it where count_include_pad is false, or by divisor_override.",
+            note=f"over {_AXES[rank]}. Every sum is divided by the size of "
+            "the window, without the padding in it where count_include_pad is false, or by divisor_override.",
         )
     )  # fmt: skip
 
 
-max_pool1d = max_pooling(1, [sample((2, 5), 2), sample((1, 2, 5), 3, 1, 1), sample((6,), 2, dilation=2, ceil_mode=True)])
+max_pool1d = max_pooling(
+    1, [sample((2, 5), 2), sample((1, 2, 5), 3, 1, 1), sample((6,), 2, dilation=2, ceil_mode=True)]
+)
 max_pool2d = max_pooling(
     2,
     [
@@ -269,4 +274,6 @@ avg_pool2d = average_pooling(
         sample((5, 5), 2, 2, 1, ceil_mode=True, count_include_pad=False),
     ],
 )  # fmt: skip
-avg_pool3d = average_pooling(3, [sample((1, 2, 3, 2), 2, 1), sample((2, 2, 3), 2, 1, [0, 1, 0], count_include_pad=False)])
+avg_pool3d = average_pooling(
+    3, [sample((1, 2, 3, 2), 2, 1), sample((2, 2, 3), 2, 1, [0, 1, 0], count_include_pad=False)]
+)

@@ -86,8 +86,8 @@ def _lstm_cell(x: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: An
 lstm_cell = composite(
     "lstm_cell", _lstm_cell,
     formula="∂c'[j]/∂c[j] = σ(f[j]), ∂h'[j]/∂c[j] = σ(o[j]) (1 - tanh(c'[j])²) σ(f[j])",
-    note="one step of long short-term memory, hx = (h, c), returns (h', c'): i, f, g, o are the quarters of w_ih x + b_ih + "
-    "w_hh h + b_hh, c' = σ(f) c + σ(i) tanh(g), h' = σ(o) tanh(c'); leading axes are a batch.",
+    note="one step of long short-term memory, hx = (h, c), returns (h', c'): i, f, g, o are the quarters of "
+    "w_ih x + b_ih + w_hh h + b_hh, c' = σ(f) c + σ(i) tanh(g), h' = σ(o) tanh(c'); leading axes are a batch.",
     samples=[
         sample((2, 3), [(2, 2), (2, 2)], (8, 3), (8, 2), (8,), (8,)), sample((3,), [(1,), (1,)], (4, 3), (4, 1)),
     ],

@@ -81,6 +81,17 @@ def evaluate_finite(name: str, text: str, values: Mapping[str, Any]) -> Any:
         return factor
 
 
+def names_of(params: Mapping[str, Any]) -> dict[str, str]:
+    """What formulas call the parameters: arrays by their word, numbers by their digits.
+
+    >>> names_of({"alpha": -0.5, "mode": "none"})
+    {'alpha': '(-0.5)'}
+    """
+    arrays = {word: word for word, value in params.items() if np.ndim(value)}
+    numbers = {word: value for word, value in params.items() if type(value) is float}
+    return arrays | {word: f"{value:g}" if value >= 0 else f"({value:g})" for word, value in numbers.items()}
+
+
 def label(text: str, names: Mapping[str, str], shapes: Mapping[str, Sequence[int]], rank: int) -> str:
     """The expression as a factor's label: every operand by its name and its positions along the factor's axes.
 

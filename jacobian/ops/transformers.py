@@ -71,7 +71,9 @@ def _attention_arguments(
         fix = "softmax, dropout with a mask, and matmul"
         raise ArgumentError(report("attention: dropout_p draws at random, which is not traced", fix=fix))
     if is_causal and attn_mask is not None:
-        raise ArgumentError(report("attention: a mask is given, and is_causal asks for another", fix="join them in one"))
+        raise ArgumentError(
+            report("attention: a mask is given, and is_causal asks for another", fix="join them in one")
+        )
     if len(shape_of(query)) < 2:
         raise ShapeError(report(f"attention: q must have at least 2 axes, not {len(shape_of(query))}"))
     scale = float(max(shape_of(query)[-1], 1)) ** -0.5 if scale is None else number("attention: scale", scale)
@@ -141,7 +143,9 @@ def _multi_head_attention(
             needed = f"[...,i,{shape_of(inputs[0])[-1]}]" if shape_of(inputs[0]) else "[...,i,e]"
             raise ShapeError(report(f"multi_head_attention: {what} must be {needed}", got=describe(what, x)))
     width = shape_of(inputs[0])[-1]
-    weights = [None if w is None else as_operand(w) for w in (in_proj_weight, in_proj_bias, out_proj_weight, out_proj_bias)]
+    weights = [
+        None if w is None else as_operand(w) for w in (in_proj_weight, in_proj_bias, out_proj_weight, out_proj_bias)
+    ]
     needed_shapes = ((3 * width, width), (3 * width,), (width, width), (width,))
     words = ("in_proj_weight", "in_proj_bias", "out_proj_weight", "out_proj_bias")
     _check_heads(num_heads, dict(zip(words, zip(weights, needed_shapes, strict=True), strict=True)), width)
@@ -157,10 +161,10 @@ def _multi_head_attention(
 multi_head_attention = composite(
     "multi_head_attention", _multi_head_attention,
     formula="that of linear, attention and linear",
-    note="the heads of attention side by side: query, key and value times the thirds of in_proj_weight[3e,e], attention of "
-    "every e/num_heads features, the results times out_proj_weight[e,e]. Axes are [...,i,e], the batch first. A mask "
-    "broadcasts to [...,head,i,j] and says, as for attention, which keys take part; PyTorch's MultiheadAttention says "
-    "which do not.",
+    note="the heads of attention side by side: query, key and value times the thirds of in_proj_weight[3e,e], "
+    "attention of every e/num_heads features, the results times out_proj_weight[e,e]. Axes are [...,i,e], the batch "
+    "first. A mask broadcasts to [...,head,i,j] and says, as for attention, which keys take part; PyTorch's "
+    "MultiheadAttention says which do not.",
     samples=[
         sample((2, 4), (3, 4), (3, 4), 2, (12, 4), (12,), (4, 4), (4,)),
         sample((2, 2, 2), (2, 2, 2), (2, 2, 2), 1, (6, 2), None, (2, 2), is_causal=True),
@@ -203,10 +207,11 @@ def _float_dtype(x: Any) -> Any:
 
 def _rotary(x: np.ndarray, **params: Any) -> Any:
     R = _rotations(x.shape, params, _float_dtype(x))
-    pairs = np.reshape(x, (*x.shape[:-1], -1, 2) if params["interleaved"] else (*x.shape[:-1], 2, x.shape[-1] // 2))
-    pairs = pairs if params["interleaved"] else np.swapaxes(pairs, -1, -2)
+    front, half = x.shape[:-1], x.shape[-1] // 2
+    neighbours = params["interleaved"]
+    pairs = np.reshape(x, (*front, half, 2)) if neighbours else np.swapaxes(np.reshape(x, (*front, 2, half)), -1, -2)
     turned = np.einsum("tiab,...tib->...tia", R, pairs)
-    return np.reshape(turned if params["interleaved"] else np.swapaxes(turned, -1, -2), x.shape)
+    return np.reshape(turned if neighbours else np.swapaxes(turned, -1, -2), x.shape)
 
 
 def _rotary_rule(point: Point, k: int) -> Jacobian:

@@ -28,12 +28,13 @@ from jacobian.ops.terms import given, shape_of
 
 def _transposed_sizes(name: str, shape: Shape, weight: Shape, params: Params) -> Shape:
     """The sizes of the result in each direction."""
-    names = zip(
-        PLACES[len(params["stride"])], shape[-len(params["stride"]) :], reach_of(weight, params["dilation"]), params["stride"],
-        params["start"], params["output_padding"], strict=True,
+    steps = params["stride"]
+    parts = zip(
+        PLACES[len(steps)], shape[-len(steps) :], reach_of(weight, params["dilation"]), steps, params["start"],
+        params["output_padding"], strict=True,
     )  # fmt: skip
     sizes: list[int] = []
-    for place, size, reach, stride, start, more in names:
+    for place, size, reach, stride, start, more in parts:
         sizes.append((size - 1) * stride + reach - 2 * start + more)
         if sizes[-1] < 1:
             raise ShapeError(
@@ -51,7 +52,7 @@ def _spread(x: np.ndarray, W: np.ndarray, params: Params, sizes: Shape) -> np.nd
     stride, dilation, start, groups = (params[word] for word in ("stride", "dilation", "start", "groups"))
     rank, count, places = len(stride), x.shape[0], x.shape[2:]
     rows = np.reshape(x, (count, groups, x.shape[1] // groups, prod(places)))
-    kernels = np.reshape(W, (groups, W.shape[0] // groups, -1))
+    kernels = np.reshape(W, (groups, W.shape[0] // groups, prod(W.shape[1:])))
     parts = np.matmul(np.moveaxis(rows, 2, 3), kernels)  # batch, groups, places, channels · kernel
     parts = np.reshape(parts, (count, groups, *places, *W.shape[1:]))
     parts = np.moveaxis(parts, 2 + rank, 2)  # batch, groups, channels, places, kernel
@@ -62,9 +63,11 @@ def _spread(x: np.ndarray, W: np.ndarray, params: Params, sizes: Shape) -> np.nd
             slice(d * p, d * p + (size - 1) * s + 1, s)
             for d, p, s, size in zip(dilation, within, stride, places, strict=True)
         )
-        y[(..., *window)] += parts[(..., *within)]
+        to: Any = (..., *window)
+        y[to] += parts[(..., *within)]
     inside = tuple(slice(before, before + size) for before, size in zip(start, sizes, strict=True))
-    return np.reshape(y[(..., *inside)], (count, groups * W.shape[1], *sizes))
+    kept: Any = (..., *inside)
+    return np.reshape(y[kept], (count, groups * W.shape[1], *sizes))
 
 
 def _conv_transpose(name: str) -> Any:
@@ -81,7 +84,7 @@ def _conv_transpose(name: str) -> Any:
 def _conv_transpose_rule(point: Point, k: int) -> Jacobian:
     params = point.params
     shapes = (shape_of(point.x[0]), shape_of(point.y), shape_of(point.x[1]))
-    at = Geometry(*shapes, params["stride"], params["start"], params["dilation"], params["groups"])
+    at = Geometry(*shapes, params["stride"], params["start"], params["dilation"], params["groups"], ("c", "o"))
     return jacobian_of_form(point, k, at, transposed=True)
 
 
@@ -115,8 +118,8 @@ def transposed_convolution(rank: int, samples: list[Sample]) -> Op:
             operands=("x", "W", "b"), family="network", samples=samples,
             formula=f"∂y[n,o,{window}]/∂x[n,c,{coarse}] = W[c,o,{kernel}], ∂y[n,o,{window}]/∂W[c,o,{kernel}] = "
             f"x[n,c,{coarse}], ∂y[n,o,{coarse}]/∂b[o] = 1, for stride s and padding a",
-            note=f"x[n,c,{coarse}], or without the batch, and W[c,o,{kernel}], o being a channel within its group: every "
-            "entry adds the kernel, times itself, to the window that a convolution would read it from.",
+            note=f"x[n,c,{coarse}], or without the batch, and W[c,o,{kernel}], o being a channel within its group: "
+            "every entry adds the kernel, times itself, to the window that a convolution would read it from.",
         )
     )  # fmt: skip
 
@@ -138,7 +141,8 @@ conv_transpose2d = transposed_convolution(
 conv_transpose3d = transposed_convolution(
     3,
     [
-        sample((1, 1, 1, 2, 2), (1, 1, 2, 2, 1), (1,)), sample((2, 1, 2, 2), (2, 1, 1, 2, 2), groups=2, padding=(0, 1, 0)),
+        sample((1, 1, 1, 2, 2), (1, 1, 2, 2, 1), (1,)),
+        sample((2, 1, 2, 2), (2, 1, 1, 2, 2), groups=2, padding=(0, 1, 0)),
         sample((1, 1, 2, 2, 1), (1, 1, 2, 1, 2), stride=(2, 1, 1), output_padding=(1, 0, 0)),
     ],
 )  # fmt: skip

@@ -1,5 +1,7 @@
 """Every layer against PyTorch in double precision: values and full Jacobians, by every operand, also at kinks."""
 
+# ruff: noqa: B023 - what is compared is run at once
+
 from __future__ import annotations
 
 import itertools
@@ -55,7 +57,8 @@ SPREAD = np.concatenate([np.linspace(-8, 8, 33) + 0.01, [-30.0, -17.0, 17.0, 30.
 ACTIVATIONS: list[tuple[str, dict[str, Any], list[float]]] = [
     ("relu", {}, [0.0]), ("leaky_relu", {}, [0.0]), ("leaky_relu", {"negative_slope": 0.3}, [0.0]), ("elu", {}, [0.0]),
     ("elu", {"alpha": 1.7}, [0.0]), ("selu", {}, [0.0]), ("gelu", {}, [0.0]), ("gelu", {"approximate": "tanh"}, [0.0]),
-    ("silu", {}, [0.0]), ("mish", {}, [0.0]), ("sigmoid", {}, [0.0]), ("tanh", {}, [0.0]), ("hardtanh", {}, [-1.0, 1.0]),
+    ("silu", {}, [0.0]), ("mish", {}, [0.0]), ("sigmoid", {}, [0.0]), ("tanh", {}, [0.0]),
+    ("hardtanh", {}, [-1.0, 1.0]),
     ("hardtanh", {"min_val": -0.5, "max_val": 2.0}, [-0.5, 2.0]), ("hardsigmoid", {}, [-3.0, 3.0]),
     ("hardswish", {}, [-3.0, 3.0]), ("relu6", {}, [0.0, 6.0]), ("softsign", {}, [0.0]),
     ("hardshrink", {}, [-0.5, 0.5]), ("hardshrink", {"lambd": 1.25}, [-1.25, 1.25]), ("softshrink", {}, [-0.5, 0.5]),
@@ -142,13 +145,13 @@ def test_binary_cross_entropies(shape: tuple[int, ...], reduction: str) -> None:
     ours, theirs = network.binary_cross_entropy, F.binary_cross_entropy
     x, target = drawn(shape, shape, low=0.01, high=0.99)
     weight = drawn(shape[-1:], low=0.5, high=2.0)[0]
-    compare(
-        lambda x, t: ours(x, t, reduction=reduction), lambda x, t: theirs(x, t, reduction=reduction), x, target
-    )  # fmt: skip
+    compare(lambda x, t: ours(x, t, reduction=reduction), lambda x, t: theirs(x, t, reduction=reduction), x, target)
     compare(
         lambda x, t: ours(x, t, weight, reduction),
-        lambda x, t: theirs(x, t, torch.from_numpy(weight).expand(shape), reduction=reduction), x, target,
-    )  # fmt: skip
+        lambda x, t: theirs(x, t, torch.from_numpy(weight).expand(shape), reduction=reduction),
+        x,
+        target,
+    )
     ours, theirs = network.binary_cross_entropy_with_logits, F.binary_cross_entropy_with_logits
     for scores in (drawn(shape)[0], 40 * drawn(shape)[0]):
         for pos_weight in (None, weight):
@@ -156,8 +159,9 @@ def test_binary_cross_entropies(shape: tuple[int, ...], reduction: str) -> None:
             compare(
                 lambda x, t: ours(x, t, weight, reduction, pos_weight),
                 lambda x, t: theirs(x, t, torch.from_numpy(weight), reduction=reduction, pos_weight=tensor),
-                scores, target,
-            )  # fmt: skip
+                scores,
+                target,
+            )
 
 
 def test_binary_cross_entropy_at_its_ends() -> None:
@@ -166,8 +170,10 @@ def test_binary_cross_entropy_at_its_ends() -> None:
     x = np.array([0.0, 1.0, 0.0, 1.0, 0.0])
     compare(
         lambda x: network.binary_cross_entropy(x, target, reduction="sum"),
-        lambda x: F.binary_cross_entropy(x, torch.from_numpy(target), reduction="sum"), x, rtol=1e-6,
-    )  # fmt: skip
+        lambda x: F.binary_cross_entropy(x, torch.from_numpy(target), reduction="sum"),
+        x,
+        rtol=1e-6,
+    )
     J = jac.jacobian(lambda x: network.binary_cross_entropy(x, 0.0))(1e-20)
     assert_allclose(np.asarray(J), 1.0)
 
@@ -178,19 +184,24 @@ def test_kl_divergence(reduction: str, log_target: bool) -> None:
     x, target = drawn((2, 3), (2, 3), low=0.1, high=0.9)
     compare(
         lambda x, t: network.kl_div(np.log(x), t, reduction, log_target),
-        lambda x, t: F.kl_div(torch.log(x), t, reduction=reduction, log_target=log_target), x, target,
-    )  # fmt: skip
+        lambda x, t: F.kl_div(torch.log(x), t, reduction=reduction, log_target=log_target),
+        x,
+        target,
+    )
     with_zero = np.array([[0.0, 1.0, 0.0], [0.3, 0.0, 0.7]])
     if not log_target:
         compare(
             lambda x: network.kl_div(np.log(x), with_zero, reduction),
-            lambda x: F.kl_div(torch.log(x), torch.from_numpy(with_zero), reduction=reduction), x,
-        )  # fmt: skip
+            lambda x: F.kl_div(torch.log(x), torch.from_numpy(with_zero), reduction=reduction),
+            x,
+        )
 
 
 CLASSES = [
-    ((3,), np.array(1)), ((4, 3), np.array([0, 2, 1, 1])), ((1, 3), np.array([2])), ((2, 3, 2), np.array([[0, 2], [1, 1]])),
-    ((2, 4, 1, 2), np.array([[[0, 3]], [[2, 1]]])), ((3, 3), np.array([0, -100, 2])), ((2, 5, 2), np.array([[0, -100], [4, 1]])),
+    ((3,), np.array(1)), ((4, 3), np.array([0, 2, 1, 1])), ((1, 3), np.array([2])),
+    ((2, 3, 2), np.array([[0, 2], [1, 1]])),
+    ((2, 4, 1, 2), np.array([[[0, 3]], [[2, 1]]])), ((3, 3), np.array([0, -100, 2])),
+    ((2, 5, 2), np.array([[0, -100], [4, 1]])),
 ]  # fmt: skip
 
 
@@ -202,24 +213,25 @@ def test_losses_of_classes(shape: tuple[int, ...], labels: np.ndarray, reduction
     weight = drawn((classes,), low=0.5, high=2.0)[0]
     target, tensor = torch.from_numpy(labels), torch.from_numpy(weight)
     for ours, theirs in ((network.cross_entropy, F.cross_entropy), (network.nll_loss, F.nll_loss)):
+        compare(lambda x: ours(x, labels, reduction=reduction), lambda x: theirs(x, target, reduction=reduction), x)
         compare(
-            lambda x: ours(x, labels, reduction=reduction), lambda x: theirs(x, target, reduction=reduction), x
-        )  # fmt: skip
-        compare(
-            lambda x: ours(x, labels, weight, reduction=reduction), lambda x: theirs(x, target, tensor, reduction=reduction),
+            lambda x: ours(x, labels, weight, reduction=reduction),
+            lambda x: theirs(x, target, tensor, reduction=reduction),
             x,
-        )  # fmt: skip
+        )
     some = -100 if (labels == -100).any() else 1
     for ignored, one in itertools.product({some, -100} if (labels != some).any() else {-100}, (None, weight)):
         given = None if one is None else tensor
         compare(
             lambda x: network.cross_entropy(x, labels, one, ignored, reduction, 0.2),
-            lambda x: F.cross_entropy(x, target, given, None, ignored, None, reduction, 0.2), x,
-        )  # fmt: skip
+            lambda x: F.cross_entropy(x, target, given, None, ignored, None, reduction, 0.2),
+            x,
+        )
         compare(
             lambda x: network.nll_loss(x, labels, one, ignored, reduction),
-            lambda x: F.nll_loss(x, target, given, None, ignored, None, reduction), x,
-        )  # fmt: skip
+            lambda x: F.nll_loss(x, target, given, None, ignored, None, reduction),
+            x,
+        )
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)
@@ -231,12 +243,16 @@ def test_cross_entropy_of_probabilities(shape: tuple[int, ...], reduction: str) 
     for smoothing in (0.0, 0.3):
         compare(
             lambda x, t: network.cross_entropy(x, t, reduction=reduction, label_smoothing=smoothing),
-            lambda x, t: F.cross_entropy(x, t, reduction=reduction, label_smoothing=smoothing), x, target,
-        )  # fmt: skip
+            lambda x, t: F.cross_entropy(x, t, reduction=reduction, label_smoothing=smoothing),
+            x,
+            target,
+        )
         compare(
             lambda x, t: network.cross_entropy(x, t, weight, reduction=reduction, label_smoothing=smoothing),
-            lambda x, t: F.cross_entropy(x, t, tensor, reduction=reduction, label_smoothing=smoothing), x, target,
-        )  # fmt: skip
+            lambda x, t: F.cross_entropy(x, t, tensor, reduction=reduction, label_smoothing=smoothing),
+            x,
+            target,
+        )
 
 
 def test_hinge_is_multi_margin_loss_without_its_division() -> None:
@@ -246,26 +262,30 @@ def test_hinge_is_multi_margin_loss_without_its_division() -> None:
         for margin in (1.0, 0.4):
             compare(
                 lambda x: network.hinge(x, labels, margin),
-                lambda x: 3 * F.multi_margin_loss(x, torch.from_numpy(labels), margin=margin), x,
-            )  # fmt: skip
+                lambda x: 3 * F.multi_margin_loss(x, torch.from_numpy(labels), margin=margin),
+                x,
+            )
 
 
 # -- normalisations ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("shape", "last"), [((3,), (3,)), ((2, 4), (4,)), ((2, 3, 4), (3, 4)), ((1, 2, 3), (3,)), ((2, 1), (1,))])
+@pytest.mark.parametrize(
+    ("shape", "last"), [((3,), (3,)), ((2, 4), (4,)), ((2, 3, 4), (3, 4)), ((1, 2, 3), (3,)), ((2, 1), (1,))]
+)
 def test_layer_norm_and_rms_norm(shape: tuple[int, ...], last: tuple[int, ...]) -> None:
     for arrays in (drawn(shape), drawn(shape, last), drawn(shape, last, last)):
         compare(lambda x, *w: network.layer_norm(x, last, *w), lambda x, *w: F.layer_norm(x, last, *w), *arrays)
         compare(
-            lambda x, *w: network.layer_norm(x, last, *w, eps=0.1) if len(w) == 2 else network.layer_norm(x, last, eps=0.1),
-            lambda x, *w: F.layer_norm(x, last, *w, eps=0.1) if len(w) == 2 else F.layer_norm(x, last, eps=0.1), *arrays,
-        )  # fmt: skip
+            lambda x, *w: (
+                network.layer_norm(x, last, *w, eps=0.1) if len(w) == 2 else network.layer_norm(x, last, eps=0.1)
+            ),
+            lambda x, *w: F.layer_norm(x, last, *w, eps=0.1) if len(w) == 2 else F.layer_norm(x, last, eps=0.1),
+            *arrays,
+        )
     for arrays in (drawn(shape), drawn(shape, last)):
         compare(lambda x, *w: network.rms_norm(x, last, *w), lambda x, *w: F.rms_norm(x, last, *w), *arrays)
-        compare(
-            lambda x: network.rms_norm(x, last, eps=0.1), lambda x: F.rms_norm(x, last, eps=0.1), arrays[0]
-        )  # fmt: skip
+        compare(lambda x: network.rms_norm(x, last, eps=0.1), lambda x: F.rms_norm(x, last, eps=0.1), arrays[0])
 
 
 @pytest.mark.parametrize("shape", [(4, 3), (2, 3, 2), (1, 3, 2, 2), (2, 3, 1, 2, 1)])
@@ -275,15 +295,19 @@ def test_batch_norm(shape: tuple[int, ...]) -> None:
     for arrays in (drawn(shape), drawn(shape, (3,)), drawn(shape, (3,), (3,))):
         compare(
             lambda x, *w: network.batch_norm(x, None, None, *w),
-            lambda x, *w: F.batch_norm(x, None, None, *w, training=True), *arrays,
-        )  # fmt: skip
+            lambda x, *w: F.batch_norm(x, None, None, *w, training=True),
+            *arrays,
+        )
         compare(
-            lambda x, *w: network.batch_norm(x, mean, variance, *w), lambda x, *w: F.batch_norm(x, *tensors, *w), *arrays
-        )  # fmt: skip
+            lambda x, *w: network.batch_norm(x, mean, variance, *w),
+            lambda x, *w: F.batch_norm(x, *tensors, *w),
+            *arrays,
+        )
         compare(
             lambda x, *w: network.batch_norm(x, mean, variance, *w, training=True, eps=0.1),
-            lambda x, *w: F.batch_norm(x, *(t.clone() for t in tensors), *w, training=True, eps=0.1), *arrays,
-        )  # fmt: skip
+            lambda x, *w: F.batch_norm(x, *(t.clone() for t in tensors), *w, training=True, eps=0.1),
+            *arrays,
+        )
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 4), (1, 3, 2, 2), (2, 3, 1, 2, 1)])
@@ -292,15 +316,20 @@ def test_instance_norm(shape: tuple[int, ...]) -> None:
     tensors = (torch.from_numpy(mean), torch.from_numpy(variance))
     for arrays in (drawn(shape), drawn(shape, (3,)), drawn(shape, (3,), (3,))):
         compare(
-            lambda x, *w: network.instance_norm(x, None, None, *w), lambda x, *w: F.instance_norm(x, None, None, *w), *arrays
-        )  # fmt: skip
+            lambda x, *w: network.instance_norm(x, None, None, *w),
+            lambda x, *w: F.instance_norm(x, None, None, *w),
+            *arrays,
+        )
         compare(
             lambda x, *w: network.instance_norm(x, mean, variance, *w, use_input_stats=False),
-            lambda x, *w: F.instance_norm(x, *tensors, *w, use_input_stats=False), *arrays,
-        )  # fmt: skip
+            lambda x, *w: F.instance_norm(x, *tensors, *w, use_input_stats=False),
+            *arrays,
+        )
 
 
-@pytest.mark.parametrize(("shape", "groups"), [((2, 4), 2), ((1, 4, 3), 2), ((2, 6, 2, 2), 3), ((2, 3, 2), 3), ((2, 3, 2), 1)])
+@pytest.mark.parametrize(
+    ("shape", "groups"), [((2, 4), 2), ((1, 4, 3), 2), ((2, 6, 2, 2), 3), ((2, 3, 2), 3), ((2, 3, 2), 1)]
+)
 def test_group_norm(shape: tuple[int, ...], groups: int) -> None:
     channels = (shape[1],)
     for arrays in (drawn(shape), drawn(shape, channels), drawn(shape, channels, channels)):
@@ -335,16 +364,15 @@ def test_convolution(rank: int, settings: dict[str, Any], batch: tuple[int, ...]
     for arrays in ((x, W), (x, W, b)):
         compare(
             lambda x, W, *b: getattr(network, name)(x, W, *b, **settings),
-            lambda x, W, *b: getattr(F, name)(x, W, *b, **settings), *arrays,
-        )  # fmt: skip
+            lambda x, W, *b: getattr(F, name)(x, W, *b, **settings),
+            *arrays,
+        )
 
 
 def test_convolution_with_a_number_for_each_direction() -> None:
     settings = {"stride": (2, 1), "padding": (0, 2), "dilation": (1, 2)}
     arrays = drawn((2, 2, 5, 4), (3, 2, 2, 3), (3,))
-    compare(
-        lambda x, W, b: network.conv2d(x, W, b, **settings), lambda x, W, b: F.conv2d(x, W, b, **settings), *arrays
-    )  # fmt: skip
+    compare(lambda x, W, b: network.conv2d(x, W, b, **settings), lambda x, W, b: F.conv2d(x, W, b, **settings), *arrays)
 
 
 TRANSPOSED = [
@@ -365,8 +393,9 @@ def test_transposed_convolution(rank: int, settings: dict[str, Any], batch: tupl
     for arrays in ((x, W), (x, W, b)):
         compare(
             lambda x, W, *b: getattr(network, name)(x, W, *b, **settings),
-            lambda x, W, *b: getattr(F, name)(x, W, *b, **settings), *arrays,
-        )  # fmt: skip
+            lambda x, W, *b: getattr(F, name)(x, W, *b, **settings),
+            *arrays,
+        )
 
 
 POOLING = [
@@ -435,8 +464,9 @@ def test_multi_head_attention(heads: int) -> None:
     for kwargs in ({"attn_mask": keep}, {"is_causal": True}):
         compare(
             lambda x, *rest: network.multi_head_attention(x, x, x, heads, *rest, **kwargs),
-            lambda *given: theirs(*given, leave_out), *arrays,
-        )  # fmt: skip
+            lambda *given: theirs(*given, leave_out),
+            *arrays,
+        )
 
 
 @pytest.mark.parametrize("interleaved", [True, False])
@@ -447,7 +477,9 @@ def test_rotary_embedding_turns_complex_numbers(interleaved: bool) -> None:
     def theirs(x: Any) -> Any:
         angle = torch.outer(torch.from_numpy(positions).double(), 100.0 ** (-torch.arange(0, 4, 2).double() / 4))
         turn = torch.polar(torch.ones_like(angle), angle)
-        pairs = torch.stack([x[..., 0::2], x[..., 1::2]], -1) if interleaved else torch.stack([x[..., :2], x[..., 2:]], -1)
+        pairs = (
+            torch.stack([x[..., 0::2], x[..., 1::2]], -1) if interleaved else torch.stack([x[..., :2], x[..., 2:]], -1)
+        )
         turned = torch.view_as_real(torch.view_as_complex(pairs) * turn)
         return turned.flatten(-2) if interleaved else torch.cat([turned[..., 0], turned[..., 1]], -1)
 
@@ -470,8 +502,9 @@ def test_steps_of_recurrent_networks(bias: bool, batch: int) -> None:
     arrays = drawn((batch, 3), (batch, 2), (batch, 2), (8, 3), (8, 2), *biases)
     compare(
         lambda x, h, c, *rest: network.lstm_cell(x, (h, c), *rest),
-        lambda x, h, c, *rest: torch.lstm_cell(x, [h, c], *rest), *arrays,
-    )  # fmt: skip
+        lambda x, h, c, *rest: torch.lstm_cell(x, [h, c], *rest),
+        *arrays,
+    )
 
 
 def test_error_function() -> None:
