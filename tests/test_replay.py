@@ -83,8 +83,9 @@ def test_every_sample(op: Op, sample: Sample) -> None:
                 continue
             trace.output.name_hint = "y"
             np.testing.assert_allclose(value, trace.output.value, rtol=1e-12, atol=1e-12)
-            for J, node in zip(found, trace.inputs.values(), strict=True):
-                expected = accumulate(trace.output, [node])[0].named("y", node.name)
+            nodes = list(trace.inputs.values())
+            for J, node, whole in zip(found, nodes, accumulate(trace.output, nodes), strict=True):
+                expected = whole.named("y", node.name)
                 np.testing.assert_allclose(np.asarray(J), expected.tensor(), rtol=1e-12, atol=1e-12)
                 assert J.dtype == expected.dtype
                 assert J.formula == expected.formula
