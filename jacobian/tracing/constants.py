@@ -38,6 +38,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "place": ("it assigns into an array", "np.where(mask, a, b)"),
     "putmask": ("it assigns into an array", "np.where(mask, a, b)"),
     "at": ("it assigns into an array", "y + x @ (index[:, None] == np.arange(len(y))) adds x where index says"),
+    "full": ("it fills a plain array", "np.broadcast_to(x, shape), or np.full_like(y, x)"),
     "fill_diagonal": ("it assigns into an array", "np.where(np.eye(n, dtype=bool), value, x)"),
     "save": ("it writes a file", "save the result of the function"),
     "savetxt": ("it writes a file", "save the result of the function"),

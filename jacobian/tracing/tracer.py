@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -16,7 +17,14 @@ from jacobian.ops.registry import REGISTRY, Op, Params, as_operand
 from jacobian.tracing import source
 from jacobian.tracing.constants import CONSTANT_FUNCTIONS, OF_SHAPES
 from jacobian.tracing.graph import PYTHON_NUMBERS, Graph, Node, describe_operand, shape_of
-from jacobian.tracing.refusals import ambiguous_truth, refuse, refuse_assignment, refuse_conversion, refuse_function
+from jacobian.tracing.refusals import (
+    ambiguous_truth,
+    refuse,
+    refuse_assignment,
+    refuse_conversion,
+    refuse_function,
+    refuse_rows_of_coefficients,
+)
 from jacobian.tracing.ufuncs import ufunc_method
 
 _BASIC = (int, slice)
@@ -43,6 +51,8 @@ class Tracer(ArrayLike):
         if method == "__call__":
             op = REGISTRY.find(ufunc)
             if op is not None:
+                if type(inputs[0]) is np.ndarray and inputs[0].ndim and self.shape:
+                    refuse_rows_of_coefficients(sys._getframe(1))
                 if kwargs.get("out") is not None:
                     refuse(
                         f"np.{ufunc.__name__}(…, out=…), or an in-place operator on a plain array, cannot be traced",
