@@ -10,13 +10,13 @@ from jacobian.errors import ArgumentError, ShapeError, report
 from jacobian.ops.families import composite
 from jacobian.ops.kinks import warn_kink
 from jacobian.ops.registry import describe, sample
-from jacobian.ops.values import floating, look, refuse_complex, refuse_traced
+from jacobian.ops.values import doubled, look, refuse_complex, refuse_traced
 
 
 def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
     """The line between the two neighbours; `left` and `right` beyond the ends. At a point: the line above it."""
     refuse_traced("interp", period=period)
-    x, xp, fp = floating(x), floating(xp), floating(fp)
+    x, xp, fp = doubled(x), doubled(xp), doubled(fp)
     refuse_complex("interp", x=x, xp=xp)
     if np.ndim(xp) != 1 or np.shape(xp) != np.shape(fp) or not np.size(xp):
         got = f"{describe('xp', xp)}, {describe('fp', fp)}"

@@ -15,7 +15,7 @@ from jacobian.ops.families import composite
 from jacobian.ops.kinks import warn_kink
 from jacobian.ops.registry import Op, Point, describe, register, sample
 from jacobian.ops.terms import shape_of, written
-from jacobian.ops.values import array_of, floating, look, refuse_traced
+from jacobian.ops.values import array_of, doubled, floating, look, refuse_traced
 
 # -- values and sums --------------------------------------------------------------------------------------------------
 
@@ -69,7 +69,7 @@ def _polyder(p: Any, m: int = 1) -> Any:
         raise ArgumentError(report("polyder: the order must not be negative", fix="np.polyint"))
     p = _coefficients(p)
     for _ in range(int(m)):
-        p = p[:-1] * np.arange(np.shape(p)[0] - 1, 0, -1).astype(p.dtype)
+        p = p[:-1] * np.arange(np.shape(p)[0] - 1, 0, -1.0)
     return p
 
 
@@ -78,13 +78,13 @@ def _polyint(p: Any, m: int = 1, k: Any = None) -> Any:
     if m < 0:
         raise ArgumentError(report("polyint: the order must not be negative", fix="np.polyder"))
     p = _coefficients(p)
-    constants = np.zeros(m, p.dtype) if k is None else np.atleast_1d(floating(k))
+    constants = np.zeros(m) if k is None else np.atleast_1d(floating(k))
     if np.shape(constants) == (1,) and m > 1:
         constants = np.broadcast_to(constants, (m,))
     if np.shape(constants)[0] < m:
         raise ArgumentError(report(f"polyint: {np.shape(constants)[0]} constants for {m} integrals"))
     for step in range(m):
-        p = np.concatenate([p / np.arange(np.shape(p)[0], 0, -1).astype(p.dtype), constants[step : step + 1]])
+        p = np.concatenate([p / np.arange(np.shape(p)[0], 0, -1.0), constants[step : step + 1]])
     return p
 
 
@@ -118,7 +118,7 @@ def _vander(x: Any, N: Any = None, increasing: bool = False) -> Any:
         raise ShapeError(report("vander: x must have one axis", got=describe("x", x)))
     powers = np.arange(np.shape(x)[0] if N is None else N)
     powers = powers if increasing else powers[::-1]
-    return np.power(x[:, None], powers.astype(x.real.dtype))
+    return np.power(doubled(x)[:, None], powers.astype(float))
 
 
 composite(

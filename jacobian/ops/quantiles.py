@@ -109,7 +109,7 @@ def _between(lines: Any, q: Any, counts: Any, method: str, name: str, dtype: Any
         speed = _for_each_count(_speed, counts, seen, method)
         warn_kink(name, (part == 0) & (speed != 0), "the slope above the entry")
         high = np.minimum(low + 1, shape_of(lines)[-1] - 1 if isinstance(counts, int) else counts[..., None] - 1)
-        part = part + speed * (q - seen)
+        part = part.astype(dtype) + speed.astype(dtype) * (q - seen)
     below = order_statistics(lines, low, name)
     if not is_traced(q) and not part.any():
         return below

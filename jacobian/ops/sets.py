@@ -9,7 +9,7 @@ import numpy as np
 from jacobian.ops.families import composite
 from jacobian.ops.kinks import warn_kink
 from jacobian.ops.registry import sample
-from jacobian.ops.values import array_of, floating, look
+from jacobian.ops.values import array_of, doubled, look
 
 NOTE = "Ties: equal entries are one, and the first of them is taken; they part when they are moved."
 
@@ -117,8 +117,8 @@ def _exclusive(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
 
 
 def _sort_complex(a: Any) -> Any:
-    array = floating(np.copy(array_of(a)))
-    wide = array if array.dtype.kind == "c" else array + np.zeros((), np.result_type(array.dtype, np.complex64))
+    array = np.copy(array_of(a))
+    wide = array if array.dtype.kind == "c" else doubled(array) + 0j
     return np.sort(wide, axis=-1)
 
 

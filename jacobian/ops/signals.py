@@ -16,7 +16,7 @@ from jacobian.ops.families import composite, reduced_axes
 from jacobian.ops.kinks import warn_kink
 from jacobian.ops.registry import Op, Params, Point, describe, register, sample
 from jacobian.ops.terms import shape_of
-from jacobian.ops.values import array_of, floating, given, look, refuse_traced
+from jacobian.ops.values import array_of, dtype_of, floating, given, look, refuse_traced
 
 # -- convolution and correlation --------------------------------------------------------------------------------------
 
@@ -256,11 +256,14 @@ def _linspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None,
     axis: int = 0, *, device: Any = None,
 ) -> Any:  # fmt: skip
-    """`start (1 - t) + stop t`: both ends are met."""
+    """`start (1 - t) + stop t`, so that both ends are met."""
     refuse_traced("linspace", num=num)
+    wanted = dtype_of(start, stop)
     start, stop = floating(start), floating(stop)
     ends = start + (stop - start) * 0
-    t = _places(num, endpoint, np.ndim(ends), ends.dtype)
+    t = _places(num, endpoint, np.ndim(ends), wanted)
+    if wanted != ends.dtype:
+        start, stop = (np.astype(end, wanted) for end in (start, stop))
     y = np.moveaxis(start * (1 - t) + stop * t, 0, axis) if np.ndim(ends) else start * (1 - t) + stop * t
     if dtype is not None:
         y = np.astype(y, np.dtype(dtype))
@@ -292,6 +295,7 @@ def _geomspace(
         raise ArgumentError(report("geomspace: a geometric sequence cannot include 0"))
     if dtype is not None and np.dtype(dtype).kind == "c":
         start, stop = start * (1 + 0j), stop * (1 + 0j)
+    start, stop = (np.astype(end, np.result_type(end, np.float64)) for end in (start, stop))  # as NumPy does
     ratio = stop / start
     t = _places(num, endpoint, np.ndim(ratio), ratio.dtype)
     y = np.moveaxis(start * np.power(ratio, t), 0, axis)

@@ -39,6 +39,13 @@ def array_of(value: Any) -> Any:
     return value if is_traced(value) or isinstance(value, np.ndarray) else np.asarray(value)
 
 
+def doubled(value: Any) -> Any:
+    """The same in double precision, where NumPy goes on with that."""
+    array = array_of(value)
+    wanted = np.result_type(array.dtype, np.float64)
+    return array if array.dtype == wanted else np.astype(array, wanted)
+
+
 def floating(value: Any) -> Any:
     """The same with whole numbers and booleans as float64."""
     array = array_of(value)
@@ -47,9 +54,8 @@ def floating(value: Any) -> Any:
 
 def dtype_of(*values: Any) -> np.dtype[Any]:
     """The dtype of a result made of these; a number written in the code does not count."""
-    found: np.dtype[Any] = np.result_type(
-        *(v if isinstance(v, int | float | complex) and not isinstance(v, np.generic) else v.dtype for v in values)
-    )
+    kinds = [v if isinstance(v, int | float | complex) else array_of(v).dtype for v in values]
+    found: np.dtype[Any] = np.result_type(*kinds)
     return found if found.kind in "fc" else np.dtype(np.float64)
 
 
