@@ -21,7 +21,7 @@ from jacobian.kernel.code import OtherwiseError
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.recorded import NotRecordableError
 from jacobian.kernel.term import Array, Term
-from jacobian.ops.registry import Op, Params, promoted
+from jacobian.ops.registry import REGISTRY, Op, Params, promoted
 from jacobian.programs import MOST_FAILURES, MOST_NODES, RAISING, SMALL_RESULT, Memory, Pending
 from jacobian.tracing.graph import Node
 from jacobian.tracing.snapshots import kept_snapshot
@@ -35,6 +35,9 @@ MOST_VARIANTS = 4  # scripts that differ only in what the function reads, such a
 MOST_MISSES = 16  # calls for which none of them was written, beside a quarter of the others
 PLAYS_TO_EARN = 64  # calls that make up for writing one script more
 MANY_LOOKS = 4  # at the terms of played Jacobians: where most calls need the graph, it is better made at once
+
+
+_NUMBERS = frozenset({float, int, np.float64, np.float32})
 
 
 class Output(NamedTuple):
@@ -292,7 +295,7 @@ def call_of(
     shapes = tuple([_shapes(args[number], leaves) for number in numbers])
     if None in shapes:
         return None
-    kind = SCRIPTS.find((function, order, numbers, len(args), shapes), 1)
+    kind = SCRIPTS.find((function, order, numbers, len(args), shapes, tuple(kwargs), REGISTRY.changes), 1)
     if kind.hopeless:
         return None
     if kind.code is None:
@@ -314,7 +317,7 @@ def _nested_shapes(value: Any, leaves: list[Any]) -> Hashable:
     if kind is np.ndarray:
         leaves.append(value)
         return (value.shape, value.dtype) if value.dtype.kind in "fiu" else None
-    if kind in (float, int):
+    if kind in _NUMBERS:
         leaves.append(value)
         return kind  # type: ignore[no-any-return]
     if kind in (tuple, list, dict):

@@ -408,6 +408,22 @@ def test_running_extremes_of_long_arrays() -> None:
     J = jac.jacobian(np.maximum.accumulate)(x)
     assert J.nnz == 100_000
     np.testing.assert_array_equal(J @ x, np.maximum.accumulate(x))
+    u = RNG.normal(size=x.size)
+    np.testing.assert_allclose(u @ J, np.asarray(u @ J.to_scipy()), atol=1e-9)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("ufunc", [np.maximum, np.minimum])
+def test_running_extremes_along_an_axis(ufunc: np.ufunc, axis: int) -> None:
+    """Of equal entries the last is taken."""
+    x = RNG.integers(0, 4, size=(2, 5, 3)).astype(float)
+    expected = np.zeros(x.shape + x.shape)
+    y = ufunc.accumulate(x, axis=axis)
+    for place in np.ndindex(x.shape):
+        line = tuple(slice(None) if a == axis else k for a, k in enumerate(place))
+        best = np.flatnonzero(x[line][: place[axis] + 1] == y[place])[-1]
+        expected[place][(*place[:axis], best, *place[axis + 1 :])] = 1
+    np.testing.assert_array_equal(np.asarray(jac.jacobian(lambda x: ufunc.accumulate(x, axis=axis))(x)), expected)
 
 
 def test_shifted_softmax_keeps_its_structure() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,17 @@ def merged(terms: Sequence[Term]) -> list[Term]:
             term if old is None else Term(term.pattern, term.factors, term.tables, old.scale + term.scale, old.letters)
         )
     return list(total.values())
+
+
+def holds_complex(terms: Iterable[Term]) -> bool:
+    """Whether one of the terms has complex numbers. Those of a real Jacobian come in pairs that add up to real ones."""
+    return any(isinstance(term.scale, complex) or any(map(is_complex, term.factors)) for term in terms)
+
+
+def is_complex(factor: Factor) -> bool:
+    """Whether a factor holds complex numbers."""
+    dtype = getattr(factor.array, "dtype", None)
+    return isinstance(factor.array, complex) or (dtype is not None and np.dtype(dtype).kind == "c")
 
 
 def is_foreign_array(value: Any) -> bool:

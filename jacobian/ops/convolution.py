@@ -13,7 +13,7 @@ from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.pattern import Access, Pattern
 from jacobian.kernel.term import Factor, Term
 from jacobian.ops.families import gather
-from jacobian.ops.kinks import warn_kink
+from jacobian.ops.kinks import warn_ties
 from jacobian.ops.registry import Op, Params, Point, describe, register, sample
 from jacobian.ops.terms import require, shape_of
 
@@ -99,6 +99,12 @@ conv2d = register(
 
 def _pool_windows(x: Any, size: tuple[int, int], stride: tuple[int, int]) -> Any:
     """The windows of every output entry as one last axis."""
+    *lead, height, width = shape_of(x)
+    if size == stride:  # side by side: quicker than windows that may overlap
+        rows, columns = height // size[0], width // size[1]
+        tiles = x[..., : rows * size[0], : columns * size[1]]
+        tiles = np.reshape(tiles, (*lead, rows, size[0], columns, size[1]))
+        return np.reshape(np.swapaxes(tiles, -3, -2), (*lead, rows, columns, size[0] * size[1]))
     windows = sliding_window_view(x, size, (-2, -1))[..., :: stride[0], :: stride[1], :, :]
     return np.reshape(windows, (*shape_of(windows)[:-2], size[0] * size[1]))
 
@@ -116,13 +122,12 @@ def _max_pool2d_rule(point: Point, k: int) -> Jacobian:
     x, (size, stride) = point.x[0], (point.params["size"], point.params["stride"])
     shape, out = shape_of(x), shape_of(point.y)
     windows = _pool_windows(x, size, stride)
-    best = np.asarray(np.argmax(windows, axis=-1))
-    ties = np.sum(np.asarray(windows == np.expand_dims(point.y, -1)), axis=-1) > 1
-    warn_kink("max_pool2d", ties, "the first of the equal entries of a window")
-    tables = [np.arange(extent).reshape((-1,) + (1,) * (len(out) - axis - 1)) for axis, extent in enumerate(out)]
-    tables[-2] = tables[-2] * stride[0] + best // size[1]
-    tables[-1] = tables[-1] * stride[1] + best % size[1]
-    return gather(out, shape, [np.broadcast_to(table, out) for table in tables])
+    best = np.argmax(windows, axis=-1)
+    ties = windows == np.expand_dims(point.y, -1)
+    warn_ties("max_pool2d", ties, "the first of the equal entries of a window")
+    rulers = [np.arange(extent).reshape((-1,) + (1,) * (len(out) - axis - 1)) for axis, extent in enumerate(out)]
+    row, column = rulers[-2] * stride[0] + best // size[1], rulers[-1] * stride[1] + best % size[1]
+    return gather(out, shape, [*(np.broadcast_to(ruler, out) for ruler in rulers[:-2]), row, column])
 
 
 def _pool_arguments(x: Any, size: Any, stride: Any = None) -> tuple[tuple[Any, ...], Params]:

@@ -79,7 +79,7 @@ sliding_windows = layout(
     samples=[sample((6,), 3), sample((4, 5), window_shape=[2, 3]), sample((4, 3), 2, axis=0)],
     note="windows overlap: two output entries may read the same input entry.",
 )  # fmt: skip
-real = layout("real", np.real, samples=[sample((3,))])
+real = layout("real", np.real, samples=[sample((3,))], of_complex="real part")
 copy = register(
     Op(
         "copy", np.copy, lambda point, k: Jacobian.identity(tuple(np.shape(point.y))), answers=(np.copy,),
@@ -260,5 +260,6 @@ astype = register(
     Op(
         "astype", _astype, lambda point, k: Jacobian.identity(tuple(np.shape(point.y))), normalise=_astype_arguments,
         answers=(np.astype,), family="layout", formula="δ", samples=[sample((3,), np.float64)],
+        of_complex="real part",
     )
 )  # fmt: skip

@@ -83,7 +83,7 @@ def normalisation(
     return register(
         Op(
             name, forward, rule, normalise=_arguments(default), operands=("x", "gamma", "beta"), family="network",
-            formula=formula, note=note, samples=samples,
+            formula=formula, note=note, samples=samples, of_complex="refused",
         )
     )  # fmt: skip
 

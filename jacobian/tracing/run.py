@@ -99,6 +99,13 @@ def numbers_of(argnums: int | Sequence[int], count: int) -> tuple[int, ...]:
     """`argnums` as non-negative numbers, checked."""
     if type(argnums) is int and 0 <= argnums < count:
         return (argnums,)
+    if (
+        type(argnums) is tuple
+        and argnums
+        and set(map(type, argnums)) == {int}
+        and 0 <= min(argnums) <= max(argnums) < count
+    ):
+        return argnums
     wanted = (argnums,) if isinstance(argnums, int | np.integer) else argnums
     if not isinstance(wanted, tuple | list) or not all(isinstance(n, int | np.integer) for n in wanted):
         raise ArgumentError(report(f"argnums must be a whole number or a tuple of them, not {argnums!r}"))
