@@ -185,7 +185,7 @@ eigenvalues = register(
     Op(
         "eigenvalues", lambda A: np.linalg.eig(A).eigenvalues, _eigenvalues_rule, normalise=_real_matrix,
         operands=("A",), out_name="w", family="linalg", formula="∂w[k]/∂A[i,j] = inv(V)[k,i] V[j,k]",
-        note="in the order of `np.linalg.eig`, " + EIGEN, explain_failure=require_square, samples=GENERAL,
+        note="in the order of `np.linalg.eig`, " + EIGEN, explain_failure=require_square, samples=GENERAL, dtype_by_value=True,
     )
 )  # fmt: skip
 eigenvectors = register(
@@ -194,7 +194,7 @@ eigenvectors = register(
         operands=("A",), out_name="V", family="linalg",
         formula="∂v = u - (vᵀ u) v, u[k] = Σ_m V[m] F[m,k] (inv(V) ∂A V)[m,k], F[m,k] = 1 / (w[k] - w[m])",
         note="of length 1, and where they are complex with a real largest entry, as in `np.linalg.eig`, " + EIGEN,
-        explain_failure=require_square, samples=VECTORS,
+        explain_failure=require_square, samples=VECTORS, dtype_by_value=True,
     )
 )  # fmt: skip
 _EIG = type(np.linalg.eig(np.eye(1)))
@@ -222,7 +222,9 @@ def _lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
         residuals: Any = np.zeros(0, look(x).dtype)
     else:
         rest = b - np.matmul(a, x)
-        residuals = np.sum(rest * rest, axis=0)
+        residuals = np.sum(np.square(np.real(rest)), axis=0)
+        if rest.dtype.kind == "c":
+            residuals = residuals + np.sum(np.square(np.imag(rest)), axis=0)
         residuals = residuals if np.ndim(b) == 2 else np.reshape(residuals, (1,))
     return x, residuals, rank, values
 

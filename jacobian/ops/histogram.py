@@ -25,7 +25,11 @@ def _counted(places: np.ndarray, inside: np.ndarray, count: int, weights: Any) -
     """The weights of each bin, or how many entries there are."""
     if weights is None:
         return np.bincount(places[inside], minlength=count)
-    return np.bincount(places[inside], np.ravel(array_of(weights))[inside], count)
+    chosen = np.ravel(array_of(weights))[inside]
+    if chosen.dtype.kind == "c":
+        real, imaginary = (np.bincount(places[inside], part, count) for part in (np.real(chosen), np.imag(chosen)))
+        return real + 1j * imaginary
+    return np.bincount(places[inside], chosen, count)
 
 
 def _histogram(

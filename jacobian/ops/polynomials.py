@@ -162,7 +162,7 @@ roots = register(
     Op(
         "roots", _companion_roots, _roots_rule, answers=(np.roots,), operands=("p",), out_name="r", family="linalg",
         formula="∂r[k]/∂p[j] = -r[k]**(n-j) / p′(r[k])",
-        normalise=lambda p: ((floating(p),), {}),
+        normalise=lambda p: ((floating(p),), {}), dtype_by_value=True,
         note="of a polynomial of degree n, the highest power first; their number is constant. Equal roots have no "
         "derivative: 0 is taken.",
         samples=[sample((4,), domain=_distinct_roots), sample((5,), domain=_complex_roots), sample((2,)), sample((1,))],

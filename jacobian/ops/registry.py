@@ -125,6 +125,7 @@ class Op:
         of_complex: str = "complex",
         explain_failure: Callable[..., None] | None = None,
         decides: Decides | None = None,
+        dtype_by_value: bool = False,
     ) -> None:
         self.name = name
         self.forward = forward
@@ -142,6 +143,7 @@ class Op:
         self.of_complex = of_complex  # "complex": dy = J dz; "real part": y is real and dy = real(J dz); or "refused"
         self.explain_failure = explain_failure
         self.decides = decides  # what the rule decides by looking at values: part of a node's key
+        self.dtype_by_value = dtype_by_value  # complex for some real operands: not known before it is computed
         self.called = _called(name, self.answers)
         self.__name__ = self.__qualname__ = name
         self.__doc__ = self._documentation()

@@ -9,7 +9,7 @@ import numpy as np
 from jacobian.ops.families import composite
 from jacobian.ops.kinks import warn_kink
 from jacobian.ops.registry import sample
-from jacobian.ops.values import array_of, doubled, look
+from jacobian.ops.values import array_of, doubled, look, refuse_complex
 
 NOTE = "Ties: equal entries are one, and the first of them is taken; they part when they are moved."
 
@@ -72,6 +72,7 @@ def _unique_inverse(x: Any) -> Any:
 def _unique_values(x: Any) -> Any:
     """In the order in which NumPy happens to return them."""
     array = array_of(x)
+    refuse_complex("unique_values", x=array)  # their order is that of a hash
     seen = look(array)
     values = np.unique_values(seen)
     distinct, first, counts = np.unique(seen, True, False, True, equal_nan=False)

@@ -79,13 +79,6 @@ def _explain_lines(op: Op, values: Sequence[Any], params: Params) -> None:
             raise ShapeError(report(f"{op.name}: {name} is empty", got=got))
 
 
-def _vectors(function: Any) -> Any:
-    def forward(a: Any, v: Any, mode: str) -> Any:
-        return function(a, v, mode=mode)
-
-    return forward
-
-
 LINES = [
     sample(*shapes, mode=mode)
     for mode in MODES
@@ -93,16 +86,17 @@ LINES = [
 ]
 convolved = register(
     Op(
-        "convolved", _vectors(np.convolve), _convolved_rule, normalise=_lines_arguments("convolve"),
+        "convolved", lambda a, v, mode: np.convolve(a, v, mode), _convolved_rule, normalise=_lines_arguments("convolve"),
         operands=("a", "v"), family="multilinear", formula="∂y[n]/∂a[n+s-m] = v[m], ∂y[n]/∂v[m] = a[n+s-m]",
         note="`np.convolve` of two vectors.", explain_failure=_explain_lines, samples=LINES,
     )
 )  # fmt: skip
 correlated = register(
     Op(
-        "correlated", _vectors(np.correlate), _correlated_rule, normalise=_lines_arguments("correlate"),
+        "correlated", lambda a, v, mode: np.correlate(a, np.conjugate(v), mode), _correlated_rule,
+        normalise=_lines_arguments("correlate"),
         operands=("a", "v"), family="multilinear", formula="∂y[n]/∂a[n+s+m] = v[m], ∂y[n]/∂v[m] = a[n+s+m]",
-        note="`np.correlate` of two real vectors.", explain_failure=_explain_lines, samples=LINES,
+        note="`np.correlate` without its conjugate.", explain_failure=_explain_lines, samples=LINES,
     )
 )  # fmt: skip
 

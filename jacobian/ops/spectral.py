@@ -130,7 +130,7 @@ eigvals = register(
     Op(
         "eigvals", np.linalg.eigvals, _values_rule, answers=(np.linalg.eigvals,), operands=("A",), out_name="w",
         family="linalg", formula="∂w[k]/∂A[i,j] = P[k,j,i], P[k] = v uᵀ, v and u right and left eigenvectors, uᵀ v = 1",
-        explain_failure=require_square, samples=GENERAL,
+        explain_failure=require_square, samples=GENERAL, dtype_by_value=True,
         note="complex when an eigenvalue is, and then the Jacobian is complex as well. Repeated eigenvalues have no "
         "derivative: what the formula gives for the eigenvectors at hand is taken.",
     )
@@ -139,7 +139,7 @@ projectors = register(
     Op(
         "projectors", _projectors, _projectors_rule, operands=("A",), out_name="P", family="linalg", samples=GENERAL,
         formula="∂P[k,i,j]/∂A[p,q] = Σ_m F[m,k] (P[m,i,p] P[k,q,j] + P[k,i,p] P[m,q,j]), F[m,k] = 1 / (w[k] - w[m])",
-        explain_failure=require_square, note="onto the eigenspaces, in the order of `np.linalg.eigvals`.",
+        explain_failure=require_square, dtype_by_value=True, note="onto the eigenspaces, in the order of `np.linalg.eigvals`.",
     )
 )  # fmt: skip
 

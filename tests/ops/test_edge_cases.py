@@ -43,7 +43,7 @@ def frozen(x: np.ndarray) -> np.ndarray:
 
 
 LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "spaced": spaced, "backwards": backwards, "Fortran": np.asfortranarray, "read-only": frozen,
+    "spaced": spaced, "backwards": backwards, "Fortran": lambda x: np.asarray(x, order="F"), "read-only": frozen,
 }  # fmt: skip
 
 
@@ -84,3 +84,130 @@ def test_single_precision_stays(op: Op, sample: Sample) -> None:
             continue  # what is cut off by its value is cut off elsewhere
         scale = 1 + np.abs(expected).max(initial=0.0)
         np.testing.assert_allclose(np.asarray(J) / scale, expected / scale, rtol=0, atol=2e-3)
+
+
+# -- axes ---------------------------------------------------------------------------------------------------------------
+
+
+def first_shape(args: tuple[Any, ...]) -> tuple[int, ...]:
+    """The shape of the first array, which is what axes count."""
+    found: list[tuple[int, ...]] = []
+    map_leaves(lambda leaf, _: found.append(np.shape(leaf)) if isinstance(leaf, np.ndarray) else None, args)
+    return found[0] if found else ()
+
+
+AXES = [case for case in CASES if isinstance(case.values[1].kwargs.get("axis"), int | tuple)]
+
+
+def same_jacobian(op: Op, sample: Sample, other: Params, keepdims: bool = False) -> None:
+    args, kwargs = sample.draw(5)
+    for k, x in enumerate(flat_inputs(args, kwargs)):
+        expected = np.asarray(jacobian_of(op, args, kwargs, k, x))
+        found = np.asarray(jacobian_of(op, args, other, k, x))
+        if keepdims:
+            found = found.reshape(expected.shape)
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize(("op", "sample"), AXES)
+def test_axes_counted_from_the_end(op: Op, sample: Sample) -> None:
+    """An axis is the same counted from the other end, wherever NumPy takes it so."""
+    args, kwargs = sample.draw(5)
+    axis = kwargs["axis"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        plain = through_numpy(op, args, kwargs)
+        for rank in (len(first_shape(args)), np.ndim(one_array(plain))):
+            other = kwargs | {"axis": _turned(axis, rank)}
+            try:
+                agrees = np.array_equal(one_array(through_numpy(op, args, other)), one_array(plain))
+            except Exception:  # noqa: BLE001 - whatever NumPy does with an axis that is not there
+                continue
+            if agrees:
+                same_jacobian(op, sample, other)
+                return
+    raise AssertionError("NumPy takes no axis from the other end")
+
+
+def _turned(axis: Any, rank: int) -> Any:
+    if isinstance(axis, tuple):
+        return tuple(one - rank if one >= 0 else one + rank for one in axis)
+    return axis - rank if axis >= 0 else axis + rank
+
+
+REDUCING = [case for case in CASES if "axis" in case.values[1].kwargs and "keepdims" not in case.values[1].kwargs]
+
+
+@pytest.mark.parametrize(("op", "sample"), REDUCING)
+def test_kept_axes(op: Op, sample: Sample) -> None:
+    """Wherever NumPy takes keepdims=, the Jacobian has the same numbers and its axes of size one."""
+    args, kwargs = sample.draw(5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            kept = np.shape(through_numpy(op, args, kwargs | {"keepdims": True}))
+        except (TypeError, ValueError):
+            return
+        plain = np.shape(through_numpy(op, args, kwargs))
+    if np.prod(kept) != np.prod(plain):
+        return
+    same_jacobian(op, sample, kwargs | {"keepdims": True}, keepdims=True)
+    for k, x in enumerate(flat_inputs(args, kwargs)):
+        assert jacobian_of(op, args, kwargs | {"keepdims": True}, k, x).out_shape == kept
+
+
+# -- sizes --------------------------------------------------------------------------------------------------------------
+
+
+def resized(sample: Sample, change: Callable[[tuple[int, ...]], tuple[int, ...]]) -> Sample | None:
+    """The sample with other shapes, if it has arrays that are drawn."""
+    changed = 0
+
+    def swap(arg: Any) -> Any:
+        nonlocal changed
+        if isinstance(arg, list):
+            return [swap(item) for item in arg]
+        if isinstance(arg, tuple) and all(type(size) is int for size in arg):
+            changed += 1
+            return change(arg)
+        return arg
+
+    args = tuple(swap(arg) for arg in sample.args)
+    return Sample(args, sample.kwargs, sample.domain) if changed else None
+
+
+SHRUNK: dict[str, Callable[[tuple[int, ...]], tuple[int, ...]]] = {
+    "no axes": lambda shape: (),
+    "one entry": lambda shape: (1,) * len(shape),
+    "no entries": lambda shape: (0, *shape[1:]) if shape else (),
+    "an empty last axis": lambda shape: (*shape[:-1], 0) if shape else (),
+}
+
+
+@pytest.mark.parametrize("shrunk", SHRUNK)
+@pytest.mark.parametrize(("op", "sample"), CASES)
+def test_sizes_that_numpy_allows(op: Op, sample: Sample, shrunk: str) -> None:
+    """Where NumPy returns finite numbers for such shapes, so do we, with the Jacobian that differences show."""
+    other = resized(sample, SHRUNK[shrunk])
+    if other is None:
+        return
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            args, kwargs = other.draw(6)
+            y = one_array(through_numpy(op, args, kwargs))
+        except Exception:  # noqa: BLE001 - NumPy does not allow it
+            return
+        y = np.asarray(y)
+        if y.dtype.kind not in "fc" or not np.isfinite(y).all():
+            return
+        for k, x in enumerate(flat_inputs(args, kwargs)):
+
+            def f(value: Any, k: int = k, args: Any = args, kwargs: Any = kwargs) -> Any:
+                return one_array(through_numpy(op, with_input(args, k, value), kwargs))
+
+            J = jac.jacobian(f)(x)
+            assert J.shape == y.shape + x.shape
+            found = np.asarray(J)
+            if found.size:
+                np.testing.assert_allclose(found, central(f, x), rtol=1e-5, atol=1e-7)
