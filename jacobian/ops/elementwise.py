@@ -14,7 +14,6 @@ POSITIVE = (0.3, 2.5)
 UNIT = (-0.9, 0.9)
 
 
-
 def _on_this_branch(text: str) -> Callable[[Point, int], str | None]:
     """Another text for complex numbers, of which a square root may lie on another branch than the result."""
     return lambda point, k: text if getattr(point.x[0], "dtype", np.dtype(float)).kind == "c" else None

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jacobian.errors import ArgumentError, DTypeError, IndexingError, report
+from jacobian.errors import ArgumentError, DTypeError, IndexingError, ShapeError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Factor
 from jacobian.ops.activations import log_softmax, softmax
@@ -44,6 +44,8 @@ def _rule(point: Point, factor: Factor, losses: str, scale: float = 1.0) -> Jaco
 def _cross_entropy(
     logits: np.ndarray, *target: np.ndarray, labels: np.ndarray | None, reduction: str, axis: int
 ) -> Any:  # fmt: skip
+    if not np.ndim(logits):
+        raise ShapeError(report("cross_entropy: logits must have at least one axis", got=describe("logits", logits)))
     logs = log_softmax(logits, axis=axis)
     if labels is None:
         letters = LETTERS[: logits.ndim]

@@ -63,6 +63,7 @@ def _averaged(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         options = dict(zip(names, rest, strict=False)) | options
         options = {key: value for key, value in options.items() if given(value)}
         array, there = _without(a, 0.0)
+        axis = None if axis in (0, -1) and np.ndim(array) == 0 else axis
         where = True if not given(where) else where
         if there is not True or where is not True:
             options["where"] = np.broadcast_to(np.logical_and(there, where), np.shape(array))

@@ -70,6 +70,8 @@ def normalisation(
         shape = shape_of(x)
         axes = reduced_axes(point.params["axis"], len(shape), name)
         own = owned(axes, len(shape))
+        if 0 in shape:
+            return Jacobian.zero(shape, shape_of(point.x[k]))
         if k == 0:
             return _of_input(point, axes, own)
         into = shape_of(point.x[k])

@@ -92,7 +92,9 @@ def _apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: An
     lines = np.moveaxis(arr, axis, -1)
     places = tuple(np.shape(lines)[:-1])
     if 0 in places:
-        raise ShapeError(report("apply_along_axis: there is no slice to apply the function to", got=describe("arr", arr)))
+        raise ShapeError(
+            report("apply_along_axis: there is no slice to apply the function to", got=describe("arr", arr))
+        )
     parts = [array_of(func1d(lines[place], *args, **kwargs)) for place in np.ndindex(places)]
     stacked = np.reshape(np.stack(parts), (*places, *np.shape(parts[0])))
     if np.ndim(parts[0]) == 0:

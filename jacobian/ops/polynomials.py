@@ -46,7 +46,13 @@ def _padded(p: Any, size: int) -> Any:
 
 
 def _polymul(a1: Any, a2: Any) -> Any:
-    return np.convolve(_coefficients(a1), _coefficients(a2))
+    return np.convolve(_trimmed(a1), _trimmed(a2))
+
+
+def _trimmed(p: Any) -> Any:
+    """Without coefficients in front that are 0, which NumPy leaves out of a product."""
+    p = np.trim_zeros(_coefficients(p), "f")
+    return p if np.shape(p)[0] else np.zeros(1, p.dtype)
 
 
 def _polydiv(u: Any, v: Any) -> tuple[Any, Any]:
@@ -77,6 +83,8 @@ def _polyint(p: Any, m: int = 1, k: Any = None) -> Any:
     m = int(m)
     if m < 0:
         raise ArgumentError(report("polyint: the order must not be negative", fix="np.polyder"))
+    if m == 0:
+        return array_of(p)
     p = _coefficients(p)
     constants = np.zeros(m) if k is None else np.atleast_1d(floating(k))
     if np.shape(constants) == (1,) and m > 1:
@@ -92,7 +100,9 @@ composite(
     "polyval", _polyval, answers=(np.polyval,), note="Horner's scheme.",
     samples=[sample((4,), (3,)), sample((3,), ()), sample((1,), (2, 2)), sample((3,), 2.0)],
 )  # fmt: skip
-composite("polyadd", _polyadd, answers=(np.polyadd,), samples=[sample((4,), (2,)), sample((2,), (3,)), sample((), (2,))])
+composite(
+    "polyadd", _polyadd, answers=(np.polyadd,), samples=[sample((4,), (2,)), sample((2,), (3,)), sample((), (2,))]
+)
 composite(
     "polysub", lambda a1, a2: _polyadd(a1, -_coefficients(a2)), answers=(np.polysub,),
     samples=[sample((4,), (2,)), sample((2,), (3,))],
@@ -205,9 +215,7 @@ composite(
 # -- fits ---------------------------------------------------------------------------------------------------------------
 
 
-def _polyfit(
-    x: Any, y: Any, deg: int, rcond: Any = None, full: bool = False, w: Any = None, cov: Any = False
-) -> Any:
+def _polyfit(x: Any, y: Any, deg: int, rcond: Any = None, full: bool = False, w: Any = None, cov: Any = False) -> Any:
     """Least squares in the powers of x, each scaled to length 1."""
     refuse_traced("polyfit", deg=deg, rcond=rcond)
     x, y, order = floating(x), floating(y), int(deg) + 1

@@ -220,9 +220,7 @@ MEDIANS = [
     sample((5,)), sample((4,)), sample((2, 3)), sample((2, 3), axis=0), sample((3, 4), axis=-1, keepdims=True),
     sample((2, 3, 2), axis=(0, -1)), sample((1,)), sample(()),
 ]  # fmt: skip
-median = composite(
-    "median", _median_like("median", skip_nan=False), answers=(np.median,), samples=MEDIANS, note=TIES
-)
+median = composite("median", _median_like("median", skip_nan=False), answers=(np.median,), samples=MEDIANS, note=TIES)
 nanmedian = composite(
     "nanmedian", _median_like("nanmedian", skip_nan=True), answers=(np.nanmedian,), samples=MEDIANS, note=TIES
 )

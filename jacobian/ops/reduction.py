@@ -181,8 +181,11 @@ def _extreme(name: str, function: Any, argument: Any) -> Op:
         rest = [axis for axis in range(len(shape)) if axis not in axes]
         if "where" in params:
             x = np.where(params["where"], x, -np.inf if name == "max" else np.inf)
-        if not rest and not axes:
-            return Jacobian.identity(())
+        if np.size(x) == 0:
+            return Jacobian.zero(tuple(np.shape(point.y)), shape)
+        if not shape:
+            reached = point.y == x if "initial" in params or "where" in params else True
+            return diagonal((), (), np.asarray(reached, dtype=np.result_type(point.y)), "reached")
         kept_shape = tuple(shape[axis] for axis in rest)
         values = np.reshape(np.transpose(x, (*rest, *axes)), (*kept_shape, -1))
         best = argument(values, axis=-1, keepdims=True)
@@ -236,7 +239,7 @@ def _scan_arguments(a: Any, axis: Any = None, dtype: Any = None, out: Any = None
         a = np.astype(a, np.dtype(dtype))
     if out is not None:
         raise ArgumentError(report("a scan with out= cannot be traced", fix="use the returned array"))
-    return (a,), {"axis": axis}
+    return (a,), {"axis": None if axis in (0, -1) and np.ndim(a) == 0 else axis}
 
 
 def scan(point: Point, factors: tuple[tuple[Factor, str], ...] = ()) -> Jacobian:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -70,13 +69,21 @@ def _windows(point: Point, k: int, place: Any) -> Jacobian:
     return Jacobian((Term(pattern, (factor,), letters=("n", "m")),), out, pattern.in_shape)
 
 
-def _explain_lines(op: Op, values: Sequence[Any], params: Params) -> None:
-    got = ", ".join(describe(name, value) for name, value in zip(op.operands, values, strict=True))
-    for name, value in zip(op.operands, values, strict=True):
-        if np.ndim(value) > 1:
-            raise ShapeError(report(f"{op.name}: {name} must have one axis, not {np.ndim(value)}", got=got))
-        if np.size(value) == 0:
-            raise ShapeError(report(f"{op.name}: {name} is empty", got=got))
+def _require_lines(name: str, **operands: Any) -> None:
+    got = ", ".join(describe(operand, value) for operand, value in operands.items())
+    for operand, value in operands.items():
+        if np.ndim(value) != 1 or np.size(value) == 0:
+            raise ShapeError(report(f"{name}: {operand} must be a vector that is not empty", got=got))
+
+
+def _convolved(a: Any, v: Any, mode: str) -> Any:
+    _require_lines("convolve", a=a, v=v)
+    return np.convolve(a, v, mode)
+
+
+def _correlated(a: Any, v: Any, mode: str) -> Any:
+    _require_lines("correlate", a=a, v=v)
+    return np.correlate(a, np.conjugate(v), mode)
 
 
 LINES = [
@@ -86,17 +93,17 @@ LINES = [
 ]
 convolved = register(
     Op(
-        "convolved", lambda a, v, mode: np.convolve(a, v, mode), _convolved_rule, normalise=_lines_arguments("convolve"),
+        "convolved", _convolved, _convolved_rule, normalise=_lines_arguments("convolve"),
         operands=("a", "v"), family="multilinear", formula="∂y[n]/∂a[n+s-m] = v[m], ∂y[n]/∂v[m] = a[n+s-m]",
-        note="`np.convolve` of two vectors.", explain_failure=_explain_lines, samples=LINES,
+        note="`np.convolve` of two vectors.", samples=LINES,
     )
 )  # fmt: skip
 correlated = register(
     Op(
-        "correlated", lambda a, v, mode: np.correlate(a, np.conjugate(v), mode), _correlated_rule,
+        "correlated", _correlated, _correlated_rule,
         normalise=_lines_arguments("correlate"),
         operands=("a", "v"), family="multilinear", formula="∂y[n]/∂a[n+s+m] = v[m], ∂y[n]/∂v[m] = a[n+s+m]",
-        note="`np.correlate` without its conjugate.", explain_failure=_explain_lines, samples=LINES,
+        note="`np.correlate` without its conjugate.", samples=LINES,
     )
 )  # fmt: skip
 

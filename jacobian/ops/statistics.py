@@ -16,7 +16,7 @@ def _variables(m: Any, y: Any, rowvar: bool, dtype: Any, name: str) -> Any:
     """One row for every variable."""
     parts = []
     for argument, array in (("m", m), ("y", y)):
-        if array is None:
+        if array is None or (parts and np.shape(parts[0])[0] == 0):
             continue
         array = floating(array)
         if np.ndim(array) > 2:

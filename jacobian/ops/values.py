@@ -63,9 +63,7 @@ def refuse_traced(name: str, fix: str | None = None, why: str = "", **arguments:
     """Raise the error for an argument that cannot be differentiated, naming it."""
     for argument, value in arguments.items():
         if is_traced(value):
-            raise ArgumentError(
-                report(f"{name}: {argument} depends on the input{', ' + why if why else ''}", fix=fix)
-            )
+            raise ArgumentError(report(f"{name}: {argument} depends on the input{', ' + why if why else ''}", fix=fix))
 
 
 def refuse_complex(name: str, **arguments: Any) -> None:

@@ -16,6 +16,7 @@ from jacobian.tracing.tree import map_leaves
 from tests.differences import central
 from tests.ops.test_rules import CASES, flat_inputs, one_array, through_numpy, with_input
 
+
 def jacobian_of(op: Op, args: tuple[Any, ...], kwargs: Params, k: int, x: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -149,6 +150,8 @@ def test_kept_axes(op: Op, sample: Sample) -> None:
         except (TypeError, ValueError):
             return
         plain = np.shape(through_numpy(op, args, kwargs))
+    if op.name == "vecdot":
+        return  # it refuses keepdims= by name
     if np.prod(kept) != np.prod(plain):
         return
     same_jacobian(op, sample, kwargs | {"keepdims": True}, keepdims=True)
@@ -184,12 +187,20 @@ SHRUNK: dict[str, Callable[[tuple[int, ...]], tuple[int, ...]]] = {
 }
 
 
+QUIRKS = {"einsum", "nanquantile", "nanpercentile"}
+"""NumPy takes 0 for 3 in `ii->i`, and forgets the axis of several quantiles of nothing."""
+
+
+def is_numpys(op: Op) -> bool:
+    return any((getattr(f, "__module__", None) or "numpy").startswith("numpy") for f in op.answers)
+
+
 @pytest.mark.parametrize("shrunk", SHRUNK)
 @pytest.mark.parametrize(("op", "sample"), CASES)
 def test_sizes_that_numpy_allows(op: Op, sample: Sample, shrunk: str) -> None:
     """Where NumPy returns finite numbers for such shapes, so do we, with the Jacobian that differences show."""
     other = resized(sample, SHRUNK[shrunk])
-    if other is None:
+    if other is None or (op.name in QUIRKS and shrunk.endswith(("entries", "axis"))):
         return
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
@@ -206,7 +217,11 @@ def test_sizes_that_numpy_allows(op: Op, sample: Sample, shrunk: str) -> None:
             def f(value: Any, k: int = k, args: Any = args, kwargs: Any = kwargs) -> Any:
                 return one_array(through_numpy(op, with_input(args, k, value), kwargs))
 
-            J = jac.jacobian(f)(x)
+            try:
+                J = jac.jacobian(f)(x)
+            except jac.errors.ShapeError:
+                assert not is_numpys(op), "NumPy takes this"
+                continue
             assert J.shape == y.shape + x.shape
             found = np.asarray(J)
             if found.size:
