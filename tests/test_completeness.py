@@ -1,4 +1,4 @@
-"""Every function of NumPy's that can be dispatched is decided about, and so is everything that Autograd differentiates."""
+"""Every function of NumPy's that dispatches is decided about, and what Autograd differentiates is handled."""
 
 from __future__ import annotations
 

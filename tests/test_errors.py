@@ -104,6 +104,12 @@ def f_full(x: Any) -> Any:
     return np.full(3, x[0])
 
 
+POLYNOMIALS = (
+    "np.polyval(c[::-1], x), np.polymul, np.polyder, … take traced arrays; polyval(x, c), chebval(x, c), … take traced "
+    "positions, and chebvander(x, degree) @ c takes traced coefficients"
+)
+
+
 def f_polynomial(x: Any) -> Any:
     return np.polynomial.Polynomial([1.0, 2.0])(x)
 
@@ -178,8 +184,7 @@ UNTRACEABLE = [
      "np.broadcast_to(x, shape), or np.full_like(y, x)"),
     (f_polynomial, X, "numpy.polynomial makes plain arrays of what it is given, and cannot be traced",
      "return np.polynomial.Polynomial([1.0, 2.0])(x)",
-     "np.polyval(c[::-1], x), np.polymul, np.polyder, … take traced arrays; polyval(x, c), chebval(x, c), … take "
-     "traced positions, and chebvander(x, degree) @ c takes traced coefficients"),
+     POLYNOMIALS),
     (f_columns, X, "numpy.polynomial evaluates several polynomials at plain positions only",
      "return np.polynomial.polynomial.polyval(x, np.ones((3, 2)))",
      "one polynomial at a time: np.stack([polyval(x, c[:, k]) for k in range(c.shape[1])])"),

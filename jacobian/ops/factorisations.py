@@ -23,7 +23,7 @@ from jacobian.ops.spectral import GENERAL, inverse_gaps, svdvals
 from jacobian.ops.terms import shape_of, summed, written
 from jacobian.ops.values import floating, look, refuse_complex, refuse_traced
 
-# -- QR -----------------------------------------------------------------------------------------------------------------
+# -- QR ---------------------------------------------------------------------------------------------------------------
 
 
 def _strict(n: int) -> Factor:
@@ -31,7 +31,7 @@ def _strict(n: int) -> Factor:
 
 
 def _orthonormal_rule(point: Point, k: int) -> Jacobian:
-    """dQ = Q (L∘B - (L∘B)ᵀ) + (1 - Q Qᵀ) dA R⁻¹ with B = Qᵀ dA R⁻¹; L is 1 below the diagonal."""
+    """Differential: dQ = Q (L∘B - (L∘B)ᵀ) + (1 - Q Qᵀ) dA R⁻¹, B = Qᵀ dA R⁻¹; L is 1 below the diagonal."""
     A, Q = point.x[0], point.y
     rows, n = shape_of(A)[-2:]
     shape, q, L = shape_of(A), Factor(Q, point.out_name), _strict(n)
@@ -47,7 +47,7 @@ def _orthonormal_rule(point: Point, k: int) -> Jacobian:
 
 
 def _triangular_rule(point: Point, k: int) -> Jacobian:
-    """dR = (B - L∘B + (L∘B)ᵀ) R, which is upper triangular."""
+    """Differential: dR = (B - L∘B + (L∘B)ᵀ) R, which is upper triangular."""
     A, R = point.x[0], point.y
     n = shape_of(A)[-1]
     shape, q, r = shape_of(A), Factor(orthonormal(A), "Q"), Factor(R, point.out_name)
@@ -66,8 +66,9 @@ def _tall_or_any(generator: np.random.Generator, shape: tuple[int, ...]) -> np.n
 TALL = [sample(shape, domain=tall_matrix) for shape in ((3, 3), (4, 2), (2, 3, 2), (1, 1))]
 orthonormal = register(
     Op(
-        "orthonormal", lambda A: np.linalg.qr(A).Q, _orthonormal_rule, normalise=tall("qr"), operands=("A",), out_name="Q",
-        family="linalg", formula="∂Q = Q (L∘B - (L∘B)ᵀ) + (1 - Q Qᵀ) ∂A inv(R), B = Qᵀ ∂A inv(R)", samples=TALL,
+        "orthonormal", lambda A: np.linalg.qr(A).Q, _orthonormal_rule, normalise=tall("qr"), operands=("A",),
+        out_name="Q", family="linalg", formula="∂Q = Q (L∘B - (L∘B)ᵀ) + (1 - Q Qᵀ) ∂A inv(R), B = Qᵀ ∂A inv(R)",
+        samples=TALL,
         note="the factor Q of A = Q R, for a matrix of independent columns.",
     )
 )  # fmt: skip
@@ -114,7 +115,7 @@ qr = composite(
     ],
 )  # fmt: skip
 
-# -- eigenvectors -------------------------------------------------------------------------------------------------------
+# -- eigenvectors -----------------------------------------------------------------------------------------------------
 
 
 def _right_inverse(A: Array, V: Array) -> tuple[Factor, Factor]:
@@ -141,7 +142,7 @@ def _conjugate(z: Array) -> Array:
 
 
 def _eigenvectors_rule(point: Point, k: int) -> Jacobian:
-    """dv = u + c v with u = V (F ∘ V⁻¹ dA V), F[m,k] = 1 / (w[k] - w[m]), and c such that |v| = 1 stays.
+    """Differential: dv = u + c v, u = V (F ∘ V⁻¹ dA V), F[m,k] = 1 / (w[k] - w[m]), c such that |v| = 1 stays.
 
     LAPACK also keeps the largest entry r of a complex vector real, so that
     c = -Re(vᴴ u) - i Im(u[r]) / v[r] = -(vᴴ u + u[r] / v[r]) / 2 + the conjugate of (u[r] / v[r] - vᴴ u) / 2.
@@ -185,7 +186,8 @@ eigenvalues = register(
     Op(
         "eigenvalues", lambda A: np.linalg.eig(A).eigenvalues, _eigenvalues_rule, normalise=_real_matrix,
         operands=("A",), out_name="w", family="linalg", formula="∂w[k]/∂A[i,j] = inv(V)[k,i] V[j,k]",
-        note="in the order of `np.linalg.eig`, " + EIGEN, explain_failure=require_square, samples=GENERAL, dtype_by_value=True,
+        note="in the order of `np.linalg.eig`, " + EIGEN, explain_failure=require_square, samples=GENERAL,
+        dtype_by_value=True,
     )
 )  # fmt: skip
 eigenvectors = register(
@@ -202,7 +204,7 @@ eig = composite(
     "eig", lambda a: _EIG(eigenvalues(a), eigenvectors(a)), answers=(np.linalg.eig,), samples=VECTORS, note=EIGEN
 )
 
-# -- least squares ------------------------------------------------------------------------------------------------------
+# -- least squares ----------------------------------------------------------------------------------------------------
 
 
 def _lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:

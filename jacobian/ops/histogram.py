@@ -51,7 +51,7 @@ def _histogram(
 
 def _bins(positions: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """The number of the bin; the last one holds its right edge. Outside: -1, or one too many."""
-    return np.searchsorted(edges, positions, side="right") - 1 - (positions == edges[-1])
+    return np.asarray(np.searchsorted(edges, positions, side="right") - 1 - (positions == edges[-1]))
 
 
 def _histogramdd(
@@ -127,7 +127,9 @@ composite(
 )  # fmt: skip
 composite(
     "histogramdd", _histogramdd, answers=(np.histogramdd,), note=WEIGHTED,
-    samples=[sample(PAIRS, 2, None, None, (5,)), sample(PAIRS, [[0, 1, 3], [0, 2, 3]], None, True, (5,), domain=(1, 2))],
+    samples=[
+        sample(PAIRS, 2, None, None, (5,)), sample(PAIRS, [[0, 1, 3], [0, 2, 3]], None, True, (5,), domain=(1, 2)),
+    ],
 )  # fmt: skip
 composite(
     "histogram_bin_edges", _histogram_bin_edges, answers=(np.histogram_bin_edges,),

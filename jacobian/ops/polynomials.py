@@ -28,9 +28,9 @@ def _coefficients(p: Any) -> Any:
 def _polyval(p: Any, x: Any) -> Any:
     """Horner's scheme."""
     p, x = _coefficients(p), array_of(x)
-    y = x * 0.0 if np.shape(p)[0] else x * 0.0
+    y = x * 0.0
     for k in range(np.shape(p)[0]):
-        y = y * x + p[k] if k else x * 0.0 + p[0]
+        y = y * x + p[k] if k else y + p[0]
     return y
 
 
@@ -136,7 +136,7 @@ composite(
     samples=[sample((3,)), sample((3,), 2), sample((2,), 4, True), sample(np.array([0.0, 1.5]), increasing=True)],
 )  # fmt: skip
 
-# -- roots --------------------------------------------------------------------------------------------------------------
+# -- roots ------------------------------------------------------------------------------------------------------------
 
 
 def _roots_rule(point: Point, k: int) -> Jacobian:
@@ -212,7 +212,7 @@ composite(
     ],
 )  # fmt: skip
 
-# -- fits ---------------------------------------------------------------------------------------------------------------
+# -- fits -------------------------------------------------------------------------------------------------------------
 
 
 def _polyfit(x: Any, y: Any, deg: int, rcond: Any = None, full: bool = False, w: Any = None, cov: Any = False) -> Any:

@@ -64,7 +64,7 @@ def _lines(a: Any, axis: Any, name: str) -> tuple[Any, tuple[int, ...]]:
     return np.reshape(moved, (*(shape[at] for at in rest), count)), axes
 
 
-# -- where a quantile lies ----------------------------------------------------------------------------------------------
+# -- where a quantile lies --------------------------------------------------------------------------------------------
 
 CONTINUOUS = {
     "linear": (1.0, 1.0), "interpolated_inverted_cdf": (0.0, 1.0), "hazen": (0.5, 0.5), "weibull": (0.0, 0.0),
@@ -73,7 +73,7 @@ CONTINUOUS = {
 """The numbers α and β of the methods that are continuous, as Hyndman and Fan (1996) call them."""
 
 
-def _place(n: int, q: np.ndarray, method: str) -> np.ndarray:
+def _place(n: int, q: np.ndarray, method: Any) -> np.ndarray:
     """Where among n sorted entries the quantiles lie: asked of NumPy, with the positions in the place of entries."""
     return np.asarray(np.quantile(np.arange(float(n)), q, method=method), float) if n else np.zeros(q.shape)
 

@@ -1,4 +1,4 @@
-"""Along one line: convolution and correlation as windows, unwrapped phases, differences and areas of sampled functions."""
+"""Along one line: convolution and correlation as windows, unwrapped phases, slopes and areas of sampled functions."""
 
 from __future__ import annotations
 
@@ -76,12 +76,12 @@ def _require_lines(name: str, **operands: Any) -> None:
             raise ShapeError(report(f"{name}: {operand} must be a vector that is not empty", got=got))
 
 
-def _convolved(a: Any, v: Any, mode: str) -> Any:
+def _convolved(a: Any, v: Any, mode: Any) -> Any:
     _require_lines("convolve", a=a, v=v)
     return np.convolve(a, v, mode)
 
 
-def _correlated(a: Any, v: Any, mode: str) -> Any:
+def _correlated(a: Any, v: Any, mode: Any) -> Any:
     _require_lines("correlate", a=a, v=v)
     return np.correlate(a, np.conjugate(v), mode)
 
@@ -314,7 +314,8 @@ linspace = composite(
 logspace = composite(
     "logspace", _logspace, answers=(np.logspace,),
     samples=[
-        sample((), (), 4), sample((2,), (), 3, axis=1), sample((), (), 4, base=2.0), sample((), (), 3, False, (), domain=ENDS),
+        sample((), (), 4), sample((2,), (), 3, axis=1), sample((), (), 4, base=2.0),
+        sample((), (), 3, False, (), domain=ENDS),
         sample((2,), (2,), 3, base=np.array([2.0, 3.0])),
     ],
 )  # fmt: skip

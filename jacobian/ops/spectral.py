@@ -139,7 +139,8 @@ projectors = register(
     Op(
         "projectors", _projectors, _projectors_rule, operands=("A",), out_name="P", family="linalg", samples=GENERAL,
         formula="∂P[k,i,j]/∂A[p,q] = Σ_m F[m,k] (P[m,i,p] P[k,q,j] + P[k,i,p] P[m,q,j]), F[m,k] = 1 / (w[k] - w[m])",
-        explain_failure=require_square, dtype_by_value=True, note="onto the eigenspaces, in the order of `np.linalg.eigvals`.",
+        explain_failure=require_square, dtype_by_value=True,
+        note="onto the eigenspaces, in the order of `np.linalg.eigvals`.",
     )
 )  # fmt: skip
 

@@ -14,7 +14,7 @@ from jacobian.ops.values import array_of, floating, refuse_traced
 
 def _variables(m: Any, y: Any, rowvar: bool, dtype: Any, name: str) -> Any:
     """One row for every variable."""
-    parts = []
+    parts: list[Any] = []
     for argument, array in (("m", m), ("y", y)):
         if array is None or (parts and np.shape(parts[0])[0] == 0):
             continue
@@ -71,7 +71,7 @@ def _frequencies(fweights: Any) -> np.ndarray:
 def _corrcoef(
     x: Any, y: Any = None, rowvar: bool = True, bias: Any = None, ddof: Any = None, *, dtype: Any = None
 ) -> Any:
-    """Covariances over both standard deviations; bias= and ddof= cancel. NumPy clips to [-1, 1], which only rounding can leave."""
+    """Covariances over both standard deviations; bias= and ddof= cancel. NumPy clips what rounding takes beyond 1."""
     covariance = _cov(x, y, rowvar, dtype=dtype)
     if np.ndim(covariance) == 0:
         return covariance / covariance

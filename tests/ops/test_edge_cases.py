@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import jacobian as jac
-from jacobian.ops import REGISTRY, Op, Sample
+from jacobian.ops import Op, Sample
 from jacobian.ops.registry import Params
 from jacobian.tracing.tree import map_leaves
 from tests.differences import central
@@ -87,7 +87,7 @@ def test_single_precision_stays(op: Op, sample: Sample) -> None:
         np.testing.assert_allclose(np.asarray(J) / scale, expected / scale, rtol=0, atol=2e-3)
 
 
-# -- axes ---------------------------------------------------------------------------------------------------------------
+# -- axes -------------------------------------------------------------------------------------------------------------
 
 
 def first_shape(args: tuple[Any, ...]) -> tuple[int, ...]:
@@ -122,7 +122,7 @@ def test_axes_counted_from_the_end(op: Op, sample: Sample) -> None:
             other = kwargs | {"axis": _turned(axis, rank)}
             try:
                 agrees = np.array_equal(one_array(through_numpy(op, args, other)), one_array(plain))
-            except Exception:  # noqa: BLE001 - whatever NumPy does with an axis that is not there
+            except Exception:  # whatever NumPy does with an axis that is not there
                 continue
             if agrees:
                 same_jacobian(op, sample, other)
@@ -159,7 +159,7 @@ def test_kept_axes(op: Op, sample: Sample) -> None:
         assert jacobian_of(op, args, kwargs | {"keepdims": True}, k, x).out_shape == kept
 
 
-# -- sizes --------------------------------------------------------------------------------------------------------------
+# -- sizes ------------------------------------------------------------------------------------------------------------
 
 
 def resized(sample: Sample, change: Callable[[tuple[int, ...]], tuple[int, ...]]) -> Sample | None:
@@ -207,7 +207,7 @@ def test_sizes_that_numpy_allows(op: Op, sample: Sample, shrunk: str) -> None:
         try:
             args, kwargs = other.draw(6)
             y = one_array(through_numpy(op, args, kwargs))
-        except Exception:  # noqa: BLE001 - NumPy does not allow it
+        except Exception:  # NumPy does not allow it
             return
         y = np.asarray(y)
         if y.dtype.kind not in "fc" or not np.isfinite(y).all():

@@ -27,7 +27,7 @@ def agrees(f: Callable[[Any], Any], x: Any) -> None:
     np.testing.assert_allclose(tensor(f, x), central(f, x), rtol=1e-6, atol=1e-8)
 
 
-# -- NaN on the way -----------------------------------------------------------------------------------------------------
+# -- NaN on the way ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_nothing_but_nan() -> None:
     np.testing.assert_array_equal(tensor(rows, x), [[[0, 2], [0, 0]]])
 
 
-# -- ties and kinks -----------------------------------------------------------------------------------------------------
+# -- ties and kinks ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -97,15 +97,18 @@ def test_what_is_taken_at_ties() -> None:
     np.testing.assert_array_equal(J, np.diag([1.0, 3.0, 3.0]))
 
 
-# -- refusals -----------------------------------------------------------------------------------------------------------
+SMOOTH_COUNT = """\
+histogram: a depends on the input, but a count jumps from bin to bin and has the derivative 0
+  fix:   a smooth count: np.exp(-(((x[:, None] - centres) / width) ** 2)).sum(axis=0)"""
+
+# -- refusals ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("f", "x", "text"),
     [
         (lambda x: np.histogram(x, 3), np.ones(3),
-         "histogram: a depends on the input, but a count jumps from bin to bin and has the derivative 0\n"
-         "  fix:   a smooth count: np.exp(-(((x[:, None] - centres) / width) ** 2)).sum(axis=0)"),
+         SMOOTH_COUNT),
         (lambda x: np.histogram([1.0], bins=x), np.arange(3.0), "histogram: bins depends on the input"),
         (lambda x: np.linalg.qr(x, "raw"), np.eye(2), "qr: mode 'raw' is not traced"),
         (lambda x: np.quantile(np.ones(3), 0.5, weights=x), np.ones(3), "quantile: weights depends on the input"),
@@ -140,7 +143,7 @@ def test_shapes_that_do_not_fit() -> None:
             jac.jacobian(f)(np.ones(3))
 
 
-# -- arguments that samples cannot give ---------------------------------------------------------------------------------
+# -- arguments that samples cannot give -------------------------------------------------------------------------------
 
 
 def test_selections_by_value() -> None:
@@ -189,7 +192,7 @@ def test_eigenvectors_of_complex_pairs() -> None:
         agrees(f, A)
 
 
-# -- what is determined up to a rotation --------------------------------------------------------------------------------
+# -- what is determined up to a rotation ------------------------------------------------------------------------------
 
 
 @pytest.mark.filterwarnings("ignore::jacobian.errors.KinkWarning")
@@ -213,7 +216,9 @@ def test_complete_bases_by_what_does_not_depend_on_them(shape: tuple[int, int]) 
     np.testing.assert_allclose(H, expected, rtol=1e-5, atol=1e-6)
 
 
-# -- structure ----------------------------------------------------------------------------------------------------------
+BETWEEN = np.linspace(0.1, 39.9, 10_000)
+
+# -- structure --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -223,7 +228,7 @@ def test_complete_bases_by_what_does_not_depend_on_them(shape: tuple[int, int]) 
         (lambda x: np.unwrap(x), np.linspace(0, 9, 10_000), "identity", 1e5),
         (lambda x: np.gradient(x), np.ones(10_000), None, 1e6),
         (lambda x: np.trapezoid(x), np.ones(10_000), None, 1e6),
-        (lambda x: np.interp(x, np.arange(50.0), np.arange(50.0) ** 2), np.linspace(0.1, 39.9, 10_000), "diagonal", 1e6),
+        (lambda x: np.interp(x, np.arange(50.0), np.arange(50.0) ** 2), BETWEEN, "diagonal", 1e6),
         (lambda x: np.median(x.reshape(101, -1), axis=0), RNG.normal(size=10_100), "selection", 1e5),
         (lambda x: np.nansum(x.reshape(100, -1), axis=1), np.ones(10_000), None, 1e3),
         (lambda x: np.diagflat(x), np.ones(1000), None, 1e3),
@@ -239,7 +244,7 @@ def test_structure_is_kept(f: Callable[[Any], Any], x: Any, structure: str | Non
         assert J.structure == structure
 
 
-# -- numbers that decide --------------------------------------------------------------------------------------------------
+# -- numbers that decide ----------------------------------------------------------------------------------------------
 
 
 def test_functions_that_turn_complex_are_not_played() -> None:
