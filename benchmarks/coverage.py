@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from jacobian.ops.registry import REGISTRY
-from jacobian.tracing.constants import CONSTANT_FUNCTIONS
+from jacobian.tracing.constants import ASSIGNING, CONSTANT_FUNCTIONS
 
 PLACES = ("np", "np.linalg", "np.fft", "np.emath")
 
@@ -28,11 +28,15 @@ def _names() -> Iterator[tuple[str, str, Any]]:
                 yield place, name, function
 
 
+def _handled(function: Any) -> bool:
+    return REGISTRY.find(function) is not None or function.__name__ in ASSIGNING
+
+
 def ours() -> dict[str, dict[str, int]]:
     """For every place, how many names there are, and how many are handled, constant and refused."""
     found = {place: {"names": 0, "handled": 0, "constant": 0, "refused": 0} for place in PLACES}
     for place, _, function in _names():
-        handled, constant = REGISTRY.find(function) is not None, function in CONSTANT_FUNCTIONS
+        handled, constant = _handled(function), function in CONSTANT_FUNCTIONS
         found[place]["names"] += 1
         found[place]["handled" if handled else "constant" if constant else "refused"] += 1
     return found
@@ -93,7 +97,7 @@ def beyond(peer: str) -> list[str]:
     return [
         f"{place}.{name}"
         for place, name, function in _names()
-        if REGISTRY.find(function) is None and function not in CONSTANT_FUNCTIONS and handles(place, name, function)
+        if not _handled(function) and function not in CONSTANT_FUNCTIONS and handles(place, name, function)
     ]
 
 

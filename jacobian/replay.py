@@ -71,8 +71,9 @@ class Script:
     """The program for one kind of call, and the steps from which its graph can be made again."""
 
     def __init__(
-        self, surroundings: Surroundings, outputs: Sequence[Output], inputs: Sequence[Node], result: Any, order: str
-    ) -> None:
+        self, surroundings: Surroundings, outputs: Sequence[Output], inputs: Sequence[Node], result: Any, order: str,
+        leaves: Sequence[Any],
+    ) -> None:  # fmt: skip
         """Write it.
 
         Raises:
@@ -92,6 +93,7 @@ class Script:
         self.inputs = [(node.index, node.shape, node.name) for node in inputs]
         self.dtypes = [J.dtype for J in found]
         graph = nodes[0].trace
+        self.strides = _strides(leaves) if graph.assigned else None
         self.graph = graph.without_nodes()
         self.steps = list(map(Step.of, graph.nodes[: max(node.index for node in nodes) + 1]))
         self.is_small = sum(J.size for J in found) <= SMALL_RESULT
@@ -103,6 +105,10 @@ class Script:
         else:
             text = code.text_in_stages(["inputs"], values, tensors)
         self.program = code.compile(text)
+
+    def is_for(self, leaves: Sequence[Any]) -> bool:
+        """Whether arguments lie in memory as they must: that decides what is a view, and so what is assigned to."""
+        return self.strides is None or self.strides == _strides(leaves)
 
     def play(self, inputs: Sequence[Array]) -> tuple[Sequence[Array], list[Callable[[], Any]]]:
         """The values at these inputs, and a function for each Jacobian's tensor."""
@@ -127,6 +133,10 @@ class Script:
             value = given[index] if step.op is None else step.op.compute(operands, step.params)
             Node(graph, step.op, value, tuple(operands), step.params, parents, step.descriptors, step.name)
         return graph.nodes
+
+
+def _strides(leaves: Sequence[Any]) -> list[tuple[int, ...]]:
+    return [getattr(leaf, "strides", ()) for leaf in leaves]
 
 
 class Kind:
@@ -179,7 +189,7 @@ class Call:
         """The values and Jacobians from the script; None where there is none that applies."""
         kind = self.kind
         for script in kind.scripts:
-            if script.surroundings.are_those_of(self.others):
+            if script.is_for(self.leaves) and script.surroundings.are_those_of(self.others):
                 break
         else:
             return None
@@ -225,7 +235,7 @@ class Call:
         if heavy or graph.seen or not surroundings.are_those_of(self.others):
             return kind.give_up()
         try:
-            script = Script(surroundings, nodes, inputs, result, self.order)
+            script = Script(surroundings, nodes, inputs, result, self.order, self.leaves)
         except NotRecordableError:
             return kind.give_up()
         return kind.add(script) if script.weight <= HEAVIEST else kind.give_up()

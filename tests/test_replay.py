@@ -335,6 +335,22 @@ def test_a_function_that_changes_what_it_captured() -> None:
     assert [J[0, 0] for J in never_played(f, np.ones(2))] == [2, 3, 4, 5]
 
 
+def test_functions_that_assign_into_what_they_captured() -> None:
+    c = np.ones(2)
+
+    def f(x: Any) -> Any:
+        np.copyto(c, c + 1)
+        return x * c
+
+    def g(x: Any) -> Any:
+        np.add.at(c, [0], 1)
+        np.put(c, [1], c[0])
+        return x * c
+
+    assert [J[0, 0] for J in never_played(f, np.ones(2))] == [2, 3, 4, 5]
+    assert [J[1, 1] for J in never_played(g, np.ones(2))] == [6, 7, 8, 9]
+
+
 def test_a_function_that_changes_an_argument() -> None:
     w = np.ones(2)
 

@@ -354,9 +354,12 @@ def promoted(value: Any, name: str) -> Array:
 
 def snapshot(array: Array) -> Array:
     """The array, or a read-only copy when its owner could still change it."""
-    if not isinstance(array, np.ndarray) or (not array.flags.writeable and array.base is None):
+    if not isinstance(array, np.ndarray):
+        keep = getattr(array, "__jacobian_snapshot__", None)  # a traced array: it may be assigned into
+        return array if keep is None else keep()
+    if not array.flags.writeable and array.base is None:
         return array
-    copy = array.copy()
+    copy = array.copy(order="K")
     copy.flags.writeable = False
     return copy
 
