@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from jacobian.ops.registry import REGISTRY
-from jacobian.tracing.constants import ASSIGNING, CONSTANT_FUNCTIONS
+from jacobian.tracing.constants import CONSTANT_FUNCTIONS
+from jacobian.tracing.writers import MAKERS, WRITERS
 
 PLACES = ("np", "np.linalg", "np.fft", "np.emath")
 
@@ -29,7 +30,7 @@ def _names() -> Iterator[tuple[str, str, Any]]:
 
 
 def _handled(function: Any) -> bool:
-    return REGISTRY.find(function) is not None or function.__name__ in ASSIGNING
+    return REGISTRY.find(function) is not None or function in MAKERS or function in WRITERS
 
 
 def ours() -> dict[str, dict[str, int]]:

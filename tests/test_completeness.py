@@ -11,7 +11,8 @@ import pytest
 
 import jacobian as jac
 from jacobian.ops.registry import REGISTRY
-from jacobian.tracing.constants import ASSIGNING, CONSTANT_FUNCTIONS, REFUSED
+from jacobian.tracing.constants import CONSTANT_FUNCTIONS, REFUSED
+from jacobian.tracing.writers import MAKERS, WRITERS
 
 SPACES = {"np": np, "np.linalg": np.linalg, "np.fft": np.fft, "np.emath": np.emath}
 
@@ -30,9 +31,8 @@ FUNCTIONS = dict(dispatched())
 
 def classes(name: str, function: Callable[..., Any]) -> list[str]:
     known = {
-        "handled": REGISTRY.find(function) is not None,
+        "handled": REGISTRY.find(function) is not None or function in MAKERS or function in WRITERS,
         "constant": function in CONSTANT_FUNCTIONS,
-        "assigning": function.__name__ in ASSIGNING,  # into a traced array
         "refused": function.__name__ in REFUSED,
     }
     return [kind for kind, applies in known.items() if applies]

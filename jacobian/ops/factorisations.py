@@ -21,7 +21,7 @@ from jacobian.ops.linalg import inv, pinv, require_square
 from jacobian.ops.registry import Op, Point, describe, register, sample
 from jacobian.ops.spectral import GENERAL, inverse_gaps, svdvals
 from jacobian.ops.terms import shape_of, summed, written
-from jacobian.ops.values import floating, look, refuse_complex, refuse_traced
+from jacobian.ops.values import floating, laid_like, look, memory_axes, refuse_complex, refuse_traced
 
 # -- QR ---------------------------------------------------------------------------------------------------------------
 
@@ -94,6 +94,7 @@ def _qr(a: Any, mode: str = "reduced") -> Any:
     R = triangular(square)
     if rows < cols:
         R = np.concatenate([R, np.matmul(np.matrix_transpose(orthonormal(square)), a[..., rows:])], axis=-1)
+        R = R if memory_axes(a) is None else np.triu(laid_like(R, a))  # in memory as NumPy's result
     if mode == "r":
         return R
     Q = orthonormal(square)

@@ -60,15 +60,15 @@ def _histogramdd(
     _refuse("histogramdd", bins, range, sample=sample)
     positions = sample if isinstance(sample, np.ndarray) and sample.ndim == 2 else np.atleast_2d(sample).T
     _, edges = np.histogramdd(positions, bins, range)
-    sizes = tuple(len(edge) - 1 for edge in edges)
-    places = [_bins(line, edge) for line, edge in zip(positions.T, edges, strict=True)]
-    inside = np.all([(place >= 0) & (place < size) for place, size in zip(places, sizes, strict=True)], axis=0)
-    flat = np.ravel_multi_index([np.where(inside, place, 0) for place in places], sizes)
-    found = np.reshape(_counted(flat, inside, int(np.prod(sizes)), weights), sizes) * 1.0
+    sizes = tuple(len(edge) + 1 for edge in edges)  # with what lies outside, on either side
+    places = [_bins(line, edge) + 1 for line, edge in zip(positions.T, edges, strict=True)]
+    flat = np.ravel_multi_index(places, sizes)
+    counted = _counted(flat, np.ones(len(flat), bool), int(np.prod(sizes)), weights)
+    found = (np.reshape(counted, sizes) * 1.0)[(slice(1, -1),) * len(sizes)]
     if density:
         total = np.sum(found)
         for axis, edge in enumerate(edges):
-            found = found / np.diff(edge).reshape((-1,) + (1,) * (len(sizes) - axis - 1))
+            found = found / np.diff(edge).reshape((-1,) + (1,) * (len(edges) - axis - 1))
         found = found / total
     return found, edges
 

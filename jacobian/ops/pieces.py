@@ -10,7 +10,7 @@ import numpy as np
 from jacobian.errors import ArgumentError, ShapeError, report
 from jacobian.ops.families import composite, reduced_axes
 from jacobian.ops.registry import describe, refuse_out, sample
-from jacobian.ops.values import array_of, floating, is_traced, look, refuse_traced
+from jacobian.ops.values import array_of, floating, is_traced, laid_like, look, refuse_traced
 
 # -- insert and choose ------------------------------------------------------------------------------------------------
 
@@ -35,7 +35,7 @@ def _insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     else:
         order = np.insert(np.arange(size), indices.astype(int), marks)
     both = np.concatenate([arr, block if block.dtype == arr.dtype else np.astype(block, arr.dtype)], axis=axis)
-    return np.take(both, order, axis=axis)
+    return laid_like(np.take(both, order, axis=axis), arr)
 
 
 def _inserted_block(values: Any, indices: np.ndarray, shape: tuple[int, ...], axis: int) -> Any:
@@ -142,7 +142,7 @@ def _piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw:
         parts.append(np.astype(values[np.flatnonzero(number[mask] == k)], x.dtype))
         places.append(np.flatnonzero(number == k))
     order = np.argsort(np.concatenate(places), kind="stable")
-    return np.reshape(np.take(np.concatenate(parts), order), shape)
+    return laid_like(np.reshape(np.take(np.concatenate(parts), order), shape), x)
 
 
 def _listed(conditions: Any, shape: tuple[int, ...]) -> list[Any]:
@@ -212,7 +212,7 @@ def _ix(*args: Any) -> tuple[Any, ...]:
 def _real_if_close(a: Any, tol: Any = 100) -> Any:
     array = array_of(a)
     if array.dtype.kind != "c":
-        return np.copy(array)
+        return array
     return np.real(array) if np.isrealobj(np.real_if_close(look(array), tol)) else array
 
 

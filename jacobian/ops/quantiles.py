@@ -157,6 +157,10 @@ def quantile_of(
         found = _between(lines, flat, counts, method, name, dtype)
     if not isinstance(counts, int) and not counts.all():
         found = np.where(counts[..., None] == 0, np.nan, found)
+    if skip_nan and axis is not None:
+        found = np.copy(found, order="C")  # NumPy has the quantiles of a line side by side in memory here
+    if np.ndim(q) == 0 and weights is None and not (given(keepdims) and keepdims):
+        return found[0] if np.ndim(found) == 1 else found[..., 0]
     kept = [1 if at in axes else size for at, size in enumerate(shape_of(a))]
     shape = kept if given(keepdims) and keepdims else list(shape_of(lines)[:-1])
     return np.reshape(np.moveaxis(found, -1, 0), (*shape_of(q), *shape))

@@ -40,7 +40,9 @@ def _result_type(name: str, ours: type) -> Any:
 def _picked(name: str, array: Any, first: np.ndarray, axis: Any, counts: np.ndarray) -> Any:
     """The entries, or slices, at the first places of each."""
     warn_kink(name, counts > 1, "the first of the equal entries")
-    return np.take(np.ravel(array) if axis is None else array, first, axis=0 if axis is None else axis)
+    if axis is None:
+        return np.take(np.ravel(array), first)
+    return np.moveaxis(np.take(np.moveaxis(array, axis, 0), first, axis=0), 0, axis)  # in memory as NumPy's result
 
 
 def _unique(

@@ -15,7 +15,7 @@ from jacobian.ops.families import composite, reduced_axes
 from jacobian.ops.kinks import warn_kink
 from jacobian.ops.registry import Op, Params, Point, describe, register, sample
 from jacobian.ops.terms import shape_of
-from jacobian.ops.values import array_of, dtype_of, floating, given, look, refuse_traced
+from jacobian.ops.values import array_of, dtype_of, floating, given, laid_like, look, refuse_traced
 
 # -- convolution and correlation --------------------------------------------------------------------------------------
 
@@ -215,7 +215,7 @@ def _slope(f: Any, at: int, spacing: Any, edge_order: int) -> Any:
         first = _one_sided(part(0, 1), part(1, 2), part(2, 3), line(steps[:1]), line(steps[1:2]))
         back = (part(-1, None), part(-2, -1), part(-3, -2))
         last = -_one_sided(*back, line(steps[-1:]), line(steps[-2:-1]))
-    return np.concatenate([first, inner, last], axis=at)
+    return laid_like(np.concatenate([first, inner, last], axis=at), f)
 
 
 def _one_sided(f0: Any, f1: Any, f2: Any, h1: Any, h2: Any) -> Any:

@@ -8,6 +8,7 @@ import numpy as np
 
 from jacobian.errors import ArgumentError, report
 from jacobian.kernel.expression import Jacobian
+from jacobian.ops.assignment import axes_in_memory
 
 _PLAIN = (np.ndarray, np.generic, int, float, complex, bool, str, bytes, type(None))
 
@@ -28,6 +29,25 @@ def look(value: Any) -> Any:
         if isinstance(value, list | tuple):
             return np.asarray([look(item) for item in value])
     return np.asarray(value)
+
+
+def memory_axes(value: Any) -> tuple[int, ...] | None:
+    """The axes of an array, those of the longest steps in memory first; None where that is their own order."""
+    if isinstance(value, np.ndarray):
+        return None if value.flags.c_contiguous else axes_in_memory(value.strides)
+    handler = getattr(type(value), "__array_function__", None)
+    found: tuple[int, ...] | None = (
+        None if handler is None else handler(value, memory_axes, (type(value),), (value,), {})
+    )
+    return found
+
+
+def laid_like(result: Any, array: Any) -> Any:
+    """A new array that lies in memory as another one does, as NumPy's are made by `np.empty_like`."""
+    axes = memory_axes(array)
+    if axes is None or not is_traced(result):
+        return result
+    return np.transpose(np.copy(np.transpose(result, axes), order="C"), np.argsort(axes))
 
 
 def array_of(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from jacobian.ops.values import look
+from jacobian.ops.values import look, memory_axes
 
 _NAMES = """
 shape ndim size argmax argmin nanargmax nanargmin argsort argpartition nonzero flatnonzero argwhere searchsorted
@@ -19,14 +19,14 @@ tril_indices_from triu_indices_from diag_indices_from
 """.split()
 
 CONSTANT_FUNCTIONS: frozenset[Callable[..., Any]] = frozenset(
-    [*(getattr(np, name) for name in _NAMES), np.linalg.matrix_rank, look]
+    [*(getattr(np, name) for name in _NAMES), np.linalg.matrix_rank, look, memory_axes]
 )
 """Shape-, integer- or boolean-valued: computed on the values, with no derivative."""
 
 OF_SHAPES: frozenset[Callable[..., Any]] = frozenset(
     {
         np.shape, np.ndim, np.size, np.iscomplexobj, np.isrealobj, np.result_type, np.common_type, np.einsum_path,
-        np.tril_indices_from, np.triu_indices_from, np.diag_indices_from,
+        np.tril_indices_from, np.triu_indices_from, np.diag_indices_from, memory_axes,
     }
 )  # fmt: skip
 """Those that do not look at numbers."""
