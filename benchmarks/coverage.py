@@ -1,7 +1,7 @@
 """How many names of NumPy's are differentiated, by us, Autograd and MyGrad: `python -m benchmarks.coverage`.
 
-Counted are the public names of ufuncs and of functions that dispatch. A name is handled if a call of it on an array that
-is differentiated gives a derivative, be it 0; a peer handles it under its own name of the same meaning as well.
+Counted are the public names of ufuncs and of functions that dispatch. A name is handled if a call of it on an array
+that is differentiated goes on with the derivative, be it 0; a peer may handle it under its own name for the same.
 """
 
 from __future__ import annotations
@@ -108,9 +108,8 @@ def table() -> str:
     lines = ["| | names | constant | refused | handled | Autograd | MyGrad |", "|---|---|---|---|---|---|---|"]
     total = {key: sum(counts[place][key] for place in PLACES) for key in counts["np"]}
     for place, row in [*counts.items(), ("all", total)]:
-        cells = [row["names"], row["constant"], row["refused"], row["handled"]]
-        for found in peers.values():
-            cells.append("–" if found is None else found[place] if place in found else sum(found.values()))
+        cells: list[Any] = [row["names"], row["constant"], row["refused"], row["handled"]]
+        cells += ["–" if found is None else found.get(place, sum(found.values())) for found in peers.values()]
         lines.append(f"| {f'`{place}`' if place != 'all' else 'all'} | {' | '.join(map(str, cells))} |")
     return "\n".join(lines)
 

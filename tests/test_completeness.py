@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import importlib
+import re
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
 import jacobian as jac
+from benchmarks import coverage
 from jacobian.ops.registry import REGISTRY
 from jacobian.tracing.constants import CONSTANT_FUNCTIONS, REFUSED
 from jacobian.tracing.writers import MAKERS, WRITERS
 
+README = Path(__file__).parent.parent / "README.md"
 SPACES = {"np": np, "np.linalg": np.linalg, "np.fft": np.fft, "np.emath": np.emath}
 
 
@@ -95,3 +102,26 @@ def test_everything_that_autograd_differentiates_is_handled() -> None:
     assert undispatched <= {"np.full"}, "it takes no traced array, and says what does"
     missing = [name for name in names if name not in undispatched and REGISTRY.find(FUNCTIONS[name]) is None]
     assert not missing
+
+
+def rows() -> list[str]:
+    return [line for line in README.read_text().splitlines() if re.match(r"\| (`np|all)", line)]
+
+
+@pytest.mark.skipif(not np.__version__.startswith("2.4"), reason="the README counts the names of NumPy 2.4")
+def test_the_readme_counts_as_we_do() -> None:
+    """Our numbers, and those of the peers that are installed."""
+    shown, found = rows(), coverage.table().splitlines()[2:]
+    assert len(shown) == len(found) == len(coverage.PLACES) + 1
+    missing = {place for place, peer in enumerate(coverage.PEERS, 5) if coverage.theirs(peer) is None}
+    for line, row in zip(shown, found, strict=True):
+        cells, expected = ([cell.strip() for cell in text.split("|")[1:-1]] for text in (line, row))
+        for place, (cell, counted) in enumerate(zip(cells, expected, strict=True)):
+            assert place in missing or cell == counted
+
+
+@pytest.mark.parametrize("peer", coverage.PEERS)
+def test_no_peer_handles_what_we_do_not(peer: str) -> None:
+    if coverage.theirs(peer) is None:
+        pytest.skip(f"{peer} is not installed")
+    assert coverage.beyond(peer) == []

@@ -389,19 +389,6 @@ composite(
     ),
     answers=(np.ptp,), samples=[sample((4,)), sample((2, 3), axis=1)],
 )  # fmt: skip
-
-
-def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = np._NoValue, append: Any = np._NoValue) -> Any:
-    if prepend is not np._NoValue or append is not np._NoValue:
-        raise ArgumentError(report("diff: prepend= and append= are not traced", fix="np.concatenate first"))
-    front = (slice(None),) * (axis % np.ndim(a))
-    for _ in range(n):
-        a = a[(*front, slice(1, None))] - a[(*front, slice(None, -1))]
-    return a
-
-
-composite("diff", _diff, answers=(np.diff,), samples=[sample((5,)), sample((2, 4), axis=0), sample((5,), n=2)])
-composite("ediff1d", lambda ary: _diff(np.ravel(ary)), answers=(np.ediff1d,), samples=[sample((2, 3))])
 round = elementwise(  # noqa: A001
     np.round, "0", name="round", answers=(np.round, np.around),
     normalise=lambda a, decimals=0, out=None: ((a,), {"decimals": decimals}),
