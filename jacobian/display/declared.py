@@ -22,9 +22,10 @@ from jacobian.tracing.run import run
 from jacobian.tracing.tree import leaves
 
 _NAMESPACES: Mapping[str, ModuleType] = {
-    "np": np, "np.linalg": np.linalg, "np.fft": np.fft, "np.lib.stride_tricks": np.lib.stride_tricks,
+    "np": np, "np.linalg": np.linalg, "np.fft": np.fft, "np.emath": np.emath,
+    "np.lib.stride_tricks": np.lib.stride_tricks,
 }  # fmt: skip
-_SMALL_NUMBERS = (0.0, 1.0, 0.5, 2.0)
+_SMALL_NUMBERS = (0.0, 1.0, 0.5, 2.0, 3.0)
 
 
 def known_ops() -> list[Op]:
@@ -110,13 +111,17 @@ def _names(op: Op, count: int) -> Sequence[str]:
 
 def _arrays(args: Sequence[Any]) -> list[int]:
     """Which arguments of a composite are arrays, or lists of them: a number may be an order, or how many decimals."""
-    return [k for k, arg in enumerate(args) if not isinstance(arg, float) and _is_differentiable(arg)]
+    return [k for k, arg in enumerate(args) if _is_array(arg)]
+
+
+def _is_array(value: Any) -> bool:
+    if isinstance(value, list):
+        return bool(value) and all(map(_is_array, value))
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
 
 
 def _is_differentiable(value: Any) -> bool:
-    if isinstance(value, list):
-        return bool(value) and all(_is_differentiable(item) for item in value)
-    return isinstance(value, float) or (isinstance(value, np.ndarray) and value.dtype.kind == "f")
+    return isinstance(value, float) or _is_array(value)
 
 
 @cache
@@ -155,7 +160,9 @@ def written_in(op: Op) -> tuple[str, ...]:
     for one in op.samples:
         args, kwargs = one.draw()
         numbers = _arrays(args)
-        nodes = run(op, numbers, args, kwargs).graph.nodes if numbers else []
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", JacobianWarning)
+            nodes = run(op, numbers, args, kwargs).graph.nodes if numbers else []
         found.update(node.op.name for node in nodes if node.op is not None)
     return tuple(sorted(found))
 
@@ -178,9 +185,9 @@ def kink_sample(op: Op, kink: Kink) -> Sample:
     raise LookupError(f"{op.name}: no example of {kink.where}")
 
 
-def kink_jacobian(op: Op, kink: Kink) -> list[float]:
+def kink_jacobian(op: Op, kink: Kink) -> list[Any]:
     """The entries of its Jacobians there, one operand after the other."""
     found = Example(op, kink_sample(op, kink)).jacobians
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", JacobianWarning)
-        return [float(value) for J in found for value in J.tensor().ravel()]
+        return [value for J in found for value in J.tensor().ravel().tolist()]

@@ -17,9 +17,11 @@ from jacobian.errors import ArgumentError, DTypeError, IndexingError, JacobianEr
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.operands import holds_complex
 from jacobian.kernel.term import Array
+from jacobian.ops.samples import SAME, Kink, Params, Sample, sample
 from jacobian.ops.signatures import called_as, signature
 
-Params = dict[str, Any]
+__all__ = ["SAME", "Kink", "Params", "Sample", "sample"]  # which others get from here
+
 NO_PARAMS: Params = {}
 
 _NUMBERS = (np.ndarray, np.generic, int, float, complex)  # one tuple: `a | b` is made anew at every look
@@ -37,78 +39,8 @@ class Point(NamedTuple):
 
 
 Rule = Callable[[Point, int], Jacobian]
-SAME = "the same"
 Normalise = Callable[..., tuple[tuple[Any, ...], Params]]
 Decides = Callable[[tuple[Array, ...], Params], Hashable]
-
-
-class Sample:
-    """Arguments on which every generated test runs. A tuple of ints stands for an array of that shape, drawn anew.
-
-    `domain` says from where: an interval, or a function of (generator, shape).
-    """
-
-    def __init__(self, args: tuple[Any, ...], kwargs: Params, domain: Any = (-2.0, 2.0), *, kink: bool = False) -> None:
-        self.args = args
-        self.kwargs = kwargs
-        self.domain = domain
-        self.kink = kink
-
-    def draw(self, seed: int = 0) -> tuple[tuple[Any, ...], Params]:
-        """The arguments, the same for the same seed."""
-        generator = np.random.default_rng(seed)
-        return tuple(self._draw(arg, generator) for arg in self.args), dict(self.kwargs)
-
-    def _draw(self, arg: Any, generator: np.random.Generator) -> Any:
-        if isinstance(arg, list):
-            return [self._draw(item, generator) for item in arg]
-        if not (isinstance(arg, tuple) and all(type(size) is int for size in arg)):
-            return arg
-        if callable(self.domain):
-            return self.domain(generator, arg)
-        low, high = self.domain
-        return np.asarray(generator.uniform(low, high, arg))
-
-    def __str__(self) -> str:
-        """Short enough for a test's name."""
-        parts = [_brief(arg) for arg in self.args] + [f"{k}={_brief(v)}" for k, v in self.kwargs.items()]
-        return ", ".join(parts)
-
-
-def _brief(arg: Any) -> str:
-    if isinstance(arg, np.ndarray):
-        return f"array{arg.shape}"
-    return "(" + ",".join(map(str, arg)) + ")" if isinstance(arg, tuple) else str(arg)
-
-
-def sample(*args: Any, domain: Any = (-2.0, 2.0), kink: bool = False, **kwargs: Any) -> Sample:
-    """Arguments to test an op on: a tuple of ints is a shape, to be drawn; anything else stands for itself.
-
-    >>> import jacobian as jac
-    >>> args, kwargs = jac.sample((2, 3), axis=0).draw(seed=1)
-    >>> args[0].shape, kwargs
-    ((2, 3), {'axis': 0})
-    """
-    return Sample(args, kwargs, domain, kink=kink)
-
-
-class Kink(NamedTuple):
-    """A convention: where an op has no derivative, and what is taken there.
-
-    `at` are arguments where that is so. `torch` says what PyTorch takes at them: for an expression in the op's operands
-    either `SAME`, or its Jacobian as a flat list of numbers, one operand after the other. Tests hold both to it.
-    `warns` is the warning that is given: `KinkWarning`, or `NonFiniteWarning` where what is taken is not finite.
-    """
-
-    where: str
-    taken: str
-    at: Sample | None = None
-    torch: Mapping[str, Any] = {}
-    warns: str = "KinkWarning"
-
-    def __str__(self) -> str:
-        """A sentence."""
-        return f"Where {self.where}: {self.taken} is taken."
 
 
 class Op:
@@ -148,8 +80,11 @@ class Op:
         of_complex: str = "complex",
         explain_failure: Callable[..., None] | None = None,
         decides: Decides | None = None,
+        aliases: Sequence[str] = (),
+        dtype_by_value: bool = False,
     ) -> None:
         self.name = name
+        self.aliases = tuple(aliases)  # other names it is found by
         self.forward = forward
         self.rule = rule
         self.answers = tuple(answers)
@@ -168,6 +103,7 @@ class Op:
         self.of_complex = of_complex  # "complex": dy = J dz; "real part": y is real and dy = real(J dz); or "refused"
         self.explain_failure = explain_failure
         self.decides = decides  # what the rule decides by looking at values: part of a node's key
+        self.dtype_by_value = dtype_by_value  # complex for some real operands: not known before it is computed
         self.called = called_as(name, self.answers)
         self.__name__ = self.__qualname__ = name
         self.__doc__ = self._documentation()
@@ -289,6 +225,8 @@ class Op:
         lines = [f"`{self.name}`: {self.note}" if self.note else f"`{self.name}`."]
         if self.derivative:
             lines.append(f"Derivative: {self.derivative}.")
+        if self.aliases:
+            lines.append(f"Also called {', '.join(f'`{alias}`' for alias in self.aliases)}.")
         return "\n\n".join(lines)
 
     def __repr__(self) -> str:
@@ -393,10 +331,12 @@ class Registry:
         self._by_function: dict[Callable[..., Any], Op] = {}
         self._built_in: frozenset[str] = frozenset()
         self.changes = 0  # what was planned before may be done by another op after
+        self._sealed = False
 
     def seal(self) -> None:
         """What is known by now is built in: an op added later does not take its name away."""
         self._built_in = frozenset(self._by_name)
+        self._sealed = True
         for op in self._by_name.values():
             op.built_in = True
 
@@ -405,10 +345,20 @@ class Registry:
         """Whether the ops of this package are all there."""
         return bool(self._built_in)
 
+    def built_in(self, name: str) -> Op | None:
+        """The op of that name, unless it came after those of the package."""
+        return self._by_name.get(name) if not self._sealed or name in self._built_in else None
+
+    @property
+    def names(self) -> list[str]:
+        """Every name an op is found by."""
+        return sorted(self._by_name)
+
     def add(self, op: Op) -> Op:
         """Make the op known; an op of the same name is replaced unless it is built in."""
-        if op.name not in self._built_in:
-            self._by_name[op.name] = op
+        for name in (op.name, *op.aliases):
+            if name not in self._built_in:
+                self._by_name[name] = op
         for function in op.answers:
             self._by_function[function] = op
         self._by_function[op] = op
@@ -420,8 +370,8 @@ class Registry:
         return self._by_function.get(function)
 
     def __iter__(self) -> Iterator[Op]:
-        """All ops, by name."""
-        return iter(sorted(self._by_name.values(), key=lambda op: op.name))
+        """All ops, by name, each once."""
+        return iter(sorted(dict.fromkeys(self._by_name.values()), key=lambda op: op.name))
 
     def __getitem__(self, name: str) -> Op:
         """The op of that name."""
@@ -433,7 +383,7 @@ class Registry:
 
     def __len__(self) -> int:
         """How many ops there are."""
-        return len(self._by_name)
+        return len({*self._by_name.values()})
 
 
 REGISTRY = Registry()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -15,10 +16,17 @@ from jacobian.ops.callers import composite_called
 from jacobian.ops.registry import REGISTRY, Op, Params, as_operand, is_complex
 from jacobian.tracing import source
 from jacobian.tracing.constants import CONSTANT_FUNCTIONS, OF_SHAPES, REFUSED_ATTRIBUTES
+from jacobian.tracing.flat import Flat
 from jacobian.tracing.graph import PYTHON_NUMBERS, Graph, Node, describe_operand, shape_of
 from jacobian.tracing.memory import KEPT, Memory, Step, link
 from jacobian.tracing.methods import Methods
-from jacobian.tracing.refusals import ambiguous_truth, refuse, refuse_conversion, refuse_function
+from jacobian.tracing.refusals import (
+    ambiguous_truth,
+    refuse,
+    refuse_conversion,
+    refuse_function,
+    refuse_rows_of_coefficients,
+)
 from jacobian.tracing.ufuncs import ufunc_method
 
 _BASIC = (int, slice)
@@ -59,6 +67,8 @@ class Tracer(Methods):
                 return _writing().ufunc_into(ufunc, inputs, **kwargs)
             op = REGISTRY.find(ufunc)
             if op is not None:
+                if type(inputs[0]) is np.ndarray and inputs[0].ndim and self.shape:
+                    refuse_rows_of_coefficients(sys._getframe(1))
                 return record(op, inputs, kwargs)
             if ufunc in CONSTANT_FUNCTIONS:
                 return ufunc(*map(seen, inputs), **seen(kwargs))
@@ -270,6 +280,8 @@ def record_bound(op: Op, operands: Sequence[Any], params: Params) -> Any:
         elif type(operand) in PYTHON_NUMBERS:
             value = operand
             descriptors.append(type(operand))
+        elif type(operand) is Flat:
+            return record_bound(op, [one.copy() if type(one) is Flat else one for one in operands], params)
         else:
             value = graph.constant(as_operand(operand))
             if type(value) is Tracer:

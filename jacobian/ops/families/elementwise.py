@@ -118,7 +118,7 @@ def elementwise(
             return diagonal(out, into, int(text))
         factor = texts.evaluate_finite(name, text, values)
 
-        named = {word: word for word, value in point.params.items() if np.ndim(value)}
+        named = texts.names_of(point.params)
         named |= dict(zip(words, point.names, strict=False)) | {"y": point.out_name}
         shapes = {word: tuple(np.shape(values[word])) for word in named}
         label = partial(texts.label, text, named, shapes, len(np.shape(factor)))  # keeps no array alive

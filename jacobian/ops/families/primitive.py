@@ -12,23 +12,31 @@ from jacobian.errors import ArgumentError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Array
 from jacobian.ops.families.elementwise import elementwise
-from jacobian.ops.registry import Op, Params, Point, Sample, register, sample
+from jacobian.ops.registry import Kink, Op, Params, Point, Sample, register, sample
 
 
 def composite(
     name: str,
     function: Callable[..., Any],
     *,
-    answers: Iterable[Callable[..., Any]],
+    answers: Iterable[Callable[..., Any]] = (),
     samples: Sequence[Sample],
+    formula: str = "",
     note: str = "",
+    aliases: Sequence[str] = (),
+    kinks: Sequence[Kink] = (),
 ) -> Op:
     """A function written in terms of other ops: traced through, so that its Jacobian is theirs."""
 
     def rule(point: Point, k: int) -> Jacobian:
         raise AssertionError("a composite is traced through")
 
-    return register(Op(name, function, rule, answers=answers, samples=samples, family="composite", note=note))
+    return register(
+        Op(
+            name, function, rule, answers=answers, samples=samples, family="composite", formula=formula, note=note,
+            aliases=aliases, kinks=kinks,
+        )
+    )  # fmt: skip
 
 
 def primitive(
