@@ -142,7 +142,7 @@ def _partition(a: Any, kth: Any, axis: int) -> Any:
 def _partition_rule(point: Point, k: int) -> Jacobian:
     x = point.x[0]
     shape, axis = tuple(np.shape(x)), point.params["axis"] % np.ndim(x)
-    for kth in np.atleast_1d(point.params["kth"]):
+    for kth in np.atleast_1d(point.params["kth"]) if shape[axis] else ():
         pivot = np.take(point.y, [int(kth)], axis=axis)
         warn_ties("partition", np.moveaxis(x == pivot, axis, -1), "the order of np.argpartition")
     return along(np.argpartition(point.x[0], point.params["kth"], axis=axis), axis, shape, shape)

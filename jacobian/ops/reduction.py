@@ -354,7 +354,7 @@ def _running_best(name: str, ufunc: np.ufunc) -> Op:
         kept = np.ascontiguousarray(np.moveaxis(x == point.y, axis, -1))
         kept[..., :1] = True
         again = x == np.roll(point.y, 1, axis)
-        again[(slice(None),) * axis + (0,)] = False
+        again[(slice(None),) * axis + (slice(1),)] = False
         warn_kink(f"{ufunc.__name__}.accumulate", again, "the last of the equal entries")
         places = np.flatnonzero(kept)  # of the best entries, line after line: each stays until the next one comes
         table = np.repeat(places, np.diff(places, append=kept.size)).reshape(kept.shape)
