@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jacobian as jac
-from benchmarks import calls, chains, dense, machine, overhead, peers, report, sweeps
+from benchmarks import calls, chains, dense, machine, overhead, peers, report, summary, sweeps
 from benchmarks.measure import FULL, QUICK, Effort, peak_multiplications
 from benchmarks.workloads import DENSE, SMALL
 
@@ -62,6 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(report.markdown(results))
     if options.write or not (options.names or options.quick or options.no_peers):
         report.write(results)
+    if not (options.names or options.quick or options.no_peers):
+        summary.update(results)
     return 0
 
 

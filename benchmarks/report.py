@@ -64,7 +64,8 @@ def _failed(rows: Sequence[Row]) -> list[str]:
     return [f"- {row.get('name', 'one')}: {row['failed']}" for row in rows if isinstance(row.get("failed"), str)]
 
 
-def _measured(rows: Sequence[Row]) -> list[Row]:
+def measured(rows: Sequence[Row]) -> list[Row]:
+    """The rows that did not fail."""
     return [row for row in rows if not isinstance(row.get("failed"), str)]
 
 
@@ -85,15 +86,15 @@ def _dense(rows: Sequence[Row]) -> str:
             ratio(row.get("peer/ours")), seconds(row["hand"]), ratio(row.get("ours/hand")), nbytes(row["bytes"]),
             count(row["multiplications"]), seconds(row["limit"]), ratio(row["ours"] / row["limit"]),
         ]
-        for row in _measured(rows)
+        for row in measured(rows)
     ]  # fmt: skip
-    notes = [note for row in _measured(rows) for note in _left_out(row)]
+    notes = [note for row in measured(rows) for note in _left_out(row)]
     notes += [
         f"- {row['name']}: by hand: {row['by hand']}"
-        for row in _measured(rows)
+        for row in measured(rows)
         if row.get("by hand", "agrees") != "agrees"
     ]
-    return "\n".join([table(header, lines), "", *_means(_measured(rows)), "", *notes, *_failed(rows)])
+    return "\n".join([table(header, lines), "", *_means(measured(rows)), "", *notes, *_failed(rows)])
 
 
 def _means(rows: Sequence[Row]) -> list[str]:
@@ -110,7 +111,7 @@ def _means(rows: Sequence[Row]) -> list[str]:
 
 
 def _all_peers(rows: Sequence[Row]) -> str:
-    rows = _measured(rows)
+    rows = measured(rows)
     labels = list(dict.fromkeys(label for row in rows for label in row["peers"] if " " in label or label == "Autograd"))
     lines = []
     for row in rows:
@@ -125,7 +126,7 @@ def _all_peers(rows: Sequence[Row]) -> str:
 
 
 def _first(rows: Sequence[Row]) -> str:
-    rows = _measured(rows)
+    rows = measured(rows)
     labels = list(dict.fromkeys(label for row in rows for label in row["first"]))
     return table(
         ["workload", *labels],
@@ -134,11 +135,11 @@ def _first(rows: Sequence[Row]) -> str:
 
 
 def _memory(rows: Sequence[Row]) -> str:
-    header = ["workload", "dense", "inputs", "peak of ours", "peak / (dense + inputs)", "structured"]
+    header = ["workload", "dense", "inputs", "forward alone", "peak of ours", "peak / (dense + inputs)", "structured"]
     return table(header, [
-        [row["name"], *(nbytes(row["memory"][key]) for key in ("dense", "inputs", "peak")),
+        [row["name"], *(nbytes(row["memory"][key]) for key in ("dense", "inputs", "forward", "peak")),
          ratio(row["memory"]["ratio"]), nbytes(row["memory"]["structured"])]
-        for row in _measured(rows)
+        for row in measured(rows)
     ])  # fmt: skip
 
 
@@ -151,14 +152,14 @@ def _orders(rows: Sequence[Row]) -> str:
         lines.append([row["name"], *(seconds(row.get(name)) for name in names), ratio(row.get("auto/best"))])
     notes = [
         f"- {row['name']}: {order}: {text}"
-        for row in _measured(rows)
+        for row in measured(rows)
         for order, text in row["failed"].items()
     ]  # fmt: skip
     return "\n".join([table(["workload", *names, "auto / better of the two"], lines), "", *notes, *_failed(rows)])
 
 
 def _chains(rows: Sequence[Row]) -> str:
-    chains = [chain for row in _measured(rows) for chain in row["rows"]]
+    chains = [chain for row in measured(rows) for chain in row["rows"]]
     worst = {key: max(chain["ours"] / chain[key] for chain in chains) for key in ("best", "forward", "reverse")}
     saved = sorted(min(chain["forward"], chain["reverse"]) / chain["ours"] for chain in chains)
     lines = [
@@ -177,15 +178,15 @@ def _small(rows: Sequence[Row]) -> str:
         [row["name"], seconds(row["seconds"]["ours"]), seconds(row["seconds"].get("hand")),
          *(seconds(row.get(name, {}).get("seconds")) for name in libraries),
          *(ratio(row.get(name, {}).get("ratio")) for name in libraries)]
-        for row in _measured(rows)
+        for row in measured(rows)
     ]  # fmt: skip
-    notes = [f"- {row['name']}: {label}: {text}" for row in _measured(rows) for label, text in row["failed"].items()]
+    notes = [f"- {row['name']}: {label}: {text}" for row in measured(rows) for label, text in row["failed"].items()]
     return "\n".join([table(header, lines), "", *notes, *_failed(rows)])
 
 
 def _sweeps(rows: Sequence[Row]) -> str:
     parts = []
-    for row in _measured(rows):
+    for row in measured(rows):
         grown = [f"{name} {slope:.2f}" for name, slope in row["exponents"].items()]
         parts.append(f"{row['title']}; exponents of growth: {', '.join(grown)}\n")
         names = list(row["exponents"])
@@ -201,31 +202,31 @@ def _sweeps(rows: Sequence[Row]) -> str:
 
 def _structured(rows: Sequence[Row]) -> str:
     lines = [[name, seconds(time), ratio(time / row["times"]["forward"])]
-             for row in _measured(rows) for name, time in row["times"].items()]  # fmt: skip
-    notes = [f"Held: {nbytes(row['bytes'])}; dense it would be {nbytes(row['dense'])}." for row in _measured(rows)]
+             for row in measured(rows) for name, time in row["times"].items()]  # fmt: skip
+    notes = [f"Held: {nbytes(row['bytes'])}; dense it would be {nbytes(row['dense'])}." for row in measured(rows)]
     return "\n".join([table(["MLP 64→128→32, batch 4096", "time", "/ forward"], lines), "", *notes, *_failed(rows)])
 
 
 def _scans(rows: Sequence[Row]) -> str:
     lines = [
         [entry["name"], seconds(entry.get("ours")), seconds(entry.get("forward")), ratio(entry.get("ratio"))]
-        for row in _measured(rows)
+        for row in measured(rows)
         for entry in row["rows"]
     ]
-    inner = [entry for row in _measured(rows) for entry in row["rows"]]
+    inner = [entry for row in measured(rows) for entry in row["rows"]]
     header = ["100000 entries to one number", "ours, dense", "forward pass", "ratio"]
     return "\n".join([table(header, lines), "", *_failed(inner), *_failed(rows)])
 
 
 def _overhead(rows: Sequence[Row]) -> str:
-    entries = [entry for row in _measured(rows) for entry in row["rows"]]
+    entries = [entry for row in measured(rows) for entry in row["rows"]]
     names = [name for name in entries[0] if name != "title"]
     lines = [[name, *(seconds(entry[name]) for entry in entries)] for name in names]
     return table(["seconds per node", *(entry["title"] for entry in entries)], lines)
 
 
 def _imports(rows: Sequence[Row]) -> str:
-    lines = [[name, seconds(time)] for row in _measured(rows) for name, time in row["seconds"].items()]
+    lines = [[name, seconds(time)] for row in measured(rows) for name, time in row["seconds"].items()]
     return table(["import", "time"], lines)
 
 
@@ -259,7 +260,7 @@ def markdown(results: dict[str, Any]) -> str:
         rows = results.get(key)
         if not rows:
             continue
-        body = render(rows) if _measured(rows) else "\n".join(_failed(rows))
+        body = render(rows) if measured(rows) else "\n".join(_failed(rows))
         parts += [f"## {title}", *([explanation] if explanation else []), body.strip()]
     return "\n\n".join(parts) + "\n"
 

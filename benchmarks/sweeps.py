@@ -135,6 +135,7 @@ SCANS: dict[str, Function] = {
     "np.cumprod": lambda x: np.sum(np.sin(np.cumprod(1 + 1e-3 * x))),
     "np.maximum.accumulate": lambda x: np.sum(np.sin(np.maximum.accumulate(x))),
     "np.fft.rfft": lambda x: np.sum(np.abs(np.fft.rfft(x)) ** 1.5),
+    "np.fft.rfft and irfft": lambda x: np.sum(np.fft.irfft(np.fft.rfft(x) * np.hanning(x.size // 2 + 1), x.size) ** 2),
     "np.fft.fft and ifft": lambda x: np.sum(np.real(np.fft.ifft(np.fft.fft(x) * np.exp(1j * np.arange(x.size)))) ** 2),
 }
 

@@ -7,8 +7,8 @@ bytes, moving no number.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from typing import NamedTuple, Protocol
@@ -21,12 +21,14 @@ from jacobian.kernel.memory import human
 from jacobian.kernel.pattern import CACHE
 from jacobian.kernel.real import real_part
 from jacobian.kernel.simplify import contracted, fused, shapes_only
+from jacobian.shifts import cancelling, may_cancel
 from jacobian.tracing.graph import Node
 
 SIMULATED_NODES = 200  # above that many nodes the sizes of output and input decide
 MANY_FACTORS = 128  # a lazy product this long is contracted: its best order is no longer sought as a whole
 FEW_FACTORS = 12
 SHORTENED_EVERY = 16
+MUCH_THE_SAME = 1.5  # times the bytes
 SMALL = 2**14  # as long as every product has fewer entries, planning costs more than any order
 
 
@@ -114,15 +116,21 @@ class Cost(NamedTuple):
         )
 
 
-@dataclass(frozen=True)
+Edges = dict[int, tuple[tuple[int, Node], ...]]
+"""For every node, which operand came from which node."""
+
+
 class Paths:
     """The nodes between `wrt` and `of`, last first, and for each the edges that lead back to `wrt`."""
 
-    of: Node
-    wrt: tuple[Node, ...]
-    nodes: tuple[Node, ...]
-    edges: dict[int, tuple[tuple[int, Node], ...]]
-    uses: dict[int, int]
+    def __init__(
+        self, of: Node, wrt: tuple[Node, ...], nodes: tuple[Node, ...], edges: Edges, uses: dict[int, int]
+    ) -> None:
+        self.of = of
+        self.wrt = wrt
+        self.nodes = nodes
+        self.edges = edges
+        self.uses = uses
 
     @property
     def signature(self) -> Hashable:
@@ -163,14 +171,34 @@ def paths(of: Node, wrt: Sequence[Node]) -> Paths:
     """Collect what lies between."""
     nodes = tuple(of.trace.between(of, wrt))
     known = {node.index for node in nodes}
-    edges: dict[int, tuple[tuple[int, Node], ...]] = {}
-    uses: dict[int, int] = {}
+    edges = {node.index: tuple(edge for edge in node.parents if edge[1].index in known) for node in nodes}
+    return _paths(of, tuple(wrt), nodes, edges)
+
+
+def _paths(of: Node, wrt: tuple[Node, ...], nodes: tuple[Node, ...], edges: Edges) -> Paths:
+    uses = Counter(parent.index for found in edges.values() for _, parent in found)
     sources = {node.index for node in wrt}
-    for node in nodes:
-        edges[node.index] = tuple(edge for edge in node.parents if edge[1].index in known)
-        for _, parent in edges[node.index]:
-            uses[parent.index] = uses.get(parent.index, 0) + 1
-    return Paths(of, tuple(wrt), nodes, edges, {k: n for k, n in uses.items() if k not in sources or edges.get(k)})
+    return Paths(of, wrt, nodes, edges, {k: n for k, n in uses.items() if k not in sources or edges.get(k)})
+
+
+def without_shifts(graph: Paths) -> Paths:
+    """The graph without the paths through shifts that cancel, on which every Jacobian is zero."""
+    candidates = [node for node in graph.nodes if may_cancel(node) and graph.edges[node.index]]
+    if not candidates:
+        return graph
+    users: dict[int, list[Node]] = {}
+    for node in graph.nodes:
+        for _, parent in graph.edges[node.index]:
+            users.setdefault(parent.index, []).append(node)
+    dropped = cancelling(candidates, graph.of, users)
+    if not dropped:
+        return graph
+    wanted = {node.index for node in graph.wrt}
+    edges = {
+        index: tuple(e for e in found if index not in dropped and (e[1].index not in dropped or e[1].index in wanted))
+        for index, found in graph.edges.items()
+    }
+    return _paths(graph.of, graph.wrt, graph.nodes, edges)
 
 
 def seed(node: Node) -> Jacobian:
@@ -265,6 +293,7 @@ def _forward_from(graph: Paths, wrt: Node, algebra: Algebra, *, eager: bool) -> 
 
 def accumulate(graph: Paths, algebra: Algebra, order: str) -> list[Jacobian]:
     """The chain rule over the graph in one of the orders; `auto` is the cheapest."""
+    graph = without_shifts(graph)
     chosen = choose(graph) if order == "auto" else order
     run = forward if chosen.endswith("forward") else reverse
     return run(graph, algebra, eager=chosen in ("forward", "reverse"))
@@ -290,11 +319,22 @@ def choose(graph: Paths) -> str:
     chosen = _CHOICES.get(key)
     if chosen is None:
         costs = [cost(graph, order) for order in ("lazy reverse", "lazy forward", "reverse", "forward")]
-        chosen = min(costs, key=lambda c: (c.multiplications, c.nbytes)).order
+        chosen = _best(costs)
         if len(_CHOICES) >= CACHE:
             _CHOICES.clear()
         _CHOICES[key] = chosen
     return chosen
+
+
+def _best(costs: Sequence[Cost]) -> str:
+    """The fewest multiplications, then the fewest bytes; where these are much the same, what is named first.
+
+    That is reverse, which sums over last axes: one matrix product, where forward needs one for every sample of a batch.
+    """
+    fewest = min(cost.multiplications for cost in costs)
+    equal = [cost for cost in costs if cost.multiplications == fewest]
+    least = min(cost.nbytes for cost in equal)
+    return next(cost.order for cost in equal if cost.nbytes <= MUCH_THE_SAME * least)
 
 
 def compare(graph: Paths) -> str:

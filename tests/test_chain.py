@@ -202,7 +202,7 @@ def test_explain_shows_the_program_that_runs() -> None:
     assert text.split("made dense by:\n")[1].split("\norders")[0].splitlines() == [
         "  t1 = term1.factor2[:,None]",
         "  t2 = t1 * term1.factor3",
-        "  t3 = dot(term1.factor1, t2)",
+        "  t3 = matmul(term1.factor1, t2)",
         "  return t3",
     ]
     many = jac.jacobian(lambda x: np.stack([np.sin(x[k]) for k in range(30)]))(np.ones(30)).explain()

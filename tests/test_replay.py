@@ -225,6 +225,39 @@ def test_other_arguments_may_change() -> None:
         np.testing.assert_array_equal(np.asarray(g(np.ones(2), np.full(2, w), b=b)), (w + b) * np.eye(2))
 
 
+def test_keywords_may_come_and_go() -> None:
+    def f(x: Any, k: float = 1.0, **others: float) -> Any:
+        return x * k * sum([1.0, *others.values()])
+
+    g = jac.jacobian(f)
+    for _ in range(3):
+        assert float(g(2.0)) == 1
+        assert float(g(2.0, k=3.0)) == 3
+        assert float(g(2.0, k=3.0, m=4.0)) == 15
+        assert float(g(2.0, m=4.0)) == 5
+    assert len(scripts()) == 4
+
+
+def test_an_op_may_be_declared_meanwhile() -> None:
+    def twice(x: Any) -> Any:
+        return 2 * x
+
+    g = jac.jacobian(lambda x: twice(x) + np.sinc(x))
+    for _ in range(3):
+        assert float(g(1.5)) == pytest.approx(2 + float(jac.ops.sinc.jacobian(1.5)))
+    assert scripts()
+    jac.primitive(twice, lambda y, x: np.asarray(7.0), name="declared_meanwhile")
+    for _ in range(3):
+        assert float(g(1.5)) == pytest.approx(2 + float(jac.ops.sinc.jacobian(1.5)))
+
+
+def test_the_function_that_returns_its_argument() -> None:
+    for x in (np.ones((2, 2)), np.float64(2.0), np.float32(2.0), 3):
+        g = jac.jacobian(lambda x: x)
+        for _ in range(4):
+            assert g(x).structure == "identity"
+
+
 def test_functions_of_one_text_are_told_apart() -> None:
     for _ in range(3):
         for k in (1.0, 2.0, 3.0):
@@ -300,6 +333,22 @@ def test_a_function_that_changes_what_it_captured() -> None:
         return x * c
 
     assert [J[0, 0] for J in never_played(f, np.ones(2))] == [2, 3, 4, 5]
+
+
+def test_functions_that_assign_into_what_they_captured() -> None:
+    c = np.ones(2)
+
+    def f(x: Any) -> Any:
+        np.copyto(c, c + 1)
+        return x * c
+
+    def g(x: Any) -> Any:
+        np.add.at(c, [0], 1)
+        np.put(c, [1], c[0])
+        return x * c
+
+    assert [J[0, 0] for J in never_played(f, np.ones(2))] == [2, 3, 4, 5]
+    assert [J[1, 1] for J in never_played(g, np.ones(2))] == [6, 7, 8, 9]
 
 
 def test_a_function_that_changes_an_argument() -> None:
@@ -452,12 +501,29 @@ def test_what_numpy_refuses_is_refused_every_time() -> None:
 
 
 def test_a_script_that_fails_again_and_again_is_given_up() -> None:
-    g = jac.jacobian(lambda x: np.abs(x) * 3)
+    g = jac.jacobian(lambda x: np.sqrt(x) + 1)
+    for _ in range(3):
+        g(np.ones(2))
+    assert scripts()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", KinkWarning)
-        for _ in range(3 + replay.MOST_FAILURES):
-            np.testing.assert_array_equal(np.asarray(g(np.zeros(2))), np.zeros((2, 2)))
+        warnings.simplefilter("ignore", NonFiniteWarning)
+        for _ in range(replay.MOST_FAILURES):
+            assert np.isinf(np.asarray(g(np.zeros(2)))[0, 0])
     assert not scripts()
+
+
+def test_at_a_kink_a_script_is_played_and_warns() -> None:
+    g = jac.jacobian(lambda x: np.maximum(x, 0) * 3)
+    for _ in range(2):
+        g(np.ones(2))
+    for _ in range(20):
+        with pytest.warns(
+            KinkWarning, match=r"maximum is not differentiable at entry \[1\]; one half for each is taken"
+        ):
+            J = g(np.array([1.0, 0.0]))
+        np.testing.assert_array_equal(np.asarray(J), np.diag([3.0, 1.5]))
+    (kind,) = scripts()
+    assert kind.failures == 0
 
 
 # -- arguments and results -------------------------------------------------------------------------------------------

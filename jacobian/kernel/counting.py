@@ -16,9 +16,9 @@ import numpy as np
 
 from jacobian.kernel.access import Form, Lookup, combine, constant, indices, relabel, span
 from jacobian.kernel.equations import Guard
-from jacobian.kernel.lower import overlapping
 from jacobian.kernel.pattern import Pattern, Shape, solve
 from jacobian.kernel.positions import positions
+from jacobian.kernel.scatter import overlapping
 from jacobian.kernel.term import Term
 
 MOST_INEQUALITIES = 64

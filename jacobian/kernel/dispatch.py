@@ -17,6 +17,7 @@ from jacobian.kernel.network import equation_of
 from jacobian.kernel.pairwise import Labels
 from jacobian.kernel.pattern import Access, Pattern, Shape
 from jacobian.kernel.positions import positions
+from jacobian.kernel.specials import Placed, Special, without_specials
 from jacobian.kernel.term import Array, Operator, Term
 from jacobian.kernel.views import read_guard
 
@@ -64,11 +65,24 @@ def materialise_by_calls(terms: Sequence[Term], shape: Shape, dtype: np.dtype[An
 def _operands(term: Term, guards: Sequence[Guard], dtype: np.dtype[Any]) -> tuple[list[Array], list[Labels]]:
     pattern = term.pattern
     pairs: list[tuple[Array, Labels]] = []
+    specials: list[tuple[Special, Labels]] = []
     for factor, access in zip(term.factors, pattern.factors, strict=True):
-        array = factor.array.dense() if isinstance(factor.array, Operator) else factor.array
-        pairs.append(_read(array, access, pattern, term.tables))
+        if isinstance(factor.array, Operator):
+            specials.append((Placed(factor.array, access), tuple(dict.fromkeys(indices(*access.forms)))))
+        else:
+            pairs.append(_read(factor.array, access, pattern, term.tables))
     pairs += [read_guard(guard, pattern, term.tables, dtype) for guard in guards]
-    return [array for array, _ in pairs], [labels for _, labels in pairs]
+    arrays, labels = [array for array, _ in pairs], [labels for _, labels in pairs]
+    if isinstance(term.scale, complex):  # it comes last, so no real part may be taken before
+        dtype = np.result_type(dtype, np.complex64)
+    without_specials(specials, arrays, labels, pattern, term.tables, dtype, _einsum)
+    return arrays, labels
+
+
+def _einsum(arrays: Sequence[Array], labels: Sequence[Labels], out: Labels) -> Array:
+    if len(arrays) == 1 and labels[0] == out:
+        return arrays[0]
+    return np.einsum(equation_of(tuple(labels), out), *arrays)
 
 
 def core_by_calls(term: Term, dtype: np.dtype[Any], guards: Sequence[Guard] | None = None) -> tuple[Array, Labels]:

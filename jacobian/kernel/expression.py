@@ -144,9 +144,11 @@ class Jacobian(Tensor):
 
         Terms are found when they are asked for.
         """
-        J = cls((), out_shape, in_shape, dtype, names)
-        if J.size:
-            J._terms, J._later, J._compute = None, terms, tensor
+        J = cls.__new__(cls)  # without a look at terms that are not there yet
+        J.out_shape, J.in_shape, J.dtype, J.names = out_shape, in_shape, dtype, names
+        J.origin, J.denominator, J._dense = None, False, None
+        empty = 0 in out_shape or 0 in in_shape
+        J._terms, J._later, J._compute = ((), None, None) if empty else (None, terms, tensor)
         return J
 
     def _with(self, terms: Iterable[Term], **changes: Any) -> Jacobian:

@@ -32,6 +32,9 @@ def apply_guard(
     own = tuple(part for part in guard.form.parts if index in indices(Form(0, (part,))))
     rest = Form(guard.form.offset, tuple(part for part in guard.form.parts if part not in own))
     sizes = pattern.sizes
+    scanned = _scanned(guard, near, index, far, sizes)
+    if scanned is not None:
+        return scanned
     value = np.broadcast_to(positions(rest, far, sizes, tables), tuple(sizes[k] for k in far))
     if len(own) == 1 and not isinstance(own[0][0], Lookup):
         stride = own[0][1]
@@ -43,6 +46,30 @@ def apply_guard(
         value, stride = value + low, 1
     first, stop = allowed(value, stride, guard.extent, near.shape[-1])
     return range_sums(near, first, stop, -(-guard.extent // abs(stride)))
+
+
+def _scanned(guard: Guard, near: np.ndarray, index: int, far: Labels, sizes: Shape) -> np.ndarray | None:
+    """A guard between two indices, step by step, that picks all entries up to one or all from one on: a running sum.
+
+    None where it picks anything else.
+    """
+    steps = dict(guard.form.parts)
+    if len(far) != 1 or set(steps) != {index, far[0]} or any(abs(step) != 1 for step in steps.values()):
+        return None
+    size, count, step = sizes[index], sizes[far[0]], steps[far[0]]
+    # The range of k at the first and at the last position of the far index; between them it moves step by step.
+    ends = [guard.form.offset, guard.form.offset + step * (count - 1)]
+    if steps[index] == 1:
+        first, stop = [-value for value in ends], [guard.extent - value for value in ends]
+    else:
+        first, stop = [value - guard.extent + 1 for value in ends], [value + 1 for value in ends]
+    if max(first) <= 0 and [1, size] in (stop, stop[::-1]):
+        sums = np.cumsum(near, axis=-1)
+        return sums if stop[0] == 1 or size == 1 else sums[..., ::-1]
+    if min(stop) >= size and [0, size - 1] in (first, first[::-1]):
+        sums = np.cumsum(near[..., ::-1], axis=-1)
+        return sums if first[0] > 0 else sums[..., ::-1]
+    return None
 
 
 def allowed(value: np.ndarray, stride: int, extent: int, size: int) -> tuple[np.ndarray, np.ndarray]:

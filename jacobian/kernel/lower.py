@@ -10,12 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial, reduce
-from itertools import product
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from jacobian.kernel.access import indices, plain, span
 from jacobian.kernel.code import Code, Symbol
@@ -23,8 +21,9 @@ from jacobian.kernel.equations import Guard
 from jacobian.kernel.network import contract, write_network
 from jacobian.kernel.pairwise import Labels, Named, Target, aligned, copied
 from jacobian.kernel.pattern import PROGRAMS, Access, Pattern, Shape, open_guards
-from jacobian.kernel.positions import positions
-from jacobian.kernel.specials import Special, without_specials
+from jacobian.kernel.pieces import pieces_of
+from jacobian.kernel.scatter import listed_writer
+from jacobian.kernel.specials import Placed, Special, without_specials
 from jacobian.kernel.term import Operator, Term
 from jacobian.kernel.views import is_whole, read, read_guard, steps_of, write_read
 
@@ -102,14 +101,15 @@ def _special_core(
     specials: list[tuple[Special, Labels]] = []
     for array, access in zip(numbers[:count], pattern.factors, strict=True):
         if isinstance(array, Operator):
-            ends = tuple(dict.fromkeys(indices(*access.forms)))
-            if all(f.is_plain for f in access.forms) and tuple(pattern.sizes[i] for i in ends) == access.shape:
-                specials.append((array, ends))
-                continue
-        whole = array.dense() if isinstance(array, Operator) else np.asarray(array)
-        found, axes = read(whole, access, pattern, tables)
+            specials.append((Placed(array, access), tuple(dict.fromkeys(indices(*access.forms)))))
+            continue
+        found, axes = read(np.asarray(array), access, pattern, tables)
         arrays.append(found)
         labels.append(axes)
+    if isinstance(scale, complex):  # before a real part may be taken
+        if not arrays:
+            arrays, labels = [np.ones(())], [()]
+        arrays[0], scale = arrays[0] * scale, 1
     specials += [(guard, tuple(dict.fromkeys(indices(guard.form)))) for guard in guards]
     without_specials(specials, arrays, labels, pattern, tables, dtype)
     carried = {label for axes in labels for label in axes}
@@ -131,15 +131,9 @@ def core(term: Term, dtype: np.dtype[Any], guards: Sequence[Guard] | None = None
     """Contract a term's factors; returns the array and the free indices its axes stand for."""
     program, labels = _core_program(kind_of(term), dtype, None if guards is None else tuple(guards))
     result = program(*numbers_of(term))
+    if not labels and dtype.kind != "c":
+        result = np.real(result)  # of complex factors only the real part is wanted
     return (np.asarray(result) if labels else np.asarray(result, dtype)), labels
-
-
-def spread(array: np.ndarray, labels: Labels, pattern: Pattern) -> np.ndarray:
-    """The contracted array over all free indices, constant along those it does not carry."""
-    if labels == pattern.free:
-        return array
-    shape = tuple(pattern.sizes[index] if index in labels else 1 for index in pattern.free)
-    return np.broadcast_to(array.reshape(shape), tuple(pattern.sizes[index] for index in pattern.free))
 
 
 def materialise(terms: Sequence[Term], shape: Shape, dtype: np.dtype[Any]) -> np.ndarray:
@@ -212,6 +206,7 @@ def _stacked_alike(code: Code, terms: Sequence[Given]) -> list[Given]:
     for (pattern, scale), group in groups.items():
         held = sum(prod(access.shape) for access in pattern.factors)
         simple = not pattern.guards and not pattern.tables and all(is_whole(a, pattern) for a in pattern.factors)
+        simple = simple and not any(any(term.operators) for term in group)
         if len(group) < FEW_ALIKE or len(pattern.factors) < 2 or not simple or held > _written_entries(pattern):
             found += group
             continue
@@ -258,32 +253,15 @@ def _apart(one: Box, other: Box) -> bool:
     return any(high < first or last < low for (low, high), (first, last) in zip(one, other, strict=True))
 
 
-def overlapping(pattern: Pattern, shape: Shape) -> list[int]:
-    """Free indices to write one after another, because without that two assignments might share a position.
-
-    The others provably reach different positions. Look-ups are left out of the proof, which makes it only harder.
-    """
-    steps = [prod(shape[axis + 1 :]) for axis in range(len(shape))]
-    axes = [(f, s) for f, s in zip((*pattern.out, *pattern.into), steps, strict=True) if not f.has_lookup]
-    strides = steps_of([form for form, _ in axes], [step for _, step in axes])
-    reach = 0
-    clash: list[int] = []
-    for index in sorted(pattern.free, key=lambda k: abs(strides.get(k, 0))):
-        stride, size = abs(strides.get(index, 0)), pattern.sizes[index]
-        if size > 1 and stride <= reach:
-            clash.append(index)
-        else:
-            reach += stride * (size - 1)
-    return clash
-
-
 def _write(code: Code, full: Symbol, term: Given, starts: Sequence[int], dtype: np.dtype[Any], *, fresh: bool) -> None:
     """Write the contracted term into the result, through a strided view of it; add, unless nobody wrote there yet."""
     pattern = term.pattern
     forms = (*pattern.out, *pattern.into)
-    if any(form.has_lookup for form in forms) or overlapping(pattern, full.shape):
+    labels = pattern.carried(pattern.guards)
+    listed = listed_writer(pattern, starts, labels, full.shape, fresh=fresh)
+    if listed is not None:
         result = write_core(code, term, dtype)
-        writing = code.constant(partial(_write_listed, pattern, tuple(starts), result.labels, fresh), "write")
+        writing = code.constant(listed, "write")
         numbers = [full, result.symbol, *term.tables]
         code.do(f"{writing}({', '.join(map(str, numbers))})", numbers, full)
         return
@@ -300,15 +278,14 @@ def _write(code: Code, full: Symbol, term: Given, starts: Sequence[int], dtype: 
         sum(place * step for place, step in zip(at, bytes_, strict=True)), code.constant(dtype, "dtype"),
         dtype.itemsize, fresh,
     )  # fmt: skip
-    sizes = dict(enumerate(pattern.sizes))
-    mask = _mask(pattern)
-    if mask is not None and not any(term.operators):
-        copied(code, write_core(code, term, dtype, ()), target, sizes, code.constant(mask, "mask"))
-        return
-    covers = pattern.carried(pattern.guards) == pattern.free
-    result = write_core(code, term, dtype, None, target if covers else None)
+    mask = None if any(term.operators) else _mask(pattern)
+    guards = pattern.guards if mask is None else ()
+    if mask is not None:
+        target = target._replace(pieces=tuple(pieces_of(mask)))
+    covers = pattern.carried(guards) == pattern.free
+    result = write_core(code, term, dtype, guards, target if covers else None)
     if result.symbol is not full:
-        copied(code, result, target, sizes)
+        copied(code, result, target, dict(enumerate(pattern.sizes)))
 
 
 def _mask(pattern: Pattern) -> np.ndarray | None:
@@ -322,46 +299,3 @@ def _mask(pattern: Pattern) -> np.ndarray | None:
         mask = mask.transpose([labels.index(index) for index in order])
         masks.append(np.expand_dims(mask, [k for k, index in enumerate(pattern.free) if index not in order]))
     return np.asarray(reduce(np.logical_and, masks))
-
-
-def _write_listed(
-    pattern: Pattern,
-    starts: tuple[int, ...],
-    labels: Labels,
-    fresh: bool,
-    full: np.ndarray,
-    array: Any,
-    *tables: np.ndarray,
-) -> None:
-    """Add an array into the result where positions are looked up or met more than once."""
-    array = spread(np.asarray(array), labels, pattern)
-    forms = (*pattern.out, *pattern.into)
-    clash = overlapping(pattern, full.shape)
-    loops = prod(pattern.sizes[index] for index in clash)
-    if any(form.has_lookup for form in forms) or loops > 4096:
-        where = tuple(
-            positions(form, pattern.free, pattern.sizes, tables) + start
-            for form, start in zip(forms, starts, strict=True)
-        )
-        if clash:
-            np.add.at(full, where, array)
-        elif fresh:
-            full[where] = array
-        else:
-            full[where] += array
-        return
-    steps = steps_of(forms, full.strides)
-    at = [form.offset + start for form, start in zip(forms, starts, strict=True)]
-    inner = [axis for axis, index in enumerate(pattern.free) if index not in clash]
-    outer = [axis for axis, index in enumerate(pattern.free) if index in clash]
-    array = array.transpose(*outer, *inner)
-    shape = [pattern.sizes[pattern.free[axis]] for axis in inner]
-    strides = [steps[pattern.free[axis]] for axis in inner]
-    for choice in product(*(range(pattern.sizes[pattern.free[axis]]) for axis in outer)):
-        shift = list(at)
-        for axis, value in zip(outer, choice, strict=True):
-            for position, form in enumerate(forms):
-                shift[position] += dict(form.parts).get(pattern.free[axis], 0) * value
-        corner: tuple[Any, ...] = (..., *(slice(s, s + 1) for s in shift))
-        view = as_strided(full[corner], shape, strides, writeable=True)
-        view += array[choice]

@@ -97,7 +97,9 @@ def write_network(
         number = _number(code, numbers, uses)
         if len(left) == 1 and target is not None and labels == out:
             return written(code, "multiply", (symbol, number), target, _sizes(left))
-        left[smallest] = Named(code.let(f"{symbol} * {number}", [symbol, number], symbol.shape), labels)
+        kind = None if uses else symbol.kind  # numbers of Python's change no dtype
+        scaled = code.apply(f"{symbol} * {number}", "multiply", [symbol, number], symbol.shape, kind=kind)
+        left[smallest] = Named(scaled, labels)
     return _along_path(code, left, out, target)
 
 
@@ -127,17 +129,28 @@ def _along_path(code: Code, left: list[Named], out: Labels, target: Target | Non
         (only,) = left
         return copied(code, only, target, sizes) if target is not None else Named(arranged(code, only, out), out)
     path = plan(tuple(named.labels for named in left), tuple(named.symbol.shape for named in left), out).info.path
-    for step in path:
+    for number, step in enumerate(path):
         chosen = [left[position] for position in sorted(step)]
         left = [named for position, named in enumerate(left) if position not in step]
         while len(chosen) > 1:
             first, second, *others = chosen
             kept = {label for named in (*left, *others) for label in named.labels}.union(out)
             last = not left and not others
-            found = pair(code, first, second, kept, out if last else None, sizes, target if last else None)
+            following = path[number + 1] if not others and not last else ()
+            later = _summed_next(left, following, {*first.labels, *second.labels} & kept, out)
+            found = pair(code, first, second, kept, out if last else None, sizes, target if last else None, later)
             chosen = [found, *others]
         left += chosen
     return left[0]
+
+
+def _summed_next(left: Sequence[Named], step: Sequence[int], own: set[int], out: Labels) -> Labels:
+    """The labels over which a result with labels `own`, put behind the arrays that are left, is summed in a step."""
+    if len(left) not in step:
+        return ()
+    partners = {label for position in step if position < len(left) for label in left[position].labels}
+    others = {label for position, named in enumerate(left) if position not in step for label in named.labels}
+    return tuple(sorted((own & partners) - others - set(out)))
 
 
 def _products_of_alike(code: Code, arrays: Sequence[Named]) -> list[Named]:
@@ -152,7 +165,7 @@ def _product(code: Code, symbols: Sequence[Symbol]) -> Symbol:
     first, *others = symbols
     if len(symbols) < 3 or first.size < LARGE:
         for other in others:
-            first = code.let(f"{first} * {other}", [first, other], first.shape)
+            first = code.apply(f"{first} * {other}", "multiply", [first, other], first.shape)
         return first
     total = code.array(f"{first} * {others[0]}", first.shape, [first, others[0]])
     for other in others[1:]:
@@ -168,7 +181,8 @@ def _summed(code: Code, named: Named, kept: set[int]) -> Named:
     labels = tuple(label for label in named.labels if label in kept)
     shape = tuple(size for axis, size in enumerate(named.symbol.shape) if axis not in axes)
     axis = axes[0] if len(axes) == 1 else axes
-    return Named(code.let(f"add.reduce({named.symbol}, {axis})", [named.symbol], shape), labels)
+    text = f"add.reduce({named.symbol}, {axis})"
+    return Named(code.let(text, [named.symbol], shape, new=True, kind=named.symbol.kind), labels)
 
 
 def _summed_alone(code: Code, arrays: Sequence[Named], kept: set[int]) -> list[Named]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,17 @@ def merged(terms: Sequence[Term]) -> list[Term]:
     return list(total.values())
 
 
+def holds_complex(terms: Iterable[Term]) -> bool:
+    """Whether one of the terms has complex numbers. Those of a real Jacobian come in pairs that add up to real ones."""
+    return any(isinstance(term.scale, complex) or any(map(is_complex, term.factors)) for term in terms)
+
+
+def is_complex(factor: Factor) -> bool:
+    """Whether a factor holds complex numbers."""
+    dtype = getattr(factor.array, "dtype", None)
+    return isinstance(factor.array, complex) or (dtype is not None and np.dtype(dtype).kind == "c")
+
+
 def is_foreign_array(value: Any) -> bool:
     """Whether a value is an array, but neither NumPy's own nor a Jacobian."""
     return hasattr(value, "__array_function__") and is_foreign(value) and not hasattr(value, "in_shape")
@@ -65,7 +77,7 @@ def as_numbers(value: Any, needed: str, dtype: np.dtype[Any]) -> Array:
 def copied_operand(value: Any, position: int) -> Array:
     """An operand of `einsum`, copied; integers become float64."""
     if is_foreign_array(value):
-        return value
+        return copy(value)
     try:
         array = np.array(value)
     except ValueError:  # lists of unequal length

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from jacobian.kernel.code import LARGE, Code, Symbol
+import numpy as np
+
+from jacobian.kernel.code import LARGE, Code, Symbol, common_kind
 from jacobian.kernel.pattern import Shape
+from jacobian.kernel.pieces import Piece, write_pieces
 
 Labels = tuple[int, ...]
 Sizes = Mapping[int, int]
 
-WORTH_A_CALL = 2**8  # entries of a matrix for which BLAS is worth a call of its own
+WORTH_A_CALL = 2**12  # entries of a matrix for which BLAS is worth a call of its own
+LARGE_PRODUCT = 2**12  # entries of a matrix product that is not to be written twice
+LONG_LOOP = 2**8  # entries that NumPy's inner loop should run over
+WIDE = 2**14  # entries of a product for which its operands are written out
+CHEAP = 8  # times as many entries a product must have as what is written out for it
 THIN = 2**15  # entries that are added at once to what is there already
 
 
@@ -27,7 +35,7 @@ class Named(NamedTuple):
 class Target(NamedTuple):
     """Where a result is to be written: a view of a C-contiguous array, given by strides and offset in bytes.
 
-    What is there already is added to, unless nobody wrote there yet.
+    What is there already is added to, unless nobody wrote there yet. `pieces` says where alone something is written.
     """
 
     whole: Symbol
@@ -37,6 +45,7 @@ class Target(NamedTuple):
     dtype: Symbol
     itemsize: int
     fresh: bool = True
+    pieces: tuple[Piece, ...] | None = None
 
     def place(self, code: Code, sizes: Sizes) -> Symbol:
         """The place itself, an axis for every label."""
@@ -55,14 +64,15 @@ def arranged(code: Code, array: Named, order: Labels) -> Symbol:
     axes = tuple(array.labels.index(label) for label in order)
     shape = tuple(array.symbol.shape[axis] for axis in axes)
     text = f"{array.symbol}.T" if axes == (1, 0) else f"{array.symbol}.transpose{axes}"
-    return code.let(text, [array.symbol], shape, rough=array.symbol.rough or axes[-1] != len(axes) - 1)
+    rough = array.symbol.rough or axes[-1] != len(axes) - 1
+    return code.let(text, [array.symbol], shape, rough=rough, view_of=array.symbol)
 
 
 def reshaped(code: Code, symbol: Symbol, shape: Shape) -> Symbol:
     """The array in another shape."""
     if symbol.shape == shape:
         return symbol
-    return code.let(f"{symbol}.reshape({shape})", [symbol], shape, rough=symbol.rough)
+    return code.let(f"{symbol}.reshape({shape})", [symbol], shape, rough=symbol.rough, view_of=symbol)
 
 
 def aligned(code: Code, array: Named, order: Labels) -> Symbol:
@@ -76,28 +86,73 @@ def aligned(code: Code, array: Named, order: Labels) -> Symbol:
         return symbol
     picks = ",".join(":" if label in own else "None" for label in order)
     sizes = dict(zip(own, symbol.shape, strict=True))
-    return code.let(f"{symbol}[{picks}]", [symbol], tuple(sizes.get(label, 1) for label in order))
+    return code.let(
+        f"{symbol}[{picks}]", [symbol], tuple(sizes.get(label, 1) for label in order), rough=symbol.rough,
+        view_of=symbol,
+    )  # fmt: skip
 
 
 def product(code: Code, a: Named, b: Named, out: Labels, sizes: Sizes, target: Target | None) -> Named:
     """A product without a sum, in the order of `out`."""
-    left, right = aligned(code, a, out), aligned(code, b, out)
+    shape = tuple(sizes[label] for label in out)
+    strides = tuple(_strides(out, sizes, target)[label] for label in out)
+    left, right = _widened(code, [aligned(code, a, out), aligned(code, b, out)], shape, strides)
     if target is not None:
         return written(code, "multiply", (left, right), target, sizes)
-    shape = tuple(sizes[label] for label in out)
-    if not shape or left.size < LARGE:
-        return Named(code.let(f"{left} * {right}", [left, right], shape), out)
-    return Named(code.let(f"multiply({left}, {right}, order='C')", [left, right], shape), out)
+    ordered = bool(shape) and left.size >= LARGE
+    text = f"multiply({left}, {right}, order='C')" if ordered else f"{left} * {right}"
+    return Named(code.apply(text, "multiply", [left, right], shape), out)
+
+
+def _widened(code: Code, operands: Sequence[Symbol], shape: Shape, strides: Shape) -> list[Symbol]:
+    """Operands of a large product with their last axes written out, so that NumPy's inner loop is long.
+
+    Where one operand carries the last axis and the other the one before, every inner loop would be as short as that
+    last axis. Writing both axes out costs little when the result has many more.
+    """
+    merged = 1
+    while (
+        merged < len(shape)
+        and prod(shape[-merged:]) < LONG_LOOP
+        and strides[-merged - 1] == strides[-merged] * shape[-merged]
+    ):
+        merged += 1
+    tail = shape[-merged:] if shape else ()
+    found: list[Symbol] = []
+    cost = 0
+    for operand in operands:
+        own = (1,) * (len(shape) - len(operand.shape)) + operand.shape
+        simple = own[-merged:] == tail and not operand.rough
+        if simple or prod(own[-merged:]) == 1:
+            found.append(operand)
+            continue
+        wide = (*own[:-merged], *tail)
+        cost += prod(wide)
+        if CHEAP * cost > prod(shape) or prod(shape) < WIDE:
+            return list(operands)
+        found.append(_written_out(code, operand, wide))
+    return found
+
+
+def _written_out(code: Code, operand: Symbol, shape: Shape) -> Symbol:
+    if operand.shape == shape:
+        return code.let(f"ascontiguousarray({operand})", [operand], shape, kind=operand.kind)
+    text = f"array(broadcast_to({operand}, {shape}), order='C')"
+    return code.let(text, [operand], shape, new=True, kind=operand.kind)
 
 
 def pair(
-    code: Code, a: Named, b: Named, kept: set[int], out: Labels | None, sizes: Sizes, target: Target | None = None
-) -> Named:
-    """Contract two arrays over the labels that are not kept; `out` is the order wanted of the axes, if any."""
+    code: Code, a: Named, b: Named, kept: set[int], out: Labels | None, sizes: Sizes, target: Target | None = None,
+    later: Labels = (),
+) -> Named:  # fmt: skip
+    """Contract two arrays over the labels that are not kept; `out` is the order wanted of the axes, if any.
+
+    `later` are the labels that the next step sums over: a product is made such that they are its last axes.
+    """
     both = [label for label in a.labels if label in b.labels]
     summed = tuple(label for label in both if label not in kept)
     if not summed:
-        order = out or _natural(a, b)
+        order = out or _ending_in(_natural(a, b), later)
         return product(code, a, b, order, sizes, target)
     batch = tuple(label for label in both if label in kept)
     rows = tuple(label for label in a.labels if label not in both)
@@ -119,6 +174,14 @@ def _natural(a: Named, b: Named) -> Labels:
     return (*(label for label in small.labels if label not in large.labels), *large.labels)
 
 
+def _ending_in(order: Labels, last: Labels) -> Labels:
+    """The order with some labels at its end, unless they stand together at its beginning already."""
+    end = tuple(label for label in order if label in last)
+    if not end or order[: len(end)] == end:
+        return order
+    return (*(label for label in order if label not in last), *end)
+
+
 def _matmul(
     code: Code, a: Named, b: Named, batch: Labels, rows: Labels, cols: Labels, summed: Labels, out: Labels | None,
     sizes: Sizes, target: Target | None,
@@ -135,12 +198,12 @@ def _matmul(
               *([extent(cols)] if cols or batch else []))  # fmt: skip
     order = out if out is not None else natural
     if target is not None:
-        place = _writable(code, target, batch, rows, cols, sizes)
+        place = _writable(code, target, batch, rows, cols, sizes) if target.pieces is None else None
         if place is not None:
             _put(code, "matmul", (left, right), place, target)
             return Named(target.whole, order)
-    call = "matmul" if batch else "dot"
-    result = code.let(f"{call}({left}, {right})", [left, right], merged)
+    call = "matmul" if batch or prod(merged) >= LARGE_PRODUCT else "dot"  # which is quick to begin, but zeroes first
+    result = code.let(f"{call}({left}, {right})", [left, right], merged, new=True, kind=common_kind([left, right]))
     named = Named(reshaped(code, result, tuple(sizes[label] for label in natural)), natural)
     return copied(code, named, target, sizes) if target is not None else Named(arranged(code, named, order), order)
 
@@ -151,19 +214,34 @@ def written(code: Code, function: str, arguments: Sequence[Symbol], target: Targ
     return Named(target.whole, target.labels)
 
 
-def copied(code: Code, named: Named, target: Target, sizes: Sizes, where: Symbol | None = None) -> Named:
-    """Write a result to the target, or only where a mask is true."""
+def copied(code: Code, named: Named, target: Target, sizes: Sizes) -> Named:
+    """Write a result to the target."""
     place, symbol = target.place(code, sizes), aligned(code, named, target.labels)
-    masked = "" if where is None else f", where={where}"
-    statement = f"copyto({place}, {symbol}{masked})" if target.fresh else f"add({place}, {symbol}, out={place}{masked})"
-    code.do(statement, [symbol, place], target.whole)
+    if target.pieces is not None:
+        _put_pieces(code, None, [symbol], place, target)
+        return Named(target.whole, target.labels)
+    code.do(f"copyto({place}, {symbol})" if target.fresh else f"add({place}, {symbol}, out={place})",
+            [symbol, place], target.whole)  # fmt: skip
     return Named(target.whole, target.labels)
+
+
+def _put_pieces(
+    code: Code, function: Callable[..., Any] | None, arguments: Sequence[Symbol], place: Symbol, target: Target
+) -> None:
+    """Write only where the target's pieces are."""
+    assert target.pieces is not None
+    writing = code.constant(partial(write_pieces, function, target.pieces, target.fresh), "write")
+    texts = ", ".join(map(str, (place, *arguments)))
+    code.do(f"{writing}({texts})", [*arguments, place], target.whole)
 
 
 def _put(code: Code, function: str, arguments: Sequence[Symbol], place: Symbol, target: Target) -> None:
     """Write a result to a place, or add it there, in slices so thin that they stay in the cache."""
     uses = [*arguments, place]
     texts = [str(argument) for argument in arguments]
+    if target.pieces is not None:
+        _put_pieces(code, getattr(np, function), arguments, place, target)
+        return
     if target.fresh:
         code.do(f"{function}({', '.join(texts)}, out={place})", uses, target.whole)
         return
@@ -193,7 +271,7 @@ def _stacked(code: Code, array: Named, batch: Labels, groups: tuple[Labels, Labe
     unit = [group[-1] for group in groups if group]
     if batch and (array.symbol.rough or (unit and array.labels[-1] not in unit)):
         # One copy, where matmul would not call BLAS at all otherwise: it needs a unit stride in every matrix.
-        symbol = code.let(f"ascontiguousarray({symbol})", [symbol], symbol.shape)
+        symbol = code.let(f"ascontiguousarray({symbol})", [symbol], symbol.shape, kind=symbol.kind)
     matrix = tuple(prod(sizes[label] for label in group) for group in groups)
     if not batch:
         return reshaped(code, symbol, tuple(size for size, group in zip(matrix, groups, strict=True) if group))
@@ -215,7 +293,7 @@ def _inner(
 
     equation = f"{spelled(a.labels)},{spelled(b.labels)}->{spelled(order)}"
     uses = [a.symbol, b.symbol]
-    if target is not None and target.fresh:
+    if target is not None and target.fresh and target.pieces is None:
         place = target.place(code, sizes)
         code.do(f"einsum({equation!r}, {a.symbol}, {b.symbol}, out={place})", [*uses, place], target.whole)
         return Named(target.whole, order)

@@ -3,31 +3,76 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from math import prod
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from jacobian.kernel.access import Form, Lookup
+from jacobian.kernel.access import Form, Lookup, combine, indices
 from jacobian.kernel.pairwise import Labels
 from jacobian.kernel.pattern import Shape
+
+KEPT = 2**16  # positions that a program may keep
+
+
+class Places(NamedTuple):
+    """Where entries lie in an array seen as one axis: positions looked up, and those known beforehand."""
+
+    looked_up: Form
+    known: Any
+    order: Labels
+    sizes: Shape
+
+    @classmethod
+    def of(cls, forms: Sequence[Form], shape: Shape, order: Labels, sizes: Shape) -> Places:
+        """Of an array of that shape, for every assignment of the indices in `order`."""
+        steps = (prod(shape[axis + 1 :]) for axis in range(len(shape)))
+        flat = combine(*zip(steps, forms, strict=True))
+        affine = Form(flat.offset, tuple(part for part in flat.parts if not isinstance(part[0], Lookup)))
+        rest = Form(0, tuple(part for part in flat.parts if isinstance(part[0], Lookup)))
+        if prod(sizes[index] for index in indices(affine)) > KEPT:
+            return cls(flat, None, order, sizes)
+        return cls(rest, positions(affine, order, sizes, ()), order, sizes)
+
+    def at(self, tables: Sequence[np.ndarray]) -> np.ndarray:
+        """The positions with these tables, an axis for every index."""
+        where = positions(self.looked_up, self.order, self.sizes, tables)
+        if self.known is not None:
+            where = where + self.known
+        shape = tuple(self.sizes[index] for index in self.order)
+        return where if where.shape == shape else np.broadcast_to(where, shape)
 
 
 def positions(form: Form, order: Labels, sizes: Shape, tables: Sequence[np.ndarray]) -> Any:
     """The form's value for every assignment of the indices in `order`: an integer array that broadcasts over them.
 
+    It may be a table itself, and is not to be written to.
+
     A look-up may ask beyond its table only where a guard makes the term zero; it may then say anything.
     """
-    total: Any = np.intp(form.offset)
+    total: Any = np.intp(form.offset) if form.offset or not form.parts else None
     for atom, stride in form.parts:
         if isinstance(atom, Lookup):
-            table = tables[atom.table]
-            where = (positions(arg, order, sizes, tables) for arg in atom.args)
-            value = table[tuple(np.clip(w, 0, extent - 1) for w, extent in zip(where, table.shape, strict=True))]
+            value = _looked_up(tables[atom.table], atom.args, order, sizes, tables)
         else:
             axis = order.index(atom)
             value = np.arange(sizes[atom], dtype=np.intp).reshape((-1,) + (1,) * (len(order) - axis - 1))
-        total = total + stride * value
+        scaled = value if stride == 1 else stride * value
+        total = scaled if total is None else total + scaled
     return total
+
+
+def _looked_up(
+    table: np.ndarray, args: Sequence[Form], order: Labels, sizes: Shape, tables: Sequence[np.ndarray]
+) -> Any:
+    """What a table says; the table itself, with an axis for every index, where it is read entry by entry in order."""
+    places = [order.index(index) for index in indices(*args)] if all(arg.is_plain for arg in args) else []
+    whole = len(places) == len(args) and table.shape == tuple(sizes[order[place]] for place in places)
+    if whole and places == sorted(set(places)):
+        first = places[0] if places else len(order)
+        return table.reshape([sizes[order[k]] if k in places else 1 for k in range(first, len(order))])
+    where = (positions(arg, order, sizes, tables) for arg in args)
+    return table[tuple(np.clip(w, 0, extent - 1) for w, extent in zip(where, table.shape, strict=True))]
 
 
 def values_at(form: Form, index: Mapping[int, np.ndarray], tables: Sequence[np.ndarray]) -> Any:

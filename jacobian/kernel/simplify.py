@@ -17,6 +17,7 @@ from jacobian.kernel.dispatch import is_foreign
 from jacobian.kernel.equations import Guard
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.memory import available
+from jacobian.kernel.operands import holds_complex
 from jacobian.kernel.pairwise import Labels
 from jacobian.kernel.pattern import CACHE, Access, Pattern, open_guards
 from jacobian.kernel.structure import common_axes
@@ -24,6 +25,8 @@ from jacobian.kernel.tables import Pool, resolved
 from jacobian.kernel.term import Array, Factor, Label, Operator, Term
 
 MANY_TERMS = 4
+FEW_KEPT = 16  # terms whose operators are kept: products of sums of them become many
+LARGE_MATRIX = 2**22  # entries from which on they are kept
 SMALL_BLOCK = 2**16  # entries that are made without a second thought
 BOUND = [*"abcdefgh", *(f"{letter}{n}" for n in range(1, 9) for letter in "abcdefgh")]  # summed inside a label
 LONGEST_LABEL = 160
@@ -40,19 +43,26 @@ class Core(NamedTuple):
 
 
 def contracted(J: Jacobian, arithmetic: Arithmetic = VALUES) -> Jacobian:
-    """The same Jacobian with connected factors contracted; terms that read and write alike become one."""
+    """The same Jacobian with connected factors contracted; terms that read and write alike become one.
+
+    Complex terms of a real Jacobian stand for their real part, which is what is left of those that are contracted.
+    """
     if len(J.terms) == 1 and _is_settled(J.terms[0]):
         return J
-    groups: dict[Any, list[Core]] = {}
+    becomes_real = J.dtype.kind != "c" and holds_complex(J.terms)
+    wide = np.result_type(J.dtype, np.complex64) if becomes_real else J.dtype
+    groups: dict[tuple[Any, bool], list[Core]] = {}
     loose: list[Term] = []
     pool: Pool = {}
     for term in J.terms:
-        if _has_open_operator(term):
+        made_real = becomes_real and holds_complex((term,))
+        open_ = _has_open_operator(term) and not (made_real and len(term.factors) > 1)
+        if open_ or (len(J.terms) <= FEW_KEPT and is_kept(term)):
             loose.append(term)
             continue
         frame = frame_of(term.pattern)
         if len(frame.parts) > 1:
-            loose.append(_by_parts(term, J.dtype, arithmetic))
+            loose.append(_by_parts(term, wide, arithmetic))
             continue
         array, labels = arithmetic.core(term, J.dtype, frame.inner)
         used = tuple(term.tables[slot] for slot in frame.slots)
@@ -61,10 +71,29 @@ def contracted(J: Jacobian, arithmetic: Arithmetic = VALUES) -> Jacobian:
         if len(J.terms) > MANY_TERMS:
             bare = resolved(bare, pool)
         key = (bare.pattern, tuple(map(id, bare.tables)))
-        groups.setdefault(key, []).append(Core(array, labels, bare, _story(term)))
-    terms = [_sum_of(members, arithmetic) for members in groups.values()]
+        groups.setdefault((key, made_real), []).append(Core(array, labels, bare, _story(term)))
+    terms = [
+        _real_term(_sum_of(members, arithmetic)) if made_real else _sum_of(members, arithmetic)
+        for (_, made_real), members in groups.items()
+    ]
     result = Jacobian([*terms, *loose], J.out_shape, J.in_shape, J.dtype, J.names)
     return collapsed(result, arithmetic) if _wants_collapsing(result) else result
+
+
+def _real_term(term: Term) -> Term:
+    """The real part of a contracted term."""
+    factors = tuple(Factor(np.real(factor.array), _real_label(factor.label)) for factor in term.factors)
+    return Term(term.pattern, factors, term.tables, complex(term.scale).real)
+
+
+def _real_label(label: Label) -> Label:
+    depth = 1 + depth_of(label)
+    return Told(lambda: _real_text(label), depth) if depth <= DEEPEST_LABEL else ""
+
+
+def _real_text(label: Label) -> str:
+    text = label if isinstance(label, str) else label()
+    return f"real({text})" if text else ""
 
 
 def shapes_only(J: Jacobian) -> Jacobian:
@@ -151,6 +180,17 @@ def _has_open_operator(term: Term) -> bool:
         isinstance(factor.array, Operator) and set(indices(*access.forms)) <= set(term.pattern.free)
         for factor, access in zip(term.factors, term.pattern.factors, strict=True)
     )
+
+
+def is_kept(term: Term) -> bool:
+    """Whether contracting would build an operator: it would give very many entries, and many more than there are."""
+    pattern = term.pattern
+    entries = prod(pattern.sizes[index] for index in pattern.free)
+    if entries <= LARGE_MATRIX or not any(isinstance(factor.array, Operator) for factor in term.factors):
+        return False
+    held = (prod(access.shape) for access, factor in zip(pattern.factors, term.factors, strict=True)
+            if not isinstance(factor.array, Operator))  # fmt: skip
+    return entries > 4 * (sum(held) + sum(pattern.sizes))
 
 
 class Frame(NamedTuple):

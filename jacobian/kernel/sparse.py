@@ -13,6 +13,7 @@ from jacobian.kernel.access import Form, indices
 from jacobian.kernel.counting import Region, groups, intervals, points, region
 from jacobian.kernel.dispatch import is_foreign
 from jacobian.kernel.lower import core
+from jacobian.kernel.operands import holds_complex
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.positions import values_at
 from jacobian.kernel.structure import reached
@@ -45,12 +46,14 @@ def to_scipy(J: Jacobian, format: str) -> Any:  # noqa: A002
         f"{memory.human(J.nbytes)}, {J.structure}", f"{entries:,} entries and their positions",
         "J @ dx, u @ J, J[index], J.diagonal()",
     )  # fmt: skip
+    halves = J.dtype.kind != "c" and holds_complex(J.terms)  # what `real_part` leaves: their sum is real
     data: list[np.ndarray] = []
     rows: list[np.ndarray] = []
     cols: list[np.ndarray] = []
     for term in terms:
         assignments, count = _listed(term, J.shape)
-        data.append(_values(term, assignments, count, J.dtype))
+        values = _values(term, assignments, count, np.result_type(J.dtype, np.complex64) if halves else J.dtype)
+        data.append(values.real if halves else values)
         for flat, forms, shape in ((rows, term.pattern.out, J.out_shape), (cols, term.pattern.into, J.in_shape)):
             flat.append(_flat(forms, shape, term, assignments, count).astype(index))
     triples = (_joined(data), (_joined(rows), _joined(cols)))

@@ -11,7 +11,7 @@ import numpy as np
 from jacobian.errors import ArgumentError, ShapeError, report
 from jacobian.kernel import lower, memory
 from jacobian.kernel.dispatch import is_foreign, materialise_by_calls
-from jacobian.kernel.operands import read_only
+from jacobian.kernel.operands import holds_complex, read_only
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.structure import Structure
 from jacobian.kernel.term import Array, Term
@@ -160,8 +160,13 @@ def materialise(J: Tensor) -> Array:
     for array in foreign:
         if hasattr(type(array), "__jacobian_tensor__"):
             return array.__jacobian_tensor__(J)
+    halves = J.dtype.kind != "c" and holds_complex(J.terms)  # what `real_part` leaves: their sum is real
+    dtype = np.result_type(J.dtype, np.complex64) if halves else J.dtype
     if foreign:
-        return materialise_by_calls(J.terms, J.shape, J.dtype)
-    array = lower.materialise(J.terms, J.shape, J.dtype)
+        result = materialise_by_calls(J.terms, J.shape, dtype)
+        return np.real(result) if halves else result
+    array = lower.materialise(J.terms, J.shape, dtype)
+    if halves:
+        return read_only(array.real.copy())
     held = any(factor.array is array for term in J.terms for factor in term.factors)
     return read_only(array.view() if held else array)  # a factor may be the user's own array

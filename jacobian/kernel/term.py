@@ -110,6 +110,14 @@ class Operator:
         """Contract the operator's first axis with that axis of the array; the second takes its place."""
         raise NotImplementedError
 
+    def real_apply(self, array: np.ndarray, axis: int) -> np.ndarray:
+        """The real part of what `apply` gives; it may be had for less."""
+        return np.real(self.apply(array, axis))
+
+    def real_apply_transposed(self, array: np.ndarray, axis: int) -> np.ndarray:
+        """The real part of what `apply_transposed` gives; it may be had for less."""
+        return np.real(self.apply_transposed(array, axis))
+
     def dense(self) -> np.ndarray:
         """The matrix itself."""
         return self.apply(np.eye(self.shape[1], dtype=self.dtype), 0)

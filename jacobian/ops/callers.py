@@ -8,6 +8,8 @@ from types import FrameType
 
 import numpy as np
 
+from jacobian.kernel.code import PROGRAM
+
 
 def _folder(file: str) -> str:
     """The folder that holds a file; `pathlib` would be imported for this alone."""
@@ -20,8 +22,8 @@ _STANDARD = (os.__file__.rpartition(os.sep)[0] + os.sep, "<frozen ")
 
 
 def is_inner(file: str) -> bool:
-    """Whether a file belongs to this package or to NumPy."""
-    return file.startswith((*_INNER, "<__array_function__"))
+    """Whether a file belongs to this package, its programs included, or to NumPy."""
+    return file.startswith((*_INNER, "<__array_function__", PROGRAM))
 
 
 def is_library(file: str) -> bool:

@@ -325,6 +325,7 @@ def _hinge_arguments(
 hinge = register(
     Op(
         "hinge", _hinge, _hinge_rule, normalise=_hinge_arguments, family="network", operands=("scores",), smooth=False,
+        of_complex="refused",
         aliases=("hinge_loss", "multiclass_svm"),
         formula="∂y/∂scores[j] = 1 where scores[j] - scores[label] + margin > 0 and j ≠ label, at the label minus the "
         "number of these",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,9 @@ from jacobian.errors import ArgumentError, LabelError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.pattern import Access, Pattern, Shape
 from jacobian.kernel.tensor import materialise as tensor_of
-from jacobian.kernel.term import Array, Factor, Term
+from jacobian.kernel.term import Array, Factor, Operator, Term
 from jacobian.ops.families import Einsum, multilinear
-from jacobian.ops.registry import Op, Params, Point, register, sample
+from jacobian.ops.registry import Op, Params, Point, is_complex, register, sample
 
 LETTERS = "ijklmnpqrstuvwabcdefgh"
 
@@ -83,13 +83,18 @@ def _with_label(label: str, others: tuple[str, ...], axis: int) -> tuple[str, ..
     return (*others[:place], label, *others[place:])
 
 
+def _conjugated(array: Array) -> Any:
+    """The first operand as `vecdot` and `vecmat` take it, so that they are linear in what they are given."""
+    return np.conjugate(array) if is_complex(array) else array
+
+
 def _vecdot(A: Array, B: Array, axis: int = -1) -> Any:
-    return np.vecdot(np.moveaxis(A, axis, -1), np.moveaxis(B, axis, -1))
+    return np.vecdot(_conjugated(np.moveaxis(A, axis, -1)), np.moveaxis(B, axis, -1))
 
 
 vecdot = multilinear(
-    "vecdot", _vecdot, _vecdot_labels,
-    answers=(np.vecdot, np.linalg.vecdot), normalise=lambda A, B, axis=-1: ((A, B), {"axis": axis}),
+    "vecdot", _vecdot, _vecdot_labels, note="the complex conjugate of the first operand is taken before.",
+    answers=(np.vecdot, np.linalg.vecdot), normalise=lambda A, B, axis=-1: ((_conjugated(A), B), {"axis": axis}),
     samples=[sample((3,), (3,)), sample((2, 3), (3,)), sample((3, 2), (3, 2), axis=0)],
 )  # fmt: skip
 matvec = multilinear(
@@ -97,7 +102,9 @@ matvec = multilinear(
     samples=[sample((2, 3), (3,)), sample((2, 2, 3), (3,))],
 ) if hasattr(np, "matvec") else None  # fmt: skip
 vecmat = multilinear(
-    "vecmat", np.vecmat, lambda a, b: _batched(a, b, ("j",), ("j", "i"), ("i",)),
+    "vecmat", lambda A, B: np.vecmat(_conjugated(A), B), lambda a, b: _batched(a, b, ("j",), ("j", "i"), ("i",)),
+    answers=(np.vecmat,), normalise=lambda A, B: ((_conjugated(A), B), {}),
+    note="the complex conjugate of the first operand is taken before.",
     samples=[sample((3,), (3, 2)), sample((2, 3), (3, 2))],
 ) if hasattr(np, "vecmat") else None  # fmt: skip
 
@@ -231,51 +238,51 @@ einsum = multilinear(
 
 
 def _tensor_arguments(J: Jacobian) -> tuple[tuple[Any, ...], Params]:
-    return tuple(factor.array for term in J.terms for factor in term.factors), {"skeleton": J}
+    return tuple(term.factors[place].array for term, place in _places(J)), {"skeleton": J}
 
 
-def _rebuilt(arrays: Sequence[Array], skeleton: Jacobian) -> Jacobian:
-    remaining = iter(arrays)
-    terms = [
-        term.with_factors(tuple(Factor(next(remaining), factor.label) for factor in term.factors))
-        for term in skeleton.terms
-    ]
-    return Jacobian(terms, skeleton.out_shape, skeleton.in_shape, skeleton.dtype, skeleton.names)
+def _places(J: Jacobian) -> list[tuple[Term, int]]:
+    """Every array in the terms: its term and which factor it is. Operators hold nothing that could be traced."""
+    return [
+        (term, place)
+        for term in J.terms for place, factor in enumerate(term.factors) if not isinstance(factor.array, Operator)
+    ]  # fmt: skip
+
+
+def _filled(term: Term, arrays: Iterator[Array]) -> Term:
+    """The term with other arrays in place of its own."""
+    return term.with_factors(
+        tuple(f if isinstance(f.array, Operator) else Factor(next(arrays), f.label) for f in term.factors)
+    )
 
 
 def _tensor(*arrays: Array, skeleton: Jacobian) -> Array:
-    return tensor_of(_rebuilt([np.asarray(array) for array in arrays], skeleton))
+    remaining = map(np.asarray, arrays)
+    terms = [_filled(term, remaining) for term in skeleton.terms]
+    return tensor_of(Jacobian(terms, skeleton.out_shape, skeleton.in_shape, skeleton.dtype, skeleton.names))
 
 
 def _tensor_rule(point: Point, k: int) -> Jacobian:
     """A term is linear in each factor: its derivative by one is the term that writes where that factor was read."""
     skeleton: Jacobian = point.params["skeleton"]
-    term = next(t for t, count in _offsets(skeleton) if count <= k < count + len(t.factors))
-    offset = next(count for t, count in _offsets(skeleton) if t is term)
-    arrays, own, pattern = point.x[offset : offset + len(term.factors)], k - offset, term.pattern
-    others = [position for position in range(len(arrays)) if position != own]
+    places = _places(skeleton)
+    term, own = places[k]
+    first = next(number for number, (other, _) in enumerate(places) if other is term)
+    filled, pattern = _filled(term, iter(point.x[first:])), term.pattern
+    others = [position for position in range(len(term.factors)) if position != own]
     access = pattern.factors[own]
     derived = Pattern(
         pattern.sizes, pattern.out + pattern.into, access.forms, skeleton.shape, access.shape,
         tuple(Access(*pattern.factors[position]) for position in others), pattern.guards, pattern.tables,
     )  # fmt: skip
-    factors = tuple(Factor(arrays[position], term.factors[position].label) for position in others)
+    factors = tuple(filled.factors[position] for position in others)
     return Jacobian((Term(derived, factors, term.tables, term.scale),), skeleton.shape, access.shape)
-
-
-def _offsets(J: Jacobian) -> list[tuple[Term, int]]:
-    found: list[tuple[Term, int]] = []
-    count = 0
-    for term in J.terms:
-        found.append((term, count))
-        count += len(term.factors)
-    return found
 
 
 tensor: Op = register(
     Op(
-        "tensor", _tensor, _tensor_rule, normalise=_tensor_arguments,
-        family="multilinear", operands=("F",), formula="the term that writes where the factor was read",
+        "tensor", _tensor, _tensor_rule, normalise=_tensor_arguments, family="multilinear", operands=("F",),
+        formula="the term that writes where the factor was read", of_complex="real part",
         note="the full tensor of a Jacobian, as a function of the arrays in its terms: what makes Jacobians of "
         "Jacobians possible without losing structure.",
         samples=[

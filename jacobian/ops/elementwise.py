@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from jacobian.ops.families import composite, elementwise
-from jacobian.ops.registry import Point, sample
+from jacobian.ops.registry import Point, is_complex, sample
 
 POSITIVE = (0.3, 2.5)
 UNIT = (-0.9, 0.9)
@@ -50,17 +51,22 @@ sinc = elementwise(
     samples=[sample((3,), domain=(0.2, 2.0))],
 )
 
-conjugate = elementwise(np.conjugate, "1", note="of a real array: the array itself.")
 
 # one operand, with kinks or steps
+def _of_complex(text: str) -> Callable[[Point, int], str | None]:
+    """The derivative by a complex number, where it is another."""
+    return lambda point, k: text if is_complex(point.x[0]) else None
+
+
 absolute = elementwise(
-    np.absolute, "sign(x)", answers=(np.absolute, np.fabs), kink="x == 0", at_kink="0",
+    np.absolute, "sign(x)", answers=(np.absolute, np.fabs), kink="x == 0", at_kink="0", of_complex="real part",
+    special=_of_complex("conjugate(x) / where(y == 0, 1.0, y)"), note="Of a complex z: real(conjugate(z) / y dz). ",
 )  # fmt: skip
-sign = elementwise(np.sign, "0", kink="x == 0", at_kink="0")
+sign = elementwise(np.sign, "0", kink="x == 0", at_kink="0", of_complex="refused")
 floor = elementwise(np.floor, "0", kink="x == floor(x)", at_kink="0", domain=(0.1, 0.9))
 ceil = elementwise(np.ceil, "0", kink="x == floor(x)", at_kink="0", domain=(0.1, 0.9))
 trunc = elementwise(np.trunc, "0", answers=(np.trunc, np.fix), kink="(x == floor(x)) & (x != 0)", at_kink="0")
-rint = elementwise(np.rint, "0", kink="abs(x - trunc(x)) == 0.5", at_kink="0")
+rint = elementwise(np.rint, "0", kink="abs(x - trunc(x)) == 0.5", at_kink="0", of_complex="refused")
 nan_to_num = elementwise(
     np.nan_to_num, "isfinite(x) * 1.0", name="nan_to_num",
     answers=(np.nan_to_num,), normalise=lambda x, **limits: ((x,), limits),

@@ -103,25 +103,36 @@ def _sort_rule(point: Point, k: int) -> Jacobian:
     x, axis = point.x[0], point.params["axis"]
     if axis is None:
         flat = moved(lambda positions: positions.reshape(-1), tuple(np.shape(x)), views=True)
-        order = np.argsort(np.reshape(x, (-1,)), kind="stable")
-        return gather(order.shape, order.shape, [order]).after(flat)
+        order = _stable_order(np.reshape(x, (-1,)), point.y, 0)
+        return gather(flat.out_shape, flat.out_shape, [order]).after(flat)
     shape = tuple(np.shape(x))
     axis %= len(shape)
-    y = point.y
-    warn_kink(
-        "sort", np.take(y, range(1, shape[axis]), axis) == np.take(y, range(shape[axis] - 1), axis), "the stable order"
-    )
-    return along(np.argsort(x, axis=axis, kind="stable"), axis, shape, shape)
+    return along(_stable_order(x, point.y, axis), axis, shape, shape)
+
+
+def _stable_order(x: Any, y: Any, axis: int) -> Any:
+    front = (slice(None),) * axis
+    warn_kink("sort", y[(*front, slice(1, None))] == y[(*front, slice(None, -1))], "the stable order")
+    return np.argsort(x, axis=axis, kind="stable")
 
 
 sort = register(
     Op(
-        "sort", lambda a, axis=-1, kind=None: np.sort(a, axis=axis, kind="stable"), _sort_rule, answers=(np.sort,),
+        "sort", lambda a, axis=-1, kind=None: np.sort(a, axis=axis), _sort_rule, answers=(np.sort,),
         normalise=lambda a, axis=-1, kind=None, order=None, stable=None: ((a,), {"axis": axis}), family="layout",
         formula="an input axis table[i], table = argsort(x)", smooth=False, note="Ties: the stable order is taken.",
         samples=[sample((4,)), sample((2, 3), axis=0), sample((2, 3), axis=None), sample((3, 2))],
     )
 )  # fmt: skip
+
+
+def _partition(a: Any, kth: Any, axis: int) -> Any:
+    result = np.take_along_axis(a, np.argpartition(a, kth, axis=axis), axis=axis)
+    if not isinstance(a, np.ndarray) or a.flags.c_contiguous:
+        return result
+    alike = np.empty_like(a)  # NumPy's lies in memory as `a` does
+    alike[...] = result
+    return alike
 
 
 def _partition_rule(point: Point, k: int) -> Jacobian:
@@ -131,8 +142,7 @@ def _partition_rule(point: Point, k: int) -> Jacobian:
 
 partition = register(
     Op(
-        "partition",
-        lambda a, kth, axis: np.take_along_axis(a, np.argpartition(a, kth, axis=axis), axis=axis), _partition_rule,
+        "partition", _partition, _partition_rule,
         answers=(np.partition,), family="layout", formula="an input axis table[i]", smooth=False,
         normalise=lambda a, kth, axis=-1, kind="introselect", order=None: ((a,), {"kth": kth, "axis": axis}),
         samples=[sample((5,), 2), sample((2, 4), 1, axis=1)],

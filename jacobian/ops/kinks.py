@@ -3,24 +3,48 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from jacobian.errors import JacobianWarning, KinkWarning, NonFiniteWarning
-from jacobian.kernel.recorded import Recorded
+from jacobian.kernel.recorded import NotRecordableError, Recorded
 from jacobian.ops.callers import user_frame
 
 
 def warn_kink(name: str, condition: Any, taken: str) -> None:
     """Warn that the op is not differentiable where the condition holds, naming the entries and what is taken."""
     if isinstance(condition, Recorded):
-        condition.code.refuse_where(condition)
+        condition.code.call_where(condition, partial(warn_kink, name, taken=taken), condition)
         return
     mask = np.asarray(condition)
     if mask.any():
         text = f"{name} is not differentiable {_places(mask)}; {taken} is taken"
         _warn(KinkWarning(text))
+
+
+def warn_ties(name: str, ties: Any, taken: str) -> None:
+    """Warn where more than one entry of a line along the last axis is the best one; every line has at least one."""
+    if isinstance(ties, Recorded):  # all at once is quicker than line by line; fewer than one per line: there is NaN
+        several = np.count_nonzero(ties) != ties.size // max(ties.shape[-1], 1)
+        ties.code.call_where(several, partial(warn_ties, name, taken=taken), ties)
+        return
+    warn_kink(name, np.count_nonzero(ties, axis=-1) > 1, taken)
+
+
+def nowhere(condition: Any) -> bool:
+    """Whether a condition holds at no entry.
+
+    A rule that is written down asks this where the usual case is much simpler than the rare one: the program is written
+    for the usual one, and ends where the condition holds.
+    """
+    if not isinstance(condition, Recorded):
+        return not np.any(condition)
+    if np.any(condition.value):
+        raise NotRecordableError("a rare case")
+    condition.code.refuse_where(condition)
+    return True
 
 
 def warn_non_finite(name: str, factor: Any) -> None:

@@ -12,7 +12,7 @@ from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Array, Factor
 from jacobian.ops.contraction import batch_labels
 from jacobian.ops.families import Einsum, check_labels, composite
-from jacobian.ops.kinks import warn_kink
+from jacobian.ops.kinks import nowhere, warn_kink
 from jacobian.ops.registry import Op, Params, Point, describe, operand_names, register, sample
 from jacobian.ops.terms import labelled, shape_of, summed, symmetrised, written
 
@@ -143,8 +143,30 @@ def _oriented(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
     return U, s, np.swapaxes(Vh, -1, -2), np.sign(np.linalg.det(U) * np.linalg.det(Vh))
 
 
-def _cofactors(X: np.ndarray) -> np.ndarray:
-    """U cof(S) Vᵀ: no division, so that it holds for singular matrices as well."""
+def _cofactors(X: np.ndarray, det: Any = None) -> np.ndarray:
+    """det(X) inv(X)ᵀ where X is far from singular, else U cof(S) Vᵀ: no division, so that it holds there as well."""
+    found = _by_inverse(X, np.linalg.det(X) if det is None else det)
+    return _by_singular_values(X) if found is None else found
+
+
+def _by_inverse(X: np.ndarray, det: Any) -> np.ndarray | None:
+    """det(X) inv(X)ᵀ; None unless every matrix has a determinant in range and is well enough conditioned for it."""
+    limits = np.finfo(X.dtype)
+    size = np.abs(det)
+    if not np.all((size >= limits.tiny) & (size <= limits.max)):
+        return None
+    try:
+        inverse = np.linalg.inv(X)
+    except np.linalg.LinAlgError:
+        return None
+    condition = np.einsum("...ij,...ij->...", X, X) * np.einsum("...ij,...ij->...", inverse, inverse)
+    if not np.all(condition * limits.eps <= 1.0):  # the square of the condition number: half of the digits are left
+        return None
+    inverse *= np.asarray(det)[..., None, None]
+    return np.swapaxes(inverse, -1, -2)
+
+
+def _by_singular_values(X: np.ndarray) -> np.ndarray:
     U, s, V, sign = _oriented(X)
     scaled = U * (_products_without(s, 1) * sign[..., None]).astype(X.dtype)[..., None, :]
     return np.asarray(scaled @ np.swapaxes(V, -1, -2))
@@ -154,9 +176,11 @@ def _cofactors_rule(point: Point, k: int) -> Jacobian:
     """All minors without two rows and two columns; the products of two cofactors over det(X) where that is not 0."""
     X, C = point.x[0], point.y
     shape = shape_of(X)
+    if k == 1:  # C is a function of X alone: the determinant only saves finding it again
+        return Jacobian.zero(shape, shape_of(point.x[1]))
     det = np.sum(X * C, axis=(-2, -1)) / max(shape[-1], 1)
     size = np.sum(X**2, axis=(-2, -1)) * np.sum(C**2, axis=(-2, -1))
-    if np.all(det**2 > 1e-16 * size):
+    if nowhere(det**2 <= 1e-16 * size):
         c, d = Factor(C, point.out_name), Factor(1 / det, f"1/det({point.names[0]})")
         straight = written("ij,kl,->ij|kl", c, c, d, into=shape)
         return summed(straight, written("il,kj,->ij|kl", c, c, d, into=shape, scale=-1))
@@ -173,9 +197,11 @@ def _singular_matrix(*_: Any) -> np.ndarray:
 
 cofactors = register(
     Op(
-        "cofactors", _cofactors, _cofactors_rule, operands=("X",), out_name="C", family="linalg",
+        "cofactors", _cofactors, _cofactors_rule, operands=("X", "det"), out_name="C", family="linalg",
+        normalise=lambda X, det=None: ((X,) if det is None else (X, det), {}), of_complex="refused",
         formula="∂C[i,j]/∂X[k,l] = (C[i,j] C[k,l] - C[i,l] C[k,j]) / det(X)", explain_failure=require_square,
-        note="the matrix det(X) inv(X)ᵀ, also where X is singular: the transpose of the adjugate.",
+        note="the matrix det(X) inv(X)ᵀ, also where X is singular: the transpose of the adjugate. det(X) may be "
+        "given where it is known; nothing is differentiated with respect to it.",
         samples=[sample((3, 3), domain=invertible), sample((2, 2, 2), domain=invertible)],
     )
 )  # fmt: skip
@@ -183,12 +209,13 @@ cofactors = register(
 
 def _det_rule(point: Point, k: int) -> Jacobian:
     X, name = point.x[0], point.names[0]
-    return written("ij->|ij", Factor(cofactors(X), f"cof({name})"), into=shape_of(X))
+    return written("ij->|ij", Factor(cofactors(X, point.y), f"cof({name})"), into=shape_of(X))
 
 
 det = register(
     Op(
         "det", np.linalg.det, _det_rule, answers=(np.linalg.det,), operands=("X",), family="linalg",
+        of_complex="refused",
         formula="∂y/∂X[i,j] = cof(X)[i,j] = y inv(X)[j,i]", explain_failure=require_square,
         note="the derivative is the matrix of cofactors, so that it also holds where X is singular.",
         samples=[
@@ -208,14 +235,14 @@ logabsdet = register(
     Op(
         "logabsdet", lambda X: np.linalg.slogdet(X).logabsdet, _logabsdet_rule, operands=("X",), family="linalg",
         formula="∂y/∂X[i,j] = inv(X)[j,i]", note="log |det(X)|.", explain_failure=require_square,
-        samples=[sample((3, 3), domain=invertible), sample((2, 2, 2), domain=invertible)],
+        samples=[sample((3, 3), domain=invertible), sample((2, 2, 2), domain=invertible)], of_complex="real part",
     )
 )  # fmt: skip
 sign_of_det = register(
     Op(
         "sign_of_det", lambda X: np.linalg.slogdet(X).sign,
         lambda point, k: Jacobian.zero(shape_of(point.y), shape_of(point.x[0])), operands=("X",), family="linalg",
-        formula="0", explain_failure=require_square, samples=[sample((3, 3), domain=invertible)],
+        formula="0", explain_failure=require_square, samples=[sample((3, 3), domain=invertible)], of_complex="refused",
     )
 )  # fmt: skip
 _SLOGDET = type(np.linalg.slogdet(np.eye(1)))
@@ -256,6 +283,7 @@ def _explain_cholesky(op: Op, values: Sequence[Array], params: Params) -> None:
 cholesky = register(
     Op(
         "cholesky", lambda a, upper: np.linalg.cholesky(a, upper=upper), _cholesky_rule, answers=(np.linalg.cholesky,),
+        of_complex="refused",
         normalise=lambda a, /, *, upper=False: ((a,), {"upper": upper}), operands=("A",), out_name="L", family="linalg",
         formula="∂L[i,j]/∂S[k,l] = Σ_m L[i,m] Φ[m,j] inv(L)[m,k] inv(L)[j,l]", explain_failure=_explain_cholesky,
         note="NumPy reads one triangle only, the lower one unless upper=True, and so does the derivative: it is 0 with "
@@ -340,7 +368,7 @@ def _pinv_arguments(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol:
 pinv = register(
     Op(
         "pinv", lambda a, rcond=None: np.linalg.pinv(a, rcond), _pinv_rule, answers=(np.linalg.pinv,),
-        normalise=_pinv_arguments, operands=("A",), out_name="P", family="linalg",
+        normalise=_pinv_arguments, operands=("A",), out_name="P", family="linalg", of_complex="refused",
         formula="∂P[i,j]/∂A[k,l] = -P[i,k] P[l,j] + (P Pᵀ)[i,l] (1 - A P)[k,j] + (1 - P A)[i,l] (Pᵀ P)[k,j]",
         note="Where the rank is not full: the derivative among matrices of the same rank is taken.",
         samples=[

@@ -88,6 +88,7 @@ class Loss(NamedTuple):
     samples: Sequence[Sample]
     kink: str = ""
     at_kink: str = ""
+    of_complex: str = "refused"
 
 
 def _count(shape: tuple[int, ...], reduction: str) -> int:
@@ -132,6 +133,7 @@ def loss(stated: Loss) -> Op:
         Op(
             name, forward, rule, family="network", operands=("x", "target"), normalise=stated.normalise,
             formula=stated.formula, samples=stated.samples, smooth=not stated.kink, aliases=stated.aliases,
+            of_complex=stated.of_complex,
             note=stated.note + (f" Where {stated.kink}: {stated.at_kink} is taken." if stated.kink else ""),
         )
     )  # fmt: skip
@@ -191,6 +193,7 @@ mse = loss(
         lambda params: (By("x - target", 2.0), By("x - target", -2.0)), _plain("mse"),
         "∂y/∂x = 2 (x - target) / n, ∂y/∂target = -2 (x - target) / n",
         "(x - target)², then the mean over all entries, the sum or none of them.", PAIRS,
+        of_complex="complex",
     )
 )  # fmt: skip
 l1_loss = loss(

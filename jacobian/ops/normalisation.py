@@ -115,7 +115,7 @@ def normalisation(
     return register(
         Op(
             name, forward, rule, normalise=normalise, operands=("x", "weight", "bias"), family="network",
-            formula=formula, note=note, samples=samples,
+            formula=formula, note=note, samples=samples, of_complex="refused",
         )
     )  # fmt: skip
 

@@ -12,7 +12,7 @@ from jacobian.kernel.term import Array, Factor
 from jacobian.ops import elementwise, reduction
 from jacobian.ops.families import composite, kept, reduced, reduced_axes
 from jacobian.ops.kinks import warn_kink
-from jacobian.ops.registry import Op, Params, Point, register, sample
+from jacobian.ops.registry import Op, Params, Point, is_complex, register, sample
 from jacobian.ops.spectral import left_vectors, right_vectors, svdvals, vanishing
 from jacobian.ops.terms import shape_of, written
 
@@ -26,9 +26,11 @@ def _vector_rule(point: Point, k: int) -> Jacobian:
     if np.isinf(order):
         return _largest(point)
     x, y, name = point.x[0], kept(point), point.names[0]
+    if is_complex(x):
+        x, name = np.conjugate(x), f"conjugate({name})"
     if order == 1:
         warn_kink("norm of order 1", x == 0, "0")
-        return reduced(point, np.sign(x), _label("sign({})", name, x))
+        return reduced(point, _sign(x), _label("sign({})", name, x))
     warn_kink("norm", point.y == 0, "0")
     ratio = x / np.where(y == 0, 1.0, y)
     if order == 2:
@@ -48,7 +50,12 @@ def _powered(ratio: Array, order: float) -> Array:
     if order < 1:
         warn_kink(f"norm of order {order:g}", ratio == 0, "0")
     nothing = ratio == 0
-    return np.where(nothing, 0.0, np.sign(ratio) * np.abs(np.where(nothing, 1.0, ratio)) ** (order - 1))
+    return np.where(nothing, 0.0, _sign(ratio) * np.abs(np.where(nothing, 1.0, ratio)) ** (order - 1))
+
+
+def _sign(x: Array) -> Array:
+    """`sign(x)`; that of complex numbers is written in what has a derivative."""
+    return x / np.where(x == 0, 1.0, np.abs(x)) if is_complex(x) else np.sign(x)
 
 
 def _largest(point: Point) -> Jacobian:
@@ -80,7 +87,9 @@ vector_norm = register(
     Op(
         "vector_norm", _vector_forward, _vector_rule, answers=(np.linalg.vector_norm,), normalise=_vector_arguments,
         family="reduction", formula="∂y/∂x = sign(x) (|x| / y)**(p - 1), which is x / y for p = 2", smooth=False,
-        note="Where y = 0, and where x = 0 for ord = 1: 0 is taken. ord = ±inf: the first of the equal entries.",
+        of_complex="real part",
+        note="Of complex numbers: the real part of that with the conjugate of x. "
+        "Where y = 0, and where x = 0 for ord = 1: 0 is taken. ord = ±inf: the first of the equal entries.",
         samples=[
             sample((3,)), sample((2, 3)), sample((2, 3), axis=1), sample((2, 3), axis=0, keepdims=True),
             *(sample((4,), ord=p) for p in (0, 1, 3, 2.5, 0.5, -2, np.inf, -np.inf)),
@@ -116,7 +125,7 @@ def _matrix_norm(x: Any, order: Any) -> Any:
     if order == "nuc":
         return nuclear_norm(x)
     if order in (2, -2):
-        return svdvals(x)[..., 0 if order > 0 else -1]
+        return np.take(svdvals(x), 0 if order > 0 else -1, axis=-1)
     if order in (1, -1, np.inf, -np.inf):
         sums = np.sum(np.abs(x), axis=-2 if abs(order) == 1 else -1)
         return np.max(sums, axis=-1) if order > 0 else np.min(sums, axis=-1)

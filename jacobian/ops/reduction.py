@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from jacobian.errors import ArgumentError, report
 from jacobian.kernel.access import Form, Lookup, affine, plain
 from jacobian.kernel.equations import Guard
 from jacobian.kernel.expression import Jacobian
-from jacobian.kernel.pattern import Access, Pattern
+from jacobian.kernel.pattern import Access, Pattern, Shape
 from jacobian.kernel.term import Array, Factor, Term
 from jacobian.ops.families import (
     along,
@@ -26,8 +27,8 @@ from jacobian.ops.families import (
     reduced_axes,
     reduction,
 )
-from jacobian.ops.kinks import warn_kink
-from jacobian.ops.registry import Normalise, Op, Params, Point, register, sample
+from jacobian.ops.kinks import nowhere, warn_kink, warn_ties
+from jacobian.ops.registry import Normalise, Op, Params, Point, is_complex, register, sample
 
 POSITIVE = (0.3, 2.5)
 
@@ -88,16 +89,31 @@ def _count(point: Point) -> Any:
 def _variance(point: Point) -> Array:
     x, params = point.x[0], point.params
     mean_x = np.mean(x, axis=params["axis"], keepdims=True, **_where(params))
-    return 2.0 * (x - mean_x) / (_count(point) - params["ddof"])
+    return 2.0 * _conjugated(x - mean_x) / (_count(point) - params["ddof"])
 
 
-def _deviation(point: Point) -> Array:
-    x, params = point.x[0], point.params
+def _std_rule(point: Point, k: int) -> Jacobian:
+    """Two factors, of which the one with y is small; where y is 0 it is 0."""
+    x, params, name = point.x[0], point.params, point.names[0]
     mean_x = np.mean(x, axis=params["axis"], keepdims=True, **_where(params))
     y = kept(point)
     warn_kink("std", point.y == 0, "0")
-    safe = np.where(y == 0, 1.0, y)
-    return np.where(y == 0, 0.0, (x - mean_x) / ((_count(point) - params["ddof"]) * safe))
+    n = _count(point) - params["ddof"]
+    over = np.where(y == 0, 0.0, 1.0 / (n * np.where(y == 0, 1.0, y)))
+    centred = _conjugated(x - mean_x)
+    if "where" in params:
+        centred = centred * np.asarray(params["where"], dtype=np.result_type(point.y))
+    entry = f"{name}[{','.join(f'@{axis}' for axis in range(np.ndim(x)))}]" if np.ndim(x) else name
+    rank, count = np.ndim(x), n if isinstance(n, int | float) else "n"
+    rest = [axis for axis in range(rank) if axis not in reduced_axes(params["axis"], rank, "std")]
+    spelled = f"{point.out_name}[{','.join(f'@{axis}' for axis in rest)}]" if rest else point.out_name
+    over = over if rest else np.reshape(over, ())
+    return reduced(point, centred, f"({entry} - mean({name}))", Factor(over, f"(1 / ({count} {spelled}))"))
+
+
+def _conjugated(x: Array) -> Array:
+    """What a real part is taken of when x is complex."""
+    return np.conjugate(x) if is_complex(x) else x
 
 
 def _where(params: Params) -> Params:
@@ -116,15 +132,19 @@ def _spread_arguments(name: str) -> Normalise:
     return normalise
 
 
-SPREAD = [sample((4,), ddof=1), sample((2, 3), axis=1, ddof=1, keepdims=True)]
+SPREAD = [
+    sample((4,), ddof=1), sample((2, 3), axis=1, ddof=1, keepdims=True),
+    sample((2, 4), axis=1, where=np.array([True, False, True, True])),
+]  # fmt: skip
 var = reduction(
-    "var", np.var, _variance, normalise=_spread_arguments("var"), formula="2 (x - mean(x)) / (n - ddof)", samples=SPREAD
+    "var", np.var, _variance, normalise=_spread_arguments("var"), formula="2 (x - mean(x)) / (n - ddof)",
+    samples=SPREAD, of_complex="real part",
 )  # fmt: skip
 std = register(
     Op(
-        "std", np.std, lambda point, k: reduced(point, _deviation(point)), answers=(np.std,), family="reduction",
+        "std", np.std, _std_rule, answers=(np.std,), family="reduction",
         normalise=_spread_arguments("std"), formula="∂y/∂x = (x - mean(x)) / ((n - ddof) y)", smooth=False,
-        note="Where y = 0: 0 is taken.",
+        note="Where y = 0: 0 is taken.", of_complex="real part",
         samples=[*SPREAD, sample((4,)), sample((2, 3), axis=0), sample((2, 3, 2), axis=(0, -1))],
     )
 )  # fmt: skip
@@ -135,7 +155,7 @@ def _product_of_others(point: Point) -> Array:
     x = point.x[0]
     if "where" in point.params:
         x = np.where(point.params["where"], x, 1.0)
-    if not np.any(x == 0):
+    if nowhere(x == 0):
         return kept(point) / x
     shape = tuple(np.shape(x))
     axes = reduced_axes(point.params["axis"], len(shape), "prod")
@@ -161,23 +181,20 @@ def _extreme(name: str, function: Any, argument: Any) -> Op:
         rest = [axis for axis in range(len(shape)) if axis not in axes]
         if "where" in params:
             x = np.where(params["where"], x, -np.inf if name == "max" else np.inf)
-        values = np.transpose(x, (*rest, *axes))
-        values = np.reshape(values, (*(shape[a] for a in rest), -1))
-        best = np.expand_dims(argument(values, axis=-1), -1)
         if not rest and not axes:
             return Jacobian.identity(())
-        ties = values == np.take_along_axis(values, best, -1)
-        warn_kink(name, np.sum(ties, axis=-1) > 1, "the first of the equal entries")
-        where = np.unravel_index(best[..., 0], tuple(shape[axis] for axis in axes))
         kept_shape = tuple(shape[axis] for axis in rest)
-        tables: dict[int, np.ndarray] = dict(zip(axes, where, strict=True))
-        for place, axis in enumerate(rest):
-            ruler = np.arange(shape[axis]).reshape((-1,) + (1,) * (len(rest) - place - 1))
-            tables[axis] = np.broadcast_to(ruler, kept_shape)
-        J = gather(kept_shape, shape, [np.asarray(tables[axis]) for axis in range(len(shape))])
-        if "initial" in params or "where" in params:  # the initial value may win over all entries
-            reached = np.reshape(point.y, kept_shape) == np.take_along_axis(values, best, -1)[..., 0]
-            J = diagonal(kept_shape, kept_shape, reached * 1.0, "reached").after(J)
+        values = np.reshape(np.transpose(x, (*rest, *axes)), (*kept_shape, -1))
+        best = argument(values, axis=-1, keepdims=True)
+        y = np.reshape(point.y, (*kept_shape, 1))
+        may_miss = "initial" in params or "where" in params  # the initial value may win over all entries
+        reached = np.take_along_axis(values, best, -1) if may_miss else y
+        warn_ties(name, values == reached, "the first of the equal entries")
+        tables = _places(best[..., 0], rest, axes, shape)
+        J = gather(kept_shape, shape, [tables[axis] for axis in range(len(shape))])
+        if may_miss:
+            won = (y == reached)[..., 0]
+            J = diagonal(kept_shape, kept_shape, won * 1.0, "reached").after(J)
         return _with_kept_axes(J, point, axes) if params["keepdims"] else J
 
     return register(
@@ -192,6 +209,16 @@ def _extreme(name: str, function: Any, argument: Any) -> Op:
             ],
         )
     )  # fmt: skip
+
+
+def _places(best: Any, rest: Sequence[int], axes: Sequence[int], shape: Shape) -> dict[int, Any]:
+    """For every input axis a table over the kept ones: where the best entry is, a place among all reduced axes."""
+    where = np.unravel_index(best, tuple(shape[axis] for axis in axes)) if len(axes) > 1 else (best,)
+    tables: dict[int, Any] = dict(zip(axes, where, strict=True))
+    for place, axis in enumerate(rest):
+        ruler = np.arange(shape[axis]).reshape((-1,) + (1,) * (len(rest) - place - 1))
+        tables[axis] = np.broadcast_to(ruler, tuple(shape[a] for a in rest))
+    return tables
 
 
 def _with_kept_axes(J: Jacobian, point: Point, axes: tuple[int, ...]) -> Jacobian:
@@ -243,7 +270,7 @@ cumsum = register(
 
 def _cumprod_rule(point: Point, k: int) -> Jacobian:
     x = point.x[0]
-    if not np.any(x == 0):
+    if nowhere(x == 0):
         flat = (-1,) if point.params["axis"] is None else tuple(np.shape(x))
         over = Factor(np.reshape(1 / x, flat), "1 / x")
         return scan(point, ((Factor(np.reshape(point.y, flat), "y"), "out"), (over, "in")))
@@ -312,9 +339,13 @@ def _running_best(name: str, ufunc: np.ufunc) -> Op:
         x, axis = point.x[0], point.params["axis"]
         shape = tuple(np.shape(x))
         axis %= len(shape)
-        ruler = np.arange(shape[axis]).reshape((-1,) + (1,) * (len(shape) - axis - 1))
-        table = np.maximum.accumulate(np.where(x == point.y, ruler, 0), axis=axis)
-        return along(table, axis, shape, shape)
+        kept = np.ascontiguousarray(np.moveaxis(x == point.y, axis, -1))
+        kept[..., :1] = True
+        places = np.flatnonzero(kept)  # of the best entries, line after line: each stays until the next one comes
+        table = np.repeat(places, np.diff(places, append=kept.size)).reshape(kept.shape)
+        if kept.ndim > 1:
+            table %= shape[axis]
+        return along(np.moveaxis(table, -1, axis), axis, shape, shape)
 
     return register(
         Op(

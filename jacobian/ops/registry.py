@@ -9,13 +9,13 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from jacobian.errors import ArgumentError, DTypeError, IndexingError, JacobianError, ShapeError, report
 from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.operands import holds_complex
 from jacobian.kernel.term import Array
 
 Params = dict[str, Any]
@@ -40,17 +40,17 @@ Normalise = Callable[..., tuple[tuple[Any, ...], Params]]
 Decides = Callable[[tuple[Array, ...], Params], Hashable]
 
 
-@dataclass(frozen=True)
 class Sample:
     """Arguments on which every generated test runs. A tuple of ints stands for an array of that shape, drawn anew.
 
     `domain` says from where: an interval, or a function of (generator, shape).
     """
 
-    args: tuple[Any, ...]
-    kwargs: Params = field(default_factory=dict)
-    domain: Any = (-2.0, 2.0)
-    kink: bool = False
+    def __init__(self, args: tuple[Any, ...], kwargs: Params, domain: Any = (-2.0, 2.0), *, kink: bool = False) -> None:
+        self.args = args
+        self.kwargs = kwargs
+        self.domain = domain
+        self.kink = kink
 
     def draw(self, seed: int = 0) -> tuple[tuple[Any, ...], Params]:
         """The arguments, the same for the same seed."""
@@ -87,7 +87,7 @@ def sample(*args: Any, domain: Any = (-2.0, 2.0), kink: bool = False, **kwargs: 
     >>> args[0].shape, kwargs
     ((2, 3), {'axis': 0})
     """
-    return Sample(args, kwargs, domain, kink)
+    return Sample(args, kwargs, domain, kink=kink)
 
 
 class Op:
@@ -122,6 +122,7 @@ class Op:
         note: str = "",
         smooth: bool = True,
         views: bool = False,
+        of_complex: str = "complex",
         explain_failure: Callable[..., None] | None = None,
         decides: Decides | None = None,
         aliases: Sequence[str] = (),
@@ -140,6 +141,7 @@ class Op:
         self.note = note
         self.smooth = smooth
         self.views = views
+        self.of_complex = of_complex  # "complex": dy = J dz; "real part": y is real and dy = real(J dz); or "refused"
         self.explain_failure = explain_failure
         self.decides = decides  # what the rule decides by looking at values: part of a node's key
         self.called = _called(name, self.answers)
@@ -244,15 +246,16 @@ class Op:
         dtype = np.result_type(point.y.dtype)
         J.names = (point.out_name, point.names[k])
         if dtype.kind in "fc":
-            J.dtype = dtype
+            ends = self.of_complex == "real part" and dtype.kind == "f" and holds_complex(J.terms)
+            J.dtype = np.result_type(dtype, np.complex64) if ends and is_complex(point.x[k]) else dtype
         return J
 
     def _refuse_not_holomorphic(self, point: Point, k: int) -> None:
-        """Of complex numbers only what has one complex derivative can be differentiated, and the real part."""
-        if getattr(point.x[k], "dtype", None) is None or point.x[k].dtype.kind != "c":
+        """Of complex numbers only what has one complex derivative can be differentiated, and real parts of that."""
+        if not is_complex(point.x[k]):
             return
-        ends = point.y.dtype.kind != "c" and self.name not in ("real", "astype")
-        if ends or self.name in ("conjugate", "sign"):
+        becomes_real = self.of_complex == "complex" and point.y.dtype.kind != "c"
+        if becomes_real or self.of_complex == "refused":
             raise ArgumentError(
                 report(
                     f"{self.name}: there is no derivative with respect to the complex {point.names[k]}",
@@ -272,6 +275,12 @@ class Op:
     def __repr__(self) -> str:
         """Its name and family."""
         return f"<op {self.name} ({self.family})>"
+
+
+def is_complex(value: Any) -> bool:
+    """Whether an operand holds complex numbers."""
+    dtype = getattr(value, "dtype", None)
+    return dtype is not None and np.dtype(dtype).kind == "c"
 
 
 def refuse_out(name: str, out: Any) -> None:
@@ -347,9 +356,12 @@ def promoted(value: Any, name: str) -> Array:
 
 def snapshot(array: Array) -> Array:
     """The array, or a read-only copy when its owner could still change it."""
-    if not isinstance(array, np.ndarray) or (not array.flags.writeable and array.base is None):
+    if not isinstance(array, np.ndarray):
+        keep = getattr(array, "__jacobian_snapshot__", None)  # a traced array: it may be assigned into
+        return array if keep is None else keep()
+    if not array.flags.writeable and array.base is None:
         return array
-    copy = array.copy()
+    copy = array.copy(order="K")
     copy.flags.writeable = False
     return copy
 
@@ -361,23 +373,27 @@ class Registry:
         self._by_name: dict[str, Op] = {}
         self._by_function: dict[Callable[..., Any], Op] = {}
         self._built_in: frozenset[str] = frozenset()
-        self._sealed = False
+        self.changes = 0  # what was planned before may be done by another op after
 
     def seal(self) -> None:
         """What is known by now is built in: an op added later does not take its name away."""
         self._built_in = frozenset(self._by_name)
-        self._sealed = True
         for op in self._by_name.values():
             op.built_in = True
 
     def built_in(self, name: str) -> Op | None:
         """The op of that name, unless it came after those of the package."""
-        return self._by_name.get(name) if not self._sealed or name in self._built_in else None
+        return self._by_name.get(name) if not self.is_sealed or name in self._built_in else None
 
     @property
     def names(self) -> list[str]:
         """Every name an op is found by."""
         return sorted(self._by_name)
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether the ops of this package are all there."""
+        return bool(self._built_in)
 
     def add(self, op: Op) -> Op:
         """Make the op known; an op of the same name is replaced unless it is built in."""
@@ -387,6 +403,7 @@ class Registry:
         for function in op.answers:
             self._by_function[function] = op
         self._by_function[op] = op
+        self.changes += 1
         return op
 
     def find(self, function: Callable[..., Any]) -> Op | None:

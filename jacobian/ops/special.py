@@ -47,6 +47,8 @@ Source: M. M. Shepherd, J. G. Laframboise, "Chebyshev approximation of (1 + 2x) 
 
 def _double(x: Any) -> np.ndarray:
     """In double precision, whatever it was: the series would lose digits in any other."""
+    if np.iscomplexobj(x):
+        raise TypeError("the error function of complex numbers is not there")
     return np.asarray(x, np.float64)
 
 

@@ -73,6 +73,7 @@ symmetric_vectors = register(
     Op(
         "symmetric_vectors", lambda a, UPLO: np.linalg.eigh(a, UPLO=UPLO).eigenvectors, _symmetric_vectors_rule,
         operands=("A",), normalise=_triangle_arguments, out_name="V", family="linalg", explain_failure=require_square,
+        of_complex="refused",
         formula="∂V[i,k]/∂S[p,q] = Σ_m V[i,m] F[m,k] V[p,m] V[q,k], F[m,k] = 1 / (w[k] - w[m])", samples=SYMMETRIC,
         note="the eigenvectors of `np.linalg.eigh`. " + ONE_TRIANGLE,
     )
@@ -208,6 +209,7 @@ left_vectors = register(
     Op(
         "left_vectors", lambda x: _thin(x)[0], _singular_vectors_rule("U"), operands=("A",), out_name="U",
         family="linalg", samples=RECTANGLES, note="the left singular vectors, one for every singular value.",
+        of_complex="refused",
         formula="∂U = U (F ∘ (Uᵀ ∂A V S + S Vᵀ ∂Aᵀ U)) + (1 - U Uᵀ) ∂A V S⁻¹, F[m,k] = 1 / (s[k]² - s[m]²)",
     )
 )  # fmt: skip
@@ -215,6 +217,7 @@ right_vectors = register(
     Op(
         "right_vectors", lambda x: _thin(x)[1], _singular_vectors_rule("V"), operands=("A",), out_name="V",
         family="linalg", samples=RECTANGLES, note="the right singular vectors, one for every singular value.",
+        of_complex="refused",
         formula="∂V = V (F ∘ (Vᵀ ∂Aᵀ U S + S Uᵀ ∂A V)) + (1 - V Vᵀ) ∂Aᵀ U S⁻¹, F[m,k] = 1 / (s[k]² - s[m]²)",
     )
 )  # fmt: skip

@@ -6,17 +6,20 @@ with its last copy instead, entry by entry: that reads memory, but asks for none
 
 from __future__ import annotations
 
+import sys
 import weakref
-from typing import Any
+from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
 from jacobian.kernel.term import Array
 from jacobian.ops.registry import snapshot
 
-LARGE = 2**16  # bytes from which on comparing is quicker than copying
+LARGE = 2**20  # bytes from which on a copy is worth keeping
+SMALL = 2**15  # bytes up to which arrays are compared as Python's bytes
 MOST = 2**28  # bytes of all copies that are kept
-CHUNK = 2**14  # entries compared at once, so that they stay in the cache
+CHUNK = 2**18  # bytes compared at once, so that they stay in the cache
 
 _KEPT: dict[int, tuple[weakref.ref[np.ndarray], np.ndarray]] = {}
 
@@ -29,7 +32,7 @@ def kept_snapshot(array: Array) -> Array:
     if known is not None and known[0]() is array and unchanged(known[1], array):
         return known[1]
     copy = snapshot(array)
-    if array.flags.c_contiguous and not array.dtype.hasobject:
+    if not array.dtype.hasobject:
         _keep(array, copy)
     return copy
 
@@ -46,21 +49,39 @@ def _keep(array: np.ndarray, copy: np.ndarray) -> None:
 
 
 def unchanged(copy: np.ndarray, array: np.ndarray) -> bool:
-    """Whether an array still has the entries of its copy: to the bit, where that can be told from its memory."""
+    """Whether an array still has the entries of its copy: to the bit."""
     if copy.shape != array.shape or copy.dtype != array.dtype:
         return False
     if array.dtype.hasobject:
         return np.array_equal(copy, array)
-    if type(array) is np.ndarray and array.nbytes <= LARGE:  # as bytes, which needs none of NumPy's functions
+    if array.nbytes > SMALL and copy.flags.c_contiguous and array.flags.c_contiguous:
+        return _same_memory(copy, array)
+    rows = max(1, len(copy) * CHUNK // array.nbytes) if array.nbytes > CHUNK else 0
+    if not rows:
         return copy.tobytes() == array.tobytes()
-    return same_entries(copy, array) if copy.flags.c_contiguous else np.array_equal(copy, array)
+    starts = range(0, len(copy), rows)
+    return all(copy[start : start + rows].tobytes() == array[start : start + rows].tobytes() for start in starts)
 
 
-def same_entries(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether two arrays agree in shape, dtype and every bit; the first is C-contiguous."""
-    if one.shape != other.shape or one.dtype != other.dtype or not other.flags.c_contiguous:
-        return False
-    word: Any = np.int64 if one.dtype.itemsize % 8 == 0 else np.uint8
-    left, right = one.reshape(-1).view(word), other.reshape(-1).view(word)
+def _same_memory(one: np.ndarray, other: np.ndarray) -> bool:
+    compare = _memcmp()
+    if compare is not None:
+        return bool(compare(one.ctypes.data, other.ctypes.data, one.nbytes) == 0)
+    left, right = one.reshape(-1).view(np.uint8), other.reshape(-1).view(np.uint8)
     starts = range(0, left.size, CHUNK)
     return all(bool((left[start : start + CHUNK] == right[start : start + CHUNK]).all()) for start in starts)
+
+
+@cache
+def _memcmp() -> Callable[[int, int, int], int] | None:
+    """The C library's function, twice as fast as what NumPy offers; None where it cannot be found."""
+    import ctypes
+
+    try:
+        function = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None).memcmp
+    except (OSError, AttributeError, TypeError):
+        return None
+    function.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+    function.restype = ctypes.c_int
+    found: Callable[[int, int, int], int] = function
+    return found

@@ -164,11 +164,44 @@ def test_an_operator_that_is_looked_at_is_its_matrix() -> None:
     assert J.nbytes == 0
 
 
+LOOKUP = Lookup(0, (plain(1),))
+READS: list[tuple[Form, tuple[int, ...], tuple[np.ndarray, ...]]] = [
+    (affine(1, [(1, 1)]), (3,), ()), (affine(4, [(1, -2)]), (3,), ()), (affine(-1, [(1, 2)]), (4,), ()),
+    (affine(0, [(1, 3), (2, 1)]), (2, 3), ()), (affine(0, [(1, 1), (2, 1)]), (3, 4), ()), (constant(2), (), ()),
+    (affine(0, [(LOOKUP, 1)]), (3,), (np.array([5, 0, 2]),)), (affine(0, [(LOOKUP, 1)]), (3,), (np.array([1, 4, 1]),)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("end", [0, 1])
+@pytest.mark.parametrize(("form", "sizes", "tables"), READS)
+def test_an_operator_read_in_parts_is_applied(
+    form: Form, sizes: tuple[int, ...], tables: tuple[np.ndarray, ...], end: int
+) -> None:
+    """Slices, steps, padding, blocks, overlapping windows, one entry and look-ups, of either axis."""
+    operator = Running(6)
+    forms = (form, plain(0)) if end == 0 else (plain(0), form)
+    outs = tuple(plain(k + 1) for k in range(len(sizes)))
+    known = tuple(Table(table.shape, 6) for table in tables)
+    pattern = Pattern((6, *sizes), outs, (plain(0),), sizes, (6,), (Access(forms, (6, 6)),), (), known)
+    J = Jacobian([Term(pattern, (Factor(operator, "L"),), tables)], sizes, (6,))
+    L = np.tril(np.ones((6, 6)))
+    where = np.broadcast_to(positions(form, tuple(range(1, len(sizes) + 1)), (6, *sizes), tables), sizes)
+    picked = np.take(L if end == 0 else L.T, np.clip(where, 0, 5), axis=0) * ((where >= 0) & (where < 6))[..., None]
+    x, u = np.arange(1.0, 7), np.arange(1.0, 1 + np.prod(sizes, dtype=int)).reshape(sizes)
+    assert_array_equal(J @ x, picked @ x)
+    assert_array_equal(u @ J, np.tensordot(u, picked, u.ndim))
+    assert len(operator.calls) == 2
+    assert_array_equal(np.asarray(J), picked)
+    assert_array_equal(np.asarray(J @ Duck(x)), picked @ x)
+    assert_array_equal(np.asarray(Duck(u) @ J), np.tensordot(u, picked, u.ndim))
+
+
 @pytest.mark.parametrize("offset", [-2, -1, 0, 1, 2])
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("extent", [1, 2, 3, 9])
-def test_a_guard_beside_a_vector(offset: int, sign: int, extent: int) -> None:
-    n, m = 4, 3
+@pytest.mark.parametrize("shape", [(4, 3), (3, 3), (1, 1)])
+def test_a_guard_beside_a_vector(offset: int, sign: int, extent: int, shape: tuple[int, int]) -> None:
+    n, m = shape
     guard = Guard(affine(offset, [(0, sign), (1, -sign)]), extent)
     J = Jacobian([Term(Pattern((n, m), (plain(0),), (plain(1),), (n,), (m,), (), (guard,)))], (n,), (m,))
     i, j = np.indices((n, m))

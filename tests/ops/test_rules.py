@@ -89,6 +89,32 @@ def test_second_order(op: Op, sample: Sample) -> None:
 
 
 @pytest.mark.parametrize(("op", "sample"), CASES)
+def test_of_complex_numbers(op: Op, sample: Sample) -> None:
+    """Between a real input and the output: the right derivative in every order, or the error that there is none."""
+    args, kwargs = sample.draw(4)
+    for k, x in enumerate(flat_inputs(args, kwargs)):
+        factor = 1 + 0.3j * np.random.default_rng(5).normal(size=x.shape)
+
+        def f(value: Any, k: int = k, factor: Any = factor) -> Any:
+            return one_array(through_numpy(op, with_input(args, k, value * factor), kwargs))
+
+        try:
+            f(x)
+        except (TypeError, np.exceptions.ComplexWarning, jac.errors.JacobianError):
+            continue  # NumPy has it for real numbers only
+        for order in ("forward", "reverse"):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", jac.errors.KinkWarning)
+                try:
+                    J = jac.jacobian(f, order=order)(x)
+                except jac.errors.ArgumentError as error:
+                    if "there is no derivative with respect to the complex" not in str(error):
+                        raise
+                    continue
+            np.testing.assert_allclose(np.asarray(J), central(f, x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("op", "sample"), CASES)
 def test_op_called_directly(op: Op, sample: Sample) -> None:
     """`op(…)` computes and `op.jacobian(…)` returns what the traced function's Jacobian is."""
     if op.family == "composite":

@@ -11,42 +11,48 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from jacobian.kernel.access import Form, Lookup, Table, affine, combine, constant, inside, lookups, plain
+from jacobian.kernel.code import Symbol
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.pattern import CACHE, Access, Pattern, Shape, solve
 from jacobian.kernel.term import Factor, Term
 from jacobian.ops.registry import Normalise, Op, Params, Point, Sample, register
 
 
-def gather(out: Shape, into: Shape, tables: Sequence[np.ndarray], dtype: Any = np.float64) -> Jacobian:
+def gather(out: Shape, into: Shape, tables: Sequence[Any], dtype: Any = np.float64) -> Jacobian:
     """The Jacobian of a map that only moves entries: output position o reads input position `tables[axis][o]`.
 
-    Each table is replaced by an affine form where it is one, which is checked on all its entries.
+    Each table is replaced by an affine form where it is one, which is checked on all its entries. One that stands in
+    a program has no entries yet: it is looked up.
     """
     forms: list[Form] = []
-    kept: list[np.ndarray] = []
+    kept: list[Any] = []
     for table in tables:
-        form = _affine_of(np.broadcast_to(table, out))
+        form = None if isinstance(table, Symbol) else _affine_of(np.broadcast_to(table, out))
         if form is None:
             axes = [axis for axis in range(len(out)) if not _constant_along(table, axis)]
-            small = table[tuple(slice(None) if axis in axes else 0 for axis in range(len(out)))]
-            kept.append(small)
+            if len(axes) < len(out):
+                table = table[tuple(slice(None) if axis in axes else 0 for axis in range(len(out)))]
+            kept.append(table)
             form = affine(0, [(Lookup(len(kept) - 1, tuple(plain(axis) for axis in axes)), 1)])
         forms.append(form)
     return from_tables(out, tuple(plain(axis) for axis in range(len(out))), tuple(forms), out, into, kept, dtype)
 
 
-def along(order: np.ndarray, axis: int, shape: Shape, out: Shape) -> Jacobian:
+def along(order: Any, axis: int, shape: Shape, out: Shape) -> Jacobian:
     """Entries picked along one axis by a table as large as the output."""
-    tables: list[np.ndarray] = []
+    tables: list[Any] = []
     for position, size in enumerate(shape):
+        if position == axis:
+            tables.append(order)
+            continue
         ruler = np.arange(size).reshape((-1,) + (1,) * (len(shape) - position - 1))
-        tables.append(order if position == axis else np.broadcast_to(ruler, out))
+        tables.append(np.broadcast_to(ruler, out))
     return gather(out, shape, tables)
 
 
 def from_tables(
     sizes: Shape, out_forms: tuple[Form, ...], in_forms: tuple[Form, ...], out: Shape, into: Shape,
-    tables: Sequence[np.ndarray], dtype: Any = np.float64, factors: tuple[tuple[Factor, Access], ...] = (),
+    tables: Sequence[Any], dtype: Any = np.float64, factors: tuple[tuple[Factor, Access], ...] = (),
 ) -> Jacobian:  # fmt: skip
     """One term with look-ups; table t holds positions along the axis whose form uses it."""
     bounds: dict[int, int] = {}
@@ -57,16 +63,20 @@ def from_tables(
     ]:
         for slot in lookups(form):
             bounds[slot] = extent
-    owned = tuple(np.ascontiguousarray(table, np.intp) for table in tables)
+    owned: tuple[Any, ...] = tuple(t if isinstance(t, Symbol) else np.ascontiguousarray(t, np.intp) for t in tables)
     known = tuple(Table(table.shape, bounds[slot]) for slot, table in enumerate(owned))
     accesses = tuple(access for _, access in factors)
     pattern = Pattern(sizes, out_forms, in_forms, out, into, accesses, (), known)
     return Jacobian((Term(pattern, tuple(factor for factor, _ in factors), owned),), out, into, dtype)
 
 
-def _constant_along(table: np.ndarray, axis: int) -> bool:
-    if table.shape[axis] <= 1 or table.strides[axis] == 0:
+def _constant_along(table: Any, axis: int) -> bool:
+    if table.shape[axis] <= 1 or (not isinstance(table, Symbol) and table.strides[axis] == 0):
         return True
+    if isinstance(table, Symbol):
+        return False
+    if (table.take(0, axis) != table.take(-1, axis)).any():
+        return False
     return bool((np.diff(table, axis=axis) == 0).all())
 
 
@@ -76,13 +86,15 @@ def _affine_of(table: np.ndarray) -> Form | None:
         return constant(0)
     corner = (0,) * table.ndim
     offset = int(table[corner])
-    strides: list[tuple[Any, int]] = []
+    moving = [axis for axis, size in enumerate(table.shape) if size > 1]
+    strides: list[tuple[Any, int]] = [
+        (axis, int(table[tuple(int(a == axis) for a in range(table.ndim))]) - offset) for axis in moving
+    ]
+    if table[(-1,) * table.ndim] != offset + sum(step * (table.shape[axis] - 1) for axis, step in strides):
+        return None  # the last entry tells most tables
     rebuilt: Any = np.intp(offset)
-    for axis, size in enumerate(table.shape):
-        if size > 1:
-            stride = int(table[tuple(int(a == axis) for a in range(table.ndim))]) - offset
-            strides.append((axis, stride))
-            rebuilt = rebuilt + stride * np.arange(size).reshape((-1,) + (1,) * (table.ndim - axis - 1))
+    for axis, stride in strides:
+        rebuilt = rebuilt + stride * np.arange(table.shape[axis]).reshape((-1,) + (1,) * (table.ndim - axis - 1))
     return affine(offset, strides) if bool((table == rebuilt).all()) else None
 
 
@@ -167,6 +179,7 @@ def layout(
     samples: Sequence[Sample],
     views: bool = True,
     note: str = "",
+    of_complex: str = "complex",
 ) -> Op:
     """An op that only moves entries; its Jacobian follows from running it on positions.
 
@@ -182,6 +195,7 @@ def layout(
             name, function, rule, answers=(function,) if answers is None else answers,
             normalise=normalise or first_is_operand, samples=samples, family="layout",
             formula="δ between the positions", note=note, views=views,
+            of_complex=of_complex,
         )
     )  # fmt: skip
 

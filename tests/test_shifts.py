@@ -1,0 +1,118 @@
+"""A maximum that is subtracted for the sake of numerics only is not differentiated through; any other one is."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import jacobian as jac
+from jacobian import plan
+from tests.differences import central
+
+Function = Callable[[Any], Any]
+V = np.linspace(-1, 1, 15).reshape(5, 3)
+
+
+def top(x: Any, **kwargs: Any) -> Any:
+    return np.max(x, axis=-1, keepdims=True, **kwargs)
+
+
+def powers(x: Any) -> Any:
+    return np.exp(x - top(x))
+
+
+CANCEL: dict[str, Function] = {
+    "softmax": lambda x: powers(x) / np.sum(powers(x), axis=-1, keepdims=True),
+    "in one of two": lambda x: (lambda e: e / e.sum(axis=-1, keepdims=True))(powers(x)) * top(x),
+    "one softmax": lambda x: (lambda e: e / e.sum(axis=-1, keepdims=True))(powers(x)),
+    "of all": lambda x: (lambda e: e / e.sum())(np.exp(x - np.max(x))),
+    "by columns": lambda x: (lambda e: e / e.sum(axis=0))(np.exp(x - np.max(x, axis=0))),
+    "log-sum-exp": lambda x: np.log(np.sum(powers(x), axis=-1)) + top(x)[..., 0],
+    "squeezed": lambda x: np.squeeze(top(x), -1) + np.log(powers(x).sum(axis=-1)),
+    "reshaped": lambda x: np.log(powers(x).sum(axis=-1)) + np.max(x, axis=-1).reshape(-1),
+    "log-softmax": lambda x: (lambda z: z - np.log(np.exp(z).sum(axis=-1, keepdims=True)))(x - top(x)),
+    "by the least": lambda x: (lambda e: e / e.sum(axis=-1, keepdims=True))(np.exp(x - np.min(x))),
+    "at a temperature": lambda x: (lambda e: e / e.sum(axis=-1, keepdims=True))(np.exp((x - top(x)) / 3.0)),
+    "mean of values": lambda x: (lambda e: (e @ V) / e.sum(axis=-1, keepdims=True))(powers(x)),
+    "mean of one value": lambda x: (lambda e: (e @ V[:, 0]) / e.sum(axis=-1))(powers(x)),
+    "root mean": lambda x: (lambda e: np.sqrt(e) / np.sqrt(np.mean(e, axis=-1, keepdims=True)))(powers(x)),
+    "difference": lambda x: (x - top(x)) - np.mean(x - top(x), axis=-1, keepdims=True),
+}
+REMAIN: dict[str, Function] = {
+    "sum": lambda x: np.sum(powers(x), axis=-1),
+    "difference": lambda x: x - top(x),
+    "square": lambda x: (lambda e: e**2 / e.sum(axis=-1, keepdims=True))(powers(x)),
+    "other rows": lambda x: (lambda e: e / e.sum())(powers(x)),
+    "other columns": lambda x: (lambda e: e / e.sum(axis=0))(powers(x)),
+    "next row": lambda x: (lambda e: e / np.roll(e, 1, axis=0))(powers(x).sum(axis=-1)),
+    "shifted rows": lambda x: (lambda m: np.log(np.exp(x - m[:, None]).sum(axis=-1))[:-1] + m[1:])(np.max(x, axis=-1)),
+    "first row": lambda x: (lambda m: np.log(np.exp(x - m[:, None]).sum(axis=-1)) + m[0])(np.max(x, axis=-1)),
+    "twice": lambda x: np.log(np.sum(powers(x), axis=-1)) + 2 * top(x)[..., 0],
+    "wrong temperature": lambda x: 3.0 * np.log(np.sum(np.exp((x - top(x)) / 2.0), axis=-1)) + top(x)[..., 0],
+    "factors added": lambda x: powers(x) + 1 / powers(x),
+    "initial": lambda x: x - np.max(x - top(x), axis=-1, initial=-0.1, keepdims=True),
+}
+X = np.random.default_rng(5).normal(size=(4, 5))
+
+
+def shifted(f: Function, x: np.ndarray) -> bool:
+    """Whether some path through a maximum was left out."""
+    traced = jac.trace(f, x)
+    graph = plan.paths(traced.output, [traced.inputs[0]])
+    return plan.without_shifts(graph) is not graph
+
+
+@pytest.mark.parametrize("name", CANCEL)
+def test_shifts_that_cancel(name: str) -> None:
+    f = CANCEL[name]
+    assert shifted(f, X)
+    for order in ("auto", "forward", "reverse"):
+        for x in (X, 2 * X, X[::-1], X + 1):
+            np.testing.assert_allclose(np.asarray(jac.jacobian(f, order=order)(x)), central(f, x), atol=1e-8)
+    np.testing.assert_allclose(
+        np.asarray(jac.hessian(f)(X)), central(lambda v: np.asarray(jac.jacobian(f)(v)), X), atol=1e-7
+    )
+
+
+@pytest.mark.parametrize("name", REMAIN)
+def test_shifts_that_do_not(name: str) -> None:
+    f = REMAIN[name]
+    assert not shifted(f, X)
+    for x in (X, 2 * X, X[::-1], X + 1):
+        np.testing.assert_allclose(np.asarray(jac.jacobian(f)(x)), central(f, x), atol=1e-7)
+
+
+def test_a_factor_may_change_although_the_program_stays() -> None:
+    """Numbers are no part of a program: what it leaves out must be zero whatever they are."""
+    for outer, inner in ((2.0, 2.0), (2.0, 2.0), (3.0, 2.0), (2.0, 5.0)):
+
+        def f(x: Any, outer: float = outer, inner: float = inner) -> Any:
+            return outer * np.log(np.sum(np.exp((x - top(x)) / inner), axis=-1)) + top(x)[..., 0]
+
+        np.testing.assert_allclose(np.asarray(jac.jacobian(f)(X)), central(f, X), atol=1e-7)
+
+
+def test_ties_do_not_matter_where_the_shift_cancels() -> None:
+    x = np.zeros((2, 5))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        J = jac.jacobian(CANCEL["softmax"])(x)
+    np.testing.assert_allclose(np.asarray(J)[0, :, 0], np.eye(5) / 5 - 1 / 25)
+
+
+def test_the_jacobian_by_the_maximum_itself() -> None:
+    traced = jac.trace(CANCEL["one softmax"], X)
+    J = traced.jacobian(wrt=next(node for node in traced.nodes if node.op and node.op.name == "max"))
+    np.testing.assert_allclose(J.tensor(), 0, atol=1e-15)
+
+
+def test_several_maxima() -> None:
+    def f(x: Any) -> Any:
+        e = powers(x)
+        return np.max(e / e.sum(axis=-1, keepdims=True), axis=-1) * top(x)[:, 0]
+
+    np.testing.assert_allclose(np.asarray(jac.jacobian(f)(X)), central(f, X), atol=1e-8)
