@@ -65,8 +65,8 @@ hardtanh = elementwise(
     samples=[sample((2, 3), -0.5, 1.5)],
 )  # fmt: skip
 relu6 = elementwise(
-    lambda x: np.clip(x, 0.0, 6.0), "where((x > 0) & (x < 6), 1.0, 0.0)", name="relu6", answers=(), of_complex="refused",
-    
+    lambda x: np.clip(x, 0.0, 6.0), "where((x > 0) & (x < 6), 1.0, 0.0)",
+    name="relu6", answers=(), of_complex="refused",
     kink="(x == 0) | (x == 6)", at_kink="0", note="x, cut off at 0 and 6.", samples=[sample((9,), domain=(-3.0, 9.0))],
 )  # fmt: skip
 hardsigmoid = elementwise(
