@@ -120,7 +120,7 @@ softplus = elementwise(
     samples=[sample((2, 3), 2.5), sample((3,), domain=(-60.0, 60.0))],
 )  # fmt: skip
 silu = elementwise(
-    lambda x: x * _sigmoid(x), "sigmoid(x) + y * sigmoid(-x)", name="silu", answers=(),
+    lambda x: x * _sigmoid(x), "sigmoid(x) + y * sigmoid(-x)", name="silu", answers=(), of_complex="refused",
     note="x · sigmoid(x), also known as swish.",
 )  # fmt: skip
 mish = elementwise(
@@ -177,7 +177,7 @@ def _gelu_text(point: Point, k: int) -> str | None:
 
 gelu = elementwise(
     _gelu, "erfc(-x / sqrt(2)) / 2 + x * exp(-x**2 / 2) / sqrt(2 * pi)", name="gelu", answers=(),
-    normalise=_gelu_arguments, special=_gelu_text,
+    of_complex="refused", normalise=_gelu_arguments, special=_gelu_text,
     note="x Φ(x), Φ being the normal distribution; with approximate='tanh', x (1 + tanh u) / 2 = x · sigmoid(2 u), "
     "u = √(2/π) (x + 0.044715 x³).",
     samples=[sample((2, 3), "tanh"), sample((3,), approximate="tanh", domain=(-6.0, 6.0))],

@@ -11,7 +11,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from jacobian.errors import ArgumentError, ShapeError, report
 from jacobian.kernel.access import affine, plain
 from jacobian.kernel.expression import Jacobian
-from jacobian.kernel.pattern import Access, Pattern, Shape
+from jacobian.kernel.pattern import Access, Pattern
 from jacobian.kernel.term import Factor, Term
 from jacobian.ops.convolution import numbers_for
 from jacobian.ops.families import gather
@@ -36,11 +36,6 @@ class Windows(NamedTuple):
     def reach(self) -> int:
         """How many entries a window spans."""
         return self.dilation * (self.kernel - 1) + 1
-
-    @property
-    def is_tile(self) -> bool:
-        """Whether windows lie side by side, all within the array."""
-        return self.kernel == self.stride and self.dilation == 1 and not self.padding and not self.behind
 
     @property
     def behind(self) -> int:
@@ -91,27 +86,33 @@ def _windows(name: str, x: Any, params: Params) -> list[Windows]:
 
 def _cut(x: Any, windows: list[Windows], fill: float) -> Any:
     """The entries of every window as one last axis."""
-    lead = shape_of(x)[: len(shape_of(x)) - len(windows)]
-    count = prod(one.kernel for one in windows)
-    if all(one.is_tile for one in windows):  # side by side: quicker than windows that may overlap
-        cut = _tiles(x, windows, lead)
-    else:
-        edges = [(0, 0)] * len(lead) + [(one.padding, one.behind) for one in windows]
-        padded = np.pad(x, edges, constant_values=fill) if any(map(any, edges)) else x
-        cut = sliding_window_view(padded, tuple(one.reach for one in windows), tuple(range(-len(windows), 0)))
-        steps = [slice(0, (one.places - 1) * one.stride + 1, one.stride) for one in windows]
-        key: Any = (..., *steps, *(slice(None, None, one.dilation) for one in windows))
-        cut = cut[key]
-    return np.reshape(cut, (*lead, *(one.places for one in windows), count))
+    rank = len(windows)
+    if all((one.stride, one.padding, one.dilation, one.behind) == (one.kernel, 0, 1, 0) for one in windows):
+        return _tiles(x, windows)
+    edges = [(0, 0)] * (np.ndim(x) - rank) + [(one.padding, one.behind) for one in windows]
+    padded = np.pad(x, edges, constant_values=fill) if any(map(any, edges)) else x
+    axes = tuple(range(-rank, 0))
+    cut = sliding_window_view(padded, tuple(one.reach for one in windows), axes)
+    steps = [slice(0, (one.places - 1) * one.stride + 1, one.stride) for one in windows]
+    spread = [slice(None, None, one.dilation) for one in windows]
+    key: Any = (..., *steps, *spread)
+    cut = cut[key]
+    return np.reshape(cut, (*shape_of(cut)[:-rank], prod(one.kernel for one in windows)))
 
 
-def _tiles(x: Any, windows: list[Windows], lead: Shape) -> Any:
-    """The same where windows cover the array without overlapping: the array in another shape."""
-    key: Any = (..., *(slice(0, one.places * one.kernel) for one in windows))
-    tiles = np.reshape(x[key], (*lead, *(size for one in windows for size in (one.places, one.kernel))))
-    first, rank = len(lead), len(windows)
-    order = [*range(first), *range(first, first + 2 * rank, 2), *range(first + 1, first + 2 * rank, 2)]
-    return np.transpose(tiles, order)
+def _tiles(x: Any, windows: list[Windows]) -> Any:
+    """The same where windows lie side by side, which is quicker to read than windows that may overlap."""
+    rank, lead = len(windows), shape_of(x)[: -len(windows)]
+    inside: Any = (..., *(slice(0, one.places * one.kernel) for one in windows))
+    parts = np.reshape(x[inside], (*lead, *(size for one in windows for size in (one.places, one.kernel))))
+    first = len(lead)
+    order = (
+        *range(first),
+        *(first + 2 * axis for axis in range(rank)),
+        *(first + 2 * axis + 1 for axis in range(rank)),
+    )
+    places = tuple(one.places for one in windows)
+    return np.reshape(np.transpose(parts, order), (*lead, *places, prod(one.kernel for one in windows)))
 
 
 def _arguments(name: str, rank: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any = 1) -> Params:
@@ -153,14 +154,13 @@ def _max_pool_rule(name: str) -> Any:
         cut = _cut(x, windows, -np.inf)
         best = np.argmax(cut, axis=-1)
         warn_ties(name, cut == np.expand_dims(point.y, -1), "the first of the equal entries of a window")
-        tables: list[Any] = []
-        for axis, extent in enumerate(out):
-            ruler = np.arange(extent).reshape((-1,) + (1,) * (len(out) - axis - 1))
-            tables.append(np.broadcast_to(ruler, out))
-        block = prod(one.kernel for one in windows)
-        for axis, one in enumerate(windows, len(out) - len(windows)):
-            within, block = best % block, block // one.kernel
-            tables[axis] = tables[axis] * one.stride - one.padding + within // block * one.dilation
+        tables: list[Any] = [
+            np.broadcast_to(np.arange(extent).reshape((-1,) + (1,) * (len(out) - axis - 1)), out)
+            for axis, extent in enumerate(out)
+        ]
+        for axis, one in reversed(list(enumerate(windows, len(out) - len(windows)))):
+            tables[axis] = tables[axis] * one.stride - one.padding + best % one.kernel * one.dilation
+            best = best // one.kernel
         return gather(out, shape, tables)
 
     return rule

@@ -76,6 +76,8 @@ class Sample:
 def _brief(arg: Any) -> str:
     if isinstance(arg, np.ndarray):
         return f"array{arg.shape}"
+    if callable(arg):  # whose address would be another one in every process
+        return str(getattr(arg, "__name__", type(arg).__name__))
     return "(" + ",".join(map(str, arg)) + ")" if isinstance(arg, tuple) else str(arg)
 
 
