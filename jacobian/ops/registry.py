@@ -128,6 +128,7 @@ class Op:
         explain_failure: Callable[..., None] | None = None,
         decides: Decides | None = None,
         aliases: Sequence[str] = (),
+        dtype_by_value: bool = False,
     ) -> None:
         self.name = name
         self.aliases = tuple(aliases)  # other names it is found by
@@ -146,6 +147,7 @@ class Op:
         self.of_complex = of_complex  # "complex": dy = J dz; "real part": y is real and dy = real(J dz); or "refused"
         self.explain_failure = explain_failure
         self.decides = decides  # what the rule decides by looking at values: part of a node's key
+        self.dtype_by_value = dtype_by_value  # complex for some real operands: not known before it is computed
         self.called = _called(name, self.answers)
         self.__name__ = self.__qualname__ = name
         self.__doc__ = self._documentation()
