@@ -43,13 +43,13 @@ def number(what: str, value: Any) -> float:
 # -- straight pieces --------------------------------------------------------------------------------------------------
 
 relu = elementwise(
-    lambda x: np.maximum(x, 0), "where(x > 0, 1.0, 0.0)", name="relu", answers=(), kink="x == 0", at_kink="0",
+    lambda x: np.maximum(x, 0), "where(x > 0, 1.0, 0.0)", name="relu", answers=(), of_complex="refused", kink="x == 0", at_kink="0",
     torch={"torch.nn.functional.relu(x)": SAME},
     note="max(x, 0).",
 )  # fmt: skip
 leaky_relu = elementwise(
     lambda x, negative_slope: np.where(x > 0, x, negative_slope * x), "where(x > 0, 1.0, negative_slope)",
-    name="leaky_relu", answers=(), normalise=_numbers("leaky_relu", negative_slope=0.01),
+    name="leaky_relu", answers=(), of_complex="refused", normalise=_numbers("leaky_relu", negative_slope=0.01),
     kink="(x == 0) & (negative_slope != 1)", at_kink="negative_slope",
     torch={"torch.nn.functional.leaky_relu(x)": SAME},
     note="x where x > 0, negative_slope · x elsewhere.",
@@ -60,7 +60,7 @@ leaky_relu = elementwise(
 hardtanh = elementwise(
     lambda x, min_val, max_val: np.minimum(np.maximum(x, min_val), max_val),
     "where((x > min_val) & (x < max_val), 1.0, 0.0)",
-    name="hardtanh", answers=(), normalise=_numbers("hardtanh", "min_val <= max_val", min_val=-1.0, max_val=1.0),
+    name="hardtanh", answers=(), of_complex="refused", normalise=_numbers("hardtanh", "min_val <= max_val", min_val=-1.0, max_val=1.0),
     kink="(x == min_val) | (x == max_val)", at_kink="0",
     torch={"torch.nn.functional.hardtanh(x)": SAME},
     note="x, cut off at min_val and max_val.",
@@ -81,14 +81,14 @@ hardsigmoid = elementwise(
 )  # fmt: skip
 hardswish = elementwise(
     lambda x: x * (np.clip(x + 3.0, 0.0, 6.0) / 6.0), "where(x >= 3, 1.0, where(x > -3, x / 3 + 0.5, 0.0))",
-    name="hardswish", answers=(), kink="abs(x) == 3", at_kink="0 at -3 and 1 at 3",
+    name="hardswish", answers=(), of_complex="refused", kink="abs(x) == 3", at_kink="0 at -3 and 1 at 3",
     torch={"torch.nn.functional.hardswish(x)": SAME},
     note="x · hardsigmoid(x).",
     samples=[sample((9,), domain=(-5.0, 5.0))],
 )  # fmt: skip
 hardshrink = elementwise(
     lambda x, lambd: np.where(np.abs(x) > lambd, x, 0.0), "where(abs(x) > lambd, 1.0, 0.0)",
-    name="hardshrink", answers=(), normalise=_numbers("hardshrink", lambd=0.5),
+    name="hardshrink", answers=(), of_complex="refused", normalise=_numbers("hardshrink", lambd=0.5),
     torch={"torch.nn.functional.hardshrink(x)": SAME},
     kink="abs(x) == lambd", at_kink="0", note="x where |x| > lambd, 0 elsewhere.",
     samples=[sample((2, 3), 1.0)],
@@ -109,9 +109,10 @@ softsign = elementwise(
 
 
 def _sigmoid(x: Any) -> Any:
-    """Without overflow: exp is only asked for what is not positive."""
-    small = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1.0, small) / (1.0 + small)
+    """Without overflow: exp is only asked for what has no positive real part."""
+    right = np.real(x) >= 0
+    small = np.exp(np.where(right, -x, x)) if np.iscomplexobj(x) else np.exp(-np.abs(x))
+    return np.where(right, 1.0, small) / (1.0 + small)
 
 
 sigmoid = elementwise(_sigmoid, "y * (1 - y)", name="sigmoid", answers=(), note="1 / (1 + exp(-x)), stable.")
@@ -142,7 +143,7 @@ def _elu(x: Any, alpha: float) -> Any:
 
 
 elu = elementwise(
-    _elu, "where(x > 0, 1.0, alpha * exp(where(x > 0, 0.0, x)))", name="elu", answers=(),
+    _elu, "where(x > 0, 1.0, alpha * exp(where(x > 0, 0.0, x)))", name="elu", answers=(), of_complex="refused",
     normalise=_numbers("elu", alpha=1.0), kink="(x == 0) & (alpha != 1)", at_kink="alpha",
     torch={"torch.nn.functional.elu(x, 2.0)": SAME}, kink_at=(0.0, 2.0),
     note="x where x > 0, alpha (exp(x) - 1) elsewhere.", samples=[sample((2, 3), 2.0), sample((3,), alpha=-0.5)],
@@ -154,7 +155,7 @@ ALPHA, SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852
 
 selu = elementwise(
     lambda x: SCALE * _elu(x, ALPHA), f"where(x > 0, {SCALE}, {SCALE * ALPHA} * exp(where(x > 0, 0.0, x)))",
-    name="selu", answers=(), kink="x == 0", at_kink=f"{SCALE * ALPHA:.4f}, as from the left",
+    name="selu", answers=(), of_complex="refused", kink="x == 0", at_kink=f"{SCALE * ALPHA:.4f}, as from the left",
     torch={"torch.nn.functional.selu(x)": SAME},
     note=f"scale · elu(x, alpha) with scale {SCALE:.4f} and alpha {ALPHA:.4f}.",
 )  # fmt: skip

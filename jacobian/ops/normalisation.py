@@ -16,7 +16,7 @@ from jacobian.ops.activations import number
 from jacobian.ops.families import Einsum, moved
 from jacobian.ops.registry import Normalise, Op, Params, Point, Sample, describe, register, sample
 from jacobian.ops.softmaxes import sides
-from jacobian.ops.terms import given, labelled, shape_of, summed
+from jacobian.ops.terms import constant_array, given, labelled, shape_of, summed
 
 Axes = tuple[int, ...]
 
@@ -251,7 +251,7 @@ def _statistics(
         return None
     if mean is None or variance is None:
         raise ArgumentError(report(f"{name}: running_mean and running_var must be given together"))
-    found = (np.asarray(mean), np.asarray(variance))
+    found = (constant_array(name, "running_mean", mean), constant_array(name, "running_var", variance))
     channels = shape_of(x)[1]
     for what, value in zip(("running_mean", "running_var"), found, strict=True):
         if value.shape != (channels,):

@@ -331,28 +331,26 @@ class Registry:
         self._by_function: dict[Callable[..., Any], Op] = {}
         self._built_in: frozenset[str] = frozenset()
         self.changes = 0  # what was planned before may be done by another op after
-        self._sealed = False
 
     def seal(self) -> None:
         """What is known by now is built in: an op added later does not take its name away."""
         self._built_in = frozenset(self._by_name)
-        self._sealed = True
         for op in self._by_name.values():
             op.built_in = True
 
-    @property
-    def is_sealed(self) -> bool:
-        """Whether the ops of this package are all there."""
-        return bool(self._built_in)
-
     def built_in(self, name: str) -> Op | None:
         """The op of that name, unless it came after those of the package."""
-        return self._by_name.get(name) if not self._sealed or name in self._built_in else None
+        return self._by_name.get(name) if not self.is_sealed or name in self._built_in else None
 
     @property
     def names(self) -> list[str]:
         """Every name an op is found by."""
         return sorted(self._by_name)
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether the ops of this package are all there."""
+        return bool(self._built_in)
 
     def add(self, op: Op) -> Op:
         """Make the op known; an op of the same name is replaced unless it is built in."""
