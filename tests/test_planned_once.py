@@ -62,8 +62,8 @@ def test_every_sample(op: Op, sample: Sample) -> None:
                 continue
             trace.output.name_hint = "y"
             nodes = list(trace.inputs.values())
-            for J, node, whole in zip(found, nodes, accumulate(trace.output, nodes), strict=True):
-                expected = whole.named("y", node.name)
+            for J, node, plain in zip(found, nodes, accumulate(trace.output, nodes), strict=True):
+                expected = plain.named("y", node.name)
                 np.testing.assert_allclose(np.asarray(J), expected.tensor(), rtol=1e-12, atol=1e-12)
                 assert J.dtype == expected.dtype
                 assert J.formula == expected.formula

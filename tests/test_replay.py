@@ -84,8 +84,8 @@ def test_every_sample(op: Op, sample: Sample) -> None:
             trace.output.name_hint = "y"
             np.testing.assert_allclose(value, trace.output.value, rtol=1e-12, atol=1e-12)
             nodes = list(trace.inputs.values())
-            for J, node, whole in zip(found, nodes, accumulate(trace.output, nodes), strict=True):
-                expected = whole.named("y", node.name)
+            for J, node, one in zip(found, nodes, accumulate(trace.output, nodes), strict=True):
+                expected = one.named("y", node.name)
                 np.testing.assert_allclose(np.asarray(J), expected.tensor(), rtol=1e-12, atol=1e-12)
                 assert J.dtype == expected.dtype
                 assert J.formula == expected.formula
