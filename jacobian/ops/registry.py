@@ -127,8 +127,8 @@ class Op:
         of_complex: str = "complex",
         explain_failure: Callable[..., None] | None = None,
         decides: Decides | None = None,
-        dtype_by_value: bool = False,
         aliases: Sequence[str] = (),
+        dtype_by_value: bool = False,
     ) -> None:
         self.name = name
         self.aliases = tuple(aliases)  # other names it is found by
