@@ -74,7 +74,7 @@ def _polyder(p: Any, m: int = 1) -> Any:
     if int(m) < 0:
         raise ArgumentError(report("polyder: the order must not be negative", fix="np.polyint"))
     p = _coefficients(p)
-    for _ in range(int(m)):
+    for _ in range(min(int(m), np.shape(p)[0])):
         p = p[:-1] * np.arange(np.shape(p)[0] - 1, 0, -1.0)
     return p
 
