@@ -15,7 +15,7 @@ try:
 except ImportError:  # what needs it is not tested
     pass
 else:
-    REGISTRY.arrive()  # the ops for SciPy's functions, so that generated tests find them
+    REGISTRY.later.arrive()  # the ops for SciPy's functions, so that generated tests find them
 
 # The same examples every time: a failure is a change of the code, not of the draw. Another draw, and more of it:
 # JACOBIAN_TEST_EFFORT=6 python -m pytest tests/kernel --hypothesis-profile=default

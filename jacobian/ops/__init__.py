@@ -16,12 +16,12 @@ for _module in pkgutil.iter_modules(__path__):
     if not _module.ispkg:
         importlib.import_module(f"{__name__}.{_module.name}")
 REGISTRY.seal()
-REGISTRY.later("scipy.special", f"{__name__}.scipy_special")
+REGISTRY.later.after("scipy.special", f"{__name__}.scipy_special")
 
 
 def __getattr__(name: str) -> Any:
     """`jac.ops.matmul`: every op by its name."""
-    if name in REGISTRY or (not name.startswith("_") and REGISTRY.arrive() and name in REGISTRY):
+    if name in REGISTRY or (not name.startswith("_") and REGISTRY.later.arrive() and name in REGISTRY):
         return REGISTRY[name]
     raise AttributeError(f"there is no op {name!r}; list(jac.ops.REGISTRY) names them all")
 

@@ -6,12 +6,9 @@ every operand a rule that returns its Jacobian.
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import re
-import sys
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from threading import RLock
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -20,6 +17,7 @@ from jacobian.errors import ArgumentError, DTypeError, IndexingError, JacobianEr
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.operands import holds_complex
 from jacobian.kernel.term import Array
+from jacobian.ops.later import Later
 
 Params = dict[str, Any]
 NO_PARAMS: Params = {}
@@ -372,9 +370,7 @@ class Registry:
         self._by_name: dict[str, Op] = {}
         self._by_function: dict[Callable[..., Any], Op] = {}
         self._built_in: frozenset[str] = frozenset()
-        self._later: dict[str, str] = {}
-        self._arriving = False
-        self._lock = RLock()
+        self.later = Later()
         self.changes = 0  # what was planned before may be done by another op after
 
     def seal(self) -> None:
@@ -386,12 +382,12 @@ class Registry:
     @property
     def is_sealed(self) -> bool:
         """Whether the ops of this package are all there."""
-        return bool(self._built_in) and not self._arriving
+        return bool(self._built_in) and not self.later.running
 
     def add(self, op: Op) -> Op:
         """Make the op known; an op of the same name is replaced unless it is built in."""
-        with self._lock:
-            if self._arriving:
+        with self.later.lock:
+            if self.later.running:
                 return self._add_built_in(op)
             if op.name not in self._built_in:
                 self._by_name[op.name] = op
@@ -406,8 +402,9 @@ class Registry:
         op.built_in = True
         self._built_in |= {op.name}
         self._by_name[op.name] = op
-        for function in (*op.answers, op):
+        for function in op.answers:
             self._by_function.setdefault(function, op)
+        self._by_function[op] = op
         return op
 
     def also(self, op: Op, function: Callable[..., Any]) -> None:
@@ -415,31 +412,10 @@ class Registry:
         op.answers = (*op.answers, function)
         self._by_function.setdefault(function, op)
 
-    def later(self, library: str, module: str) -> None:
-        """Ops for the functions of a library: the module that declares them is imported after the library was."""
-        self._later[library] = module
-
-    def arrive(self) -> bool:
-        """Declare the ops of libraries that were imported meanwhile; whether there were any."""
-        if not any(sys.modules.get(library) is not None for library in self._later):
-            return False
-        with self._lock:  # another thread waits until all of them are there
-            if self._arriving:  # one of the declarations asks
-                return False
-            self._arriving = True
-            try:
-                for library, module in list(self._later.items()):
-                    if sys.modules.get(library) is not None:
-                        importlib.import_module(module)
-                        del self._later[library]
-            finally:
-                self._arriving = False
-        return True
-
     def find(self, function: Callable[..., Any]) -> Op | None:
         """The op that answers for a function, if any."""
         op = self._by_function.get(function)
-        if op is None and self._later and type(function) is np.ufunc and self.arrive():
+        if op is None and type(function) is np.ufunc and self.later.arrive():
             op = self._by_function.get(function)
         return op
 

@@ -60,7 +60,7 @@ def check(name: str, text: str, words: Sequence[str] | None) -> None:
         tree = ast.parse(text, mode="eval")
     except SyntaxError as error:
         raise ExpressionError(report(f"{name}: the derivative {text!r} cannot be read: {error.msg}")) from None
-    REGISTRY.arrive()
+    REGISTRY.later.arrive()
     used = dict.fromkeys(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
     for word in used:
         if words is not None and word not in (*words, "np") and not _is_known(word):

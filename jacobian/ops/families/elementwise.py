@@ -105,7 +105,9 @@ def elementwise(
 
     def rule(point: Point, k: int) -> Jacobian:
         if k >= count:
-            raise ArgumentError(report(f"{name} has no derivative for operand {k}", got=", ".join(derivatives)))
+            raise ArgumentError(
+                report(f"{name} has no derivative for operand {k}", got=", ".join(map(str, derivatives)))
+            )
         out, into = tuple(np.shape(point.y)), tuple(np.shape(point.x[k]))
         text = decided(point, k)
         values = dict(zip(words, point.x, strict=False)) | {"y": point.y} | point.params

@@ -9,7 +9,7 @@ import scipy.special as sp
 
 from jacobian.ops import texts
 from jacobian.ops.families import composite, elementwise
-from jacobian.ops.registry import Op, Params, Sample, sample
+from jacobian.ops.registry import Op, Params, sample
 
 POSITIVE = (0.4, 6.0)
 ANY = (-6.0, 6.0)
@@ -66,8 +66,9 @@ def _spherical(name: str) -> Op:
     def forward(n: Any, z: Any, derivative: bool = False) -> Any:
         return function(n, z, derivative)
 
-    orders = ((0, (3,), {}), (2, (2, 3), {}), (np.array([0, 1, 4]), (3,), {}), (1, (), {"derivative": True}))
-    samples: list[Sample] = [sample(n, shape, domain=POSITIVE, **more) for n, shape, more in orders]
+    orders: tuple[tuple[Any, tuple[int, ...]], ...] = ((0, (3,)), (2, (2, 3)), (np.array([0, 1, 4]), (3,)))
+    samples = [sample(n, shape, domain=POSITIVE) for n, shape in orders]
+    samples += [sample(n, (3,), domain=POSITIVE, derivative=True) for n in (0, 1)]
     op = elementwise(
         forward, None, f"(x1 * {name}(abs(x1 - 1), x2, derivative) - (x1 + 1) * {name}(x1 + 1, x2, derivative)) "
         "/ (2 * x1 + 1)",

@@ -23,6 +23,7 @@ gammasgn = elementwise(
 )  # fmt: skip
 digamma = elementwise(
     sp.digamma, "polygamma(1, x)", name="digamma", answers=(sp.digamma,), domain=POSITIVE, samples=NEGATIVE,
+    of_complex="refused",
 )  # fmt: skip
 rgamma = elementwise(
     sp.rgamma,
