@@ -69,7 +69,10 @@ def called() -> str:
 def _instruction(frame: FrameType) -> str:
     import dis
 
-    return dis.opname[frame.f_code.co_code[frame.f_lasti]]
+    code, place = frame.f_code.co_code, frame.f_lasti
+    while place > 0 and dis.opname[code[place]] == "CACHE":  # of a call that goes on in Python
+        place -= 2
+    return dis.opname[code[place]]
 
 
 def _expression(frame: FrameType) -> str:
