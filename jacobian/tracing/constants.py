@@ -33,7 +33,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "savez": ("it writes a file", "save the result of the function"),
     "frexp": ("its parts are not smooth", "np.log2(np.abs(x)) for the size"),
     "wofz": (
-        "it turns real numbers into complex ones of which large parts cancel",
+        "no op answers for it",
         "wofz(x) is np.exp(-x**2) + 2j / np.sqrt(np.pi) * scipy.special.dawsn(x), wofz(1j * x) scipy.special.erfcx(x)",
     ),
     "_riemann_zeta": (
