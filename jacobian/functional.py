@@ -218,7 +218,7 @@ class _Place(NamedTuple):
 
     def value_at(self, points: Sequence[Array], k: int, x: np.ndarray) -> np.ndarray:
         """The value with another input number k, the others as they were."""
-        arrays = iter([x if position == k else point for position, point in enumerate(points)])
+        arrays = iter([copy(x if position == k else point) for position, point in enumerate(points)])
         call = list(self.args)
         for number in self.numbers:
             call[number] = _map_arrays(lambda _, __: next(arrays), call[number])

@@ -83,8 +83,9 @@ def test_every_sample(op: Op, sample: Sample) -> None:
                 continue
             trace.output.name_hint = "y"
             np.testing.assert_allclose(value, trace.output.value, rtol=1e-12, atol=1e-12)
-            for J, node in zip(found, trace.inputs.values(), strict=True):
-                expected = accumulate(trace.output, [node])[0].named("y", node.name)
+            nodes = list(trace.inputs.values())
+            for J, node, one in zip(found, nodes, accumulate(trace.output, nodes), strict=True):
+                expected = one.named("y", node.name)
                 np.testing.assert_allclose(np.asarray(J), expected.tensor(), rtol=1e-12, atol=1e-12)
                 assert J.dtype == expected.dtype
                 assert J.formula == expected.formula
@@ -332,6 +333,22 @@ def test_a_function_that_changes_what_it_captured() -> None:
         return x * c
 
     assert [J[0, 0] for J in never_played(f, np.ones(2))] == [2, 3, 4, 5]
+
+
+def test_functions_that_assign_into_what_they_captured() -> None:
+    c = np.ones(2)
+
+    def f(x: Any) -> Any:
+        np.copyto(c, c + 1)
+        return x * c
+
+    def g(x: Any) -> Any:
+        np.add.at(c, [0], 1)
+        np.put(c, [1], c[0])
+        return x * c
+
+    assert [J[0, 0] for J in never_played(f, np.ones(2))] == [2, 3, 4, 5]
+    assert [J[1, 1] for J in never_played(g, np.ones(2))] == [6, 7, 8, 9]
 
 
 def test_a_function_that_changes_an_argument() -> None:

@@ -70,16 +70,38 @@ def _set_item_rule(point: Point, k: int) -> Jacobian:
         if kept is not None:
             return Jacobian(kept, shape, shape) if k == 0 else read.T.after(_spread(read.out_shape, _shape(value)))
     winner = np.full(shape, -1, np.intp)  # for every entry of x the one of v that is written there
-    labels = np.empty_like(value, dtype=np.intp, subok=False) if isinstance(value, np.ndarray) else None
-    if labels is None or labels.shape != _shape(value):
-        labels = np.empty(_shape(value), np.intp)
-    labels[...] = np.arange(labels.size).reshape(labels.shape)
-    put_through(winner, labels, key, path)
+    strides = _strides(value) if point.decided is None else point.decided[0]
+    put_through(winner, _numbered(_shape(value), strides), key, path)
     if k == 0:
         kept_at = _picked(np.flatnonzero(winner < 0), shape)
         return kept_at.T.after(kept_at)
     at = np.flatnonzero(winner >= 0)
     return _picked(at, shape).T.after(_picked(winner.reshape(-1)[at], _shape(value)))
+
+
+def _decides(operands: tuple[Any, ...], params: Params) -> Any:
+    """How value and index lie in memory: NumPy assigns in that order, and the last one of several values remains."""
+    key = params["key"]
+    if is_basic(key):
+        return None
+    return _strides(operands[1]), tuple(map(_strides, key if isinstance(key, tuple) else (key,)))
+
+
+def _strides(array: Any) -> Shape:
+    return tuple(getattr(array, "strides", ()))
+
+
+def _numbered(shape: Shape, strides: Shape) -> np.ndarray:
+    """The flat positions of an array, lying in memory as one with these strides does."""
+    axes = axes_in_memory(strides) or range(len(shape))
+    numbers = np.empty([shape[axis] for axis in axes], np.intp).transpose(np.argsort(axes))
+    numbers[...] = np.arange(numbers.size).reshape(shape)
+    return numbers
+
+
+def axes_in_memory(strides: Shape) -> tuple[int, ...]:
+    """The axes, the one of the longest steps first."""
+    return tuple(sorted(range(len(strides)), key=lambda axis: (-abs(strides[axis]), axis)))
 
 
 def _shape(array: Any) -> Shape:
@@ -253,6 +275,7 @@ _DIAGONAL: Path = (("einsum", (("subscripts", "ii->i"),)),)
 set_item = register(
     Op(
         "set_item", _set_item, _set_item_rule, normalise=_arguments, operands=("x", "v"), family="layout",
+        decides=_decides,
         formula="∂y[i]/∂x[i] = 1 where the entry is kept, ∂y[key[j]]/∂v[j] = 1",
         note="x with v assigned to the entries that `key` picks from the view at the end of `path`: x[key] = v as a "
         "function. Of several values for one entry the last one remains.",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from jacobian.errors import ArgumentError, DTypeError, IndexingError, JacobianEr
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.operands import holds_complex
 from jacobian.kernel.term import Array
-from jacobian.ops.later import Later
+from jacobian.ops.collection import Registry
 
 Params = dict[str, Any]
 NO_PARAMS: Params = {}
@@ -77,6 +77,8 @@ class Sample:
 def _brief(arg: Any) -> str:
     if isinstance(arg, np.ndarray):
         return f"array{arg.shape}"
+    if callable(arg):  # whose address would be another one in every process
+        return str(getattr(arg, "__name__", type(arg).__name__))
     return "(" + ",".join(map(str, arg)) + ")" if isinstance(arg, tuple) else str(arg)
 
 
@@ -126,8 +128,10 @@ class Op:
         of_complex: str = "complex",
         explain_failure: Callable[..., None] | None = None,
         decides: Decides | None = None,
+        aliases: Sequence[str] = (),
     ) -> None:
         self.name = name
+        self.aliases = tuple(aliases)  # other names it is found by
         self.forward = forward
         self.rule = rule
         self.answers = tuple(answers)
@@ -144,9 +148,13 @@ class Op:
         self.explain_failure = explain_failure
         self.decides = decides  # what the rule decides by looking at values: part of a node's key
         self.called = _called(name, self.answers)
-        self.__name__ = self.__qualname__ = name
-        self.__doc__ = self._documentation()
+        self.rename(name)
         self._arguments = forward if family == "composite" else normalise
+
+    def rename(self, name: str) -> None:
+        """Have that name, and be documented by it."""
+        self.name = self.__name__ = self.__qualname__ = name
+        self.__doc__ = self._documentation()
 
     def __getattr__(self, name: str) -> Any:
         """The signature is made when it is asked for: most are never looked at."""
@@ -267,6 +275,8 @@ class Op:
         lines = [f"`{self.name}`: {self.note}" if self.note else f"`{self.name}`."]
         if self.derivative:
             lines.append(f"Derivative: {self.derivative}.")
+        if self.aliases:
+            lines.append(f"Also called {', '.join(f'`{alias}`' for alias in self.aliases)}.")
         return "\n\n".join(lines)
 
     def __repr__(self) -> str:
@@ -361,79 +371,6 @@ def snapshot(array: Array) -> Array:
     copy = array.copy(order="K")
     copy.flags.writeable = False
     return copy
-
-
-class Registry:
-    """Every op by name and by the function it answers for. Filled when `jacobian.ops` is imported."""
-
-    def __init__(self) -> None:
-        self._by_name: dict[str, Op] = {}
-        self._by_function: dict[Callable[..., Any], Op] = {}
-        self._built_in: frozenset[str] = frozenset()
-        self.later = Later()
-        self.changes = 0  # what was planned before may be done by another op after
-
-    def seal(self) -> None:
-        """What is known by now is built in: an op added later does not take its name away."""
-        self._built_in = frozenset(self._by_name)
-        for op in self._by_name.values():
-            op.built_in = True
-
-    @property
-    def is_sealed(self) -> bool:
-        """Whether the ops of this package are all there."""
-        return bool(self._built_in) and not self.later.running
-
-    def add(self, op: Op) -> Op:
-        """Make the op known; an op of the same name is replaced unless it is built in."""
-        with self.later.lock:
-            if self.later.running:
-                return self._add_built_in(op)
-            if op.name not in self._built_in:
-                self._by_name[op.name] = op
-            for function in op.answers:
-                self._by_function[function] = op
-            self._by_function[op] = op
-            self.changes += 1
-        return op
-
-    def _add_built_in(self, op: Op) -> Op:
-        """One of the ops that came later: nothing that was planned changes, and what a user declared stays."""
-        op.built_in = True
-        self._built_in |= {op.name}
-        self._by_name[op.name] = op
-        for function in op.answers:
-            self._by_function.setdefault(function, op)
-        self._by_function[op] = op
-        return op
-
-    def also(self, op: Op, function: Callable[..., Any]) -> None:
-        """Let an op answer for one function more, which does the same as those it answers for."""
-        op.answers = (*op.answers, function)
-        self._by_function.setdefault(function, op)
-
-    def find(self, function: Callable[..., Any]) -> Op | None:
-        """The op that answers for a function, if any."""
-        op = self._by_function.get(function)
-        if op is None and type(function) is np.ufunc and self.later.arrive():
-            op = self._by_function.get(function)
-        return op
-
-    def __iter__(self) -> Iterator[Op]:
-        """All ops, by name."""
-        return iter(sorted(self._by_name.values(), key=lambda op: op.name))
-
-    def __getitem__(self, name: str) -> Op:
-        """The op of that name."""
-        return self._by_name[name]
-
-    def __contains__(self, name: object) -> bool:
-        """Whether there is an op of that name."""
-        return name in self._by_name
-
-    def __len__(self) -> int:
-        """How many ops there are."""
-        return len(self._by_name)
 
 
 REGISTRY = Registry()

@@ -38,23 +38,22 @@ def _names_in(code: CodeType) -> Iterator[str]:
 
 
 def _meaning(word: str) -> Any:
-    """What was taught, NumPy's name, or that of `scipy.special` where it has been imported."""
-    if word in TAUGHT:
-        return TAUGHT[word]
-    return getattr(np, word) if hasattr(np, word) else getattr(sys.modules.get("scipy.special"), word)
+    """What was taught, NumPy's name, an op of ours, or a function of `scipy.special` where it has been imported."""
+    if word in TAUGHT or hasattr(np, word):
+        return TAUGHT[word] if word in TAUGHT else getattr(np, word)
+    op, function = REGISTRY.built_in(word), getattr(sys.modules.get("scipy.special"), word, None)
+    return function if op is None or function in op.answers else op
 
 
 def _is_known(word: str) -> bool:
-    if word.startswith("_"):
-        return False
-    return word in TAUGHT or hasattr(np, word) or hasattr(sys.modules.get("scipy.special"), word)
+    return not word.startswith("_") and _meaning(word) is not None
 
 
 def check(name: str, text: str, words: Sequence[str] | None) -> None:
     """Refuse a derivative that cannot be read, or that uses a name nobody knows (any, where `words` is None).
 
     Raises:
-        ExpressionError: it is no expression, or a name in it is neither in `words` nor NumPy's nor SciPy's.
+        ExpressionError: it is no expression, or a name in it is neither in `words` nor NumPy's, an op's or SciPy's.
     """
     try:
         tree = ast.parse(text, mode="eval")
@@ -88,6 +87,17 @@ def evaluate_finite(name: str, text: str, values: Mapping[str, Any]) -> Any:
             factor = evaluate(text, **values)
         warn_non_finite(name, factor)
         return factor
+
+
+def names_of(params: Mapping[str, Any]) -> dict[str, str]:
+    """What formulas call the parameters: arrays by their word, numbers by their digits.
+
+    >>> names_of({"alpha": -0.5, "mode": "none"})
+    {'alpha': '(-0.5)'}
+    """
+    arrays = {word: word for word, value in params.items() if np.ndim(value)}
+    numbers = {word: value for word, value in params.items() if type(value) is float}
+    return arrays | {word: f"{value:g}" if value >= 0 else f"({value:g})" for word, value in numbers.items()}
 
 
 def label(text: str, names: Mapping[str, str], shapes: Mapping[str, Sequence[int]], rank: int) -> str:

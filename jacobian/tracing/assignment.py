@@ -18,6 +18,7 @@ from jacobian.kernel.expression import Jacobian
 from jacobian.ops import assignment, indexing
 from jacobian.ops.assignment import Path
 from jacobian.ops.registry import Op, as_operand, describe
+from jacobian.tracing.flat import Flat
 from jacobian.tracing.keys import NoKeyError, canonical
 from jacobian.tracing.refusals import refuse, refuse_assignment, refuse_out
 from jacobian.tracing.tracer import (
@@ -126,6 +127,8 @@ def stacked(value: Any) -> Any:
     """A list that holds traced arrays as one array."""
     if isinstance(value, Jacobian):
         return value.tensor()
+    if isinstance(value, Flat):
+        return value.copy()
     if isinstance(value, list | tuple) and holds_traced(value):
         return np.stack([stacked(item) for item in value])
     return value
@@ -273,8 +276,8 @@ def ufunc_at(ufunc: np.ufunc, array: Any, indices: Any, *values: Any) -> None:
     owner, path = place(array)
     key = seen(indices)
     if ufunc in (np.add, np.subtract):
-        value = stacked(values[0])
-        write(array, key, value if ufunc is np.add else -value, op=assignment.add_at)
+        value = as_operand(stacked(values[0]))
+        write(array, key, value if ufunc is np.add else np.multiply(value, -1.0), op=assignment.add_at)
         return
     try:
         at = np.asarray(assignment.places(owner.shape, key, path))

@@ -69,7 +69,8 @@ def _names(arrived: tuple[str, ...]) -> frozenset[str]:
     """The same, where SciPy's functions are among them or not."""
     spaces = (np, np.linalg, np.fft)
     names = {name for space in spaces for name, value in vars(space).items() if is_harmless(value)}
-    names |= {op.name for op in REGISTRY if op.built_in} | {"reduce", "accumulate", "outer", "at"}
+    names |= {name for op in REGISTRY if op.built_in for name in (op.name, *op.aliases)}
+    names |= {"reduce", "accumulate", "outer", "at"}
     names |= {name for kind in (np.ndarray, list, dict, tuple, set, str, slice) for name in dir(kind)}
     names |= {*dir(math), *_MAKERS, *_CONSTANTS}
     for library in arrived:

@@ -70,9 +70,9 @@ def link(result: Any, op: Op, operands: Sequence[Any], params: Params) -> None:
             return
 
 
-def _array_below(value: Any, traced: type) -> Any:
+def _array_below(value: Any, traced: Any) -> Any:
     while type(value) is traced:
-        value = value.value  # type: ignore[attr-defined]
+        value = value.value
     return value
 
 

@@ -14,6 +14,7 @@ from jacobian.ops import contraction, indexing
 from jacobian.ops.registry import REGISTRY, Op, Params, as_operand
 from jacobian.tracing import source
 from jacobian.tracing.constants import CONSTANT_FUNCTIONS, OF_SHAPES, REFUSED_ATTRIBUTES
+from jacobian.tracing.flat import Flat
 from jacobian.tracing.graph import PYTHON_NUMBERS, Graph, Node, describe_operand, shape_of
 from jacobian.tracing.memory import KEPT, Memory, Step, link
 from jacobian.tracing.methods import Methods
@@ -269,6 +270,8 @@ def record_bound(op: Op, operands: Sequence[Any], params: Params) -> Any:
         elif type(operand) in PYTHON_NUMBERS:
             value = operand
             descriptors.append(type(operand))
+        elif type(operand) is Flat:
+            return record_bound(op, [one.copy() if type(one) is Flat else one for one in operands], params)
         else:
             value = graph.constant(as_operand(operand))
             if type(value) is Tracer:

@@ -10,7 +10,7 @@ import numpy as np
 
 from jacobian.errors import ArgumentError, ShapeError, report
 from jacobian.ops import layout
-from jacobian.ops.assignment import Path
+from jacobian.ops.assignment import Path, axes_in_memory
 from jacobian.ops.registry import REGISTRY, Op, Params, as_operand
 from jacobian.tracing.assignment import FLAT, holds_traced, replace, stacked, write
 from jacobian.tracing.graph import Node
@@ -151,9 +151,7 @@ def _filled(like: Tracer, shape: Any, fill: Any, dtype: Any, order: Any = "C") -
 
 def _axes_in_memory(array: np.ndarray) -> tuple[int, ...] | None:
     """The axes, the one of the longest steps first; None when they are in order."""
-    if array.flags.c_contiguous:
-        return None
-    return tuple(sorted(range(array.ndim), key=lambda axis: (-array.strides[axis], axis)))
+    return None if array.flags.c_contiguous else axes_in_memory(array.strides)
 
 
 def _constant(like: Tracer, op: Op, params: Params) -> Tracer:

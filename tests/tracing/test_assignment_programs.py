@@ -47,8 +47,9 @@ def any_key(shape: tuple[int, ...], rng: np.random.Generator) -> Any:
     if kind == 1 and shape and 0 not in shape:
         return rng.integers(-shape[0], shape[0], int(rng.integers(1, 5)))
     if kind == 2 and len(shape) > 1 and 0 not in shape:
-        count = (int(rng.integers(1, 4)), 1)
-        return tuple(rng.integers(0, size, count) for size in shape[:2])
+        count = (int(rng.integers(1, 4)), int(rng.integers(1, 3)))
+        order: Any = "F" if rng.integers(0, 2) else "C"
+        return tuple(np.array(rng.integers(0, size, count), order=order) for size in shape[:2])
     if kind == 3 and len(shape) > 1 and 0 not in shape:
         return (slice(None), rng.integers(0, shape[1], 3))
     return basic_key(shape, rng)
@@ -63,6 +64,8 @@ def value_for(shape: tuple[int, ...], pool: Pool, rng: np.random.Generator) -> A
     if not np.size(source) or kind == 1:
         return np.sum(source) * 0.5
     shape = tuple(1 if rng.integers(0, 4) == 0 else size for size in shape)
+    if rng.integers(0, 3) == 0:
+        return np.resize(source, shape[::-1]).T * 1.0
     return np.resize(source, shape[rng.integers(0, len(shape) + 1) :] if kind == 2 else shape) * 1.0
 
 
