@@ -413,10 +413,10 @@ def test_warnings_point_at_the_users_line() -> None:
 
 def test_primitives_are_checked_when_they_are_declared() -> None:
     for rules, text in (
-        (("3 * q",), "broken: the derivative '3 * q' uses q\n  known: x, y and NumPy's names"),
+        (("3 * q",), "broken: the derivative '3 * q' uses q\n  known: x, y, NumPy's and SciPy's names"),
         (("3 *",), "broken: the derivative '3 *' cannot be read: invalid syntax"),
-        (("x2",), "broken: the derivative 'x2' uses x2\n  known: x, y and NumPy's names"),
-        (("x3", "1"), "broken: the derivative 'x3' uses x3\n  known: x1, x2, y and NumPy's names"),
+        (("x2",), "broken: the derivative 'x2' uses x2\n  known: x, y, NumPy's and SciPy's names"),
+        (("x3", "1"), "broken: the derivative 'x3' uses x3\n  known: x1, x2, y, NumPy's and SciPy's names"),
     ):
         declare = functools.partial(jac.primitive, np.sin, *rules, name="broken")
         assert text_of(jac.errors.ExpressionError, declare) == text

@@ -43,8 +43,8 @@ def number(what: str, value: Any) -> float:
 # -- straight pieces --------------------------------------------------------------------------------------------------
 
 relu = elementwise(
-    lambda x: np.maximum(x, 0), "where(x > 0, 1.0, 0.0)", name="relu", answers=(), of_complex="refused", kink="x == 0", at_kink="0",
-    torch={"torch.nn.functional.relu(x)": SAME},
+    lambda x: np.maximum(x, 0), "where(x > 0, 1.0, 0.0)", name="relu", answers=(), of_complex="refused",
+    kink="x == 0", at_kink="0", torch={"torch.nn.functional.relu(x)": SAME},
     note="max(x, 0).",
 )  # fmt: skip
 leaky_relu = elementwise(
@@ -60,7 +60,8 @@ leaky_relu = elementwise(
 hardtanh = elementwise(
     lambda x, min_val, max_val: np.minimum(np.maximum(x, min_val), max_val),
     "where((x > min_val) & (x < max_val), 1.0, 0.0)",
-    name="hardtanh", answers=(), of_complex="refused", normalise=_numbers("hardtanh", "min_val <= max_val", min_val=-1.0, max_val=1.0),
+    name="hardtanh", answers=(), of_complex="refused",
+    normalise=_numbers("hardtanh", "min_val <= max_val", min_val=-1.0, max_val=1.0),
     kink="(x == min_val) | (x == max_val)", at_kink="0",
     torch={"torch.nn.functional.hardtanh(x)": SAME},
     note="x, cut off at min_val and max_val.",

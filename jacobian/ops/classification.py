@@ -324,8 +324,8 @@ def _hinge_arguments(
 
 hinge = register(
     Op(
-        "hinge", _hinge, _hinge_rule, normalise=_hinge_arguments, family="network", operands=("scores",), of_complex="refused",
-        aliases=("hinge_loss", "multiclass_svm"),
+        "hinge", _hinge, _hinge_rule, normalise=_hinge_arguments, family="network", operands=("scores",),
+        of_complex="refused", aliases=("hinge_loss", "multiclass_svm"),
         formula="∂y/∂scores[j] = 1 where scores[j] - scores[label] + margin > 0 and j ≠ label, at the label minus the "
         "number of these",
         note="Σ_j max(0, scores[j] - scores[label] + margin) over the wrong classes j, along axis 1 (or the only axis) "

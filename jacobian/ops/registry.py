@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from jacobian.errors import ArgumentError, DTypeError, IndexingError, JacobianEr
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.operands import holds_complex
 from jacobian.kernel.term import Array
+from jacobian.ops.collection import Registry
 from jacobian.ops.samples import SAME, Kink, Params, Sample, sample
 from jacobian.ops.signatures import called_as, signature
 
@@ -105,9 +106,13 @@ class Op:
         self.decides = decides  # what the rule decides by looking at values: part of a node's key
         self.dtype_by_value = dtype_by_value  # complex for some real operands: not known before it is computed
         self.called = called_as(name, self.answers)
-        self.__name__ = self.__qualname__ = name
-        self.__doc__ = self._documentation()
+        self.rename(name)
         self._arguments = forward if family == "composite" else normalise
+
+    def rename(self, name: str) -> None:
+        """Have that name, and be documented by it."""
+        self.name = self.__name__ = self.__qualname__ = name
+        self.__doc__ = self._documentation()
 
     def __getattr__(self, name: str) -> Any:
         """The signature is made when it is asked for: most are never looked at."""
@@ -321,67 +326,6 @@ def snapshot(array: Array) -> Array:
     copy = array.copy(order="K")
     copy.flags.writeable = False
     return copy
-
-
-class Registry:
-    """Every op by name and by the function it answers for. Filled when `jacobian.ops` is imported."""
-
-    def __init__(self) -> None:
-        self._by_name: dict[str, Op] = {}
-        self._by_function: dict[Callable[..., Any], Op] = {}
-        self._built_in: frozenset[str] = frozenset()
-        self.changes = 0  # what was planned before may be done by another op after
-
-    def seal(self) -> None:
-        """What is known by now is built in: an op added later does not take its name away."""
-        self._built_in = frozenset(self._by_name)
-        for op in self._by_name.values():
-            op.built_in = True
-
-    def built_in(self, name: str) -> Op | None:
-        """The op of that name, unless it came after those of the package."""
-        return self._by_name.get(name) if not self.is_sealed or name in self._built_in else None
-
-    @property
-    def names(self) -> list[str]:
-        """Every name an op is found by."""
-        return sorted(self._by_name)
-
-    @property
-    def is_sealed(self) -> bool:
-        """Whether the ops of this package are all there."""
-        return bool(self._built_in)
-
-    def add(self, op: Op) -> Op:
-        """Make the op known; an op of the same name is replaced unless it is built in."""
-        for name in (op.name, *op.aliases):
-            if name not in self._built_in:
-                self._by_name[name] = op
-        for function in op.answers:
-            self._by_function[function] = op
-        self._by_function[op] = op
-        self.changes += 1
-        return op
-
-    def find(self, function: Callable[..., Any]) -> Op | None:
-        """The op that answers for a function, if any."""
-        return self._by_function.get(function)
-
-    def __iter__(self) -> Iterator[Op]:
-        """All ops, by name, each once."""
-        return iter(sorted(dict.fromkeys(self._by_name.values()), key=lambda op: op.name))
-
-    def __getitem__(self, name: str) -> Op:
-        """The op of that name."""
-        return self._by_name[name]
-
-    def __contains__(self, name: object) -> bool:
-        """Whether there is an op of that name."""
-        return name in self._by_name
-
-    def __len__(self) -> int:
-        """How many ops there are."""
-        return len({*self._by_name.values()})
 
 
 REGISTRY = Registry()

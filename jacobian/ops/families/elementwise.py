@@ -47,7 +47,7 @@ def diagonal(out: Shape, into: Shape, factor: Array, label: Any = "", dtype: Any
 
 def elementwise(
     function: Callable[..., Any],
-    *derivatives: str,
+    *derivatives: str | None,
     name: str = "",
     answers: Iterable[Callable[..., Any]] | None = None,
     domain: Any = (-2.0, 2.0),
@@ -69,7 +69,8 @@ def elementwise(
 
     Args:
         function: the forward, usually a NumPy ufunc.
-        *derivatives: for example `"1 - y**2"`; `"1"`, `"-1"` and `"0"` need no array at all.
+        *derivatives: for example `"1 - y**2"`; `"1"`, `"-1"` and `"0"` need no array at all. None where there is none:
+            the operand must not depend on an input.
         name: of the op; the function's own unless given.
         answers: the NumPy functions it answers for; the function itself unless given.
         domain: from where samples are drawn.
@@ -91,7 +92,8 @@ def elementwise(
     words = ("x",) if count == 1 else tuple(f"x{k + 1}" for k in range(count))
     name = name or function.__name__
     for one in (*derivatives, *([kink] if kink else [])) if REGISTRY.is_sealed else ():  # ours are tested instead
-        texts.check(name, one, (*words, "y") if normalise is None else None)
+        if one is not None:
+            texts.check(name, one, (*words, "y") if normalise is None else None)
 
     def decides(operands: tuple[Array, ...], params: Params) -> tuple[str | None, ...]:
         assert special is not None
@@ -100,13 +102,20 @@ def elementwise(
 
     def decided(point: Point, k: int) -> str:
         """The text for this point: the general one, unless it has a simpler one."""
+        general = derivatives[k]
+        if general is None:
+            operand = (operands or words)[k]
+            fix = f"{operand} must not depend on what is differentiated by"
+            raise ArgumentError(report(f"{name}: there is no derivative with respect to {operand}", fix=fix))
         if special is None:
-            return derivatives[k]
-        return (point.decided[k] if point.decided is not None else special(point, k)) or derivatives[k]
+            return general
+        return (point.decided[k] if point.decided is not None else special(point, k)) or general
 
     def rule(point: Point, k: int) -> Jacobian:
         if k >= count:
-            raise ArgumentError(report(f"{name} has no derivative for operand {k}", got=", ".join(derivatives)))
+            raise ArgumentError(
+                report(f"{name} has no derivative for operand {k}", got=", ".join(map(str, derivatives)))
+            )
         out, into = tuple(np.shape(point.y)), tuple(np.shape(point.x[k]))
         text = decided(point, k)
         values = dict(zip(words, point.x, strict=False)) | {"y": point.y} | point.params
@@ -130,7 +139,7 @@ def elementwise(
     place = sample(*kink_at) if kink_at else None
     kinks = [Kink(kink, at_kink, place, torch or {})] if kink else []
     kinks += [Kink(singular, at_singular, place, torch or {}, "NonFiniteWarning")] if singular else []
-    pairs = [f"∂{'y'}/∂{word} = {text}" for word, text in zip(words, derivatives, strict=True)]
+    pairs = [f"∂y/∂{word} = {text}" for word, text in zip(words, derivatives, strict=True) if text is not None]
     return register(
         Op(
             name, function, rule,
