@@ -39,7 +39,8 @@ def test_at_a_kink_there_is_a_warning_that_names_op_and_entries(op: Op, kink: Ki
     operands = args if composite else op.bind(args, kwargs)[0]
     numbers = [
         k for k, x in enumerate(operands)
-        if (isinstance(x, float) and not composite) or (isinstance(x, np.ndarray) and x.dtype.kind == "f")
+        if k not in op.constants
+        and ((isinstance(x, float) and not composite) or (isinstance(x, np.ndarray) and x.dtype.kind == "f"))
     ]  # fmt: skip
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -58,7 +59,6 @@ def test_at_a_kink_there_is_a_warning_that_names_op_and_entries(op: Op, kink: Ki
 @pytest.mark.parametrize(("op", "kink"), DECLARED)
 def test_what_is_taken_is_documented(op: Op, kink: Kink) -> None:
     assert kink.where and kink.taken and str(kink) in op.__doc__
-    assert not op.smooth
 
 
 def test_every_op_that_warns_has_a_documented_convention(monkeypatch: pytest.MonkeyPatch) -> None:
