@@ -1,0 +1,229 @@
+"""The derivatives of one input by differences: blocks of columns, methods, and what is odd about the entries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from jacobian.checking.complex_step import complex_step
+from jacobian.checking.ladder import KINDS, ROUNDS, RUN, Found, Kind, Ladder
+from jacobian.checking.noise import noise_floor
+from jacobian.checking.probe import Array, Probe, indexed
+from jacobian.errors import ArgumentError, report
+
+BLOCK = 2**21
+"""So many values are held at once."""
+
+USELESS = 1e-2
+"""An error bar is useless when it is larger than this part of the entry, and no small part of its row either."""
+
+SMALL_PART = 1e-4
+
+Progress = Callable[[int], object]
+
+
+@dataclass
+class Measured:
+    """What differences say of the picked columns of one input: arrays by entry of the value and column."""
+
+    columns: Array
+    values: Array
+    errors: Array
+    steps: Array
+    noise: Array  # by entry of the value
+    kinks: Array
+    left: Array
+    right: Array
+    one_sided: Array
+    useless: Array
+    method: str
+    reason: str
+
+
+def typical_scales(x: Array) -> Array:
+    """How large every entry of an input is; of zeros, what the others are at most, or one."""
+    sizes = np.abs(x.reshape(-1)).astype(float)
+    largest = float(np.max(sizes, initial=0.0))
+    tiny = float(np.finfo(x.dtype).tiny) / float(np.finfo(x.dtype).eps) ** 2
+    return np.where(sizes > tiny, sizes, min(1.0, largest) if largest > tiny else 1.0)
+
+
+def measure(probe: Probe, moved: int, columns: Array, method: str, progress: Progress = lambda _: None) -> Measured:
+    """Derivatives of all outputs by the picked columns of input number `moved`."""
+    with np.errstate(all="ignore"):
+        return _measured(probe, moved, columns, method, progress)
+
+
+def _measured(probe: Probe, moved: int, columns: Array, method: str, progress: Progress) -> Measured:
+    scales = typical_scales(probe.inputs[moved].value)
+    noise = noise_floor(probe, moved, scales)
+    found = _differences(probe, moved, columns, scales[columns], noise, KINDS.get(method, KINDS["richardson"]), progress)
+    taken, reason = method, "asked for"
+    noise = np.maximum(noise, np.max(found.noise, axis=0, initial=0.0))
+    useless = _useless(found, scales[columns])
+    if method in ("auto", "complex"):
+        taken, reason = _with_complex_steps(probe, moved, columns, scales[columns], found, useless, method)
+    if method != "complex":
+        reason += _noisy(probe, noise, np.nan_to_num(np.abs(found.values) * scales[columns][:, None]))
+    if probe.inputs[moved].value.dtype.itemsize < 8:
+        reason += f"; of {probe.inputs[moved].value.dtype} input error bars are wide"
+    value, errors = found.values.T, found.errors.T
+    dtype = np.result_type(*(one.dtype for one in probe.outputs))
+    errors = errors + np.finfo(dtype).eps * np.abs(np.where(np.isfinite(value), value, 0.0))  # it is rounded at the end
+    return Measured(
+        columns, value, errors, found.steps.T, noise, found.kinks.T, found.left.T, found.right.T, found.one_sided.T,
+        useless.T, taken, reason,
+    )  # fmt: skip
+
+
+def _noisy(probe: Probe, noise: Array, changes: Array) -> str:
+    """What is said of noise that is more than rounding."""
+    sizes = np.maximum(np.abs(probe.base), np.max(changes, axis=0, initial=0.0))
+    if not np.any(noise > 100 * probe.eps * sizes):
+        return ""
+    return f"; the function is noisy, up to {float(np.max(noise)):.1e}"
+
+
+def _differences(
+    probe: Probe, moved: int, columns: Array, scales: Array, noise: Array, kind: Kind, progress: Progress
+) -> Found:
+    block = max(1, BLOCK // (max(probe.base.size, 1) * 4 * RUN))
+    found = []
+    for start in range(0, len(columns), block):
+        part = slice(start, start + block)
+        ladder = Ladder(probe, moved, columns[part], scales[part], noise)
+        found.append(_solved(ladder, kind))
+        progress(len(columns[part]))
+    if not found:
+        shape = (0, probe.base.size)
+        empty, none = np.zeros(shape), np.zeros(shape, bool)
+        return Found(empty, empty, empty, empty, empty, empty, none, empty, empty, none, empty)
+    return Found(*(np.concatenate([getattr(one, name) for one in found]) for name in vars(found[0])))
+
+
+def _solved(ladder: Ladder, kind: Kind) -> Found:
+    """The best of a first run of steps, extended where a larger or smaller step promises more."""
+    everywhere = np.ones(len(ladder.columns), bool)
+    ladder = ladder.extended(np.array([*range(RUN), *ladder.sentinels]), everywhere)
+    ladder.look_for_stairs()
+    found = ladder.best(kind)
+    _extend(ladder, kind, found, everywhere, ROUNDS)
+    found.noise = ladder.noise
+    _where_one_side_is_missing(ladder, found)
+    return _at_kinks(found)
+
+
+def _extend(ladder: Ladder, kind: Kind, found: Found, columns: Array, rounds: int) -> None:
+    """Extend the ladder of the columns that want it, in place; `columns` is where its columns stand in `found`."""
+    if not rounds:
+        return
+    places = np.flatnonzero(columns)
+    wanted = _wanted(ladder, found, places)
+    for direction in (1, -1):
+        picked = (wanted == direction).any(axis=1) & ~((wanted == 1).any(axis=1) & (direction == -1))
+        if not picked.any():
+            continue
+        first = ladder.levels[ladder.run - 1] + 1 if direction > 0 else ladder.levels[0] - RUN
+        if first > ladder.deepest:
+            continue
+        longer = ladder.extended(np.arange(first, first + RUN), picked)
+        where = np.zeros_like(columns)
+        where[places[picked]] = True
+        found.put(where, longer.best(kind))
+        _extend(longer, kind, found, where, rounds - 1)
+
+
+def _wanted(ladder: Ladder, found: Found, places: Array) -> Array:
+    """The direction in which each entry would be better, zero where it is good enough."""
+    eps = np.maximum(ladder.probe.eps, float(np.finfo(ladder.x.dtype).eps))
+    goal = eps ** (2 / 3)
+    sizes = np.maximum(np.abs(found.values[places]), 1e-2 * found.change[places])
+    with np.errstate(invalid="ignore"):
+        good = (found.errors[places] <= goal * sizes) | ((found.change[places] == 0) & np.isfinite(found.errors[places]))
+    return np.where(good | found.kinks[places], 0, found.edges[places])
+
+
+def _where_one_side_is_missing(ladder: Ladder, found: Found) -> None:
+    """At the end of the function's domain differences to the other side are taken."""
+    for side in (1, -1):
+        missing = np.isinf(found.errors)
+        picked = missing.any(axis=1)
+        if not picked.any():
+            return
+        other = ladder.extended(np.array([], int), picked).best(Kind(False, 6, side))
+        usable = missing[picked] & np.isfinite(other.errors)
+        for name in ("values", "errors", "steps", "rounding", "change"):
+            whole = getattr(found, name)
+            whole[picked] = np.where(usable, getattr(other, name), whole[picked])
+        found.one_sided[picked] |= usable
+
+
+def _at_kinks(found: Found) -> Found:
+    """At a kink any value between the one-sided derivatives is as good: their mean is given, half their gap the bar."""
+    half = np.abs(found.right - found.left) / 2
+    found.values = np.where(found.kinks, (found.left + found.right) / 2, found.values)
+    found.errors = np.where(found.kinks, half + found.rounding, found.errors)
+    return found
+
+
+def _useless(found: Found, scales: Array) -> Array:
+    """Error bars that say nothing: neither small beside the entry nor beside what else changes the same output.
+
+    What never changes at all has a derivative too small to be seen, which is good to know.
+    """
+    sizes = np.where(np.isfinite(found.values), np.abs(found.values), 0.0)
+    row = np.max(sizes * scales[:, None], axis=0, initial=0.0)[None] / scales[:, None]
+    with np.errstate(invalid="ignore"):
+        good = (found.errors <= USELESS * sizes) | (found.errors <= SMALL_PART * row)
+    return ~(good | found.kinks | ((found.change == 0) & np.isfinite(found.errors)))
+
+
+def _with_complex_steps(
+    probe: Probe, moved: int, columns: Array, scales: Array, found: Found, useless: Array, method: str
+) -> tuple[str, str]:
+    """Replace what differences confirm; returns the method taken and why."""
+    asked = method == "complex"
+    made = complex_step(probe, moved, columns, scales)
+    if isinstance(made, str):
+        if asked:
+            raise ArgumentError(
+                report(
+                    f"{probe.caller}: the complex step needs a function that takes complex numbers",
+                    got=made,
+                    fix='method="auto", or method="richardson"',
+                )
+            )
+        return "richardson", f"extrapolated, every entry with its own steps; no complex step: {made}"
+    values, bars = made
+    with np.errstate(invalid="ignore"):
+        off = np.abs(values - found.values)
+        tolerated = 10 * (found.errors + bars) + 1e-3 * probe.eps ** (1 / 3) * np.abs(values)
+        differ = ~found.kinks & ~useless & ~(off <= tolerated)
+    if differ.any():
+        return "richardson", _not_analytic(probe, moved, columns, values, found, differ, asked)
+    better = ~useless & ~found.kinks & (bars <= found.errors)
+    found.values = np.where(better, values, found.values)
+    found.errors = np.where(better, bars, found.errors)
+    return "complex", "the function takes complex numbers, and extrapolated differences confirm the complex step"
+
+
+def _not_analytic(
+    probe: Probe, moved: int, columns: Array, values: Array, found: Found, differ: Array, asked: bool
+) -> str:
+    column, place = map(int, np.argwhere(differ)[0])
+    one = probe.inputs[moved]
+    index = np.unravel_index(int(columns[column]), one.value.shape) if one.value.ndim else ()
+    entry = f"∂{probe.entry_name(place)}/∂{indexed(one.name, index)}"
+    if asked:
+        raise ArgumentError(
+            report(
+                f"{probe.caller}: the complex step is wrong here, the function is not analytic",
+                entry=entry,
+                got=f"{values[column, place]:.6g} by complex step, {found.values[column, place]:.6g} by differences",
+                why="abs, conj, real parts or comparisons of complex numbers, or branches",
+                fix='method="auto", or method="richardson"',
+            )
+        )
+    return f"extrapolated; the complex step is wrong at {entry}: the function is not analytic"

@@ -1,0 +1,74 @@
+"""How far the values of a function are off: its noise floor, from values at points close together.
+
+Source: J. J. Moré and S. M. Wild, "Estimating computational noise", SIAM Journal on Scientific Computing 33 (2011)
+1292-1314.
+"""
+
+from __future__ import annotations
+
+from math import comb
+
+import numpy as np
+
+from jacobian.checking.probe import Array, Probe
+
+POINTS = 8
+"""Values in a row; their differences up to order seven are looked at."""
+
+SPACINGS = {8: (40, 27, 17, 12), 4: (19, 14, 10, 7), 2: (8, 6, 4)}
+"""By bytes of the input: how many halvings below its size the points lie apart. They are close, so that nothing but noise
+can change there; and farther apart where nothing changes at all, as of results that are rounded to few digits."""
+
+PLATEAU = 4.0
+"""Differences of three orders in a row tell the same noise when they agree within this factor."""
+
+ROUNDING = 0.5
+"""Of the last digit: what every value is taken to be off by at least."""
+
+
+def noise_floor(probe: Probe, moved: int, scales: Array) -> Array:
+    """For every entry of the value its noise near the point, as a standard deviation; at least what repeats show."""
+    value = probe.inputs[moved].value
+    x = value.reshape(-1)
+    found, still = probe.scatter, np.ones(probe.base.shape, bool)
+    if not x.size:
+        return found
+    generator = np.random.default_rng(0)
+    for halvings in SPACINGS[min(8, max(2, value.dtype.itemsize))]:
+        uneven = generator.integers(8, 16, x.size) / 8 * generator.choice([-1, 1], x.size)
+        spacing = uneven * np.exp2(np.frexp(scales)[1] - 1.0 - halvings)
+        for side in (1.0, -1.0):  # the other side, where the function ends here
+            points = [(x + side * k * spacing).astype(value.dtype) for k in range(1, POINTS)]
+            values = np.stack([probe.base, *(probe(moved, point, "near it") for point in points)])
+            if np.isfinite(values).all():
+                found = np.where(still, np.maximum(found, estimate(values)), found)
+                still &= (values == probe.base).all(axis=0)
+                break
+        if not still.any():
+            break
+    return np.asarray(found)
+
+
+def estimate(values: Array) -> Array:
+    """The noise in values at equidistant points, along axis 0; zero where no three orders of differences agree.
+
+    >>> float(estimate(np.array([1.0, 2, 3, 4, 5, 6, 7, 8])))
+    0.0
+    >>> noisy = np.arange(8.0) + 0.01 * np.random.default_rng(0).normal(size=8)
+    >>> bool(0.002 < estimate(noisy) < 0.05)
+    True
+    """
+    differences = values
+    sizes, turns = [], []
+    for order in range(1, len(values)):
+        differences = np.diff(differences, axis=0)
+        mean_square = np.mean(np.abs(differences) ** 2, axis=0)
+        sizes.append(np.sqrt(mean_square / comb(2 * order, order)))
+        real = np.real(differences)
+        turns.append((np.max(real, axis=0) > 0) & (np.min(real, axis=0) < 0))
+    noise, told = np.zeros(values.shape[1:]), np.zeros(values.shape[1:], bool)
+    for order in range(len(sizes) - 2):
+        three = np.stack(sizes[order : order + 3])
+        agree = turns[order] & (np.max(three, axis=0) <= PLATEAU * np.min(three, axis=0)) & ~told
+        noise, told = np.where(agree, three[0], noise), told | agree
+    return noise
