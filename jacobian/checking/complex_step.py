@@ -16,7 +16,7 @@ from jacobian.checking.probe import Array, Probe
 HALVINGS = {8: 100, 4: 40}
 """How far below the input's size the step is: its square is nothing beside 1, and far from underflow."""
 
-NEIGHBOURS = 2
+NEIGHBOURS = 3
 """At so many points a digit away the derivative is taken again: how it scatters is how far it is off."""
 
 
@@ -46,7 +46,7 @@ def complex_step(probe: Probe, moved: int, columns: Array, scales: Array) -> tup
         here, *near = [np.asarray(one) for one in found]
         scatter = np.max([np.abs(there - here) for there in near], axis=0)
         values.append(here)
-        errors.append(2 * scatter + 4 * probe.eps * np.abs(here))
+        errors.append(3 * scatter + 8 * probe.eps * np.abs(here))
     return np.array(values), np.array(errors)
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jacobian.checking.noise import ROUNDING
+from jacobian.checking.noise import ROUNDING, noise_at
 from jacobian.checking.probe import Array, Probe
 
 RUN = 6
@@ -32,7 +32,7 @@ ORDERS = 6
 ROUNDS = 9
 """So often a run is extended."""
 
-NOISE_FACTOR = 3.0
+NOISE_FACTOR = 4.0
 """Standard deviations of noise within an error bar."""
 
 SENTINELS = (0.3, 0.48, 0.68)
@@ -70,7 +70,6 @@ class Found:
     left: Array
     right: Array
     one_sided: Array
-    noise: Array  # of the values
 
     def put(self, columns: Array, other: Found) -> None:
         """Replace what is known of some columns."""
@@ -84,8 +83,10 @@ class Ladder:
     def __init__(self, probe: Probe, moved: int, columns: Array, scales: Array, noise: Array) -> None:
         self.probe, self.moved, self.columns = probe, moved, columns
         self.noise = np.tile(noise, (len(columns), 1))
+        self.noise_afar = self.noise  # of steps beyond the size of the input
         self.x = probe.inputs[moved].value.reshape(-1)
-        self.exponents = np.frexp(scales)[1] - 1.0 - FIRST  # of the largest step, for every column
+        self.scales = scales
+        self.exponents = np.frexp(scales[columns])[1] - 1.0 - FIRST  # of the largest step, for every column
         self.levels: tuple[int, ...] = ()
         shape = (0, len(columns), probe.base.size)
         self.up, self.down = np.zeros(shape, probe.base.dtype), np.zeros(shape, probe.base.dtype)
@@ -115,16 +116,29 @@ class Ladder:
         """The ladder of the picked columns with further levels."""
         other = Ladder.__new__(Ladder)
         other.__dict__.update(self.__dict__)
-        other.columns, other.exponents, other.noise = self.columns[picked], self.exponents[picked], self.noise[picked]
+        other.columns, other.exponents = self.columns[picked], self.exponents[picked]
+        other.noise, other.noise_afar = self.noise[picked], self.noise_afar[picked]
         new = [level for level in sorted({*map(int, levels)}) if level not in self.levels and level <= self.deepest]
         rows = [other._at(level) for level in new]
         levels = [*self.levels, *new]
+        if new and min(new) < 0:
+            other.noise_afar = np.maximum(other.noise_afar, other._look_for_noise(min(new)))
         order = sorted(range(len(levels)), key=levels.__getitem__)
         other.levels = tuple(levels[k] for k in order)
         other.up = np.stack([*self.up[:, picked], *(row[0] for row in rows)])[order]
         other.down = np.stack([*self.down[:, picked], *(row[1] for row in rows)])[order]
         other.taken = np.stack([*self.taken[:, picked], *(row[2] for row in rows)])[order]
         return other
+
+    def _look_for_noise(self, level: int) -> Array:
+        """The noise of every column one step away from the point."""
+        found = []
+        for column, exponent in zip(self.columns, self.exponents, strict=True):
+            point, scales, step = self.x.copy(), self.scales.copy(), float(np.exp2(exponent - level))
+            point[column] += self.x.dtype.type(step)
+            scales[column] = max(step, scales[column])
+            found.append(noise_at(self.probe, self.moved, point, scales))
+        return np.stack(found)
 
     def _at(self, level: int) -> tuple[Array, Array, Array]:
         """Values to the right and to the left of every column by one step, and the steps taken."""
@@ -150,7 +164,9 @@ class Ladder:
         """Of every level: what a value may be off by."""
         sizes = np.maximum(np.maximum(np.abs(self.up), np.abs(self.down)), np.abs(self.probe.base))
         sizes = np.where(np.isfinite(sizes), sizes, np.abs(self.probe.base))
-        return np.asarray(NOISE_FACTOR * np.maximum(self.noise, ROUNDING * self.probe.eps * sizes))
+        afar = np.array(self.levels)[:, None, None] < 0
+        noise = np.where(afar, self.noise_afar, self.noise)
+        return np.asarray(NOISE_FACTOR * np.maximum(noise, ROUNDING * self.probe.eps * sizes))
 
     def _differences(self, kind: Kind) -> tuple[Array, Array]:
         """The plain difference of every level, and its noise."""
@@ -178,7 +194,7 @@ class Ladder:
         steps = np.take_along_axis(h[:, :, None], chosen[None], axis=0)[0]
         return Found(
             value, bar, np.where(np.isfinite(bar), steps, np.nan), noise, self._change(chosen),
-            self._edges(chosen, bar, noise), *self._kinks(h), np.zeros(shape, bool), self.noise,
+            self._edges(chosen, bar, noise), *self._kinks(h), np.zeros(shape, bool),
         )  # fmt: skip
 
     def _extrapolate(
@@ -208,22 +224,6 @@ class Ladder:
             excess = off - b - 2 * N[lower] - curvature * h[lower][:, None]
             b = np.where(excess > 0, np.maximum(b, off), b)
         return b
-
-    def look_for_stairs(self) -> None:
-        """Raise the noise where the values go up in stairs: rounded results, tables, counts.
-
-        There the function is smooth at the larger steps, alike on both sides, and does not change at all at small ones.
-        """
-        h, last = self.steps()[:, :, None], self.run - 1
-        right, left = self._one_sided_differences()
-        slope, before = ((right[k] + left[k]) / 2 for k in (last, last - 1))
-        size = np.abs(slope)
-        smooth = (np.abs(right[last] - left[last]) <= 0.2 * size) & (np.abs(slope - before) <= 0.1 * size)
-        still = (self.up == self.probe.base) & (self.down == self.probe.base)
-        missed = np.max(np.where(still, size * h, 0.0)[last + 1 :], axis=0, initial=0.0)
-        found = smooth & (missed > 16 * self.probe.eps * np.abs(self.probe.base))
-        off = np.maximum(missed, np.abs(slope - before) * h[last])
-        self.noise = np.where(found, np.maximum(self.noise, off), self.noise)
 
     def _change(self, chosen: Array) -> Array:
         right, left = self._one_sided_differences()

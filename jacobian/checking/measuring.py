@@ -59,9 +59,8 @@ def measure(probe: Probe, moved: int, columns: Array, method: str, progress: Pro
 def _measured(probe: Probe, moved: int, columns: Array, method: str, progress: Progress) -> Measured:
     scales = typical_scales(probe.inputs[moved].value)
     noise = noise_floor(probe, moved, scales)
-    found = _differences(probe, moved, columns, scales[columns], noise, KINDS.get(method, KINDS["richardson"]), progress)
+    found = _differences(probe, moved, columns, scales, noise, KINDS.get(method, KINDS["richardson"]), progress)
     taken, reason = method, "asked for"
-    noise = np.maximum(noise, np.max(found.noise, axis=0, initial=0.0))
     useless = _useless(found, scales[columns])
     if method in ("auto", "complex"):
         taken, reason = _with_complex_steps(probe, moved, columns, scales[columns], found, useless, method)
@@ -93,13 +92,13 @@ def _differences(
     found = []
     for start in range(0, len(columns), block):
         part = slice(start, start + block)
-        ladder = Ladder(probe, moved, columns[part], scales[part], noise)
+        ladder = Ladder(probe, moved, columns[part], scales, noise)
         found.append(_solved(ladder, kind))
         progress(len(columns[part]))
     if not found:
         shape = (0, probe.base.size)
         empty, none = np.zeros(shape), np.zeros(shape, bool)
-        return Found(empty, empty, empty, empty, empty, empty, none, empty, empty, none, empty)
+        return Found(empty, empty, empty, empty, empty, empty, none, empty, empty, none)
     return Found(*(np.concatenate([getattr(one, name) for one in found]) for name in vars(found[0])))
 
 
@@ -107,10 +106,8 @@ def _solved(ladder: Ladder, kind: Kind) -> Found:
     """The best of a first run of steps, extended where a larger or smaller step promises more."""
     everywhere = np.ones(len(ladder.columns), bool)
     ladder = ladder.extended(np.array([*range(RUN), *ladder.sentinels]), everywhere)
-    ladder.look_for_stairs()
     found = ladder.best(kind)
     _extend(ladder, kind, found, everywhere, ROUNDS)
-    found.noise = ladder.noise
     _where_one_side_is_missing(ladder, found)
     return _at_kinks(found)
 

@@ -6,6 +6,7 @@ Source: J. J. Moré and S. M. Wild, "Estimating computational noise", SIAM Journ
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import comb
 
 import numpy as np
@@ -15,9 +16,12 @@ from jacobian.checking.probe import Array, Probe
 POINTS = 8
 """Values in a row; their differences up to order seven are looked at."""
 
-SPACINGS = {8: (40, 27, 17, 12), 4: (19, 14, 10, 7), 2: (8, 6, 4)}
+SPACINGS = {8: (40, 27, 17, 12, 8), 4: (19, 14, 10, 7), 2: (8, 6, 4)}
 """By bytes of the input: how many halvings below its size the points lie apart. They are close, so that nothing but noise
 can change there; and farther apart where nothing changes at all, as of results that are rounded to few digits."""
+
+STAIRS = 3
+"""So many different values among the points are several; fewer may be a flat part of the function and its end."""
 
 PLATEAU = 4.0
 """Differences of three orders in a row tell the same noise when they agree within this factor."""
@@ -34,6 +38,7 @@ def noise_floor(probe: Probe, moved: int, scales: Array) -> Array:
     if not x.size:
         return found
     generator = np.random.default_rng(0)
+    nearest = SPACINGS[min(8, max(2, value.dtype.itemsize))][0]
     for halvings in SPACINGS[min(8, max(2, value.dtype.itemsize))]:
         uneven = generator.integers(8, 16, x.size) / 8 * generator.choice([-1, 1], x.size)
         spacing = uneven * np.exp2(np.frexp(scales)[1] - 1.0 - halvings)
@@ -41,12 +46,45 @@ def noise_floor(probe: Probe, moved: int, scales: Array) -> Array:
             points = [(x + side * k * spacing).astype(value.dtype) for k in range(1, POINTS)]
             values = np.stack([probe.base, *(probe(moved, point, "near it") for point in points)])
             if np.isfinite(values).all():
-                found = np.where(still, np.maximum(found, estimate(values)), found)
-                still &= (values == probe.base).all(axis=0)
+                stairs = still & _stairs(probe, moved, points, values, scales, nearest)
+                counted = still if halvings == nearest else stairs
+                found = np.where(counted, np.maximum(found, estimate(values)), found)
+                still &= ~_several(values) | stairs
                 break
         if not still.any():
             break
     return np.asarray(found)
+
+
+def _stairs(
+    probe: Probe, moved: int, points: Sequence[Array], values: Array, scales: Array, halvings: int
+) -> Array:
+    """Where a function takes several values at the points, yet does not change close to any of them.
+
+    A function that is flat at the point alone, as below a threshold, has no noise.
+    """
+    found = _several(values)
+    for k in (2, POINTS - 2):
+        if found.any():
+            nudged = points[k] + np.exp2(np.frexp(scales)[1] - 1.0 - halvings)
+            found &= probe(moved, nudged.astype(points[k].dtype), "near it") == values[k + 1]
+    return np.asarray(found)
+
+
+def _several(values: Array) -> Array:
+    """Where the points have several different values."""
+    return np.asarray(np.count_nonzero(np.diff(np.sort(np.real(values), axis=0), axis=0), axis=0) >= STAIRS - 1)
+
+
+def noise_at(probe: Probe, moved: int, point: Array, scales: Array) -> Array:
+    """The noise around another point: far from the first one there may be more of it."""
+    nearest = SPACINGS[min(8, max(2, point.dtype.itemsize))][0]
+    generator = np.random.default_rng(2)
+    uneven = generator.integers(8, 16, point.size) / 8 * generator.choice([-1, 1], point.size)
+    spacing = uneven * np.exp2(np.frexp(scales)[1] - 1.0 - nearest)
+    points = [(point + k * spacing).astype(point.dtype) for k in range(POINTS)]
+    values = np.stack([probe(moved, one, "far from it") for one in points])
+    return np.where(np.isfinite(values).all(axis=0), estimate(values), 0.0)
 
 
 def estimate(values: Array) -> Array:
