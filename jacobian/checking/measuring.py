@@ -38,6 +38,7 @@ class Measured:
     right: Array
     one_sided: Array
     useless: Array
+    natural: Array  # what rounding of this entry is relative to: how the output would change if all of it did
     method: str
     reason: str
 
@@ -65,7 +66,7 @@ def _measured(probe: Probe, moved: int, columns: Array, method: str, progress: P
     if method in ("auto", "complex"):
         taken, reason = _with_complex_steps(probe, moved, columns, scales[columns], found, useless, method)
     if method != "complex":
-        reason += _noisy(probe, noise, np.nan_to_num(np.abs(found.values) * scales[columns][:, None]))
+        reason += _noisy(probe, noise, np.nan_to_num(np.abs(found.values)) * scales[columns][:, None])
     if probe.inputs[moved].value.dtype.itemsize < 8:
         reason += f"; of {probe.inputs[moved].value.dtype} input error bars are wide"
     value, errors = found.values.T, found.errors.T
@@ -73,7 +74,7 @@ def _measured(probe: Probe, moved: int, columns: Array, method: str, progress: P
     errors = errors + np.finfo(dtype).eps * np.abs(np.where(np.isfinite(value), value, 0.0))  # it is rounded at the end
     return Measured(
         columns, value, errors, found.steps.T, noise, found.kinks.T, found.left.T, found.right.T, found.one_sided.T,
-        useless.T, taken, reason,
+        useless.T, _natural(probe, found, scales[columns]).T, taken, reason,
     )  # fmt: skip
 
 
@@ -170,11 +171,20 @@ def _useless(found: Found, scales: Array) -> Array:
 
     What never changes at all has a derivative too small to be seen, which is good to know.
     """
-    sizes = np.where(np.isfinite(found.values), np.abs(found.values), 0.0)
-    row = np.max(sizes * scales[:, None], axis=0, initial=0.0)[None] / scales[:, None]
+    sizes, row = np.nan_to_num(np.abs(found.values)), _row(found, scales)
     with np.errstate(invalid="ignore"):
         good = (found.errors <= USELESS * sizes) | (found.errors <= SMALL_PART * row)
     return ~(good | found.kinks | ((found.change == 0) & np.isfinite(found.errors)))
+
+
+def _row(found: Found, scales: Array) -> Array:
+    """How an entry would be if its output changed with this input as much as it does with any."""
+    changes = np.nan_to_num(np.abs(found.values)) * scales[:, None]
+    return np.asarray(np.max(changes, axis=0, initial=0.0)[None] / scales[:, None])
+
+
+def _natural(probe: Probe, found: Found, scales: Array) -> Array:
+    return np.maximum(_row(found, scales), np.abs(probe.base)[None] / scales[:, None])
 
 
 def _with_complex_steps(
