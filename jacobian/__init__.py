@@ -9,7 +9,10 @@ from __future__ import annotations
 from jacobian import errors, ops
 from jacobian.backpropagation import backprop
 from jacobian.chain import Chain, compose, trace
-from jacobian.checking.finite_differences import Differences, finite_difference
+from jacobian.checking.check import check
+from jacobian.checking.differences import Differences
+from jacobian.checking.finite_differences import finite_difference
+from jacobian.checking.report import Report
 from jacobian.functional import hessian, jacobian, value_and_jacobian
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.memory import memory_limit
@@ -21,7 +24,9 @@ __all__ = [
     "Chain",
     "Differences",
     "Jacobian",
+    "Report",
     "backprop",
+    "check",
     "compose",
     "errors",
     "finite_difference",

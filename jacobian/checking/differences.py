@@ -68,7 +68,7 @@ class Differences:
     names: tuple[str, str] = ("y", "x")
     evaluations: int = 0
     failure: Exception | None = None
-    along: Callable[[int, complex, int], complex] = field(default=_nowhere, compare=False)
+    along: Callable[[int, float, int], complex] = field(default=_nowhere, compare=False)
 
     def __repr__(self) -> str:
         """Shape, method and the largest bar."""

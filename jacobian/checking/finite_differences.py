@@ -84,12 +84,12 @@ def measure_all(probe: Probe, method: str, progress: bool) -> list[Measured]:
         name="these differences with their error bars",
         instead="argnums, or a function of fewer entries",
     )
-    with _bar(sum(sizes), progress) as tick:
+    with ticking(sum(sizes), progress) as tick:
         return [measure(probe, moved, np.arange(size), method, tick) for moved, size in enumerate(sizes)]
 
 
 @contextmanager
-def _bar(total: int, wanted: bool) -> Iterator[Progress]:
+def ticking(total: int, wanted: bool) -> Iterator[Progress]:
     """What is told of every column that is done."""
     tqdm: Any = None
     if wanted:
@@ -106,8 +106,6 @@ def _bar(total: int, wanted: bool) -> Iterator[Progress]:
 
 def nested(probe: Probe, args: Sequence[Any], argnums: int | Sequence[int], found: Sequence[Sequence[Any]]) -> Any:
     """`found[input][output]` in the nesting of `jacobian`: the result's, then the arguments'."""
-    from jacobian.tracing.run import numbers_of
-
     numbers = numbers_of(argnums, len(args))
     outputs = iter(range(len(probe.outputs)))
 
@@ -160,14 +158,8 @@ def _differences_of(probe: Probe, moved: int, output: Output, rows: slice, measu
     )
 
 
-def _along(probe: Probe, moved: int, rows: slice, column: int, step: complex, row: int) -> complex:
+def _along(probe: Probe, moved: int, rows: slice, column: int, step: float, row: int) -> complex:
     """One entry of the value with one entry of the input moved; what the V-curve is drawn from."""
-    x = probe.inputs[moved].value.reshape(-1)
-    if isinstance(step, complex):
-        point = x.astype(np.result_type(x.dtype, np.complex64))
-        point[column] += step
-        y = probe.complex_value(moved, point)
-        return complex("nan") if isinstance(y, str) else complex(y[rows][row])
-    point = x.copy()
+    point = probe.inputs[moved].value.reshape(-1).copy()
     point[column] += step
     return complex(probe(moved, point)[rows][row])

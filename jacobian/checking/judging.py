@@ -68,7 +68,8 @@ class Judged:
     difference: Array
     differ: Array
     undecided: Array
-    kinks: Array
+    kinks: Array  # where ours lies between both sides
+    at_kinks: Array
     left: Array
     right: Array
     method: str
@@ -78,6 +79,12 @@ class Judged:
     def agreed(self) -> int:
         """How many entries agree."""
         return self.ours.size - int(np.count_nonzero(self.differ | self.undecided | self.kinks))
+
+    def bars_off(self, place: tuple[int, int]) -> float:
+        """How many error bars an entry is off; at a kink, how many beyond both sides."""
+        half = float(abs(self.right[place] - self.left[place])) / 2 if self.at_kinks[place] else 0.0
+        bar = float(self.errors[place]) - half
+        return (float(self.difference[place]) - half) / bar if bar > 0 else np.inf
 
     @property
     def worst(self) -> list[tuple[int, int]]:
@@ -116,13 +123,10 @@ def compare_columns(
         within = difference <= allowed + errors
         useless = measured.useless[rows] | ~np.isfinite(errors) | ~np.isfinite(theirs)
         surely = np.isfinite(difference) & (difference > SURELY * (allowed + errors))
-        between = (ours >= np.minimum(left, right) - allowed - 0.01 * np.abs(right - left)) & (
-            ours <= np.maximum(left, right) + allowed + 0.01 * np.abs(right - left)
-        )
-    differ = np.where(kinks, ~between, np.where(useless, surely, ~within))
+    differ = np.where(useless & ~kinks, surely, ~within)  # at a kink the bar reaches from one side to the other
     return Judged(
         name=(J.names[0], J.names[1]), J=J, columns=columns, ours=ours, theirs=theirs, errors=errors,
-        difference=difference, differ=differ, undecided=useless & ~differ & ~kinks, kinks=kinks & ~differ,
+        difference=difference, differ=differ, undecided=useless & ~differ & ~kinks, kinks=kinks & ~differ, at_kinks=kinks,
         left=left, right=right, method=measured.method, reason=measured.reason,
     )  # fmt: skip
 

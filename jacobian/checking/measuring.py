@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jacobian.checking.complex_step import complex_step
-from jacobian.checking.ladder import KINDS, ROUNDS, RUN, Found, Kind, Ladder
+from jacobian.checking.ladder import KINDS, ORDERS, ROUNDS, RUN, Found, Kind, Ladder
 from jacobian.checking.noise import noise_floor
 from jacobian.checking.probe import Array, Probe, indexed
 from jacobian.errors import ArgumentError, report
@@ -61,9 +61,9 @@ def _measured(probe: Probe, moved: int, columns: Array, method: str, progress: P
     scales = typical_scales(probe.inputs[moved].value)
     noise = noise_floor(probe, moved, scales)
     found = _differences(probe, moved, columns, scales, noise, KINDS.get(method, KINDS["richardson"]), progress)
-    taken, reason = method, "asked for"
+    taken, reason = method, "asked for" if found.values.size else "there are no entries"
     useless = _useless(found, scales[columns])
-    if method in ("auto", "complex"):
+    if found.values.size and method in ("auto", "complex"):
         taken, reason = _with_complex_steps(probe, moved, columns, scales[columns], found, useless, method)
     if method != "complex":
         reason += _noisy(probe, noise, np.nan_to_num(np.abs(found.values)) * scales[columns][:, None])
@@ -110,7 +110,8 @@ def _solved(ladder: Ladder, kind: Kind) -> Found:
     found = ladder.best(kind)
     _extend(ladder, kind, found, everywhere, ROUNDS)
     _where_one_side_is_missing(ladder, found)
-    return _at_kinks(found)
+    _at_kinks(ladder, found)
+    return found
 
 
 def _extend(ladder: Ladder, kind: Kind, found: Found, columns: Array, rounds: int) -> None:
@@ -150,7 +151,7 @@ def _where_one_side_is_missing(ladder: Ladder, found: Found) -> None:
         picked = missing.any(axis=1)
         if not picked.any():
             return
-        other = ladder.extended(np.array([], int), picked).best(Kind(False, 6, side))
+        other = ladder.extended(np.array([], int), picked).best(Kind(False, ORDERS, side))
         usable = missing[picked] & np.isfinite(other.errors)
         for name in ("values", "errors", "steps", "rounding", "change"):
             whole = getattr(found, name)
@@ -158,12 +159,21 @@ def _where_one_side_is_missing(ladder: Ladder, found: Found) -> None:
         found.one_sided[picked] |= usable
 
 
-def _at_kinks(found: Found) -> Found:
+def _at_kinks(ladder: Ladder, found: Found) -> None:
     """At a kink any value between the one-sided derivatives is as good: their mean is given, half their gap the bar."""
-    half = np.abs(found.right - found.left) / 2
-    found.values = np.where(found.kinks, (found.left + found.right) / 2, found.values)
-    found.errors = np.where(found.kinks, half + found.rounding, found.errors)
-    return found
+    picked = found.kinks.any(axis=1)
+    if not picked.any():
+        return
+    kinks, part = found.kinks[picked], ladder.extended(np.array([], int), picked)
+    bars = np.zeros(kinks.shape)
+    for side, name in ((1, "right"), (-1, "left")):
+        whole, one = getattr(found, name), part.best(Kind(False, ORDERS, side))
+        usable = one.errors <= 0.1 * np.abs(found.right - found.left)[picked]
+        bars += np.where(usable, one.errors, 0.1 * np.abs(found.right - found.left)[picked])
+        whole[picked] = np.where(kinks & usable, one.values, whole[picked])
+    right, left = found.right[picked], found.left[picked]
+    found.values[picked] = np.where(kinks, (left + right) / 2, found.values[picked])
+    found.errors[picked] = np.where(kinks, np.abs(right - left) / 2 + bars, found.errors[picked])
 
 
 def _useless(found: Found, scales: Array) -> Array:
