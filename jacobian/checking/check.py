@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from jacobian.checking.finite_differences import METHODS, ticking
-from jacobian.checking.judging import Judged, columns_of, compare_columns
+from jacobian.checking.judging import Judged, columns_of, compare_columns, in_view_of_rounding
 from jacobian.checking.measuring import measure
 from jacobian.checking.nodes import check_nodes
 from jacobian.checking.probe import Probe
@@ -82,7 +82,7 @@ def check(
     with _kinks_noted() as kinks:
         found = leaves(jacobian(f, argnums=numbers)(*args, **kwargs))
     with _kinks_noted():  # those of the function itself, where it is moved to
-        judged = list(_judged(probe, found, method, rtol, atol, progress))
+        judged = _judged(probe, found, method, rtol, atol, progress)
         wrong = check_nodes(f, args, kwargs, numbers, rtol, atol) if nodes else None
     return Report(tuple(judged), tuple(dict.fromkeys(kinks)), wrong)
 
@@ -90,26 +90,29 @@ def check(
 def _refuse(method: str, rtol: float | None, atol: float) -> None:
     if method not in METHODS:
         raise ArgumentError(report(f"check: method must be one of {', '.join(METHODS)}, not {method!r}"))
-    for name, value in (("rtol", rtol), ("atol", atol)):
-        if value is not None and not (isinstance(value, int | float | np.number) and 0 <= value < np.inf):
+    tolerances: dict[str, object] = {"rtol": 0 if rtol is None else rtol, "atol": atol}
+    for name, value in tolerances.items():
+        if not isinstance(value, int | float | np.integer | np.floating) or not 0 <= value < np.inf:
             raise ArgumentError(report(f"check: {name} must be a number that is not negative, not {value!r}"))
 
 
 def _judged(
     probe: Probe, found: Sequence[Any], method: str, rtol: float | None, atol: float, progress: bool
-) -> Iterator[Judged]:
-    """Every output by every input; each input is moved once for all outputs."""
+) -> list[Judged]:
+    """Every output by every input, in the order of `found`; each input is moved once for all outputs."""
     count = len(probe.inputs)
+    judged: dict[int, Judged] = {}
     with ticking(sum(one.value.size for one in probe.inputs), progress) as tick:
         for moved in range(count):
             ours = [found[output * count + moved] for output in range(len(probe.outputs))]
             columns = columns_of(ours[int(np.argmax([J.size for J in ours]))])
             measured = measure(probe, moved, columns.picked, method, tick)
             start = 0
-            for J, output in zip(ours, probe.outputs, strict=True):
+            for number, (J, output) in enumerate(zip(ours, probe.outputs, strict=True)):
                 rows = slice(start, start := start + output.size)
-                if J.size:
-                    yield compare_columns(probe, moved, rows, J, columns, measured, rtol, atol)
+                place = number * count + moved
+                judged[place] = compare_columns(probe, moved, rows, J, columns, measured, rtol, atol)
+    return [one for one in in_view_of_rounding(probe, [judged[k] for k in sorted(judged)]) if one.ours.size]
 
 
 @contextmanager

@@ -35,7 +35,10 @@ def complex_step(probe: Probe, moved: int, columns: Array, scales: Array) -> tup
         return "its value at the complex point is another one"
     eps = float(np.finfo(value.dtype).eps)
     generator = np.random.default_rng(1)
-    points = [x, *(x * (1 + eps * generator.choice([-1.0, 1.0], x.size)).astype(value.dtype) for _ in range(NEIGHBOURS))]
+    points = [
+        x,
+        *(x * (1 + eps * generator.choice([-1.0, 1.0], x.size)).astype(value.dtype) for _ in range(NEIGHBOURS)),
+    ]
     values, errors = [], []
     for column, scale in zip(columns, scales, strict=True):
         step = float(np.exp2(np.frexp(scale)[1] - 1.0 - HALVINGS[value.dtype.itemsize]))

@@ -21,6 +21,7 @@ def _empty() -> Array:
 
 
 def _nowhere(*_: Any) -> complex:
+    """The function of differences that were not made by this package."""
     return complex("nan")
 
 
@@ -68,7 +69,7 @@ class Differences:
     names: tuple[str, str] = ("y", "x")
     evaluations: int = 0
     failure: Exception | None = None
-    along: Callable[[int, float, int], complex] = field(default=_nowhere, compare=False)
+    _along: Callable[[int, float, int], complex] = field(default=_nowhere, compare=False)
 
     def __repr__(self) -> str:
         """Shape, method and the largest bar."""
@@ -77,7 +78,9 @@ class Differences:
 
     def __str__(self) -> str:
         """A few lines: the method and why, the bars, and what is odd."""
-        lines = [f"∂{self.names[0]}/∂{self.names[1]} {self.values.shape} by {self.method}, {self.evaluations} evaluations"]
+        lines = [
+            f"∂{self.names[0]}/∂{self.names[1]} {self.values.shape} by {self.method}, {self.evaluations} evaluations"
+        ]
         lines.append(f"  why        {self.reason}")
         finite = self.errors[np.isfinite(self.errors)]
         if finite.size:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -91,16 +92,14 @@ def measure_all(probe: Probe, method: str, progress: bool) -> list[Measured]:
 @contextmanager
 def ticking(total: int, wanted: bool) -> Iterator[Progress]:
     """What is told of every column that is done."""
-    tqdm: Any = None
+    bars: Any = None
     if wanted:
-        try:
-            from tqdm.auto import tqdm
-        except ImportError:
-            pass
-    if tqdm is None:
+        with suppress(ImportError):
+            bars = importlib.import_module("tqdm.auto")
+    if bars is None:
         yield lambda _: None
         return
-    with tqdm(total=total, desc="finite differences", unit="column", delay=PATIENCE) as bar:
+    with bars.tqdm(total=total, desc="finite differences", unit="column", delay=PATIENCE) as bar:
         yield bar.update
 
 
@@ -154,7 +153,7 @@ def _differences_of(probe: Probe, moved: int, output: Output, rows: slice, measu
         names=(f"y{output.path}", one.name),
         evaluations=probe.evaluations,
         failure=probe.failure,
-        along=partial(_along, probe, moved, rows),
+        _along=partial(_along, probe, moved, rows),
     )
 
 

@@ -120,11 +120,11 @@ class Ladder:
         other.noise, other.noise_afar = self.noise[picked], self.noise_afar[picked]
         new = [level for level in sorted({*map(int, levels)}) if level not in self.levels and level <= self.deepest]
         rows = [other._at(level) for level in new]
-        levels = [*self.levels, *new]
+        joined = [*self.levels, *new]
         if new and min(new) < 0:
             other.noise_afar = np.maximum(other.noise_afar, other._look_for_noise(min(new)))
-        order = sorted(range(len(levels)), key=levels.__getitem__)
-        other.levels = tuple(levels[k] for k in order)
+        order = sorted(range(len(joined)), key=joined.__getitem__)
+        other.levels = tuple(joined[k] for k in order)
         other.up = np.stack([*self.up[:, picked], *(row[0] for row in rows)])[order]
         other.down = np.stack([*self.down[:, picked], *(row[1] for row in rows)])[order]
         other.taken = np.stack([*self.taken[:, picked], *(row[2] for row in rows)])[order]
@@ -158,7 +158,7 @@ class Ladder:
             return np.full(self.probe.base.shape, np.nan, self.probe.base.dtype), step
         return self.probe(self.moved, point, f"moved by {step:.3g} in entry {column}"), taken
 
-    # -- what differences say -------------------------------------------------------------------------------------------
+    # -- what differences say -------------------------------------------------------------------------------------
 
     def _rounding(self) -> Array:
         """Of every level: what a value may be off by."""

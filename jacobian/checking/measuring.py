@@ -13,6 +13,9 @@ from jacobian.checking.noise import noise_floor
 from jacobian.checking.probe import Array, Probe, indexed
 from jacobian.errors import ArgumentError, report
 
+HIGHEST = -4 * RUN
+"""The level above which no step is taken."""
+
 BLOCK = 2**21
 """So many values are held at once."""
 
@@ -120,12 +123,10 @@ def _extend(ladder: Ladder, kind: Kind, found: Found, columns: Array, rounds: in
         return
     places = np.flatnonzero(columns)
     wanted = _wanted(ladder, found, places)
-    for direction in (1, -1):
-        picked = (wanted == direction).any(axis=1) & ~((wanted == 1).any(axis=1) & (direction == -1))
-        if not picked.any():
-            continue
+    finer = (wanted == 1).any(axis=1)
+    for direction, picked in ((1, finer), (-1, (wanted == -1).any(axis=1) & ~finer)):
         first = ladder.levels[ladder.run - 1] + 1 if direction > 0 else ladder.levels[0] - RUN
-        if first > ladder.deepest:
+        if not picked.any() or first > ladder.deepest or first < HIGHEST:
             continue
         longer = ladder.extended(np.arange(first, first + RUN), picked)
         where = np.zeros_like(columns)
@@ -137,10 +138,12 @@ def _extend(ladder: Ladder, kind: Kind, found: Found, columns: Array, rounds: in
 def _wanted(ladder: Ladder, found: Found, places: Array) -> Array:
     """The direction in which each entry would be better, zero where it is good enough."""
     eps = np.maximum(ladder.probe.eps, float(np.finfo(ladder.x.dtype).eps))
-    goal = eps ** (2 / 3)
-    sizes = np.maximum(np.abs(found.values[places]), 1e-2 * found.change[places])
+    values, errors, change = np.abs(found.values[places]), found.errors[places], found.change[places]
     with np.errstate(invalid="ignore"):
-        good = (found.errors[places] <= goal * sizes) | ((found.change[places] == 0) & np.isfinite(found.errors[places]))
+        good = errors <= eps ** (2 / 3) * np.maximum(values, 1e-2 * change)
+        good |= (change == 0) & np.isfinite(errors)
+        if ladder.levels[0] < 0:  # no larger step will tell more of what cannot be told from zero
+            good |= (values <= errors) & (found.edges[places] < 0)
     return np.where(good | found.kinks[places], 0, found.edges[places])
 
 
@@ -148,7 +151,7 @@ def _where_one_side_is_missing(ladder: Ladder, found: Found) -> None:
     """At the end of the function's domain differences to the other side are taken."""
     for side in (1, -1):
         missing = np.isinf(found.errors)
-        picked = missing.any(axis=1)
+        picked: Array = np.any(missing, axis=1)
         if not picked.any():
             return
         other = ladder.extended(np.array([], int), picked).best(Kind(False, ORDERS, side))
@@ -161,7 +164,7 @@ def _where_one_side_is_missing(ladder: Ladder, found: Found) -> None:
 
 def _at_kinks(ladder: Ladder, found: Found) -> None:
     """At a kink any value between the one-sided derivatives is as good: their mean is given, half their gap the bar."""
-    picked = found.kinks.any(axis=1)
+    picked: Array = np.any(found.kinks, axis=1)
     if not picked.any():
         return
     kinks, part = found.kinks[picked], ladder.extended(np.array([], int), picked)
@@ -184,7 +187,8 @@ def _useless(found: Found, scales: Array) -> Array:
     sizes, row = np.nan_to_num(np.abs(found.values)), _row(found, scales)
     with np.errstate(invalid="ignore"):
         good = (found.errors <= USELESS * sizes) | (found.errors <= SMALL_PART * row)
-    return ~(good | found.kinks | ((found.change == 0) & np.isfinite(found.errors)))
+    still = (found.change == 0) & np.isfinite(found.errors)
+    return np.asarray(~(good | found.kinks | still))
 
 
 def _row(found: Found, scales: Array) -> Array:
@@ -223,6 +227,8 @@ def _with_complex_steps(
     better = ~useless & ~found.kinks & (bars <= found.errors)
     found.values = np.where(better, values, found.values)
     found.errors = np.where(better, bars, found.errors)
+    if not better.any() and not asked:
+        return "richardson", "extrapolated, every entry with its own steps: the complex step is no better anywhere"
     return "complex", "the function takes complex numbers, and extrapolated differences confirm the complex step"
 
 

@@ -11,8 +11,10 @@ import numpy as np
 from jacobian.checking.judging import Judged, judge
 from jacobian.checking.probe import Array, Probe
 from jacobian.kernel.expression import Jacobian
+from jacobian.ops.registry import Op
 from jacobian.tracing.graph import Node
 from jacobian.tracing.run import run
+from jacobian.tracing.tracer import Tracer, record_bound
 
 FULL_ENTRIES, FULL_COLUMNS = 2**20, 512
 """Of a larger local Jacobian columns drawn at random are compared."""
@@ -71,7 +73,8 @@ def _parts(node: Node, operand: int) -> list[tuple[Callable[[Array], Any], Array
     def at(value: Any) -> Any:
         operands = list(node.operands)
         operands[operand] = value
-        return op.compute(operands, node.params)
+        compute = record_bound if isinstance(value, Tracer) else Op.compute
+        return compute(op, operands, node.params)
 
     J = node.local(operand)
     if np.asarray(x).dtype.kind != "c":

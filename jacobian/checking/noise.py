@@ -17,8 +17,8 @@ POINTS = 8
 """Values in a row; their differences up to order seven are looked at."""
 
 SPACINGS = {8: (40, 27, 17, 12, 8), 4: (19, 14, 10, 7), 2: (8, 6, 4)}
-"""By bytes of the input: how many halvings below its size the points lie apart. They are close, so that nothing but noise
-can change there; and farther apart where nothing changes at all, as of results that are rounded to few digits."""
+"""By bytes of the input: how many halvings below its size the points lie apart. They are close, so that nothing but
+noise can change there; and farther apart where nothing changes at all, as of results that are rounded to few digits."""
 
 STAIRS = 3
 """So many different values among the points are several; fewer may be a flat part of the function and its end."""
@@ -56,9 +56,7 @@ def noise_floor(probe: Probe, moved: int, scales: Array) -> Array:
     return np.asarray(found)
 
 
-def _stairs(
-    probe: Probe, moved: int, points: Sequence[Array], values: Array, scales: Array, halvings: int
-) -> Array:
+def _stairs(probe: Probe, moved: int, points: Sequence[Array], values: Array, scales: Array, halvings: int) -> Array:
     """Where a function takes several values at the points, yet does not change close to any of them.
 
     A function that is flat at the point alone, as below a threshold, has no noise.
@@ -96,7 +94,9 @@ def estimate(values: Array) -> Array:
     >>> bool(0.002 < estimate(noisy) < 0.05)
     True
     """
-    differences = values
+    scale = np.max(np.abs(values), axis=0)
+    scale = np.where(scale > 0, scale, 1.0)  # squares of very small and very large values are no numbers
+    differences = values / scale
     sizes, turns = [], []
     for order in range(1, len(values)):
         differences = np.diff(differences, axis=0)
@@ -109,4 +109,4 @@ def estimate(values: Array) -> Array:
         three = np.stack(sizes[order : order + 3])
         agree = turns[order] & (np.max(three, axis=0) <= PLATEAU * np.min(three, axis=0)) & ~told
         noise, told = np.where(agree, three[0], noise), told | agree
-    return noise
+    return np.asarray(noise * scale)

@@ -59,7 +59,7 @@ class Probe:
     ) -> None:  # fmt: skip
         if not callable(f):
             raise ArgumentError(report(f"{caller}: the first argument must be a function, not {type(f).__name__}"))
-        self._f, self._args, self._kwargs, self.caller = f, tuple(args), kwargs, caller
+        self.f, self._args, self.kwargs, self.caller = f, tuple(args), kwargs, caller
         self.numbers = tuple(dict.fromkeys(numbers))
         self.inputs: list[Input] = []
         self.first: dict[int, int] = {}
@@ -88,12 +88,16 @@ class Probe:
         values = [one.value.copy() for one in self.inputs]
         if flat is not None:
             values[moved] = flat.reshape(self.inputs[moved].value.shape)
+        self.evaluations += 1
+        return self.f(*self.arguments(values), **self.kwargs)
+
+    def arguments(self, values: Sequence[Array]) -> list[Any]:
+        """The arguments with other values of the inputs."""
         given = iter([v[()] if one.is_number else v for v, one in zip(values, self.inputs, strict=True)])
         call = list(self._args)
         for number in self.numbers:
             call[number] = map_arrays(lambda _, __: next(given), call[number])
-        self.evaluations += 1
-        return self._f(*call, **self._kwargs)
+        return call
 
     def _read(self, result: Any) -> tuple[list[Output], list[Array]]:
         found: list[Output] = []

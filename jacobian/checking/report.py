@@ -122,7 +122,9 @@ class Report:
             return []
         least = min((one.bars_off(place) for one, place in self._worst()), default=np.inf)
         if least <= 10:
-            told = f"not clear: some differences are only {least:.1f} error bars; look at jac.finite_difference(…).plot()"
+            told = (
+                f"not clear: some differences are only {least:.1f} error bars; look at jac.finite_difference(…).plot()"
+            )
         else:
             told = "our Jacobian: it is off by more than " + (
                 "the rounding of exact differences" if np.isinf(least) else f"{_round_down(least)} error bars"

@@ -51,8 +51,8 @@ def errors_by_step(found: Differences, index: tuple[int, ...]) -> tuple[Any, Any
     steps = np.exp2(np.arange(top + 4, top + 4 - DECADES * np.log2(10), -np.log2(10) / PER_DECADE))
     value = complex(found.values[index])
     with np.errstate(all="ignore"):
-        here = found.along(column, 0.0, row)
-        up, down = (np.array([found.along(column, side * float(h), row) for h in steps]) for side in (1, -1))
+        here = found._along(column, 0.0, row)
+        up, down = (np.array([found._along(column, side * float(h), row) for h in steps]) for side in (1, -1))
         return steps, np.abs((up - here) / steps - value), np.abs((up - down) / (2 * steps) - value)
 
 
@@ -68,6 +68,8 @@ def _index(found: Differences, entry: Sequence[int] | int | None) -> tuple[int, 
     fits = len(index) == len(shape) and all(-size <= k < size for k, size in zip(index, shape, strict=True))
     if not fits:
         raise IndexingError(
-            report(f"plot: there is no entry {list(index)}", got=f"shape {shape}", fix="both index vectors in one tuple")
+            report(
+                f"plot: there is no entry {list(index)}", got=f"shape {shape}", fix="both index vectors in one tuple"
+            )
         )
     return tuple(int(k) % size for k, size in zip(index, shape, strict=True))
