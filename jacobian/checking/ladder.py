@@ -203,7 +203,11 @@ class Ladder:
         """One row of Neville's table; and of this row the best value, its bar, and the noise in that."""
         row = [(D[level], N[level])]
         best, noise = D[level], N[level]
-        bar = np.abs(D[level] - D[level - 1]) + N[level]
+        change = np.abs(D[level] - D[level - 1])
+        if level > 1:  # two steps may agree by chance; three hardly do
+            shrinks = (h[level - 1] / h[level])[:, None] ** kind.power
+            change = np.fmax(change, np.abs(D[level - 1] - D[level - 2]) / shrinks)
+        bar = change + N[level]
         for order in range(min(level, kind.orders)):
             ratio = (h[level - order - 1] / h[level])[:, None] ** kind.power
             (value, rounding), (old, old_rounding) = row[order], above[order]

