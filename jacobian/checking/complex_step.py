@@ -39,10 +39,14 @@ def complex_step(probe: Probe, moved: int, columns: Array, scales: Array) -> tup
         x,
         *(x * (1 + eps * generator.choice([-1.0, 1.0], x.size)).astype(value.dtype) for _ in range(NEIGHBOURS)),
     ]
+    stretches = 1 + generator.random(len(points))  # of a step of all digits, whose products are rounded
     values, errors = [], []
     for column, scale in zip(columns, scales, strict=True):
         step = float(np.exp2(np.frexp(scale)[1] - 1.0 - HALVINGS[value.dtype.itemsize]))
-        found = [_slope(probe, moved, point, int(column), step) for point in points]
+        found = [
+            _slope(probe, moved, point, int(column), step * stretch)
+            for point, stretch in zip(points, stretches, strict=True)
+        ]
         told = next((one for one in found if isinstance(one, str)), None)
         if told is not None:
             return told

@@ -161,8 +161,9 @@ class Ladder:
     # -- what differences say -------------------------------------------------------------------------------------
 
     def _rounding(self) -> Array:
-        """Of every level: what a value may be off by."""
-        sizes = np.maximum(np.maximum(np.abs(self.up), np.abs(self.down)), np.abs(self.probe.base))
+        """Of every level: what a value may be off by; at least by what one digit of the input makes of it."""
+        digit = np.abs(self.x[self.columns])[None, :, None] * np.abs(self.up - self.down) / (2 * self.steps()[..., None])
+        sizes = np.maximum(np.maximum(np.abs(self.up), np.abs(self.down)), np.maximum(digit, np.abs(self.probe.base)))
         sizes = np.where(np.isfinite(sizes), sizes, np.abs(self.probe.base))
         afar = np.array(self.levels)[:, None, None] < 0
         noise = np.where(afar, self.noise_afar, self.noise)
@@ -239,10 +240,11 @@ class Ladder:
         return (self.up - self.probe.base) / right, (self.probe.base - self.down) / left
 
     def _edges(self, chosen: Array, bar: Array, noise: Array) -> Array:
-        """-1 where the best step is the largest there is and noise rules, 1 where it is too large."""
+        """-1 where the best step is the largest there is and noise rules, 1 where smaller steps say otherwise."""
         last = self.run - 1
         deepest = np.isfinite(self.up[-1]) & np.isfinite(self.down[-1])
-        down = (chosen >= last) | ((bar > 2 * noise) & (chosen >= last - 1)) | (np.isinf(bar) & deepest)
+        down = (chosen >= last) | ((bar > 2 * noise) & (chosen >= last - 1))
+        down |= np.where(np.isinf(bar), deepest, bar > 64 * noise)
         up = (chosen <= ORDERS) & (bar <= 8 * noise) & np.isfinite(bar)
         return np.where(down, 1, np.where(up, -1, 0))
 
