@@ -70,6 +70,7 @@ class Found:
     left: Array
     right: Array
     one_sided: Array
+    noise: Array  # of the values
 
     def put(self, columns: Array, other: Found) -> None:
         """Replace what is known of some columns."""
@@ -130,6 +131,21 @@ class Ladder:
         other.taken = np.stack([*self.taken[:, picked], *(row[2] for row in rows)])[order]
         return other
 
+    def coarse(self, kind: Kind) -> Found:
+        """What the first run alone says, whatever smaller steps do."""
+        other = self.extended(np.array([], int), np.ones(len(self.columns), bool))
+        first = [k for k, level in enumerate(self.levels) if 0 <= level < RUN]
+        other.levels = tuple(self.levels[k] for k in first)
+        other.up, other.down, other.taken = self.up[first], self.down[first], self.taken[first]
+        return other.best(kind)
+
+    def with_noise(self, noise: Array, picked: Array) -> Ladder:
+        """The picked columns of a function whose values are known to be off by as much."""
+        other = self.extended(np.array([], int), picked)
+        other.noise = np.maximum(other.noise, noise[picked])
+        other.noise_afar = np.maximum(other.noise_afar, other.noise)
+        return other
+
     def _look_for_noise(self, level: int) -> Array:
         """The noise of every column one step away from the point."""
         found = []
@@ -157,6 +173,10 @@ class Ladder:
         if not abs(taken - step) <= 0.1 * abs(step):  # too small or too large for the dtype
             return np.full(self.probe.base.shape, np.nan, self.probe.base.dtype), step
         return self.probe(self.moved, point, f"moved by {step:.3g} in entry {column}"), taken
+
+    def value_at(self, place: int, step: float) -> Array:
+        """The value with one of the columns moved."""
+        return self._moved(int(self.columns[place]), step)[0]
 
     # -- what differences say -------------------------------------------------------------------------------------
 
@@ -195,7 +215,7 @@ class Ladder:
         steps = np.take_along_axis(h[:, :, None], chosen[None], axis=0)[0]
         return Found(
             value, bar, np.where(np.isfinite(bar), steps, np.nan), noise, self._change(chosen),
-            self._edges(chosen, bar, noise), *self._kinks(h), np.zeros(shape, bool),
+            self._edges(chosen, bar, noise), *self._kinks(h), np.zeros(shape, bool), self.noise,
         )  # fmt: skip
 
     def _extrapolate(

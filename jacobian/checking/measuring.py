@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jacobian.checking.complex_step import complex_step
+from jacobian.checking.jumps import jump_sizes
 from jacobian.checking.ladder import KINDS, ORDERS, ROUNDS, RUN, Found, Kind, Ladder
 from jacobian.checking.noise import noise_floor
 from jacobian.checking.probe import Array, Probe, indexed
@@ -65,6 +66,7 @@ def _measured(probe: Probe, moved: int, columns: Array, method: str, progress: P
     noise = noise_floor(probe, moved, scales)
     found = _differences(probe, moved, columns, scales, noise, KINDS.get(method, KINDS["richardson"]), progress)
     taken, reason = method, "asked for" if found.values.size else "there are no entries"
+    noise = np.maximum(noise, np.max(found.noise, axis=0, initial=0.0))
     useless = _useless(found, scales[columns])
     if found.values.size and method in ("auto", "complex"):
         taken, reason = _with_complex_steps(probe, moved, columns, scales[columns], found, useless, method)
@@ -102,7 +104,7 @@ def _differences(
     if not found:
         shape = (0, probe.base.size)
         empty, none = np.zeros(shape), np.zeros(shape, bool)
-        return Found(empty, empty, empty, empty, empty, empty, none, empty, empty, none)
+        return Found(empty, empty, empty, empty, empty, empty, none, empty, empty, none, empty)
     return Found(*(np.concatenate([getattr(one, name) for one in found]) for name in vars(found[0])))
 
 
@@ -112,6 +114,12 @@ def _solved(ladder: Ladder, kind: Kind) -> Found:
     ladder = ladder.extended(np.array([*range(RUN), *ladder.sentinels]), everywhere)
     found = ladder.best(kind)
     _extend(ladder, kind, found, everywhere, ROUNDS)
+    jumps = jump_sizes(ladder, found, ladder.coarse(kind))
+    picked: Array = np.any(jumps > 0, axis=1)
+    if picked.any():
+        noisy = ladder.with_noise(jumps, picked)
+        found.put(picked, noisy.best(kind))
+        _extend(noisy, kind, found, picked, ROUNDS)
     _where_one_side_is_missing(ladder, found)
     _at_kinks(ladder, found)
     return found

@@ -1,0 +1,57 @@
+"""Whether what looks smooth at small steps is a piece between jumps.
+
+A function that has lost most of its digits, such as `(1 - cos(x)) / x**2` near zero, is smooth between its jumps, and
+its small steps tell the slope of a piece. Fine oscillations look alike, and there the small steps are right. So the
+interval is halved where the values depart from the slope: a jump stays, however small the interval.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from jacobian.checking.ladder import Found, Ladder
+from jacobian.checking.probe import Array
+
+APART = 10
+"""So many error bars lie between what large and small steps say, where both are sure."""
+
+HALVINGS = 20
+
+MOST = 16
+"""Of a column no more entries are looked at."""
+
+
+def jump_sizes(ladder: Ladder, found: Found, coarse: Found) -> Array:
+    """For every column and entry how high the jumps on both sides are; zero where there are none."""
+    sizes = np.zeros(found.values.shape)
+    off = np.abs(found.values - coarse.values)
+    finest = np.nanmin(np.where(np.isfinite(coarse.steps), coarse.steps, np.inf), axis=1, initial=np.inf)
+    apart = (off > APART * (found.errors + coarse.errors)) & (found.steps < finest[:, None])
+    apart |= np.isfinite(coarse.errors) & (off > APART * coarse.errors) & (found.errors > 0.5 * off)
+    for column in np.flatnonzero(apart.any(axis=1)):
+        for entry in np.flatnonzero(apart[column] & ~found.kinks[column])[:MOST]:
+            sides = [_jump(ladder, int(column), int(entry), found, side) for side in (1.0, -1.0)]
+            sizes[column, entry] = min(sides)
+    return sizes
+
+
+def _jump(ladder: Ladder, column: int, entry: int, found: Found, side: float) -> float:
+    """The jump between the step taken and the largest one, zero if there is none."""
+    slope = found.values[column, entry]
+
+    def departure(t: float) -> complex:
+        value = ladder.value_at(column, side * t)[entry]
+        return complex(value - slope * side * t)
+
+    low, high = float(found.steps[column, entry]), float(ladder.steps()[ladder.levels.index(0), column])
+    at_low, at_high = departure(low), departure(high)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        at_middle = departure(middle)
+        if abs(at_middle - at_low) >= abs(at_high - at_middle):
+            high, at_high = middle, at_middle
+        else:
+            low, at_low = middle, at_middle
+    left = abs(at_high - at_low)
+    steep = abs(slope) * (high - low) + 16 * float(ladder.probe.eps[entry]) * abs(ladder.probe.base[entry])
+    return float(left) if np.isfinite(left) and left > 4 * steep else 0.0
