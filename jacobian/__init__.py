@@ -6,19 +6,46 @@ the generalized dot product.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from jacobian import errors, ops
-from jacobian.backpropagation import backprop
 from jacobian.chain import Chain, compose, trace
-from jacobian.checking.check import check
-from jacobian.checking.differences import Differences
-from jacobian.checking.finite_differences import finite_difference
-from jacobian.checking.report import Report
 from jacobian.functional import hessian, jacobian, value_and_jacobian
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.memory import memory_limit
 from jacobian.ops import primitive, sample
 
+if TYPE_CHECKING:
+    from jacobian.backpropagation import backprop
+    from jacobian.checking.check import check
+    from jacobian.checking.differences import Differences
+    from jacobian.checking.finite_differences import finite_difference
+    from jacobian.checking.report import Report
+
 __version__ = "0.1.0"
+
+_LATER = {
+    "backprop": "jacobian.backpropagation",
+    "check": "jacobian.checking.check",
+    "Differences": "jacobian.checking.differences",
+    "Report": "jacobian.checking.report",
+    "finite_difference": "jacobian.checking.finite_differences",
+}
+"""Names that are imported when they are first asked for: most programs need few of them."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    found = globals()[name] = getattr(import_module(_LATER[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
+
 
 __all__ = [
     "Chain",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -142,7 +143,12 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, order: str
         `J.shape == y.shape + x.shape`, numerator layout. Nested results nest their Jacobians like `f`'s output, and
         within that like the argument.
 
+    Complex numbers: of a real input the Jacobian of a complex output is complex, and on the way there may be anything
+    (`np.abs`, `np.conj`, real parts). Of a complex input z it is the complex derivative `∂y/∂z`, if every op on the
+    way from z has one; a function of z that is not holomorphic is to be written in real and imaginary part.
+
     Raises:
+        ArgumentError: an op between a complex input and the result is not holomorphic; the message names both.
         TraceError: the function does what cannot be traced; the message names the line.
         DTypeError: an argument or the result is not an array of numbers.
         NonFiniteError: an argument or the result holds NaN or infinity.
@@ -157,6 +163,8 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, order: str
            [3., 4.]])
     >>> print(J.formula)
     ∂y[i]/∂x[j] = W[i,j]
+    >>> jac.jacobian(lambda z: z**2)(np.array([1 + 2j])).tensor()
+    array([[2.+4.j]])
     """
     evaluate = _evaluation(f, argnums, order, with_value=False)
 
@@ -203,7 +211,7 @@ def _accumulated(of: Node, nodes: Sequence[Node], order: str, name: str) -> list
 
 
 def _value(value: Any) -> Any:
-    return value if isinstance(value, Tracer) else np.array(value)
+    return copy(value) if isinstance(value, Tracer) else np.array(value)
 
 
 class _Place(NamedTuple):
@@ -217,7 +225,7 @@ class _Place(NamedTuple):
 
     def value_at(self, points: Sequence[Array], k: int, x: np.ndarray) -> np.ndarray:
         """The value with another input number k, the others as they were."""
-        arrays = iter([x if position == k else point for position, point in enumerate(points)])
+        arrays = iter([copy(x if position == k else point) for position, point in enumerate(points)])
         call = list(self.args)
         for number in self.numbers:
             call[number] = _map_arrays(lambda _, __: next(arrays), call[number])

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from typing import NamedTuple, Protocol
@@ -22,6 +21,7 @@ from jacobian.kernel.memory import human
 from jacobian.kernel.pattern import CACHE
 from jacobian.kernel.real import real_part
 from jacobian.kernel.simplify import contracted, fused, shapes_only
+from jacobian.ops.registry import no_complex_derivative, not_holomorphic
 from jacobian.shifts import cancelling, may_cancel
 from jacobian.tracing.graph import Node
 
@@ -29,6 +29,7 @@ SIMULATED_NODES = 200  # above that many nodes the sizes of output and input dec
 MANY_FACTORS = 128  # a lazy product this long is contracted: its best order is no longer sought as a whole
 FEW_FACTORS = 12
 SHORTENED_EVERY = 16
+MUCH_THE_SAME = 1.5  # times the bytes
 SMALL = 2**14  # as long as every product has fewer entries, planning costs more than any order
 
 
@@ -120,15 +121,17 @@ Edges = dict[int, tuple[tuple[int, Node], ...]]
 """For every node, which operand came from which node."""
 
 
-@dataclass(frozen=True)
 class Paths:
     """The nodes between `wrt` and `of`, last first, and for each the edges that lead back to `wrt`."""
 
-    of: Node
-    wrt: tuple[Node, ...]
-    nodes: tuple[Node, ...]
-    edges: Edges
-    uses: dict[int, int]
+    def __init__(
+        self, of: Node, wrt: tuple[Node, ...], nodes: tuple[Node, ...], edges: Edges, uses: dict[int, int]
+    ) -> None:
+        self.of = of
+        self.wrt = wrt
+        self.nodes = nodes
+        self.edges = edges
+        self.uses = uses
 
     @property
     def signature(self) -> Hashable:
@@ -218,6 +221,28 @@ def becomes_real(node: Node) -> bool:
     return not is_complex(node) and any(is_complex(parent) for _, parent in node.parents)
 
 
+def refuse_not_holomorphic(graph: Paths) -> None:
+    """A function of a complex input has a derivative if every op on the way has a complex one.
+
+    Raises:
+        ArgumentError: an op takes a real part, an absolute value or the like of what depends on a complex input.
+    """
+    reached = {node.index: node for node in graph.wrt if is_complex(node)}
+    if not reached:
+        return
+    for node in reversed(graph.nodes):
+        for _, parent in graph.edges[node.index]:
+            source = reached.get(parent.index)
+            if source is None or node.op is None:
+                continue
+            if not is_complex(node) or node.op.of_complex == "refused":
+                called, line = node.trace.notes.get(node.index, (node.op.called, None))
+                if not is_complex(node):
+                    raise not_holomorphic(called, source.name, source.value, line)
+                raise no_complex_derivative(node.op, called, source.name, source.value, line)
+            reached[node.index] = source
+
+
 def reverse(graph: Paths, algebra: Algebra, *, eager: bool, upstream: Jacobian | None = None) -> list[Jacobian]:
     """From the output back. Unless eager, what arrives is contracted only where it is used more than once."""
     if is_complex(graph.of) and any(map(becomes_real, graph.nodes)):
@@ -291,6 +316,7 @@ def _forward_from(graph: Paths, wrt: Node, algebra: Algebra, *, eager: bool) -> 
 
 def accumulate(graph: Paths, algebra: Algebra, order: str) -> list[Jacobian]:
     """The chain rule over the graph in one of the orders; `auto` is the cheapest."""
+    refuse_not_holomorphic(graph)
     graph = without_shifts(graph)
     chosen = choose(graph) if order == "auto" else order
     run = forward if chosen.endswith("forward") else reverse
@@ -317,11 +343,22 @@ def choose(graph: Paths) -> str:
     chosen = _CHOICES.get(key)
     if chosen is None:
         costs = [cost(graph, order) for order in ("lazy reverse", "lazy forward", "reverse", "forward")]
-        chosen = min(costs, key=lambda c: (c.multiplications, c.nbytes)).order
+        chosen = _best(costs)
         if len(_CHOICES) >= CACHE:
             _CHOICES.clear()
         _CHOICES[key] = chosen
     return chosen
+
+
+def _best(costs: Sequence[Cost]) -> str:
+    """The fewest multiplications, then the fewest bytes; where these are much the same, what is named first.
+
+    That is reverse, which sums over last axes: one matrix product, where forward needs one for every sample of a batch.
+    """
+    fewest = min(cost.multiplications for cost in costs)
+    equal = [cost for cost in costs if cost.multiplications == fewest]
+    least = min(cost.nbytes for cost in equal)
+    return next(cost.order for cost in equal if cost.nbytes <= MUCH_THE_SAME * least)
 
 
 def compare(graph: Paths) -> str:

@@ -28,7 +28,7 @@ from jacobian.ops.families import (
     reduction,
 )
 from jacobian.ops.kinks import nowhere, warn_kink, warn_ties
-from jacobian.ops.registry import Normalise, Op, Params, Point, is_complex, register, sample
+from jacobian.ops.registry import SAME, Kink, Normalise, Op, Params, Point, is_complex, register, sample
 
 POSITIVE = (0.3, 2.5)
 
@@ -92,13 +92,23 @@ def _variance(point: Point) -> Array:
     return 2.0 * _conjugated(x - mean_x) / (_count(point) - params["ddof"])
 
 
-def _deviation(point: Point) -> Array:
-    x, params = point.x[0], point.params
+def _std_rule(point: Point, k: int) -> Jacobian:
+    """Two factors, of which the one with y is small; where y is 0 it is 0."""
+    x, params, name = point.x[0], point.params, point.names[0]
     mean_x = np.mean(x, axis=params["axis"], keepdims=True, **_where(params))
     y = kept(point)
     warn_kink("std", point.y == 0, "0")
-    safe = np.where(y == 0, 1.0, y)
-    return np.where(y == 0, 0.0, _conjugated(x - mean_x) / ((_count(point) - params["ddof"]) * safe))
+    n = _count(point) - params["ddof"]
+    over = np.where(y == 0, 0.0, 1.0 / (n * np.where(y == 0, 1.0, y)))
+    centred = _conjugated(x - mean_x)
+    if "where" in params:
+        centred = centred * np.asarray(params["where"], dtype=np.result_type(point.y))
+    entry = f"{name}[{','.join(f'@{axis}' for axis in range(np.ndim(x)))}]" if np.ndim(x) else name
+    rank, count = np.ndim(x), n if isinstance(n, int | float) else "n"
+    rest = [axis for axis in range(rank) if axis not in reduced_axes(params["axis"], rank, "std")]
+    spelled = f"{point.out_name}[{','.join(f'@{axis}' for axis in rest)}]" if rest else point.out_name
+    over = over if rest else np.reshape(over, ())
+    return reduced(point, centred, f"({entry} - mean({name}))", Factor(over, f"(1 / ({count} {spelled}))"))
 
 
 def _conjugated(x: Array) -> Array:
@@ -122,16 +132,22 @@ def _spread_arguments(name: str) -> Normalise:
     return normalise
 
 
-SPREAD = [sample((4,), ddof=1), sample((2, 3), axis=1, ddof=1, keepdims=True)]
+SPREAD = [
+    sample((4,), ddof=1), sample((2, 3), axis=1, ddof=1, keepdims=True),
+    sample((2, 4), axis=1, where=np.array([True, False, True, True])),
+]  # fmt: skip
 var = reduction(
     "var", np.var, _variance, normalise=_spread_arguments("var"), formula="2 (x - mean(x)) / (n - ddof)",
     samples=SPREAD, of_complex="real part",
 )  # fmt: skip
+STD_OF_EQUALS = Kink(
+    "y == 0", "0", sample(np.array([1.0, 1.0])), torch={"torch.std(x, correction=0)": SAME},
+)  # fmt: skip
 std = register(
     Op(
-        "std", np.std, lambda point, k: reduced(point, _deviation(point)), answers=(np.std,), family="reduction",
-        normalise=_spread_arguments("std"), formula="∂y/∂x = (x - mean(x)) / ((n - ddof) y)", smooth=False,
-        note="Where y = 0: 0 is taken.", of_complex="real part",
+        "std", np.std, _std_rule, answers=(np.std,), family="reduction", kinks=[STD_OF_EQUALS],
+        normalise=_spread_arguments("std"), formula="∂y/∂x = (x - mean(x)) / ((n - ddof) y)",
+        of_complex="real part",
         samples=[*SPREAD, sample((4,)), sample((2, 3), axis=0), sample((2, 3, 2), axis=(0, -1))],
     )
 )  # fmt: skip
@@ -161,22 +177,25 @@ prod = reduction(
 
 
 def _extreme(name: str, function: Any, argument: Any) -> Op:
-    def rule(point: Point, k: int) -> Jacobian:
+    def rule(point: Point, k: int, called: str = name) -> Jacobian:
         x, params = point.x[0], point.params
         shape = tuple(np.shape(x))
         axes = reduced_axes(params["axis"], len(shape), name)
         rest = [axis for axis in range(len(shape)) if axis not in axes]
         if "where" in params:
             x = np.where(params["where"], x, -np.inf if name == "max" else np.inf)
-        if not rest and not axes:
-            return Jacobian.identity(())
+        if np.size(x) == 0:
+            return Jacobian.zero(tuple(np.shape(point.y)), shape)
+        if not shape:
+            reached = point.y == x if "initial" in params or "where" in params else True
+            return diagonal((), (), np.asarray(reached, dtype=np.result_type(point.y)), "reached")
         kept_shape = tuple(shape[axis] for axis in rest)
         values = np.reshape(np.transpose(x, (*rest, *axes)), (*kept_shape, -1))
         best = argument(values, axis=-1, keepdims=True)
         y = np.reshape(point.y, (*kept_shape, 1))
         may_miss = "initial" in params or "where" in params  # the initial value may win over all entries
         reached = np.take_along_axis(values, best, -1) if may_miss else y
-        warn_ties(name, values == reached, "the first of the equal entries")
+        warn_ties(called, values == reached, "the first of the equal entries")
         tables = _places(best[..., 0], rest, axes, shape)
         J = gather(kept_shape, shape, [tables[axis] for axis in range(len(shape))])
         if may_miss:
@@ -187,8 +206,14 @@ def _extreme(name: str, function: Any, argument: Any) -> Op:
     return register(
         Op(
             name, function, rule, answers=(function, getattr(np, "a" + name)), normalise=_no_dtype(name),
-            family="reduction", formula=f"an input axis table[i], table = arg{name}(x)", smooth=False,
-            note="Ties: the first of the equal entries is taken.",
+            family="reduction", formula=f"an input axis table[i], table = arg{name}(x)",
+            kinks=[
+                Kink(
+                    "entries are equal", "the first of them", sample(np.array([2.0, 2.0])),
+                    torch={f"torch.{name}(x, 0).values": SAME, f"torch.{name}(x)": [0.5, 0.5],
+                           f"torch.a{name}(x, 0)": [0.5, 0.5]},
+                )
+            ],
             samples=[
                 sample((4,)), sample((2, 3)), sample((2, 3), axis=0), sample((2, 3, 2), axis=(0, -1)), sample(()),
                 sample((2, 3), axis=-1, keepdims=True), sample((2, 3), axis=1, initial=0.0),
@@ -223,7 +248,7 @@ def _scan_arguments(a: Any, axis: Any = None, dtype: Any = None, out: Any = None
         a = np.astype(a, np.dtype(dtype))
     if out is not None:
         raise ArgumentError(report("a scan with out= cannot be traced", fix="use the returned array"))
-    return (a,), {"axis": axis}
+    return (a,), {"axis": None if axis in (0, -1) and np.ndim(a) == 0 else axis}
 
 
 def scan(point: Point, factors: tuple[tuple[Factor, str], ...] = ()) -> Jacobian:
@@ -328,6 +353,9 @@ def _running_best(name: str, ufunc: np.ufunc) -> Op:
         axis %= len(shape)
         kept = np.ascontiguousarray(np.moveaxis(x == point.y, axis, -1))
         kept[..., :1] = True
+        again = x == np.roll(point.y, 1, axis)
+        again[(slice(None),) * axis + (slice(1),)] = False
+        warn_kink(f"{ufunc.__name__}.accumulate", again, "the last of the equal entries")
         places = np.flatnonzero(kept)  # of the best entries, line after line: each stays until the next one comes
         table = np.repeat(places, np.diff(places, append=kept.size)).reshape(kept.shape)
         if kept.ndim > 1:
@@ -336,9 +364,11 @@ def _running_best(name: str, ufunc: np.ufunc) -> Op:
 
     return register(
         Op(
-            name, ufunc.accumulate, rule, family="reduction", smooth=False,
+            name, ufunc.accumulate, rule, family="reduction",
+            kinks=[Kink("entries are equal", "the last of them", sample(np.array([1.0, 1.0])),
+                        torch={f"torch.cum{name[-3:]}(x, 0).values": SAME})],
             normalise=lambda x, axis=0: ((x,), {"axis": axis}), formula="an input axis table[i]",
-            note="the best entry so far; of equal entries the last.",
+            note=f"`np.{ufunc.__name__}.accumulate`, the best entry so far.",
             samples=[sample((5,)), sample((3, 4), axis=1)],
         )
     )  # fmt: skip
@@ -373,20 +403,8 @@ composite(
     ),
     answers=(np.ptp,), samples=[sample((4,)), sample((2, 3), axis=1)],
 )  # fmt: skip
-
-
-def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = np._NoValue, append: Any = np._NoValue) -> Any:
-    if prepend is not np._NoValue or append is not np._NoValue:
-        raise ArgumentError(report("diff: prepend= and append= are not traced", fix="np.concatenate first"))
-    front = (slice(None),) * (axis % np.ndim(a))
-    for _ in range(n):
-        a = a[(*front, slice(1, None))] - a[(*front, slice(None, -1))]
-    return a
-
-
-composite("diff", _diff, answers=(np.diff,), samples=[sample((5,)), sample((2, 4), axis=0), sample((5,), n=2)])
-composite("ediff1d", lambda ary: _diff(np.ravel(ary)), answers=(np.ediff1d,), samples=[sample((2, 3))])
 round = elementwise(  # noqa: A001
-    np.round, "0", name="round", answers=(np.round, np.around),
+    np.round, "0", name="round", answers=(np.round, np.around), at_kink="0",
+    kink="abs(x * 10.0**decimals - rint(x * 10.0**decimals)) == 0.5", torch={"torch.round(x)": SAME},
     normalise=lambda a, decimals=0, out=None: ((a,), {"decimals": decimals}),
 )  # fmt: skip

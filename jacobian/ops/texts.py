@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from types import CodeType
 from typing import Any
@@ -13,15 +14,19 @@ import numpy as np
 
 from jacobian.errors import ExpressionError, report
 from jacobian.ops.kinks import warn_non_finite
+from jacobian.ops.registry import REGISTRY
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
+
+TAUGHT: dict[str, Callable[..., Any]] = {}
+"""Functions that derivatives may name though neither NumPy nor SciPy has them, or has them in a form not traced."""
 
 
 @lru_cache(maxsize=1024)
 def _compiled(text: str) -> tuple[CodeType, dict[str, Any]]:
-    """A derivative ready to be evaluated, with what it needs of NumPy's names."""
+    """A derivative ready to be evaluated, with what it needs of NumPy's and SciPy's names."""
     code = compile(text, f"<derivative {text}>", "eval")
-    found = {word: getattr(np, word) for word in _names_in(code) if _is_numpys(word)}
+    found = {word: _meaning(word) for word in _names_in(code) if _is_known(word)}
     return code, {"__builtins__": {}, "np": np, **found}
 
 
@@ -32,24 +37,33 @@ def _names_in(code: CodeType) -> Iterator[str]:
             yield from _names_in(constant)
 
 
-def _is_numpys(word: str) -> bool:
-    return not word.startswith("_") and hasattr(np, word)
+def _meaning(word: str) -> Any:
+    """What was taught, NumPy's name, an op of ours, or a function of `scipy.special` where it has been imported."""
+    if word in TAUGHT or hasattr(np, word):
+        return TAUGHT[word] if word in TAUGHT else getattr(np, word)
+    op, function = REGISTRY.built_in(word), getattr(sys.modules.get("scipy.special"), word, None)
+    return function if op is None or function in op.answers else op
+
+
+def _is_known(word: str) -> bool:
+    return not word.startswith("_") and _meaning(word) is not None
 
 
 def check(name: str, text: str, words: Sequence[str] | None) -> None:
     """Refuse a derivative that cannot be read, or that uses a name nobody knows (any, where `words` is None).
 
     Raises:
-        ExpressionError: it is no expression, or a name in it is neither in `words` nor NumPy's.
+        ExpressionError: it is no expression, or a name in it is neither in `words` nor NumPy's, an op's or SciPy's.
     """
     try:
         tree = ast.parse(text, mode="eval")
     except SyntaxError as error:
         raise ExpressionError(report(f"{name}: the derivative {text!r} cannot be read: {error.msg}")) from None
+    REGISTRY.later.arrive()
     used = dict.fromkeys(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
     for word in used:
-        if words is not None and word not in (*words, "np") and not _is_numpys(word):
-            known = f"{', '.join(words)} and NumPy's names"
+        if words is not None and word not in (*words, "np") and not _is_known(word):
+            known = f"{', '.join(words)}, NumPy's and SciPy's names"
             raise ExpressionError(report(f"{name}: the derivative {text!r} uses {word}", known=known))
 
 
@@ -73,6 +87,17 @@ def evaluate_finite(name: str, text: str, values: Mapping[str, Any]) -> Any:
             factor = evaluate(text, **values)
         warn_non_finite(name, factor)
         return factor
+
+
+def names_of(params: Mapping[str, Any]) -> dict[str, str]:
+    """What formulas call the parameters: arrays by their word, numbers by their digits.
+
+    >>> names_of({"alpha": -0.5, "mode": "none"})
+    {'alpha': '(-0.5)'}
+    """
+    arrays = {word: word for word, value in params.items() if np.ndim(value)}
+    numbers = {word: value for word, value in params.items() if type(value) is float}
+    return arrays | {word: f"{value:g}" if value >= 0 else f"({value:g})" for word, value in numbers.items()}
 
 
 def label(text: str, names: Mapping[str, str], shapes: Mapping[str, Sequence[int]], rank: int) -> str:

@@ -82,6 +82,8 @@ class Node:
             return None
         if not op.built_in:  # its shape may depend on anything
             return (op, descriptors, params, describe_operand(self.value))
+        if op.dtype_by_value:
+            return (op, descriptors, params, describe_operand(self.value))
         return (op, descriptors, params, None if op.decides is None else op.decides(self.operands, self.params))
 
     @property
@@ -124,7 +126,10 @@ class Graph:
     def __init__(self) -> None:
         self.level = next(_LEVELS)
         self.nodes: list[Node] = []
+        self.assigned = False  # whether an array was assigned into: then it matters how arrays lie in memory
         self.seen = False  # whether the function looked at a number: with others it may take another course
+        self.of_complex = False  # whether an input is complex: then nodes that are not holomorphic are noted
+        self.notes: dict[int, tuple[str, str | None]] = {}  # of those nodes: what the user called, and the line
         self._snapshots: dict[int, tuple[Any, Array]] = {}
         self._constant_names: dict[int, str] = {}
 

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import sys
+from types import FrameType
 from typing import Any, NoReturn
 
 import numpy as np
 
 from jacobian.errors import ShapeError, TraceError, report
 from jacobian.tracing import source
-from jacobian.tracing.constants import REFUSED
+from jacobian.tracing.constants import ASSIGNING, REFUSED
+from jacobian.tracing.libraries import instead
 
 _BUILDERS = frozenset(
     "array asarray asanyarray ascontiguousarray asfortranarray asarray_chkfinite fromiter matrix asmatrix "
     "require".split()
 )
+ASSIGNABLE = (
+    "out = np.zeros_like(x) or np.zeros(shape, like=x) can be assigned into, as can x.copy(); "
+    "or collect the parts in a list and np.stack(parts) or np.concatenate(parts)"
+)
 _ELSEWHERE = "write it with NumPy functions that can be traced, or declare it with jac.primitive(forward, rule)"
+_POLYNOMIALS = "numpy.polynomial"
+_TRACED_POLYNOMIALS = (
+    "np.polyval(c[::-1], x), np.polymul, np.polyder, … take traced arrays; polyval(x, c), chebval(x, c), … take traced "
+    "positions, and chebvander(x, degree) @ c takes traced coefficients"
+)
 
 
 def refuse(headline: str, fix: str) -> NoReturn:
@@ -26,14 +38,21 @@ def refuse_conversion(what: str) -> NoReturn:
     """Raise the error for code that asks a traced array for a plain number or array."""
     library = source.library()
     if library is not None:
+        found = instead(source.called()) if library == "scipy" else None
+        if found is not None:
+            refuse(f"{found[0]} takes plain numbers only, no traced array", f"use {found[1]}, which can be traced")
         refuse(f"{library} needs plain numbers where it is given a traced array", _ELSEWHERE)
     if source.assigns_to_item():
         refuse_assignment("out[…] = x where out is a plain array")
+    if source.passes_through(_POLYNOMIALS):
+        refuse("numpy.polynomial makes plain arrays of what it is given, and cannot be traced", _TRACED_POLYNOMIALS)
     call = source.called()
     name = call.rpartition(".")[2]
     if name in _BUILDERS:
         fix = "np.stack([x0, x1]) for a list of traced values; leave np.asarray(x) out, x is an array already"
         refuse(f"{call} cannot be traced", fix)
+    if name in ASSIGNING:
+        refuse_assignment(f"{call}(out, …) where out is a plain array")
     if name in REFUSED:
         refuse(f"{call} cannot be traced: {REFUSED[name][0]}", REFUSED[name][1])
     kind = getattr(np, name, None)
@@ -48,6 +67,15 @@ def refuse_conversion(what: str) -> NoReturn:
     refuse(f"a traced array is turned into {what}", fix)
 
 
+def refuse_rows_of_coefficients(frame: FrameType) -> None:
+    """Raise the error where `numpy.polynomial` would take a traced array for a number, and rows of c for numbers."""
+    if str(frame.f_globals.get("__name__")).startswith(_POLYNOMIALS):
+        refuse(
+            "numpy.polynomial evaluates several polynomials at plain positions only",
+            "one polynomial at a time: np.stack([polyval(x, c[:, k]) for k in range(c.shape[1])])",
+        )
+
+
 def ambiguous_truth(line: str | None) -> ShapeError:
     """The error for an array that is asked whether it is true."""
     fix = "np.where(condition, a, b) chooses entry by entry; .any() or .all() asks about all entries"
@@ -56,19 +84,34 @@ def ambiguous_truth(line: str | None) -> ShapeError:
 
 def refuse_assignment(call: str) -> NoReturn:
     """Raise the error for assignment into an array."""
+    refuse(f"{call} cannot be traced", ASSIGNABLE)
+
+
+def refuse_out(called: str, *, ufunc: bool = False) -> NoReturn:
+    """Raise the error for a function that is to put a traced result into a plain array."""
+    if ufunc:
+        what = f"{called}(…, out=…), or an in-place operator on a plain array, cannot be traced"
+        refuse(what, f"write y = y + x instead of y += x; leave out= out; or {ASSIGNABLE}")
     refuse(
-        f"{call} cannot be traced",
-        "collect the parts in a list and np.stack(parts) or np.concatenate(parts); np.where(mask, a, b) for a mask",
+        f"{called}(…, out=…) cannot be traced where out is a plain array", "leave out= out and use the returned array"
     )
 
 
 def refuse_function(function: Any) -> NoReturn:
     """Raise the error for a function that no op answers for."""
     name = getattr(function, "__name__", str(function))
-    module = getattr(function, "__module__", "") or "numpy"
+    module = getattr(function, "__module__", "") or _home(function, name)
     owner = getattr(function, "__self__", None)
     if isinstance(owner, np.ufunc):
         module = f"np.{owner.__name__}"
     if name in REFUSED:
-        refuse(f"{module}.{name} cannot be traced: {REFUSED[name][0]}", REFUSED[name][1])
+        shown = name.removeprefix("_")
+        refuse(f"{module}.{shown} cannot be traced: {REFUSED[name][0]}", REFUSED[name][1])
     refuse(f"{module}.{name} cannot be traced: no op answers for it", _ELSEWHERE)
+
+
+def _home(function: Any, name: str) -> str:
+    """The module of a ufunc, which does not tell."""
+    special = sys.modules.get("scipy.special")
+    own = getattr(special, name, None) is function or name.startswith("_")
+    return "scipy.special" if special is not None and isinstance(function, np.ufunc) and own else "numpy"

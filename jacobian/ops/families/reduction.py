@@ -17,7 +17,7 @@ from jacobian.kernel.term import Array, Factor, Term
 from jacobian.ops import texts
 from jacobian.ops.families.elementwise import aligned
 from jacobian.ops.kinks import warn_kink
-from jacobian.ops.registry import Normalise, Op, Point, Sample, register, sample
+from jacobian.ops.registry import Kink, Normalise, Op, Point, Sample, register, sample
 
 
 def reduced_axes(axis: Any, rank: int, name: str) -> tuple[int, ...]:
@@ -26,29 +26,31 @@ def reduced_axes(axis: Any, rank: int, name: str) -> tuple[int, ...]:
     for one in axes:
         if not isinstance(one, int | np.integer):
             raise ArgumentError(report(f"{name}: axis must be a whole number or a tuple of them, not {one!r}"))
+        if rank == 0 and one in (0, -1):
+            continue  # NumPy takes a number for a vector of one entry here
         if not -rank <= one < rank:
             raise ShapeError(report(f"{name}: axis {one} does not exist", got=f"an array of {rank} axes"))
-    return tuple(sorted({int(one) % rank for one in axes}))
+    return tuple(sorted({int(one) % rank for one in axes})) if rank else ()
 
 
 @lru_cache(maxsize=CACHE)
-def reduction_pattern(shape: Shape, axes: tuple[int, ...], keepdims: bool, factor: Shape | None) -> Pattern:
+def reduction_pattern(shape: Shape, axes: tuple[int, ...], keepdims: bool, factors: tuple[Shape, ...]) -> Pattern:
     """Output axes are the kept input axes; the reduced ones only the input has."""
     out = [(constant(0), 1) if a in axes else (plain(a), n) for a, n in enumerate(shape) if keepdims or a not in axes]
-    factors = () if factor is None else (Access(aligned(factor, shape), factor),)
+    accesses = tuple(Access(aligned(factor, shape), factor) for factor in factors)
     into = tuple(plain(axis) for axis in range(len(shape)))
-    return Pattern(shape, tuple(f for f, _ in out), into, tuple(n for _, n in out), shape, factors)
+    return Pattern(shape, tuple(f for f, _ in out), into, tuple(n for _, n in out), shape, accesses)
 
 
-def reduced(point: Point, factor: Array, label: Any = "") -> Jacobian:
-    """The Jacobian of a reduction with derivative `factor`, which broadcasts to the input's shape."""
+def reduced(point: Point, factor: Array, label: Any = "", *more: Factor) -> Jacobian:
+    """The Jacobian of a reduction with derivative `factor`, which broadcasts to the input's shape, times `more`."""
     shape = tuple(np.shape(point.x[0]))
     axes = reduced_axes(point.params.get("axis"), len(shape), "axis")
     keepdims = bool(point.params.get("keepdims"))
     number = np.ndim(factor) == 0 and isinstance(factor, int | float)
-    pattern = reduction_pattern(shape, axes, keepdims, None if number else tuple(np.shape(factor)))
-    term = Term(pattern, scale=factor) if number else Term(pattern, (Factor(factor, label),))
-    return Jacobian((term,), pattern.out_shape, shape)
+    factors = more if number else (Factor(factor, label), *more)
+    pattern = reduction_pattern(shape, axes, keepdims, tuple(tuple(np.shape(one.array)) for one in factors))
+    return Jacobian((Term(pattern, factors, scale=factor if number else 1),), pattern.out_shape, shape)
 
 
 def kept(point: Point) -> Array:
@@ -118,7 +120,8 @@ def reduction(
     return register(
         Op(
             name, function, rule, answers=(function,) if answers is None else answers, normalise=normalise,
-            samples=samples, family="reduction", formula=f"∂y/∂x = {text}", note=note, smooth=not kink,
+            samples=samples, family="reduction", formula=f"∂y/∂x = {text}",
+            note=note, kinks=[Kink(kink, at_kink)] if kink else (),
             of_complex=of_complex,
         )
     )  # fmt: skip
