@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from jacobian.checking.differences import Differences
-from jacobian.checking.measuring import Measured, Progress, measure
+from jacobian.checking.measured import Measured
+from jacobian.checking.measuring import Progress, measure
 from jacobian.checking.probe import Output, Probe, map_arrays
 from jacobian.errors import ArgumentError, report
 from jacobian.kernel.memory import check as check_memory

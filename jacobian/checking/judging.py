@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from jacobian.checking.measuring import Measured, Progress, measure
+from jacobian.checking.measured import Measured
+from jacobian.checking.measuring import Progress, measure
 from jacobian.checking.probe import Array, Probe, indexed
 from jacobian.errors import JacobianError, JacobianWarning
 from jacobian.functional import jacobian

@@ -182,7 +182,8 @@ class Ladder:
 
     def _rounding(self) -> Array:
         """Of every level: what a value may be off by; at least by what one digit of the input makes of it."""
-        digit = np.abs(self.x[self.columns])[None, :, None] * np.abs(self.up - self.down) / (2 * self.steps()[..., None])
+        slopes = np.abs(self.up - self.down) / (2 * self.steps()[..., None])
+        digit = np.abs(self.x[self.columns])[None, :, None] * slopes
         sizes = np.maximum(np.maximum(np.abs(self.up), np.abs(self.down)), np.maximum(digit, np.abs(self.probe.base)))
         sizes = np.where(np.isfinite(sizes), sizes, np.abs(self.probe.base))
         afar = np.array(self.levels)[:, None, None] < 0

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
 from jacobian.checking.complex_step import complex_step
 from jacobian.checking.jumps import jump_sizes
 from jacobian.checking.ladder import KINDS, ORDERS, ROUNDS, RUN, Found, Kind, Ladder
+from jacobian.checking.measured import Measured
 from jacobian.checking.noise import noise_floor
+from jacobian.checking.plane import Part, joined
 from jacobian.checking.probe import Array, Probe, indexed
 from jacobian.errors import ArgumentError, report
 
@@ -28,25 +29,6 @@ SMALL_PART = 1e-4
 Progress = Callable[[int], object]
 
 
-@dataclass
-class Measured:
-    """What differences say of the picked columns of one input: arrays by entry of the value and column."""
-
-    columns: Array
-    values: Array
-    errors: Array
-    steps: Array
-    noise: Array  # by entry of the value
-    kinks: Array
-    left: Array
-    right: Array
-    one_sided: Array
-    useless: Array
-    natural: Array  # what rounding of this entry is relative to: how the output would change if all of it did
-    method: str
-    reason: str
-
-
 def typical_scales(x: Array) -> Array:
     """How large every entry of an input is; of zeros, what the others are at most, or one."""
     sizes = np.abs(x.reshape(-1)).astype(float)
@@ -57,12 +39,25 @@ def typical_scales(x: Array) -> Array:
 
 def measure(probe: Probe, moved: int, columns: Array, method: str, progress: Progress = lambda _: None) -> Measured:
     """Derivatives of all outputs by the picked columns of input number `moved`."""
+    value = probe.inputs[moved].value
+    scales = typical_scales(value)
     with np.errstate(all="ignore"):
-        return _measured(probe, moved, columns, method, progress)
+        if value.dtype.kind != "c":
+            return _measured(probe, moved, columns, scales, method, progress)
+        if method == "complex":
+            raise ArgumentError(
+                report(
+                    f"{probe.caller}: the complex step needs a real input",
+                    got=f"{probe.inputs[moved].name} of {value.dtype}",
+                    fix='method="auto", or method="richardson"',
+                )
+            )
+        plain = "richardson" if method == "auto" else method  # there is no third direction for a complex step
+        real = _measured(Part(probe, moved, 1), moved, columns, scales, plain, progress)
+        return joined(real, _measured(Part(probe, moved, 1j), moved, columns, scales, plain, lambda _: None))
 
 
-def _measured(probe: Probe, moved: int, columns: Array, method: str, progress: Progress) -> Measured:
-    scales = typical_scales(probe.inputs[moved].value)
+def _measured(probe: Probe, moved: int, columns: Array, scales: Array, method: str, progress: Progress) -> Measured:
     noise = noise_floor(probe, moved, scales)
     found = _differences(probe, moved, columns, scales, noise, KINDS.get(method, KINDS["richardson"]), progress)
     taken, reason = method, "asked for" if found.values.size else "there are no entries"
