@@ -15,9 +15,13 @@ from jacobian.checking.probe import Array
 APART = 10
 """So many error bars lie between what large and small steps say, where both are sure."""
 
-HALVINGS = 20
+HALVINGS, MOST_HALVINGS = 12, 60
+"""After so many halvings a jump is still as high, and what is steep has become small; and when to stop."""
 
-MOST = 16
+ROUNDING = 16
+"""So many last digits of the value are no jump."""
+
+MOST = 8
 """Of a column no more entries are looked at."""
 
 
@@ -45,13 +49,23 @@ def _jump(ladder: Ladder, column: int, entry: int, found: Found, side: float) ->
 
     low, high = float(found.steps[column, entry]), float(ladder.steps()[ladder.levels.index(0), column])
     at_low, at_high = departure(low), departure(high)
-    for _ in range(HALVINGS):
+    digit = float(np.spacing(np.abs(ladder.x[ladder.columns[column]])))
+    rounding = ROUNDING * float(ladder.probe.eps[entry]) * abs(ladder.probe.base[entry])
+    before = np.inf
+    for halving in range(MOST_HALVINGS):
         middle = (low + high) / 2
         at_middle = departure(middle)
         if abs(at_middle - at_low) >= abs(at_high - at_middle):
             high, at_high = middle, at_middle
         else:
             low, at_low = middle, at_middle
-    left = abs(at_high - at_low)
-    steep = abs(slope) * (high - low) + 16 * float(ladder.probe.eps[entry]) * abs(ladder.probe.base[entry])
-    return float(left) if np.isfinite(left) and left > 4 * steep else 0.0
+        left = abs(at_high - at_low)
+        if not np.isfinite(left) or left <= rounding:
+            return 0.0
+        if halving % HALVINGS == HALVINGS - 1 or high - low <= 4 * digit:
+            if left < 0.5 * before and np.isfinite(before):  # what is smooth shrinks with the interval
+                return 0.0
+            before = left
+        if high - low <= 4 * digit:
+            break
+    return float(left)
