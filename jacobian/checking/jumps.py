@@ -16,7 +16,7 @@ APART = 10
 """So many error bars lie between what large and small steps say, where both are sure."""
 
 HALVINGS, MOST_HALVINGS = 12, 60
-"""After so many halvings a jump is still as high, and what is steep has become small; and when to stop."""
+"""Over so many halvings a jump stays as high, while what is steep becomes small; and when to stop."""
 
 ROUNDING = 16
 """So many last digits of the value are no jump."""
@@ -32,10 +32,11 @@ def jump_sizes(ladder: Ladder, found: Found, coarse: Found) -> Array:
     finest = np.nanmin(np.where(np.isfinite(coarse.steps), coarse.steps, np.inf), axis=1, initial=np.inf)
     apart = (off > APART * (found.errors + coarse.errors)) & (found.steps < finest[:, None])
     apart |= np.isfinite(coarse.errors) & (off > APART * coarse.errors) & (found.errors > 0.5 * off)
+    apart |= (coarse.errors > 0.5 * np.abs(found.values)) & (found.steps < finest[:, None])
     for column in np.flatnonzero(apart.any(axis=1)):
         for entry in np.flatnonzero(apart[column] & ~found.kinks[column])[:MOST]:
-            sides = [_jump(ladder, int(column), int(entry), found, side) for side in (1.0, -1.0)]
-            sizes[column, entry] = min(sides)
+            right = _jump(ladder, int(column), int(entry), found, 1.0)
+            sizes[column, entry] = min(right, _jump(ladder, int(column), int(entry), found, -1.0)) if right else 0.0
     return sizes
 
 
@@ -51,21 +52,16 @@ def _jump(ladder: Ladder, column: int, entry: int, found: Found, side: float) ->
     at_low, at_high = departure(low), departure(high)
     digit = float(np.spacing(np.abs(ladder.x[ladder.columns[column]])))
     rounding = ROUNDING * float(ladder.probe.eps[entry]) * abs(ladder.probe.base[entry])
-    before = np.inf
-    for halving in range(MOST_HALVINGS):
+    heights: list[float] = []
+    while high - low > 4 * digit and len(heights) < MOST_HALVINGS:
         middle = (low + high) / 2
         at_middle = departure(middle)
         if abs(at_middle - at_low) >= abs(at_high - at_middle):
             high, at_high = middle, at_middle
         else:
             low, at_low = middle, at_middle
-        left = abs(at_high - at_low)
-        if not np.isfinite(left) or left <= rounding:
+        heights.append(abs(at_high - at_low))
+        if not np.isfinite(heights[-1]) or heights[-1] <= rounding:
             return 0.0
-        if halving % HALVINGS == HALVINGS - 1 or high - low <= 4 * digit:
-            if left < 0.5 * before and np.isfinite(before):  # what is smooth shrinks with the interval
-                return 0.0
-            before = left
-        if high - low <= 4 * digit:
-            break
-    return float(left)
+    stays = len(heights) > HALVINGS and heights[-1] >= 0.5 * heights[-1 - HALVINGS]
+    return heights[-1] if stays else 0.0

@@ -35,6 +35,9 @@ ROUNDS = 9
 NOISE_FACTOR = 4.0
 """Standard deviations of noise within an error bar."""
 
+ONE_SIDED_FACTOR = 1.5
+"""When the step is halved, a one-sided difference changes by about its error; a central one by three times that."""
+
 SENTINELS = (0.3, 0.48, 0.68)
 """The small steps, as fractions of the digits that the input has."""
 
@@ -229,7 +232,7 @@ class Ladder:
         if level > 1:  # two steps may agree by chance; three hardly do
             shrinks = (h[level - 1] / h[level])[:, None] ** kind.power
             change = np.fmax(change, np.abs(D[level - 1] - D[level - 2]) / shrinks)
-        bar = change + N[level]
+        bar = (1 if kind.central else ONE_SIDED_FACTOR) * change + N[level]
         for order in range(min(level, kind.orders)):
             ratio = (h[level - order - 1] / h[level])[:, None] ** kind.power
             (value, rounding), (old, old_rounding) = row[order], above[order]
