@@ -44,6 +44,7 @@ class Differences:
         right: the derivative from the right.
         useless: where the error bar is too large to say anything.
         one_sided: where the function ends and only one side was to be had.
+        jumps: where the function jumps right at the point, so that there is no derivative; NaN is given.
         evaluations: how often the function was called.
 
     >>> import numpy as np, jacobian as jac
@@ -66,6 +67,7 @@ class Differences:
     right: Array = field(default_factory=_empty)
     useless: Array = field(default_factory=_empty)
     one_sided: Array = field(default_factory=_empty)
+    jumps: Array = field(default_factory=_empty)
     names: tuple[str, str] = ("y", "x")
     evaluations: int = 0
     failure: Exception | None = None
@@ -93,8 +95,10 @@ class Differences:
             lines.append(f"  kinks      {self._named(self.kinks, sides)}")
         if np.any(self.one_sided):
             lines.append(f"  one-sided  {self._named(self.one_sided, lambda _: 'the function ends there')}")
-        if np.any(self.useless):
-            lines.append(f"  useless    {self._named(self.useless, lambda k: f'error bar {self.errors[k]:.1e}')}")
+        if np.any(self.jumps):
+            lines.append(f"  jumps      {self._named(self.jumps, lambda _: 'the function jumps at the point')}")
+        if np.any(self.useless & ~self.jumps):
+            lines.append(f"  useless    {self._named(self.useless & ~self.jumps, lambda k: f'error bar {self.errors[k]:.1e}')}")
         if self.failure is not None:
             told = str(self.failure).partition("\n")[0]
             lines.append(f"  raised     {type(self.failure).__name__}: {told} (away from the point)")

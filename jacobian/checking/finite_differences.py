@@ -151,6 +151,7 @@ def _differences_of(probe: Probe, moved: int, output: Output, rows: slice, measu
         right=part(measured.right),
         useless=part(measured.useless),
         one_sided=part(measured.one_sided),
+        jumps=part(measured.jumps),
         names=(f"y{output.path}", one.name),
         evaluations=probe.evaluations,
         failure=probe.failure,

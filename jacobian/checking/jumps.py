@@ -1,4 +1,4 @@
-"""Whether what looks smooth at small steps is a piece between jumps.
+"""Jumps: at the point, where there is no derivative; and near it, where what looks smooth is a piece between jumps.
 
 A function that has lost most of its digits, such as `(1 - cos(x)) / x**2` near zero, is smooth between its jumps, and
 its small steps tell the slope of a piece. Fine oscillations look alike, and there the small steps are right. So the
@@ -23,6 +23,26 @@ ROUNDING = 16
 
 MOST = 8
 """Of a column no more entries are looked at."""
+
+
+def at_the_point(ladder: Ladder) -> Array:
+    """For every column and entry whether the function jumps right at the point: to its right, to its left, or at it.
+
+    However small the step is, the value does not come closer to the one at the point.
+    """
+    rows = [ladder.levels.index(level) for level in ladder.sentinels if level in ladder.levels]
+    found = np.zeros(ladder.up.shape[1:], bool)
+    for side, values in ((1.0, ladder.up), (-1.0, ladder.down)):
+        nearest = values[rows[-1]]
+        gap = np.abs(nearest - ladder.probe.base)
+        jumps = gap > 4 * ROUNDING * ladder.probe.eps * np.maximum(np.abs(nearest), np.abs(ladder.probe.base))
+        for row, part in zip(rows, (0.1, 0.01, 1.0), strict=False):
+            jumps &= np.abs(values[row] - nearest) <= part * gap
+        for column in np.flatnonzero(jumps.any(axis=1)):
+            step = side * float(np.exp2(ladder.exponents[column] - ladder.deepest))
+            off = np.abs(ladder.value_at(int(column), step) - nearest[column])
+            found[column] |= jumps[column] & (off <= 0.01 * gap[column])
+    return found
 
 
 def jump_sizes(ladder: Ladder, found: Found, coarse: Found) -> Array:

@@ -73,6 +73,7 @@ class Found:
     left: Array
     right: Array
     one_sided: Array
+    jumps: Array
     noise: Array  # of the values
 
     def put(self, columns: Array, other: Found) -> None:
@@ -219,7 +220,7 @@ class Ladder:
         steps = np.take_along_axis(h[:, :, None], chosen[None], axis=0)[0]
         return Found(
             value, bar, np.where(np.isfinite(bar), steps, np.nan), noise, self._change(chosen),
-            self._edges(chosen, bar, noise), *self._kinks(h), np.zeros(shape, bool), self.noise,
+            self._edges(chosen, bar, noise), *self._kinks(h), np.zeros(shape, bool), np.zeros(shape, bool), self.noise,
         )  # fmt: skip
 
     def _extrapolate(

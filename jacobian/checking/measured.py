@@ -20,6 +20,7 @@ class Measured:
     left: Array
     right: Array
     one_sided: Array
+    jumps: Array
     useless: Array
     natural: Array  # what rounding of this entry is relative to: how the output would change if all of it did
     method: str

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from jacobian.checking.complex_step import complex_step
-from jacobian.checking.jumps import jump_sizes
+from jacobian.checking.jumps import at_the_point, jump_sizes
 from jacobian.checking.ladder import KINDS, ORDERS, ROUNDS, RUN, Found, Kind, Ladder
 from jacobian.checking.measured import Measured
 from jacobian.checking.noise import noise_floor
@@ -73,7 +73,7 @@ def _measured(probe: Probe, moved: int, columns: Array, scales: Array, method: s
     dtype = np.result_type(*(one.dtype for one in probe.outputs))
     errors = errors + np.finfo(dtype).eps * np.abs(np.where(np.isfinite(value), value, 0.0))  # it is rounded at the end
     return Measured(
-        columns, value, errors, found.steps.T, noise, found.kinks.T, found.left.T, found.right.T, found.one_sided.T,
+        columns, value, errors, found.steps.T, noise, found.kinks.T, found.left.T, found.right.T, found.one_sided.T, found.jumps.T,
         useless.T, _natural(probe, found, scales[columns]).T, taken, reason,
     )  # fmt: skip
 
@@ -99,7 +99,7 @@ def _differences(
     if not found:
         shape = (0, probe.base.size)
         empty, none = np.zeros(shape), np.zeros(shape, bool)
-        return Found(empty, empty, empty, empty, empty, empty, none, empty, empty, none, empty)
+        return Found(empty, empty, empty, empty, empty, empty, none, empty, empty, none, none, empty)
     return Found(*(np.concatenate([getattr(one, name) for one in found]) for name in vars(found[0])))
 
 
@@ -116,6 +116,10 @@ def _solved(ladder: Ladder, kind: Kind) -> Found:
         found.put(picked, noisy.best(kind))
         _extend(noisy, kind, found, picked, ROUNDS)
     _where_one_side_is_missing(ladder, found)
+    found.jumps = at_the_point(ladder)
+    found.kinks &= ~found.jumps
+    found.errors = np.where(found.jumps, np.inf, found.errors)
+    found.values = np.where(found.jumps, np.nan, found.values)
     _at_kinks(ladder, found)
     return found
 

@@ -57,6 +57,7 @@ def joined(real: Measured, imaginary: Measured) -> Measured:
         left=np.where(real.kinks, real.left, along_i["left"]),
         right=np.where(real.kinks, real.right, along_i["right"]),
         one_sided=real.one_sided | imaginary.one_sided,
+        jumps=real.jumps | imaginary.jumps,
         useless=real.useless | imaginary.useless | (none & ~kinks),
         natural=np.maximum(real.natural, imaginary.natural),
         reason=f"{real.reason}; the input is complex" + (told if none.any() else ""),
