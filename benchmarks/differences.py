@@ -31,6 +31,8 @@ class Case:
     f: Callable[[Any], Any]
     truth: Callable[[Any], Any]
     draw: Callable[[np.random.Generator], Any]
+    reach: float = 0.25
+    """Over which part of its input the function is a power series: the first step that SciPy is told."""
 
 
 def _diagonal(slope: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -130,13 +132,14 @@ def _cases() -> Iterator[Case]:
         yield _of_single(case)
     for k in (30.0, 1e3, 1e5):
         slope = _diagonal(lambda x, k=k: k * np.cos(k * x))
-        yield Case("oscillating", f"sin({k:g} x)", lambda x, k=k: np.sin(k * x), slope, _normal(6))
+        yield Case("oscillating", f"sin({k:g} x)", lambda x, k=k: np.sin(k * x), slope, _normal(6), 1 / k)
     yield Case(
         "oscillating",
         "chirp",
         lambda x: np.sin(100 * x**2),
         _diagonal(lambda x: 200 * x * np.cos(100 * x**2)),
         _normal(6),
+        1e-3,
     )
     yield Case(
         "oscillating",
@@ -144,6 +147,7 @@ def _cases() -> Iterator[Case]:
         lambda x: 1e3 * x + np.sin(1e3 * x),
         _diagonal(lambda x: 1e3 + 1e3 * np.cos(1e3 * x)),
         _normal(6),
+        1e-3,
     )
     yield Case(
         "oscillating",
@@ -151,6 +155,7 @@ def _cases() -> Iterator[Case]:
         lambda x: np.sin(2048 * np.pi * x),
         _diagonal(lambda x: 2048 * np.pi * np.cos(2048 * np.pi * x)),
         lambda rng: rng.integers(-64, 64, 6) / 64,
+        1e-4,
     )
     for name, f, slope in (
         ("square", np.square, lambda x: 2 * x),
@@ -176,10 +181,15 @@ def _cases() -> Iterator[Case]:
     )
     yield Case("badly scaled", "a large constant", lambda x: 1e8 + np.sin(x), _diagonal(np.cos), _normal(6))
     yield Case("badly scaled", "small inputs", np.exp, _diagonal(np.exp), _normal(6, scale=1e-8))
-    for name, draw in (("Hilbert", _hilbert), ("condition 1e7", _nearly_singular)):
-        yield Case("nearly singular", f"inverse, {name}", np.linalg.inv, _inverse_slope, draw)
+    for name, draw, reach in (("Hilbert", _hilbert, 1e-5), ("condition 1e7", _nearly_singular, 3e-8)):
+        yield Case("nearly singular", f"inverse, {name}", np.linalg.inv, _inverse_slope, draw, reach)
         yield Case(
-            "nearly singular", f"solve, {name}", lambda A: np.linalg.solve(A, np.ones(4, A.dtype)), _solve_slope, draw
+            "nearly singular",
+            f"solve, {name}",
+            lambda A: np.linalg.solve(A, np.ones(4, A.dtype)),
+            _solve_slope,
+            draw,
+            reach,
         )
         yield Case("nearly singular", f"det, {name}", np.linalg.det, lambda A: _adjugate(A).T, draw)
     yield Case(
@@ -249,19 +259,31 @@ def run(method: str, draws: int) -> dict[str, Count]:
     return found
 
 
-def scipy_agrees(draws: int) -> tuple[int, int, int, int] | None:
-    """Entries that SciPy gives, how many agree within both bars, where its own bar holds, and how many of those agree.
+@dataclass
+class Agreement:
+    """Entries that SciPy gives; where both agree; where SciPy is as good as asked; and where it is and both agree."""
 
-    SciPy starts at a step that it is told; it is told the one that ours starts with.
+    entries: int = 0
+    agree: int = 0
+    good: int = 0
+    both: int = 0
+
+
+def scipy_agrees(draws: int) -> Agreement | None:
+    """Ours against `scipy.differentiate.jacobian`: apart by no more than our bar and the tolerance SciPy is asked for.
+
+    SciPy's own bar is how much its last step changed; of rounding it knows nothing, so it is asked for what the digits
+    of the values allow. Its first step is the function's reach, which ours has to find.
     """
     try:
         from scipy.differentiate import jacobian
     except ImportError:
         return None
-    entries = agree = honest = both = 0
+    found = Agreement()
     for number, case in enumerate(CASES):
         if case.group in ("float32", "noisy"):
             continue
+        rtol = 1e-6 if case.group == "nearly singular" else 1.5e-8  # SciPy's own choice
         for draw in range(draws):
             x = case.draw(np.random.default_rng([number, draw]))
 
@@ -269,19 +291,20 @@ def scipy_agrees(draws: int) -> tuple[int, int, int, int] | None:
                 one_by_one = [np.ravel(case.f(p.reshape(x.shape))) for p in points.reshape(x.size, -1).T]
                 return np.stack(one_by_one, axis=-1).reshape(-1, *points.shape[1:])
 
+            first = (np.where(x == 0, 2.0, np.abs(x)) * case.reach).ravel()
             with np.errstate(all="ignore"), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                theirs = jacobian(columns, x.ravel(), initial_step=np.where(x == 0, 0.5, np.abs(x) / 4).ravel())
-            d, truth = jac.finite_difference(case.f, x), case.truth(x)
-            given = theirs.success & (truth.reshape(theirs.df.shape) != 0)
-            off = np.abs(theirs.df - d.values.reshape(theirs.df.shape))
-            entries += int(np.count_nonzero(given))
-            close = given & (off <= d.errors.reshape(off.shape) + theirs.error)
-            holds = given & (np.abs(theirs.df - truth.reshape(off.shape)) <= theirs.error)
-            agree += int(np.count_nonzero(close))
-            honest += int(np.count_nonzero(holds))
-            both += int(np.count_nonzero(close & holds))
-    return entries, agree, honest, both
+                theirs = jacobian(columns, x.ravel(), initial_step=first, tolerances={"rtol": rtol})
+            d, truth = jac.finite_difference(case.f, x), case.truth(x).reshape(theirs.df.shape)
+            given = theirs.success & (truth != 0)
+            tolerance = np.maximum(theirs.error, rtol * np.abs(theirs.df))
+            close = np.abs(theirs.df - d.values.reshape(truth.shape)) <= d.errors.reshape(truth.shape) + tolerance
+            good = np.abs(theirs.df - truth) <= tolerance
+            found.entries += int(np.count_nonzero(given))
+            found.agree += int(np.count_nonzero(given & close))
+            found.good += int(np.count_nonzero(given & good))
+            found.both += int(np.count_nonzero(given & close & good))
+    return found
 
 
 def _row(name: str, one: Count) -> str:
@@ -308,16 +331,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(_row("  all", total))
         worst = min(worst, total.share) if method in ("auto", "richardson") else worst
     theirs = scipy_agrees(max(1, options.draws // 2))
+    share = 1.0
     if theirs is not None:
-        entries, agree, honest, both = theirs
+        share = theirs.agree / theirs.entries
         print(
-            f"scipy.differentiate.jacobian: {100 * agree / entries:.2f} % of {entries} entries agree within both bars;"
+            f"scipy.differentiate.jacobian: {100 * share:.2f} % of {theirs.entries} entries agree within our error bar "
+            f"and SciPy's tolerance;\n  SciPy is right within it in {100 * theirs.good / theirs.entries:.2f} %, "
+            f"and {100 * theirs.both / theirs.good:.2f} % of those agree (wanted: {100 * TARGET:.0f} %)"
         )
-        print(f"  its own bar holds in {100 * honest / entries:.2f} %, and {100 * both / honest:.2f} % of those agree")
     print(
-        f"within their own error bars, auto and Richardson: at least {100 * worst:.2f} % (wanted: {100 * TARGET:.0f} %)"
+        f"closed forms: with auto and Richardson at least {100 * worst:.2f} % of the entries are within their own "
+        f"error bars (wanted: {100 * TARGET:.0f} %)"
     )
-    return 0 if worst >= TARGET else 1
+    return 0 if min(worst, share) >= TARGET else 1
 
 
 if __name__ == "__main__":

@@ -98,7 +98,9 @@ class Differences:
         if np.any(self.jumps):
             lines.append(f"  jumps      {self._named(self.jumps, lambda _: 'the function jumps at the point')}")
         if np.any(self.useless & ~self.jumps):
-            lines.append(f"  useless    {self._named(self.useless & ~self.jumps, lambda k: f'error bar {self.errors[k]:.1e}')}")
+            lines.append(
+                f"  useless    {self._named(self.useless & ~self.jumps, lambda k: f'error bar {self.errors[k]:.1e}')}"
+            )
         if self.failure is not None:
             told = str(self.failure).partition("\n")[0]
             lines.append(f"  raised     {type(self.failure).__name__}: {told} (away from the point)")

@@ -166,14 +166,15 @@ def in_view_of_rounding(probe: Probe, judged: Sequence[Judged]) -> list[Judged]:
             for x in (one.value for one in probe.inputs)
         ]
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore", JacobianWarning)
                 found = leaves(jacobian(probe.f, argnums=probe.numbers)(*probe.arguments(near), **probe.kwargs))
                 here = [_columns(J, one.columns) for J, one in zip(found, judged, strict=True)]
         except JacobianError:  # it has no Jacobian there, so nothing is forgiven
             return list(judged)
         first = first or here
-        off = [np.abs(one - other) for one, other in zip(here, first, strict=True)]
+        with np.errstate(invalid="ignore"):  # infinite ones have no difference
+            off = [np.abs(one - other) for one, other in zip(here, first, strict=True)]
         scatter = [np.maximum(old, np.where(np.isfinite(new), new, 0)) for old, new in zip(scatter, off, strict=True)]
     return [_forgiven(one, SURELY * off) for one, off in zip(judged, scatter, strict=True)]
 

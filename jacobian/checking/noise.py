@@ -26,6 +26,10 @@ STAIRS = 3
 PLATEAU = 4.0
 """Differences of three orders in a row tell the same noise when they agree within this factor."""
 
+HIGH_ORDERS, LAST_DIGITS, ROUNDED = (4, 5, 6), 64, 2
+"""Differences of these orders show nothing but rounding where they are no larger than so many last digits. They are
+looked at for so many spacings: points very close together are often rounded alike."""
+
 ROUNDING = 0.5
 """Of the last digit: what every value is taken to be off by at least."""
 
@@ -39,7 +43,7 @@ def noise_floor(probe: Probe, moved: int, scales: Array) -> Array:
         return found
     generator = np.random.default_rng(0)
     nearest = SPACINGS[min(8, max(2, value.dtype.itemsize))][0]
-    for halvings in SPACINGS[min(8, max(2, value.dtype.itemsize))]:
+    for number, halvings in enumerate(SPACINGS[min(8, max(2, value.dtype.itemsize))]):
         uneven = generator.integers(8, 16, x.size) / 8 * generator.choice([-1, 1], x.size)
         spacing = uneven * np.exp2(np.frexp(scales)[1] - 1.0 - halvings)
         for side in (1.0, -1.0):  # the other side, where the function ends here
@@ -49,11 +53,23 @@ def noise_floor(probe: Probe, moved: int, scales: Array) -> Array:
                 stairs = still & _stairs(probe, moved, points, values, scales, nearest)
                 counted = still if halvings == nearest else stairs
                 found = np.where(counted, np.maximum(found, estimate(values)), found)
+                found = np.maximum(found, _last_digits(values, probe.eps)) if number < ROUNDED else found
                 still &= ~_several(values) | stairs
                 break
-        if not still.any():
+        if not still.any() and number >= ROUNDED - 1:
             break
     return np.asarray(found)
+
+
+def _last_digits(values: Array, eps: Array) -> Array:
+    """The rounding of large numbers on the way to the values; zero where there is more than that."""
+    found = np.max([_scaled(np.diff(values, order, axis=0), order) for order in HIGH_ORDERS], axis=0)
+    return np.where(found <= LAST_DIGITS * eps * np.max(np.abs(values), axis=0), found, 0.0)
+
+
+def _scaled(differences: Array, order: int) -> Array:
+    """As a standard deviation of the values."""
+    return np.asarray(np.sqrt(np.mean(np.abs(differences) ** 2, axis=0) / comb(2 * order, order)))
 
 
 def _stairs(probe: Probe, moved: int, points: Sequence[Array], values: Array, scales: Array, halvings: int) -> Array:
@@ -100,8 +116,7 @@ def estimate(values: Array) -> Array:
     sizes, turns = [], []
     for order in range(1, len(values)):
         differences = np.diff(differences, axis=0)
-        mean_square = np.mean(np.abs(differences) ** 2, axis=0)
-        sizes.append(np.sqrt(mean_square / comb(2 * order, order)))
+        sizes.append(_scaled(differences, order))
         real = np.real(differences)
         turns.append((np.max(real, axis=0) > 0) & (np.min(real, axis=0) < 0))
     noise, told = np.zeros(values.shape[1:]), np.zeros(values.shape[1:], bool)

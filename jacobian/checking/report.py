@@ -11,8 +11,9 @@ from jacobian.checking.judging import Judged
 from jacobian.checking.nodes import Nodes
 from jacobian.errors import DisagreementError
 
-SHOWN = 5
-"""So many of the worst entries are shown, and as many kinks and undecided entries named."""
+SHOWN, NAMED, WARNINGS = 5, 3, 2
+"""So many of the worst entries are shown; kinks and undecided entries named, and entries of the first wrong node; and
+warnings of kinks repeated: all together fits on a screen of 24 lines."""
 
 WIDTH = 120
 
@@ -133,21 +134,24 @@ class Report:
 
     def _left_out(self) -> Iterator[str]:
         """Kinks and undecided entries, by name."""
-        kinks = [(one, tuple(place)) for one in self.parts for place in np.argwhere(one.kinks)[: SHOWN + 1]]
+        kinks = [(one, tuple(place)) for one in self.parts for place in np.argwhere(one.kinks)[: NAMED + 1]]
         told = [
             f"{one.entry(p)}: ours {one.ours[p]:.4g}, between {one.left[p]:.4g} from the left "
             f"and {one.right[p]:.4g} from the right"
-            for one, p in kinks[:SHOWN]
+            for one, p in kinks[:NAMED]
         ]
         count = sum(int(np.count_nonzero(one.kinks)) for one in self.parts)
-        yield from titled("kinks", [*told, *_more(count - len(told)), *(self.kinks[:SHOWN] if kinks else ())])
-        wide = [(one, tuple(place)) for one in self.parts for place in np.argwhere(one.undecided)[: SHOWN + 1]]
+        yield from titled("kinks", [*told, *_more(count - len(told)), *(self._warned() if kinks else ())])
+        wide = [(one, tuple(place)) for one in self.parts for place in np.argwhere(one.undecided)[: NAMED + 1]]
         told = [
             f"{one.entry(p)}: ours {one.ours[p]:.6g}, differences {one.theirs[p]:.6g} ± {one.errors[p]:.1e}"
-            for one, p in wide[:SHOWN]
+            for one, p in wide[:NAMED]
         ]
         why = ["an error bar larger than the difference: the differences cannot tell"] if wide else []
         yield from titled("undecided", [*told, *_more(self.undecided - len(told)), *why])
+
+    def _warned(self) -> list[str]:
+        return [told.partition("\n")[0] for told in self.kinks[:WARNINGS]]
 
     def _of_nodes(self) -> Iterator[str]:
         if self.nodes is None:
@@ -158,7 +162,7 @@ class Report:
             return
         found = self.nodes.judged
         first = f"{some}; the first wrong one is {self.nodes.node}, by {self.nodes.operand}:"
-        yield from titled("nodes", [first, *table([(found, place) for place in found.worst[:SHOWN]])])
+        yield from titled("nodes", [first, *table([(found, place) for place in found.worst[:NAMED]])])
 
 
 def table(worst: list[tuple[Judged, tuple[int, int]]]) -> list[str]:

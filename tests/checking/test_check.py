@@ -133,9 +133,19 @@ def test_small_errors_are_seen(off: float) -> None:
 
 def test_a_report_fits_on_a_screen() -> None:
     bad = jac.primitive(lambda x: np.abs(x) ** 3, "x**2", name="bad")
-    x = np.linspace(-1, 1, 40).reshape(5, 8)
-    report = jac.check(lambda x: {"a": bad(x), "b": np.abs(np.round(x, 0)), "c": np.maximum(x, x[0])}, x, nodes=True)
-    assert not report
+    x = np.linspace(0.1, 2, 40).reshape(5, 8)
+    x[:, :4] = 0
+
+    def f(x: Any) -> Any:
+        return {"a": bad(x), "b": np.abs(np.floor(x)), "c": np.maximum(x, x[0]), "d": np.abs(x), "e": np.sqrt(x)}
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", jac.errors.NonFiniteWarning)
+        report = jac.check(f, x, nodes=True)
+    assert not report and report.undecided
+    for told in ("WRONG: ", "\n  likely    ", "\n  kinks     ", "\n  undecided ", "\n  nodes     "):
+        assert told in str(report)
+    assert len(re.findall(r"and \d+ more", str(report))) == 2
     lines = str(report).splitlines()
     assert len(lines) <= 24 and max(map(len, lines)) <= 120
 
@@ -188,6 +198,16 @@ def test_nodes_of_complex_numbers() -> None:
     conjugate = jac.primitive(np.square, lambda y, z: np.diag(2 * np.conj(z)), name="conjugate", holomorphic=True)
     report = jac.check(lambda x: np.real(conjugate(np.exp(1j * x))), np.array([0.1, 0.5]), nodes=True)
     assert not report and "conjugate" in str(report)
+
+
+def test_complex_inputs() -> None:
+    z = np.array([0.3 + 0.2j, -1 + 2j, 3])
+    assert jac.check(lambda z: {"a": np.exp(z) * z, "b": (z @ z,)}, z, nodes=True)
+    bad = jac.primitive(np.sin, lambda y, z: np.diag(np.conj(np.cos(z))), name="bad", holomorphic=True)
+    report = jac.check(lambda z: bad(z * z), z, nodes=True)
+    assert report.differing == 2  # where z * z is real, the wrong rule is right
+    assert "ours 0.601165+0.405987j  differences 0.605975+0.398773j ± " in str(report)
+    assert "the first wrong one is v2 = bad(v1) complex128[3], by v1:" in str(report)
 
 
 # -- kinks, noise, what cannot be decided ------------------------------------------------------------------------------
@@ -247,6 +267,23 @@ def test_a_difference_of_few_error_bars_is_not_called_ours() -> None:
     report = jac.check(lambda x: off(x), np.array([0.5]), method="central")
     if report.differing:
         assert "likely    not clear: some differences are only" in str(report) or "likely    our" in str(report)
+
+
+def test_where_the_function_raises_nearby_one_side_is_compared() -> None:
+    def f(x: Any) -> Any:
+        if np.any(x < 1):
+            raise ValueError("outside")
+        return x * x
+
+    assert jac.check(f, np.array([1.0, 2.0])).agreeing == 4
+
+
+def test_a_jump_at_the_point_is_undecided() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", jac.errors.KinkWarning)
+        report = jac.check(lambda x: np.where(x > 1, x + 1, x), np.array([1.0, 3.0]))
+    assert report and report.undecided == 1 and report.agreeing == 3
+    assert "  undecided ∂y[0]/∂x[0]: ours 1, differences nan ± inf" in str(report)
 
 
 # -- many entries, warnings, errors ------------------------------------------------------------------------------------
