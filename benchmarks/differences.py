@@ -66,6 +66,12 @@ def _softmax(x: Any) -> Any:
     return e / e.sum()
 
 
+def _saturated(x: Any) -> Any:
+    """The slope of the softmax, in extended precision: what is left of one minus nearly one."""
+    p = _softmax(x.astype(np.longdouble))
+    return np.diag(p * [np.delete(p, k).sum() for k in range(p.size)]) - np.outer(p, p) * (1 - np.eye(p.size))
+
+
 def _adjugate(A: Any) -> Any:
     """The matrix of cofactors, transposed, in extended precision: of small matrices as good as exact."""
     B = np.zeros_like(A, np.longdouble)
@@ -180,6 +186,7 @@ def _cases() -> Iterator[Case]:
         lambda rng: UNEVEN * rng.normal(size=6),
     )
     yield Case("badly scaled", "a large constant", lambda x: 1e8 + np.sin(x), _diagonal(np.cos), _normal(6))
+    yield Case("badly scaled", "saturated softmax", _softmax, _saturated, _normal(6, scale=20), 0.02)
     yield Case("badly scaled", "small inputs", np.exp, _diagonal(np.exp), _normal(6, scale=1e-8))
     for name, draw, reach in (("Hilbert", _hilbert, 1e-5), ("condition 1e7", _nearly_singular, 3e-8)):
         yield Case("nearly singular", f"inverse, {name}", np.linalg.inv, _inverse_slope, draw, reach)

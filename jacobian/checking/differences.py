@@ -39,6 +39,7 @@ class Differences:
         reason: why.
         steps: the step every entry rests on.
         noise: how far each entry of the function's value is off, as a standard deviation; 0 where nothing shows.
+        noisy: whether that is more than rounding, for any entry.
         kinks: where one-sided differences disagree however small the step is.
         left: the derivative from the left, where there is a kink.
         right: the derivative from the right.
@@ -62,6 +63,7 @@ class Differences:
     reason: str
     steps: Array = field(default_factory=_empty)
     noise: Array = field(default_factory=_empty)
+    noisy: bool = False
     kinks: Array = field(default_factory=_empty)
     left: Array = field(default_factory=_empty)
     right: Array = field(default_factory=_empty)
@@ -87,7 +89,7 @@ class Differences:
         finite = self.errors[np.isfinite(self.errors)]
         if finite.size:
             lines.append(f"  error bars {np.median(finite):.1e} in the median, {np.max(finite):.1e} at most")
-        if np.any(self.noise > 0):
+        if self.noisy and np.any(self.noise > 0):
             place = np.unravel_index(int(np.argmax(self.noise)), self.noise.shape)
             lines.append(f"  noise      {np.max(self.noise):.1e} at most, in {indexed(self.names[0], place)}")
         if np.any(self.kinks):

@@ -146,6 +146,7 @@ def _differences_of(probe: Probe, moved: int, output: Output, rows: slice, measu
         reason=measured.reason,
         steps=part(measured.steps),
         noise=measured.noise[rows].reshape(output.shape),
+        noisy=measured.noisy,
         kinks=part(measured.kinks),
         left=part(measured.left),
         right=part(measured.right),

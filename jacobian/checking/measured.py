@@ -16,6 +16,7 @@ class Measured:
     errors: Array
     steps: Array
     noise: Array  # by entry of the value
+    noisy: bool  # by more than rounding
     kinks: Array
     left: Array
     right: Array

@@ -65,25 +65,24 @@ def _measured(probe: Probe, moved: int, columns: Array, scales: Array, method: s
     useless = _useless(found, scales[columns])
     if found.values.size and method in ("auto", "complex"):
         taken, reason = _with_complex_steps(probe, moved, columns, scales[columns], found, useless, method)
-    if method != "complex":
-        reason += _noisy(probe, noise, np.nan_to_num(np.abs(found.values)) * scales[columns][:, None])
+    noisy = method != "complex" and _noisy(probe, noise, np.nan_to_num(np.abs(found.values)) * scales[columns][:, None])
+    if noisy:
+        reason += f"; the function is noisy, up to {float(np.max(noise)):.1e}"
     if probe.inputs[moved].value.dtype.itemsize < 8:
         reason += f"; of {probe.inputs[moved].value.dtype} input error bars are wide"
     value, errors = found.values.T, found.errors.T
     dtype = np.result_type(*(one.dtype for one in probe.outputs))
     errors = errors + np.finfo(dtype).eps * np.abs(np.where(np.isfinite(value), value, 0.0))  # it is rounded at the end
     return Measured(
-        columns, value, errors, found.steps.T, noise, found.kinks.T, found.left.T, found.right.T, found.one_sided.T,
+        columns, value, errors, found.steps.T, noise, noisy, found.kinks.T, found.left.T, found.right.T, found.one_sided.T,
         found.jumps.T, useless.T, _natural(probe, found, scales[columns]).T, taken, reason,
     )  # fmt: skip
 
 
-def _noisy(probe: Probe, noise: Array, changes: Array) -> str:
-    """What is said of noise that is more than rounding."""
+def _noisy(probe: Probe, noise: Array, changes: Array) -> bool:
+    """Whether there is noise that is more than rounding."""
     sizes = np.maximum(np.abs(probe.base), np.max(changes, axis=0, initial=0.0))
-    if not np.any(noise > 100 * probe.eps * sizes):
-        return ""
-    return f"; the function is noisy, up to {float(np.max(noise)):.1e}"
+    return bool(np.any(noise > 100 * probe.eps * sizes))
 
 
 def _differences(
@@ -225,6 +224,9 @@ def _with_complex_steps(
             )
         return "richardson", f"extrapolated, every entry with its own steps; no complex step: {made}"
     values, bars = made
+    bars = bars + 2 * probe.eps * _natural(
+        probe, found, scales
+    )  # what cancels on the way leaves no trace in the scatter
     with np.errstate(invalid="ignore"):
         off = np.abs(values - found.values)
         tolerated = 10 * (found.errors + bars) + 1e-3 * probe.eps ** (1 / 3) * np.abs(values)

@@ -53,6 +53,7 @@ def joined(real: Measured, imaginary: Measured) -> Measured:
         values=real.values.astype(np.result_type(real.values.dtype, np.complex64)),
         errors=bars + np.where(np.isnan(apart), np.inf, apart),
         noise=np.maximum(real.noise, imaginary.noise),
+        noisy=real.noisy or imaginary.noisy,
         kinks=kinks,
         left=np.where(real.kinks, real.left, along_i["left"]),
         right=np.where(real.kinks, real.right, along_i["right"]),

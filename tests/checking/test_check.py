@@ -145,7 +145,7 @@ def test_a_report_fits_on_a_screen() -> None:
     assert not report and report.undecided
     for told in ("WRONG: ", "\n  likely    ", "\n  kinks     ", "\n  undecided ", "\n  nodes     "):
         assert told in str(report)
-    assert len(re.findall(r"and \d+ more", str(report))) == 2
+    assert len(re.findall(r"and \d+ more", str(report))) == 4
     lines = str(report).splitlines()
     assert len(lines) <= 24 and max(map(len, lines)) <= 120
 
