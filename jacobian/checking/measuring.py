@@ -73,9 +73,10 @@ def _measured(probe: Probe, moved: int, columns: Array, scales: Array, method: s
     value, errors = found.values.T, found.errors.T
     dtype = np.result_type(*(one.dtype for one in probe.outputs))
     errors = errors + np.finfo(dtype).eps * np.abs(np.where(np.isfinite(value), value, 0.0))  # it is rounded at the end
+    errors = errors + float(np.finfo(dtype).tiny) / scales[columns]  # smaller values are lost to underflow
     return Measured(
-        columns, value, errors, found.steps.T, noise, noisy, found.kinks.T, found.left.T, found.right.T, found.one_sided.T,
-        found.jumps.T, useless.T, _natural(probe, found, scales[columns]).T, taken, reason,
+        columns, value, errors, found.steps.T, noise, noisy, found.kinks.T, found.left.T, found.right.T,
+        found.one_sided.T, found.jumps.T, useless.T, _natural(probe, found, scales[columns]).T, taken, reason,
     )  # fmt: skip
 
 
