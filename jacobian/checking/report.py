@@ -97,7 +97,8 @@ class Report:
         if not self.agreeing and self.undecided:
             return f"UNDECIDED: {by} have no usable value in {_of(self.undecided, self.entries)}{extent}"
         if self.agreeing == self.entries:
-            return f"right: all {self.entries} entries agree with {by}{extent}"
+            every = f"all {self.entries} entries agree" if self.entries > 1 else "its entry agrees"
+            return f"right: {every} with {by}{extent}"
         return f"right: {self.agreeing} of {self.entries} entries agree with {by}{extent}"
 
     def _worst(self) -> list[tuple[Judged, tuple[int, int]]]:

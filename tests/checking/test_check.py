@@ -60,6 +60,7 @@ def test_floats_of_single_precision_integers_and_scalars() -> None:
     assert jac.check(np.tanh, np.array([0.3, 2.0], np.float32))
     assert jac.check(lambda x: x * x, np.array([1, 2]))
     assert jac.check(lambda x: x * x, 3.0)
+    assert str(jac.check(lambda x: x, 2.0)).startswith("right: its entry agrees with finite differences (complex)\n")
     assert jac.check(lambda x: x * 2, np.zeros(0))
     assert str(jac.check(lambda x: x * 2, np.zeros(0))) == "right: there are no entries to compare"
 

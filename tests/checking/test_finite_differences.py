@@ -54,7 +54,8 @@ def test_error_bars_are_not_too_wide() -> None:
         most = 400 if group == "oscillating" else 100  # extrapolated differences are better than they can know
         assert np.median(found[group].bars) < most, group  # times the error there is
         assert np.median(found[group].widths) < limit, group
-        assert found[group].useless <= 0.05 * found[group].entries, group
+        share = 0.1 if group == "noisy" else 0.01  # of results rounded to three digits some bars cannot be better
+        assert found[group].useless <= share * found[group].entries, group
 
 
 def test_the_benchmark_prints_the_figure(capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,6 +122,33 @@ def test_scipy_agrees() -> None:
     theirs = scipy.jacobian(f, x)
     ours = jac.finite_difference(f, x)
     assert np.all(np.abs(ours.values - theirs.df) <= ours.errors + theirs.error)
+
+
+def test_what_cancels_inside_the_function_is_within_the_bars() -> None:
+    """Of a saturated softmax the complex step is exact to no digit, and its scatter does not show it."""
+    rng = np.random.default_rng(1)
+    off = []
+    for _ in range(20):
+        K, V, q = rng.normal(size=(3, 4)), rng.normal(size=(3, 2)), 20 * rng.normal(size=4)
+
+        def f(q: Any, K: Any = K, V: Any = V) -> Any:
+            e = np.exp(K @ q - np.max((K @ q).real))
+            return (e / np.sum(e)) @ V
+
+        e = np.exp((K @ q - np.max(K @ q)).astype(np.longdouble))
+        p = e / np.sum(e)
+        truth = V.T @ (np.diag(p) - np.outer(p, p)) @ K
+        d = jac.finite_difference(f, q)
+        off += list(np.ravel(np.abs(d.values - truth) <= d.errors))
+    assert np.mean(off) >= 0.99
+
+
+def test_underflow_is_within_the_bars() -> None:
+    x = np.array([11.0, 15.0], np.float32)
+    for method in ("auto", "richardson", "central", "forward"):
+        d = jac.finite_difference(lambda x: np.exp(-x * x), x, method=method)
+        truth = -2 * x.astype(float) * np.exp(-(x.astype(float) ** 2))
+        assert np.all(np.abs(d.values - np.diag(truth)) <= d.errors)
 
 
 def test_oscillations_the_large_steps_miss_are_seen() -> None:
