@@ -127,10 +127,11 @@ def compare_columns(
     eps = float(np.finfo(dtype).eps)
     with np.errstate(invalid="ignore", over="ignore"):
         sizes = np.nan_to_num(np.abs(theirs))
-        allowed = atol + (np.sqrt(eps) if rtol is None else rtol) * sizes + ROUNDING * eps * measured.natural[rows]
+        rounding = ROUNDING * eps * measured.natural[rows]
+        allowed = atol + (np.sqrt(eps) if rtol is None else rtol) * sizes + rounding
         difference = np.abs(ours - theirs)
         within = difference <= allowed + errors
-        useless = measured.useless[rows] | ~np.isfinite(errors) | ~np.isfinite(theirs)
+        useless = (measured.useless[rows] & (errors > rounding)) | ~np.isfinite(errors) | ~np.isfinite(theirs)
         surely = np.isfinite(difference) & (difference > SURELY * (allowed + errors))
     differ = np.where(useless & ~kinks, surely, ~within)  # at a kink the bar reaches from one side to the other
     return Judged(

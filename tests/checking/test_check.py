@@ -77,6 +77,13 @@ def test_of_badly_scaled_and_ill_conditioned_functions() -> None:
     assert jac.check(lambda A: np.linalg.solve(A, np.ones(5)), A)
 
 
+def test_saturated_entries_agree() -> None:
+    """What is nothing but rounding beside the output is decided: it is that small."""
+    W = np.random.default_rng(0).normal(size=(20, 200))
+    report = jac.check(lambda x: np.tanh(W @ x), np.random.default_rng(1).normal(size=200))
+    assert report and report.undecided == 0
+
+
 def every_first_sample() -> list[Any]:
     return [pytest.param(op, sample, id=op.name) for op in REGISTRY for sample in op.samples[:1]]
 
