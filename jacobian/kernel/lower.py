@@ -264,15 +264,16 @@ def _write(code: Code, full: Symbol, term: Given, starts: Sequence[int], dtype: 
     pattern = term.pattern
     forms = (*pattern.out, *pattern.into)
     labels = pattern.carried(pattern.guards)
+    [memory] = code.memories([full.name])
     listed = listed_writer(pattern, starts, labels, full.shape, fresh=fresh)
     if listed is not None:
         result = write_core(code, term, dtype)
-        writing = code.constant(listed, "write")
         numbers = [full, result.symbol, *term.tables]
         alone = fresh and not overlapping(pattern, full.shape)
         known = alone and all(table.name in code.constants for table in term.tables)
-        if code.reused is not None and full.name in code.reused and not known:
-            code.reused[full.name].is_for_once = True
+        if memory is not None and not known:
+            listed = memory.noted(listed)
+        writing = code.constant(listed, "write")
         code.do(f"{writing}({', '.join(map(str, numbers))})", numbers, full)
         return
     at = tuple(form.offset + start for form, start in zip(forms, starts, strict=True))
@@ -280,10 +281,10 @@ def _write(code: Code, full: Symbol, term: Given, starts: Sequence[int], dtype: 
         result = write_core(code, term, dtype)
         text = f"{full}[{', '.join(map(str, at)) or '()'}] {'=' if fresh else '+='} {result.symbol}"
         code.do(text, [result.symbol], full)
-        if code.reused is not None and full.name in code.reused and not fresh:
-            code.reused[full.name].is_for_once = True
+        if memory is not None and not fresh:
+            memory.added_to((), sum(place * step for place, step in zip(at, _steps(full, dtype), strict=True)), ())
         return
-    bytes_ = tuple(dtype.itemsize * prod(full.shape[axis + 1 :]) for axis in range(full.ndim))
+    bytes_ = _steps(full, dtype)
     steps = steps_of(forms, bytes_)
     target = Target(
         full, pattern.free, tuple(steps[index] for index in pattern.free),
@@ -294,13 +295,16 @@ def _write(code: Code, full: Symbol, term: Given, starts: Sequence[int], dtype: 
     guards = pattern.guards if mask is None else ()
     if mask is not None:
         target = target._replace(pieces=tuple(pieces_of(mask)))
-    if code.reused is not None and full.name in code.reused and not fresh:
-        sizes = tuple(pattern.sizes[index] for index in pattern.free)
-        code.reused[full.name].added_to(sizes, target.offset, target.strides)
+    if memory is not None and not fresh:
+        memory.added_to(tuple(pattern.sizes[index] for index in pattern.free), target.offset, target.strides)
     covers = pattern.carried(guards) == pattern.free
     result = write_core(code, term, dtype, guards, target if covers else None)
     if result.symbol is not full:
         copied(code, result, target, dict(enumerate(pattern.sizes)))
+
+
+def _steps(full: Symbol, dtype: np.dtype[Any]) -> Shape:
+    return tuple(dtype.itemsize * prod(full.shape[axis + 1 :]) for axis in range(full.ndim))
 
 
 def _mask(pattern: Pattern) -> np.ndarray | None:

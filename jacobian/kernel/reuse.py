@@ -1,7 +1,8 @@
 """Memory that is used again: for large results of programs that are run often, once nobody holds the last one.
 
-Fresh memory costs more than most results: the machine hands it out page by page, zeroed. A program writes to the same
-entries at every run, so that memory which comes back holds zeros wherever zeros belong.
+Fresh memory costs more than most results: the machine hands it out page by page, zeroed. A program overwrites the same
+entries at every run, so that memory which comes back holds zeros wherever zeros belong; entries that it adds to, or
+that depend on the numbers, are set to zero before.
 """
 
 from __future__ import annotations
@@ -25,19 +26,23 @@ PATIENCE = 256  # times that other memory comes back while it waits
 Place = tuple[Shape, int, Shape]
 """Shape, offset and strides in bytes of entries that a program adds to."""
 
+Listed = list[np.ndarray]
+"""Positions in a result as one axis."""
+
 
 class Reused:
     """The memory of one result. A program takes it by `fresh`, what it made is handed out by `lend`."""
 
-    __slots__ = ("_free", "_lent", "_places", "dtype", "is_for_once", "make", "nbytes", "shape")
+    __slots__ = ("_free", "_lent", "_listed", "_places", "dtype", "is_for_once", "make", "nbytes", "shape")
 
     def __init__(self, make: Callable[..., np.ndarray], shape: Shape, dtype: np.dtype[Any]) -> None:
         self.make, self.shape, self.dtype = make, shape, dtype
         self.nbytes = prod(shape) * dtype.itemsize
         self.is_for_once = False  # where nobody knows to which entries it is written
         self._places: list[Place] = []
-        self._free: list[np.ndarray] = []  # one at most
-        self._lent: dict[int, tuple[object, np.ndarray]] = {}
+        self._free: list[tuple[np.ndarray, Listed]] = []  # one at most, and where it was written to
+        self._lent: dict[int, tuple[object, np.ndarray, Listed]] = {}
+        self._listed: dict[int, Listed] = {}  # for arrays that are not lent yet
 
     def added_to(self, shape: Shape, offset: int, strides: Shape) -> None:
         """Say where a program does not overwrite what was there."""
@@ -46,13 +51,30 @@ class Reused:
     def fresh(self) -> np.ndarray:
         """An array as after `zeros`, but for entries that the program is going to overwrite."""
         try:
-            full = self._free.pop()
+            full, listed = self._free.pop()
         except IndexError:
-            return self.make(self.shape, self.dtype)
+            full = self.make(self.shape, self.dtype)
+            self._listed.pop(id(full), None)
+            return full
         WAITING.order.pop(self, None)
+        self._listed.pop(id(full), None)
+        for positions in listed:
+            full.reshape(-1)[positions] = 0
         for shape, offset, strides in self._places:
             np.ndarray(shape, self.dtype, full, offset, strides).fill(0)
         return full
+
+    def noted(self, write: Callable[..., np.ndarray | None]) -> Callable[..., None]:
+        """A writer whose positions depend on the numbers, and are remembered until the memory is used again."""
+
+        def write_and_note(full: np.ndarray, *numbers: Any) -> None:
+            positions = write(full, *numbers)
+            if positions is None or positions.nbytes > self.nbytes // 2:
+                self.is_for_once = True
+            else:
+                self._listed.setdefault(id(full), []).append(positions)
+
+        return write_and_note
 
     def lend(self, full: np.ndarray) -> np.ndarray:
         """The array for others to read, which nobody can make writeable; when they have let go it is used again."""
@@ -60,14 +82,14 @@ class Reused:
             return full
         read: np.ndarray = np.asarray(memoryview(full.data).toreadonly())
         reference = weakref.ref(read.base, self._comes_back)
-        self._lent[id(reference)] = (reference, full)
+        self._lent[id(reference)] = (reference, full, self._listed.pop(id(full), []))
         return read
 
     def _comes_back(self, reference: object) -> None:
-        _, full = self._lent.pop(id(reference))
+        _, full, listed = self._lent.pop(id(reference))
         if sys.getrefcount(full) > 2 or self._free:  # a view of it is in use, or there is one already
             return
-        self._free.append(full)
+        self._free.append((full, listed))
         WAITING.add(self)
 
     def give_up(self) -> None:

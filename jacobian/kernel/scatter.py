@@ -41,8 +41,10 @@ def overlapping(pattern: Pattern, shape: Shape) -> list[int]:
 
 def listed_writer(
     pattern: Pattern, starts: Sequence[int], labels: Labels, shape: Shape, *, fresh: bool
-) -> Callable[..., None] | None:
+) -> Callable[..., np.ndarray | None] | None:
     """A function that adds an array with axes `labels` into a result of that shape: `write(full, array, *tables)`.
+
+    It returns the positions, along the result as one axis, where these are looked up.
 
     None where neither a look-up nor a shared position is involved: then a strided view does it.
     """
@@ -69,7 +71,7 @@ def spread(array: np.ndarray, labels: Labels, pattern: Pattern) -> np.ndarray:
 def _write_listed(
     pattern: Pattern, labels: Labels, places: Places, clash: bool, fresh: bool, full: np.ndarray, array: Any,
     *tables: np.ndarray,
-) -> None:  # fmt: skip
+) -> np.ndarray:  # fmt: skip
     """Where positions are looked up: all of them as numbers along the result as one axis."""
     where = places.at(tables)
     array, line = spread(np.asarray(array), labels, pattern), full.reshape(-1)
@@ -82,6 +84,7 @@ def _write_listed(
         line[where] = array
     else:
         line[where] += array
+    return where
 
 
 def _write_in_turn(
