@@ -10,6 +10,8 @@ from jacobian import errors, ops
 from jacobian.backpropagation import backprop
 from jacobian.chain import Chain, compose, trace
 from jacobian.checking.finite_differences import Differences, finite_difference
+from jacobian.checking.verdict import Verdict
+from jacobian.checking.verify import verify
 from jacobian.functional import hessian, jacobian, value_and_jacobian
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.memory import memory_limit
@@ -21,6 +23,7 @@ __all__ = [
     "Chain",
     "Differences",
     "Jacobian",
+    "Verdict",
     "backprop",
     "compose",
     "errors",
@@ -33,4 +36,5 @@ __all__ = [
     "sample",
     "trace",
     "value_and_jacobian",
+    "verify",
 ]

@@ -1,0 +1,214 @@
+"""Claims that are the truth times a number, or differ from it by one path times a number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jacobian.checking import slips
+from jacobian.checking.cuts import at, told
+from jacobian.checking.derivation import Derivation, Edge, Run
+from jacobian.checking.slips import Mutation
+from jacobian.checking.whole import Axes
+from jacobian.kernel.access import indices
+from jacobian.tracing.tracer import strip_all
+
+if TYPE_CHECKING:
+    from jacobian.checking.diagnosis import Suspect
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+Found = tuple[str, str, int]
+"""A slip, its sentence, and in which layout."""
+
+
+def ratio(claim: Array, value: Array) -> float | None:
+    """The number c with `claim = c · value`, if there is one."""
+    norm = float(np.vdot(value, value))
+    if not norm:
+        return None
+    c = float(np.vdot(value, claim)) / norm
+    scale = float(np.abs(value).max()) * max(abs(c), 1e-12)
+    return c if c and bool(np.all(np.abs(claim - c * value) <= 1e-7 * scale)) else None
+
+
+def number(value: float) -> str:
+    """A number as a person would write it."""
+    fraction = Fraction(value).limit_denominator(64)
+    return str(fraction) if abs(float(fraction) - value) < 1e-7 * abs(value) else f"{value:.6g}"
+
+
+def _ratios(suspect: Suspect) -> Iterator[tuple[int, list[float]]]:
+    """For every layout the ratio of claim and truth at every point."""
+    for layout in range(len(suspect.claims[0])):
+        found = [ratio(claims[layout], D.truth) for claims, D in zip(suspect.claims, suspect.derivations, strict=True)]
+        if all(c is not None for c in found):
+            yield layout, [c for c in found if c is not None]
+
+
+def _is_nice(value: float) -> bool:
+    fraction = Fraction(value).limit_denominator(24)
+    return abs(fraction.numerator) <= 64 and abs(float(fraction) - value) < 1e-7 * abs(value)
+
+
+def constant_ratio(D: Derivation, suspect: Suspect) -> Iterator[Mutation]:
+    """The truth times a number that is the same everywhere; at one point only a simple number is believed to be."""
+    for _, found in _ratios(suspect):
+        c = found[0]
+        if len(found) > 1 and max(found) - min(found) > 1e-6 * abs(c):
+            continue
+        if len(found) == 1 and not _is_nice(c):
+            continue
+        yield _constant(suspect, c)
+
+
+def _constant(suspect: Suspect, c: float) -> Mutation:
+    quotient = suspect.axes.quotient
+    second = suspect.second_order and any(abs(c - k) < 1e-6 for k in (2.0, 0.5))
+    if second:
+        told_as = (
+            "the factor 2 of the second order is left out" if c < 1 else "a factor 2 of the second order is too much"
+        )
+    elif c == 0:
+        told_as = "everything is missing"
+    else:
+        told_as = f"the constant factor {number(1 / c)} is missing"
+    slip = slips.SECOND_ORDER if second else slips.CONSTANT
+    return Mutation(
+        slip, ("ratio",), lambda: f"The claim is {number(c)} times {quotient}: {told_as}; multiply by {number(1 / c)}.",
+        whole=lambda T: c * T,
+    )  # fmt: skip
+
+
+def any_ratio(suspect: Suspect) -> Found | None:
+    """The truth times a number that depends on the point: a scalar of the derivation left out or used twice."""
+    for layout, found in _ratios(suspect):
+        named = _scalar_named(suspect, found)
+        if named is not None:
+            slip, text = named
+            return slip, f"The factor {text} {_TOLD[slip]}, in {suspect.axes.quotient}.", layout
+        if len(found) == 1:
+            c = found[0]
+            return slips.CONSTANT, _constant(suspect, c).sentence(), layout
+    return None
+
+
+_TOLD = {slips.FACTOR_OUT: "is left out: multiply by it", slips.FACTOR_TWICE: "is used twice: once is enough"}
+
+
+def _scalar_named(suspect: Suspect, found: list[float]) -> tuple[str, str] | None:
+    """Which scalar of the graph, in which power, the ratio is at every point."""
+    first = suspect.derivations[0].of.trace.nodes
+    for place, node in enumerate(first):
+        if np.size(node.value) != 1:
+            continue
+        values = []
+        for D in suspect.derivations:
+            nodes = D.of.trace.nodes
+            if place < len(nodes) and np.size(nodes[place].value) == 1:
+                values.append(float(np.reshape(strip_all(nodes[place].value), ())))
+        if len(values) != len(found) or not all(values):
+            continue
+        for power, text in ((1, "{}"), (-1, "1/{}"), (2, "{}**2"), (-2, "1/{}**2"), (3, "{}**3"), (-3, "1/{}**3")):
+            if all(abs(c - v**power) <= 1e-6 * abs(c) for c, v in zip(found, values, strict=True)):
+                return slips.FACTOR_TWICE, text.format(node.name)
+            if all(abs(c * v**power - 1) <= 1e-6 for c, v in zip(found, values, strict=True)):
+                return slips.FACTOR_OUT, text.format(node.name)
+    return None
+
+
+# -- one path ---------------------------------------------------------------------------------------------------------
+
+
+def edge_ratio(suspect: Suspect) -> Found | None:
+    """What passes over one edge times a number."""
+    for layout, claim in enumerate(suspect.claims[0]):
+        D = suspect.derivations[0]
+        for edge in D.edges:
+            c = ratio(claim - D.truth, D.contribution(edge))
+            if c is None or abs(c + 1) < 1e-6 or not _everywhere(suspect, edge, layout, c):
+                continue
+            slip = slips.SIGN if abs(c + 2) < 1e-6 else slips.CONSTANT
+            text = "with the wrong sign" if slip == slips.SIGN else f"{number(1 + c)} times"
+            return (
+                slip,
+                f"{at(D, edge.node)}the term that comes through {D.name(edge.parent)} is there {text}, but it is {told(D, edge)}.",
+                layout,
+            )
+    return None
+
+
+def _everywhere(suspect: Suspect, edge: Edge, layout: int, c: float) -> bool:
+    if len(suspect.derivations) == 1:
+        return _is_nice(c)
+    for D, claims in zip(suspect.derivations[1:], suspect.claims[1:], strict=True):
+        if edge not in D.locals:
+            return False
+        other = ratio(claims[layout] - D.truth, D.contribution(edge))
+        if other is None or abs(other - c) > 1e-6 * abs(c):
+            return False
+    return True
+
+
+def doubled(D: Derivation, suspect: Suspect) -> Iterator[Mutation]:
+    """One of two terms taken twice in place of both, as for a symmetric matrix: 2 A x for (A + Aᵀ) x."""
+    merges = [edge for edge in D.edges if len(D.into[edge.node]) > 1 or len(D.uses[edge.parent]) > 1]
+    if len(merges) > 40:
+        return
+    found = {edge: D.contribution(edge) for edge in merges}
+    for one in merges:
+        for other in merges:
+            if one == other or found[one].shape != D.truth.shape:
+                continue
+            both = found[one] + found[other]
+            if not np.allclose(both, D.truth, rtol=1e-9, atol=1e-12 * float(np.abs(D.truth).max(initial=0.0))):
+                continue
+            yield Mutation(
+                slips.SYMMETRY, ("doubled", one, other),
+                lambda one=one, other=other: f"{at(D, one.node)}the term through {D.name(one.parent)} is taken twice and the one "
+                f"through {D.name(other.parent)} is left out, as if the matrix were symmetric: add {told(D, other)} instead.",
+                delta=found[one] - found[other],
+            )  # fmt: skip
+
+
+def lacks_symmetry(suspect: Suspect) -> str | None:
+    """Whether the truth is the claim made symmetric in a square matrix input."""
+    axes = suspect.axes
+    if len(axes.into) < 2 or axes.into[-1] != axes.into[-2]:
+        return None
+    eye = np.eye(axes.into[-1], dtype=bool)
+    forms = (
+        lambda C: (C + np.swapaxes(C, -1, -2)) / 2,
+        lambda C: C + np.swapaxes(C, -1, -2),
+        lambda C: np.where(eye, C, C + np.swapaxes(C, -1, -2)),
+        lambda C: np.tril(np.where(eye, C, C + np.swapaxes(C, -1, -2))),
+    )
+    for form in forms:
+        if all(
+            suspect.tolerance.same(form(claims[0].reshape(axes.shape)).reshape(claims[0].shape), D.truth)
+            for claims, D in zip(suspect.claims, suspect.derivations, strict=True)
+        ):
+            name = axes.names[1]
+            return (
+                f"{name} enters symmetrically, which is not taken into account: an entry and its mirror image move "
+                f"together, so add the transpose of ∂/∂{name}."
+            )
+    return None
+
+
+def shared_axes(run: Run, axes: Axes) -> tuple[frozenset[tuple[int, int]], frozenset[tuple[int, int]]]:
+    """The pairs of axes on whose diagonal all of the truth lies, and those on whose diagonal some of its terms lie."""
+    from jacobian.checking.whole import mask_of
+
+    tensor = run.tensor
+    shared = {pair for pair in axes.pairs() if not np.any(tensor * ~mask_of(tensor.shape, (pair,)))}
+    split: set[tuple[int, int]] = set()
+    for a, b in axes.pairs():
+        for term in run.jacobian.terms:
+            out, into = term.pattern.out[a], term.pattern.into[b - len(axes.out)]
+            if set(indices(out)) & set(indices(into)):
+                split.add((a, b))
+    return frozenset(shared), frozenset(split)
