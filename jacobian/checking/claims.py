@@ -40,7 +40,7 @@ class Names:
     @property
     def known(self) -> tuple[str, ...]:
         """All of them."""
-        return (*self.inputs, self.output, *self.inner)
+        return tuple(dict.fromkeys((*self.inputs, self.output, *self.inner)))
 
 
 class Claim(Protocol):
@@ -162,7 +162,7 @@ def _of_expression(text: str, names: Names, *, downstream: bool) -> Function:
     """An expression as text; the one name it uses that is nothing else is the upstream."""
     import ast
 
-    inputs = list(names.known)
+    inputs = [name for name in names.known if name.isidentifier() and not name.startswith("_")]
     if downstream:
         try:
             used = dict.fromkeys(index_notation.names_in(ast.parse(text.strip(), mode="eval")))

@@ -42,7 +42,7 @@ def at(D: Derivation, index: int) -> str:
 
 def paths_left_out(D: Derivation) -> Iterator[Mutation]:
     """Every edge cut, then every node with several uses treated as a constant, then all edges to a node but one."""
-    for edge in sorted(D.edges, key=lambda edge: not is_normaliser(D, edge)):
+    for edge in sorted(D.edges, key=lambda edge: (not is_normaliser(D, edge), len(D.into[edge.node]) < 2)):
         if len(D.edges) > 1 and (len(D.into[edge.node]) > 1 or len(D.uses[edge.parent]) > 1 or _forks(D, edge)):
             yield _cut(D, (edge,))
     statistics = tuple(edge for edge in D.edges if is_normaliser(D, edge))
@@ -80,7 +80,8 @@ def cut_slip(D: Derivation, edges: tuple[Edge, ...]) -> str:
     if (len(edges) > 1 and edge.parent != D.wrt.index) or _is_recurrent(D, edges):
         return slips.PATH_OUT
     name = _op(D, edge.node)
-    return slips.TERM_OUT if name in PRODUCTS or fork == D.wrt.index else slips.PATH_OUT
+    within = D.owners.get(fork, fork) == D.owners.get(edge.node, -1)  # between the steps of one layer
+    return slips.TERM_OUT if name in PRODUCTS or fork == D.wrt.index or within else slips.PATH_OUT
 
 
 def _op(D: Derivation, index: int) -> str:
@@ -90,11 +91,9 @@ def _op(D: Derivation, index: int) -> str:
 
 def _is_recurrent(D: Derivation, edges: tuple[Edge, ...]) -> bool:
     """Whether the input is used in the same place of the same op at several nodes: weights that are shared."""
-    uses = D.uses[D.wrt.index]
+    uses = [use for use in D.uses[D.wrt.index] if _op(D, use.node) in PRODUCTS - {"multiply", "divide", "power"}]
     places = [(_op(D, use.node), use.operand) for use in uses]
-    if max(map(places.count, places), default=0) < 2:
-        return False
-    return any(_op(D, edge.node) not in ("multiply", "divide", "power") for edge in edges)
+    return max(map(places.count, places), default=0) > 1
 
 
 def _fork(D: Derivation, edge: Edge, others: list[Edge]) -> int:

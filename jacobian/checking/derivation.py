@@ -135,8 +135,9 @@ Changes = Mapping[Edge, Array]
 class Derivation:
     """Every local Jacobian between `wrt` and `of` as a matrix."""
 
-    def __init__(self, of: Node, wrt: Node) -> None:
+    def __init__(self, of: Node, wrt: Node, owners: Mapping[int, int] | None = None) -> None:
         self.of, self.wrt = of, wrt
+        self.owners = owners or {}  # of the steps of a layer, the layer
         self.nodes = {node.index: node for node in reversed(list(of.trace.between(of, [wrt])))}
         self.edges: list[Edge] = []
         self.into: dict[int, list[Edge]] = {index: [] for index in self.nodes}

@@ -74,7 +74,7 @@ def derivation_of(run: Run) -> Derivation | None:
         return None
     truth = run.tensor.reshape(-1)
     scale = float(np.abs(truth).max(initial=0.0)) or 1.0
-    for ends in (lambda: refined(run)[:2], lambda: (run.of, run.wrt)):
+    for ends in (lambda: refined(run), lambda: (run.of, run.wrt)):
         try:
             found = Derivation(*ends())
         except (MemoryError, KeyError):
@@ -125,6 +125,7 @@ def _links(kinds: tuple[str, ...]) -> Stage:
 
 STAGES: tuple[Stage, ...] = (
     lambda D, suspect: iter((whole.sign(suspect.axes),)),
+    proportions.second_order,
     _each_edge(rules.constants),
     proportions.constant_ratio,
     _on_axes(partial(whole.permuted, across=False)),
@@ -133,8 +134,8 @@ STAGES: tuple[Stage, ...] = (
     _links((slips.FACTOR_OUT, slips.CONSTANT)),
     _each_edge(rules.transposes),
     _on_graph(cuts.links_exchanged),
-    _on_axes(partial(whole.permuted, across=True)),
     _on_axes(whole.column_major),
+    _on_axes(partial(whole.permuted, across=True)),
     _each_edge(rules.derivative_texts),
     _each_edge(rules.factors),
     _links((slips.LINK_OUT, slips.NO_SYMMETRY)),
@@ -202,14 +203,14 @@ class _Search:
         return True
 
     def _without_single(self) -> Diagnosis | None:
+        for slip, sentence, layout in pairs.groups(self.suspect, self.atoms):
+            return Diagnosis((slip,), sentence, layout=layout)
         symmetric = self._symmetric()
         if symmetric is not None:
             return symmetric
         explained = proportions.edge_ratio(self.suspect)
         if explained is not None:
             return Diagnosis((explained[0],), explained[1], layout=explained[2])
-        for slip, sentence, layout in pairs.groups(self.suspect, self.atoms):
-            return Diagnosis((slip,), sentence, layout=layout)
         explained = proportions.any_ratio(self.suspect)
         if explained is not None:
             return Diagnosis((explained[0],), explained[1], layout=explained[2])

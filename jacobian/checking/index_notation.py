@@ -102,7 +102,7 @@ def _python(text: str) -> str:
     text = re.sub(
         r"\bdelta_(?:\{\s*(\w)\s*,?\s*(\w)\s*\}|(\w)(\w)\b)", lambda m: f"delta[{m[1] or m[3]},{m[2] or m[4]}]", text
     )
-    text = re.sub(r"(?<![=<>!])=(?!=)", "==", text) if "[" in text else text
+    text = re.sub(r"\[([^\[\]()]*[^=<>!\[\]()])=(?!=)([^\[\]()]*)\]", r"[\1==\2]", text)
     text = re.sub(r"\bln\(", "log(", text)
     return _with_sums(text)
 

@@ -14,6 +14,7 @@ from jacobian.checking.derivation import Derivation, Edge, Run
 from jacobian.checking.slips import Mutation
 from jacobian.checking.whole import Axes
 from jacobian.kernel.access import indices
+from jacobian.tracing.graph import Node
 from jacobian.tracing.tracer import strip_all
 
 if TYPE_CHECKING:
@@ -83,6 +84,13 @@ def _constant(suspect: Suspect, c: float) -> Mutation:
     )  # fmt: skip
 
 
+def second_order(D: Derivation, suspect: Suspect) -> Iterator[Mutation]:
+    """Twice or half a second derivative."""
+    for _, found in _ratios(suspect):
+        if suspect.second_order and all(abs(c - found[0]) < 1e-6 for c in found) and abs(abs(np.log2(abs(found[0]))) - 1) < 1e-6:
+            yield _constant(suspect, found[0])
+
+
 def any_ratio(suspect: Suspect) -> Found | None:
     """The truth times a number that depends on the point: a scalar of the derivation left out or used twice."""
     for layout, found in _ratios(suspect):
@@ -112,12 +120,23 @@ def _scalar_named(suspect: Suspect, found: list[float]) -> tuple[str, str] | Non
                 values.append(float(np.reshape(strip_all(nodes[place].value), ())))
         if len(values) != len(found) or not all(values):
             continue
-        for power, text in ((1, "{}"), (-1, "1/{}"), (2, "{}**2"), (-2, "1/{}**2"), (3, "{}**3"), (-3, "1/{}**3")):
-            if all(abs(c - v**power) <= 1e-6 * abs(c) for c, v in zip(found, values, strict=True)):
-                return slips.FACTOR_TWICE, text.format(node.name)
-            if all(abs(c * v**power - 1) <= 1e-6 for c, v in zip(found, values, strict=True)):
-                return slips.FACTOR_OUT, text.format(node.name)
+        inverse = _divides(node)
+        for power in (1, 2, 3):
+            text = (f"1/{node.name}" if inverse else node.name) + ("" if power == 1 else f"**{power}")
+            exponent = -power if inverse else power
+            if all(abs(c * v**exponent - 1) <= 1e-6 for c, v in zip(found, values, strict=True)):
+                return slips.FACTOR_OUT, text
+            if all(abs(c - v**exponent) <= 1e-6 * abs(c) for c, v in zip(found, values, strict=True)):
+                return slips.FACTOR_TWICE, text
     return None
+
+
+def _divides(node: Node) -> bool:
+    """Whether a derivative holds 1/v rather than v: of a root by itself, and where something is divided by it."""
+    if node.op is not None and node.op.name in ("sqrt", "vector_norm", "cbrt", "log"):
+        return True
+    users = [other for other in node.trace.nodes if any(parent is node for _, parent in other.parents)]
+    return any(user.op is not None and user.op.name == "divide" and user.parents[-1][1] is node for user in users)
 
 
 # -- one path ---------------------------------------------------------------------------------------------------------
@@ -166,12 +185,28 @@ def doubled(D: Derivation, suspect: Suspect) -> Iterator[Mutation]:
             both = found[one] + found[other]
             if not np.allclose(both, D.truth, rtol=1e-9, atol=1e-12 * float(np.abs(D.truth).max(initial=0.0))):
                 continue
+            if _mirrored(suspect.axes, found[one], found[other]):
+                name = suspect.axes.names[1]
+                yield Mutation(
+                    slips.NO_SYMMETRY, ("mirrored", one, other),
+                    lambda name=name: f"Only the symmetric part of {name} enters, which is not taken into account: take "
+                    f"(∂/∂{name} + (∂/∂{name})ᵀ)/2.",
+                    delta=found[one] - found[other],
+                )  # fmt: skip
+                continue
             yield Mutation(
                 slips.SYMMETRY, ("doubled", one, other),
                 lambda one=one, other=other: f"{at(D, one.node)}the term through {D.name(one.parent)} is taken twice and the one "
                 f"through {D.name(other.parent)} is left out, as if the matrix were symmetric: add {told(D, other)} instead.",
                 delta=found[one] - found[other],
             )  # fmt: skip
+
+
+def _mirrored(axes: Axes, one: Array, other: Array) -> bool:
+    """Whether two terms are each other's transposes in a square matrix input."""
+    if len(axes.into) < 2 or axes.into[-1] != axes.into[-2]:
+        return False
+    return np.allclose(np.swapaxes(one.reshape(axes.shape), -1, -2), other.reshape(axes.shape), rtol=1e-9)
 
 
 def lacks_symmetry(suspect: Suspect) -> str | None:
@@ -204,7 +239,7 @@ def shared_axes(run: Run, axes: Axes) -> tuple[frozenset[tuple[int, int]], froze
     from jacobian.checking.whole import mask_of
 
     tensor = run.tensor
-    shared = {pair for pair in axes.pairs() if not np.any(tensor * ~mask_of(tensor.shape, (pair,)))}
+    shared = {pair for pair in (*axes.pairs(), *axes.inner_pairs()) if not np.any(tensor * ~mask_of(tensor.shape, (pair,)))}
     split: set[tuple[int, int]] = set()
     for a, b in axes.pairs():
         for term in run.jacobian.terms:

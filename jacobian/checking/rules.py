@@ -68,7 +68,7 @@ def constants(D: Derivation, edge: Edge) -> Iterator[Mutation]:
             continue
         if name in ("multiply", "divide"):
             count = 1 / number if name == "multiply" else number
-            out, twice = _mean_or_constant(D, count)
+            out, twice = _mean_or_constant(D, edge, count)
             yield from _scaled(D, edge, count, f"{number:g}" if name == "multiply" else f"1/{number:g}", out, twice)
         elif name == "power":
             yield from _scaled(D, edge, 1 / number, f"{number:g}", slips.CONSTANT, slips.CONSTANT)
@@ -83,10 +83,14 @@ def constants(D: Derivation, edge: Edge) -> Iterator[Mutation]:
         yield from _scaled(D, edge, 2.0, "1/2", slips.CONSTANT, slips.CONSTANT)
 
 
-def _mean_or_constant(D: Derivation, count: float) -> tuple[str, str]:
-    """A number that is a length somewhere is the 1/n of a mean that is written out."""
-    lengths = {float(np.size(node.value)) for node in D.of.trace.nodes}
-    lengths |= {float(size) for node in D.of.trace.nodes for size in node.shape}
+def _mean_or_constant(D: Derivation, edge: Edge, count: float) -> tuple[str, str]:
+    """Whether a number is the 1/n of a mean that is written out: n is the length of what was summed just before."""
+    summed = D.nodes[edge.parent]
+    lengths: set[float] = set()
+    if summed.op is not None and summed.op.name == "sum":
+        lengths = {np.size(summed.operands[0]) / max(np.size(summed.value), 1)}
+    elif summed.op is not None and summed.op.name in ("matmul", "dot"):
+        lengths = {float(np.shape(summed.operands[0])[-1])}
     is_mean = count > 1 and any(abs(count - length) < 1e-9 for length in lengths)
     return (slips.MEAN_OUT, slips.MEAN_TWICE) if is_mean else (slips.CONSTANT, slips.CONSTANT)
 
@@ -175,8 +179,8 @@ def transposes(D: Derivation, edge: Edge) -> Iterator[Mutation]:
     local = D.locals[edge]
     if local.shape[0] == local.shape[1] and not np.array_equal(local, local.T):
         yield _mutation(
-            D, slips.TRANSPOSE, edge, "whole", local.T,
-            lambda: f"{at(D, edge.node)}the local Jacobian stands where its transpose belongs: {told(D, edge)}.",
+            D, slips.AXES, edge, "whole", local.T,
+            lambda: f"{at(D, edge.node)}output and input are exchanged (transposed): {told(D, edge)}.",
         )  # fmt: skip
     yield from _flipped(D, edge, J)
 
@@ -214,6 +218,7 @@ def wrong_points(D: Derivation, edge: Edge) -> Iterator[Mutation]:
     assert op is not None
     if op.family == "elementwise" and len(node.parents) == 1:
         yield from _elementwise_points(D, edge, op, point)
+    yield from _factor_points(D, edge)
     for position, x in enumerate(point.x):
         if position == edge.operand or not isinstance(x, np.ndarray) or x.ndim == 0:
             continue
@@ -226,6 +231,27 @@ def wrong_points(D: Derivation, edge: Edge) -> Iterator[Mutation]:
                     lambda name=name, position=position: f"{at(D, edge.node)}{name} stands where {point.names[position]} "
                     f"belongs: the derivative is taken at the wrong point, {told(D, edge)}.",
                 )  # fmt: skip
+
+
+def _factor_points(D: Derivation, edge: Edge) -> Iterator[Mutation]:
+    """Where a rule reads one array, such as the inverse, another of the same shape, such as the matrix itself."""
+    J = D.nodes[edge.node].local(edge.operand)
+    arrays = {id(factor.array): factor for term in J.terms for factor in term.factors}
+    for key, factor in arrays.items():
+        array = strip_all(factor.array)
+        if not isinstance(array, np.ndarray) or array.ndim < 2:
+            continue
+        own = re.sub(r"\[@.*", "", factor.text)
+        for name, value in _candidates(D, edge, array, own):
+            turned = J
+            for nth, term in enumerate(J.terms):
+                for place, other in enumerate(term.factors):
+                    if id(other.array) == key:
+                        turned = _with(turned, nth, place, value)
+            yield _mutation(
+                D, slips.WRONG_POINT, edge, ("factor", own, name), matrix(turned),
+                lambda own=own, name=name: f"{at(D, edge.node)}{name} stands where {own} belongs, {told(D, edge)}.",
+            )  # fmt: skip
 
 
 def _elementwise_points(D: Derivation, edge: Edge, op: Op, point: Point) -> Iterator[Mutation]:
@@ -249,6 +275,10 @@ def _elementwise_points(D: Derivation, edge: Edge, op: Op, point: Point) -> Iter
                 D, slips.WRONG_POINT, edge, "y for x", local, told_as(f"{point.out_name} for {point.names[k]}")
             )
     for name, value in _candidates(D, edge, x, point.names[k]):
+        if np.shape(value) == np.shape(y):
+            local = _local(op, point._replace(y=value), k)
+            if local is not None:
+                yield _mutation(D, slips.WRONG_POINT, edge, ("output", name), local, told_as(f"{name} for {point.out_name}"))
         operands = (*point.x[:k], value, *point.x[k + 1 :])
         try:
             moved = point._replace(x=operands, y=np.asarray(op.compute(operands, point.params)))
@@ -322,7 +352,7 @@ def _miswritten(text: str) -> Iterator[tuple[str, str]]:
             node = list(ast.walk(other))[place]
             if change(other, node):
                 written = ast.unparse(ast.fix_missing_locations(other))
-                if written not in seen:
+                if written not in seen and not isinstance(other.body, ast.Constant):
                     seen.add(written)
                     yield slip, written
 

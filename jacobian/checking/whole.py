@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import permutations
+from itertools import combinations, permutations
 from math import prod
 from typing import Any
 
@@ -51,6 +51,12 @@ class Axes:
         """A function of the full tensor as one of the matrix."""
         return lambda T: function(T.reshape(self.shape)).reshape(prod(self.out), prod(self.into))
 
+    def inner_pairs(self) -> list[tuple[int, int]]:
+        """Axes of one size within the output, or within the input."""
+        outs, rank = len(self.out), len(self.shape)
+        both = [*combinations(range(outs), 2), *combinations(range(outs, rank), 2)]
+        return [(a, b) for a, b in both if self.shape[a] == self.shape[b] > 1]
+
     def pairs(self) -> list[tuple[int, int]]:
         """Which output axis can share an index with which input axis: those of one size, longer than 1."""
         outs = len(self.out)
@@ -67,15 +73,25 @@ def sign(axes: Axes) -> Mutation:
 def permuted(axes: Axes, *, across: bool) -> Iterator[Mutation]:
     """Every order of the axes that leaves the shape as it is: of output or input alone, or `across` both."""
     rank, outs = len(axes.shape), len(axes.out)
-    if rank > MAX_RANK:
-        return
-    orders = [p for p in permutations(range(rank)) if p != tuple(range(rank)) and _keeps(p, axes.shape)]
+    orders = [p for p in _orders(axes.shape) if _keeps(p, axes.shape)]
     orders = [p for p in orders if (p[:outs] != tuple(range(outs)) and p[outs:] != tuple(range(outs, rank))) == across]
     for order in sorted(orders, key=lambda p: sum(a != b for a, b in enumerate(p))):
         yield Mutation(
             slips.AXES, ("axes", order), lambda order=order: _permuted_sentence(axes, order),
             whole=axes.lifted(lambda T, order=order: T.transpose(order)),
         )  # fmt: skip
+
+
+def _orders(shape: Shape) -> Iterator[tuple[int, ...]]:
+    """Every order of the axes longer than 1, the others staying where they are."""
+    moving = [axis for axis, size in enumerate(shape) if size > 1]
+    if len(moving) > MAX_RANK:
+        return
+    for chosen in permutations(moving):
+        order = list(range(len(shape)))
+        for axis, source in zip(moving, chosen, strict=True):
+            order[axis] = source
+        yield tuple(order)
 
 
 def _keeps(order: tuple[int, ...], shape: Shape) -> bool:
@@ -124,6 +140,7 @@ def deltas(axes: Axes, shared: frozenset[tuple[int, int]], split: frozenset[tupl
     """
     pairs = axes.pairs()
     groups = [(pair,) for pair in pairs]
+    groups += [(pair,) for pair in axes.inner_pairs()]
     diagonal = tuple((a, b) for a, b in pairs if b - len(axes.out) == a)
     if len(diagonal) > 1:
         groups.insert(0, diagonal)
