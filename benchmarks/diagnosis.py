@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 import jacobian as jac
-from jacobian.checking.claims import UPSTREAM_NAMES
 from jacobian.checking.index_notation import is_formula
 from jacobian.expressions import Expression
+from jacobian.expressions.vocabulary import functions
 
 DATA = Path(__file__).parent.parent / "tests" / "data"
 SLOW = 2.0
@@ -45,9 +45,19 @@ class Case:
         """The function and the claim, for reports."""
         return f"{self.f} | {self.wrt} | {self.kind} | {self.claim}"
 
+    def function(self) -> Any:
+        """The function: an expression, or several lines of which the last is returned."""
+        if ";" not in self.f:
+            return Expression(self.f, tuple(self.args))
+        *lines, last = (line.strip() for line in self.f.split(";"))
+        body = "\n".join(f"    {line}" for line in (*lines, f"return {last}"))
+        scope = dict(functions())
+        exec(f"def f({', '.join(self.args)}):\n{body}", scope)
+        return scope["f"]
+
     def judge(self, seed: int = 0, *, as_array: bool = False) -> jac.Verdict:
         """The verdict on the claim, at arguments drawn from a seed."""
-        f = Expression(self.f, tuple(self.args))
+        f = self.function()
         rng = np.random.default_rng(seed)
         args = [draw(rng, given) for given in self.args.values()]
         argnum = list(self.args).index(self.wrt)
@@ -62,18 +72,22 @@ class Case:
     @property
     def can_be_array(self) -> bool:
         """Whether the claim is an expression of the inputs alone."""
-        return self.kind != "downstream" and not is_formula(self.claim)
+        return self.kind != "downstream" and ";" not in self.f and not is_formula(self.claim)
 
 
 def draw(rng: np.random.Generator, given: Any) -> Any:
     """An argument: a shape, or a kind and a shape such as `"spd 3,3"`."""
     if isinstance(given, list):
         return rng.standard_normal(given)
+    if given == "scalar":
+        return np.asarray(rng.uniform(0.5, 2.0))
     kind, _, text = given.partition(" ")
     shape = tuple(int(size) for size in text.split(","))
     X = rng.standard_normal(shape)
     if kind == "pos":
         return np.exp(0.5 * X)
+    if kind == "unit":
+        return 1 / (1 + np.exp(-X))
     if kind == "signs":
         return np.sign(X)
     if kind == "onehot":
@@ -143,8 +157,6 @@ def table(found: dict[str, Counter[str]]) -> str:
         rows.append(f"{slip:<34} {counter.total():>5} {counter[slip]:>5}  {rest}")
     return "\n".join(rows)
 
-
-__all__ = ["UPSTREAM_NAMES", "Case", "draw", "load", "main"]
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -90,10 +90,15 @@ def _op(D: Derivation, index: int) -> str:
 
 
 def _is_recurrent(D: Derivation, edges: tuple[Edge, ...]) -> bool:
-    """Whether the input is used in the same place of the same op at several nodes: weights that are shared."""
+    """Whether the input stands in one place of a product again and again, as shared weights do, nonlinear steps between."""
     uses = [use for use in D.uses[D.wrt.index] if _op(D, use.node) in PRODUCTS - {"multiply", "divide", "power"}]
-    places = [(_op(D, use.node), use.operand) for use in uses]
-    return max(map(places.count, places), default=0) > 1
+    for first in uses:
+        for second in uses:
+            if first.node != second.node and (_op(D, first.node), first.operand) == (_op(D, second.node), second.operand):
+                between = {k for k in _ancestors(D, second.node) if first.node in _ancestors(D, k)}
+                if any(getattr(D.nodes[k].op, "family", "") not in ("multilinear", "layout") for k in between):
+                    return True
+    return False
 
 
 def _fork(D: Derivation, edge: Edge, others: list[Edge]) -> int:
@@ -191,7 +196,9 @@ def links_left_out(D: Derivation) -> Iterator[Mutation]:
 
 
 def _link_slip(D: Derivation, steps: list[int], local: Array) -> str:
-    one = len(steps) == 1 and len(D.into[steps[0]]) == 1 and _op(D, steps[0]) not in ("negative",)
+    if np.array_equal(local, -np.eye(len(local))):
+        return slips.SIGN
+    one = len(steps) == 1 and len(D.into[steps[0]]) == 1
     op = D.nodes[steps[0]].op
     if one and op is not None and op.family == "elementwise":
         return slips.FACTOR_OUT if _has_factor(D, D.into[steps[0]][0]) else slips.CONSTANT
@@ -210,6 +217,8 @@ def _has_factor(D: Derivation, edge: Edge) -> bool:
 
 
 def _link_sentence(D: Derivation, a: int, b: int, steps: list[int], slip: str) -> str:
+    if slip == slips.SIGN:
+        return f"{at(D, b)}its minus is left out: multiply by -1, {told(D, D.into[b][0])}."
     if slip in (slips.FACTOR_OUT, slips.CONSTANT):
         return f"{at(D, b)}its derivative is left out: multiply by {told(D, D.into[b][0])}."
     names = ", ".join(node_text(D, step) for step in steps)

@@ -21,8 +21,9 @@ from jacobian.chain import Trace
 from jacobian.errors import ArgumentError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.tracing.graph import Node
-from jacobian.tracing.run import run
+from jacobian.tracing.run import argument_names, run
 from jacobian.tracing.tracer import Tracer, strip_all
+from jacobian.tracing.tree import is_container
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -35,14 +36,13 @@ class Run:
 
     def __init__(self, f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnum: int) -> None:
         variables: dict[str, Any] = {}
-        recording = run(_watched(f, variables), range(len(args)), args, kwargs)
+        traced = [number for number, value in enumerate(args) if number == argnum or _is_floating(value)]
+        recording = run(_watched(f, variables), traced, args, kwargs)
         self.trace = Trace(recording)
         self.args = args
         self.of, self.wrt = self._ends(recording.inputs[argnum])
         self.variables = self._called(variables)
-        self.input_names = tuple(
-            node.name if isinstance(node, Node) else "" for node in (recording.inputs[k] for k in range(len(args)))
-        )
+        self.input_names = tuple(argument_names(f, len(args)))
 
     def _ends(self, wrt: Any) -> tuple[Node | Array, Node]:
         of = self.trace.output
@@ -94,7 +94,14 @@ class Run:
         found: dict[str, Any] = {node.name: strip_all(node.value) for node in self.trace.nodes if node.op is not None}
         found |= {name: strip_all(node.value) for name, node in self.variables.items()}
         found[self.output_name] = strip_all(self.of.value) if isinstance(self.of, Node) else self.of
-        return found | {node.name: strip_all(node.value) for node in self.trace.nodes if node.op is None}
+        return found | dict(zip(self.input_names, self.args, strict=True))
+
+
+def _is_floating(value: Any) -> bool:
+    """Whether an argument holds numbers that can be differentiated by; whole numbers are labels and positions."""
+    if is_container(value):
+        return all(map(_is_floating, value.values() if isinstance(value, dict) else value))
+    return np.asarray(value).dtype.kind in "fc"
 
 
 def _watched(f: Callable[..., Any], variables: dict[str, Any]) -> Callable[..., Any]:

@@ -131,7 +131,7 @@ STAGES: tuple[Stage, ...] = (
     _on_axes(partial(whole.permuted, across=False)),
     _on_graph(cuts.paths_left_out),
     proportions.doubled,
-    _links((slips.FACTOR_OUT, slips.CONSTANT)),
+    _links((slips.SIGN, slips.FACTOR_OUT, slips.CONSTANT)),
     _each_edge(rules.transposes),
     _on_graph(cuts.links_exchanged),
     _on_axes(whole.column_major),
