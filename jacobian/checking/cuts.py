@@ -20,6 +20,9 @@ PRODUCTS = frozenset(
 SUMS = frozenset({"add", "subtract", "concatenate", "stack"})
 REDUCTIONS = frozenset("sum mean max min prod vector_norm var std logsumexp trace".split())
 MAX_PAIRS = 400
+MAX_SYMMETRISING = 4
+MAX_SIZE = 128
+"""Products of two local Jacobians are made up to this size."""
 
 
 def told(D: Derivation, edge: Edge) -> str:
@@ -175,39 +178,42 @@ def _cut_sentence(D: Derivation, edges: tuple[Edge, ...], slip: str) -> str:
 def links_left_out(D: Derivation) -> Iterator[Mutation]:
     """`∂b/∂a` replaced by δ, for every two nodes of one shape on a path; the shortest stretches first."""
     nodes = list(D.nodes)
+    places = {index: place for place, index in enumerate(nodes)}
     pairs = [
         (a, b) for k, a in enumerate(nodes) for b in nodes[k + 1 :]
         if D.nodes[a].shape == D.nodes[b].shape and (a, b) != (D.wrt.index, D.of.index)
     ]  # fmt: skip
     if D.nodes[nodes[0]].shape == D.nodes[nodes[-1]].shape:
         pairs.append((nodes[0], nodes[-1]))
-    between = {a: D.forward({}, start=a) for a in dict.fromkeys(a for a, _ in pairs)} if len(nodes) <= 60 else {}
-    for a, b in sorted(pairs, key=lambda pair: (nodes.index(pair[1]) - nodes.index(pair[0]), pair))[:MAX_PAIRS]:
-        local = between.get(a, {}).get(b)
-        if local is None:
+    above = {index: _ancestors(D, index) for index in nodes}
+    after: dict[int, dict[int, Array]] = {}
+    for a, b in sorted(pairs, key=lambda pair: (places[pair[1]] - places[pair[0]], pair))[:MAX_PAIRS]:
+        if a not in above[b]:
             continue
-        steps = [index for index in nodes if a < index <= b and a in _ancestors(D, index) and index in _ancestors(D, b)]
-        delta = D.up[b] @ (np.eye(len(local)) - local) @ D.down[a]
-        slip = _link_slip(D, steps, local)
+        if a not in after:
+            after[a] = D.forward({}, start=a, seed=D.down[a])
+        steps = [index for index in nodes[places[a] + 1 : places[b] + 1] if a in above[index] and index in above[b]]
+        delta = D.up[b] @ (D.down[a] - after[a][b])
+        slip = _link_slip(D, a, steps)
         yield Mutation(
             slip, ("link", a, b), lambda a=a, b=b, steps=steps, slip=slip: _link_sentence(D, a, b, steps, slip), delta=delta,
             kin=("link", tuple(_op(D, index) for index in steps)),
         )  # fmt: skip
 
 
-def _link_slip(D: Derivation, steps: list[int], local: Array) -> str:
-    if np.array_equal(local, -np.eye(len(local))):
-        return slips.SIGN
-    one = len(steps) == 1 and len(D.into[steps[0]]) == 1
-    op = D.nodes[steps[0]].op
-    if one and op is not None and op.family == "elementwise":
-        return slips.FACTOR_OUT if _has_factor(D, D.into[steps[0]][0]) else slips.CONSTANT
-    if (
-        np.allclose(local @ local, local)
-        and np.allclose(local, local.T)
-        and any("transpose" in _op(D, s) for s in steps)
-    ):
-        return slips.NO_SYMMETRY
+def _link_slip(D: Derivation, a: int, steps: list[int]) -> str:
+    last = steps[-1]
+    edges = [edge for edge in D.into[last] if edge.parent == a]
+    if len(steps) == 1 and len(edges) == 1:
+        edge, op = edges[0], D.nodes[last].op
+        if np.array_equal(D.locals[edge], -np.eye(len(D.locals[edge]))):
+            return slips.SIGN
+        if len(D.into[last]) == 1 and op is not None and op.family == "elementwise":
+            return slips.FACTOR_OUT if _has_factor(D, edge) else slips.CONSTANT
+    if len(steps) <= MAX_SYMMETRISING and any("transpose" in _op(D, step) for step in steps):
+        local = D.forward({}, start=a, seed=np.eye(prod(D.nodes[a].shape)))[last]
+        if np.allclose(local @ local, local) and np.allclose(local, local.T):
+            return slips.NO_SYMMETRY
     return slips.LINK_OUT
 
 
@@ -235,7 +241,7 @@ def links_exchanged(D: Derivation) -> Iterator[Mutation]:
     for first in D.edges:
         for second in D.uses[first.node]:
             outer, inner = D.locals[second], D.locals[first]
-            if outer.shape != inner.shape or outer.shape[0] != outer.shape[1] or len(outer) < 2:
+            if outer.shape != inner.shape or outer.shape[0] != outer.shape[1] or not 2 <= len(outer) <= MAX_SIZE:
                 continue
             delta = D.up[second.node] @ (inner @ outer - outer @ inner) @ D.down[first.parent]
 
@@ -252,10 +258,10 @@ def links_exchanged(D: Derivation) -> Iterator[Mutation]:
 def diagonals_only(D: Derivation) -> Iterator[Mutation]:
     """Of `∂b/∂a` on the way only the diagonal, for two nodes of one shape."""
     nodes = list(D.nodes)
-    if len(nodes) > 60:
+    if len(nodes) > 60 or max(prod(node.shape) for node in D.nodes.values()) > MAX_SIZE:
         return
     for k, a in enumerate(nodes):
-        between = D.forward({}, start=a)
+        between = D.forward({}, start=a, seed=np.eye(prod(D.nodes[a].shape)))
         for b in nodes[k + 1 :]:
             local = between.get(b)
             if local is None or D.nodes[a].shape != D.nodes[b].shape or (a, b) == (D.wrt.index, D.of.index):
@@ -279,7 +285,7 @@ def terms_turned(D: Derivation) -> Iterator[Mutation]:
     out, into = D.shape
     for edge in merges:
         found = D.contribution(edge)
-        if len(into) >= 2 and into[-1] == into[-2] > 1:
+        if D.is_whole and len(into) >= 2 and into[-1] == into[-2] > 1:
             swapped = np.swapaxes(found.reshape(out + into), -1, -2).reshape(found.shape)
             yield Mutation(
                 slips.AXES, ("turned", edge),

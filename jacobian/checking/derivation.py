@@ -27,6 +27,9 @@ from jacobian.tracing.tree import is_container
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+MAX_WORK, SAMPLE = 2e8, 16
+"""So many multiplications for one pass over the graph, then only some rows and columns are looked at."""
+
 MAX_ENTRIES = 2**22
 """A local Jacobian with more entries than this is not made dense; the derivation is then not searched."""
 
@@ -142,6 +145,9 @@ Changes = Mapping[Edge, Array]
 class Derivation:
     """Every local Jacobian between `wrt` and `of` as a matrix."""
 
+    full: Array
+    """The matrix of the whole, all of it."""
+
     def __init__(self, of: Node, wrt: Node, owners: Mapping[int, int] | None = None) -> None:
         self.of, self.wrt = of, wrt
         self.owners = owners or {}  # of the steps of a layer, the layer
@@ -160,16 +166,35 @@ class Derivation:
                     self.into[node.index].append(edge)
                     self.uses[parent.index].append(edge)
         if any(prod(self.nodes[e.node].shape) * prod(self.nodes[e.parent].shape) > MAX_ENTRIES for e in self.edges):
-            raise MemoryError
+            raise MemoryError  # whoever asked goes without
         for edge in self.edges:
             self.locals[edge] = matrix(self.nodes[edge.node].local(edge.operand))
+        self.rows, self.columns = (self._sampled(prod(node.shape)) for node in (of, wrt))
         self.down = self.forward({})
         self.up = self._backward()
 
+    def _sampled(self, size: int) -> Array:
+        """Which rows or columns of the whole are looked at: all, unless that is too much work."""
+        work = size * sum(local.size for local in self.locals.values())
+        if work <= MAX_WORK or size <= SAMPLE:
+            return np.arange(size)
+        return np.sort(np.random.default_rng(size).choice(size, SAMPLE, replace=False))
+
+    def part(self, matrix: Array) -> Array:
+        """The rows and columns of a full matrix that are looked at; a matrix of these is handed back."""
+        if matrix.shape == (len(self.rows), len(self.columns)):
+            return matrix
+        return matrix[np.ix_(self.rows, self.columns)]
+
     @property
+    def is_whole(self) -> bool:
+        """Whether all rows and columns are looked at."""
+        return (len(self.rows), len(self.columns)) == (prod(self.of.shape), prod(self.wrt.shape))
+
+    @cached_property
     def truth(self) -> Array:
-        """The matrix of the whole."""
-        return self.down[self.of.index]
+        """The matrix of the whole, as far as it is looked at."""
+        return self.down[self.of.index][self.rows]
 
     @property
     def shape(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -179,8 +204,10 @@ class Derivation:
     def forward(self, changes: Changes, start: int | None = None, seed: Array | None = None) -> dict[int, Array]:
         """`∂v/∂start` for every node after `start` (the input unless given), with some local Jacobians changed."""
         start = self.wrt.index if start is None else start
-        size = prod(self.nodes[start].shape)
-        reached = {start: np.eye(size) if seed is None else seed}
+        if seed is None:
+            seed = np.eye(prod(self.nodes[start].shape))
+            seed = seed[:, self.columns] if start == self.wrt.index else seed
+        reached = {start: seed}
         for index in self.nodes:
             if index <= start:
                 continue
@@ -197,7 +224,7 @@ class Derivation:
         return reached
 
     def _backward(self) -> dict[int, Array]:
-        arrived: dict[int, Array] = {self.of.index: np.eye(prod(self.of.shape))}
+        arrived: dict[int, Array] = {self.of.index: np.eye(prod(self.of.shape))[self.rows]}
         for index in reversed(self.nodes):
             for edge in self.into[index]:
                 step = arrived[index] @ self.locals[edge]
@@ -214,7 +241,7 @@ class Derivation:
         if len(changes) == 1:
             ((edge, local),) = changes.items()
             return self.truth + self.contribution(edge, local - self.locals[edge])
-        return self.forward(changes)[self.of.index]
+        return self.forward(changes)[self.of.index][self.rows]
 
     def name(self, index: int) -> str:
         """What a node is called."""

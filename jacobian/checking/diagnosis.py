@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from jacobian.checking.refine import refined
 from jacobian.checking.slips import Mutation
 from jacobian.checking.tolerance import Tolerance
 from jacobian.checking.whole import Axes
+from jacobian.errors import JacobianError
+from jacobian.plan import is_complex
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -24,6 +27,9 @@ BUDGET = 1.2
 """Seconds after which no further pair is begun."""
 
 ALSO_BUDGET = 0.4
+
+REFINING_FAILS = (JacobianError, ArithmeticError, KeyError, IndexError, TypeError, ValueError, AttributeError)
+"""A layer whose parameters are not those that are known is taken as it is."""
 
 
 @dataclass(frozen=True)
@@ -44,44 +50,73 @@ class Diagnosis:
         return self.sentence
 
 
-@dataclass
 class Suspect:
     """A wrong claim at the points where it is compared: runs, and at each the claim in every layout, as matrices."""
 
-    runs: Sequence[Run]
-    claims: Sequence[Sequence[Array]]
-    axes: Axes
-    tolerance: Tolerance
-    second_order: bool = False
-    symmetric: Callable[[], str | None] = lambda: None
-    derivations: list[Derivation] = field(default_factory=list)
+    def __init__(
+        self, runs: Sequence[Run], claims: Sequence[Sequence[Array]], axes: Axes, tolerance: Tolerance, *,
+        second_order: bool, symmetric: Callable[[], str | None],
+    ) -> None:  # fmt: skip
+        self.runs, self.claims, self.axes, self.tolerance = runs, claims, axes, tolerance
+        self.second_order, self.symmetric = second_order, symmetric
+        rows, columns = prod(axes.out), prod(axes.into)
+        self.truths = [run.tensor.reshape(rows, columns).astype(float) for run in runs]
+        self._derivations: dict[int, Derivation | None] = {}
+        self._twins: dict[int, dict[Hashable, Mutation]] = {}
 
-    def prepare(self) -> bool:
-        """Build the derivations; false where there is none that could be searched."""
-        for run in self.runs:
-            found = derivation_of(run)
-            if found is None:
+    def derivation(self, place: int = 0) -> Derivation | None:
+        """The derivation at one of the points; None where there is none that could be searched."""
+        if place not in self._derivations:
+            self._derivations[place] = derivation_of(self.runs[place])
+        return self._derivations[place]
+
+    @property
+    def D(self) -> Derivation:
+        """The derivation at the first point."""
+        found = self.derivation()
+        assert found is not None
+        return found
+
+    def at_all_points(self, right: Callable[[int, Derivation], bool]) -> bool:
+        """Whether something holds at every point but the first, at which it was found."""
+        for place in range(1, len(self.runs)):
+            D = self.derivation(place)
+            if D is None or not right(place, D):
                 return False
-            self.derivations.append(found)
         return True
+
+    def same(self, claim: Array, value: Array) -> bool:
+        """Whether a slip gives the claim; a claim of zeros is nobody's slip."""
+        if claim.shape != value.shape:
+            claim = self.D.part(claim)
+        scale = float(np.abs(value).max(initial=0.0))
+        limit = (1e-4 + self.tolerance.rtol) * scale
+        if not scale or float(np.abs(claim - value).max(initial=0.0)) > limit:
+            return False
+        return self.tolerance.same(claim, value, scale)
+
+    def twin(self, mutation: Mutation, place: int) -> Mutation | None:
+        """The same slip at another point."""
+        D = self.derivation(place)
+        if place not in self._twins and D is not None:
+            self._twins[place] = {found.key: found for stage in STAGES for found in stage(D, self)}
+        return self._twins.get(place, {}).get(mutation.key)
 
 
 def derivation_of(run: Run) -> Derivation | None:
     """The derivation in small steps; in the traced ones where the small ones give other numbers."""
-    if isinstance(run.of, np.ndarray) or any(
-        getattr(node.value, "dtype", run.wrt.value.dtype).kind == "c" for node in run.trace.nodes
-    ):
+    if isinstance(run.of, np.ndarray) or any(is_complex(node) for node in run.trace.nodes):
         return None
-    truth = run.tensor.reshape(-1)
-    scale = float(np.abs(truth).max(initial=0.0)) or 1.0
-    for ends in (lambda: refined(run), lambda: (run.of, run.wrt)):
+    full = run.tensor.reshape(prod(run.out_shape), prod(run.wrt.shape)).astype(float)
+    scale = float(np.abs(full).max(initial=0.0)) or 1.0
+    attempts: tuple[Callable[[], Any], ...] = (lambda: refined(run), lambda: (run.of, run.wrt))
+    for ends in attempts:
         try:
             found = Derivation(*ends())
-        except (MemoryError, KeyError):
+        except (MemoryError, *REFINING_FAILS):
             continue
-        except Exception:  # noqa: BLE001 - a layer that cannot be written out is taken as it is
-            continue
-        if found.of.index in found.down and np.allclose(found.truth.reshape(-1), truth, rtol=1e-6, atol=1e-8 * scale):
+        found.full = full
+        if found.of.index in found.down and np.allclose(found.truth, found.part(full), rtol=1e-6, atol=1e-8 * scale):
             return found
     return None
 
@@ -90,7 +125,7 @@ def diagnose(suspect: Suspect) -> Diagnosis | None:
     """The first slip, or pair of slips, that explains the claim; None when none does."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        if not suspect.prepare():
+        if suspect.derivation() is None:
             return None
         return _Search(suspect).run()
 
@@ -151,7 +186,7 @@ STAGES: tuple[Stage, ...] = (
 class _Search:
     def __init__(self, suspect: Suspect) -> None:
         self.suspect = suspect
-        self.D = suspect.derivations[0]
+        self.D = suspect.D
         self.started = time.perf_counter()
         self.atoms: list[tuple[Mutation, Array]] = []
 
@@ -172,8 +207,8 @@ class _Search:
                     found = Diagnosis((mutation.slip,), mutation.sentence(), layout=layout)
                 elif mutation.slip != found.slip and mutation.slip not in also:
                     also.append(mutation.slip)
-                if found is None and self.late(2 * BUDGET):
-                    return None
+                if found is None and self.late():
+                    return self._without_single()
         if found is not None:
             return Diagnosis(found.slips, found.sentence, tuple(also), found.layout)
         return self._without_single()
@@ -187,24 +222,23 @@ class _Search:
     def _explains(self, stage: Stage | None, mutation: Mutation, value: Array) -> int | None:
         """In which layout the slip gives the claim, at every point."""
         for layout, claim in enumerate(self.suspect.claims[0]):
-            if self.same(claim, value) and (stage is None or self._confirmed(stage, mutation, layout)):
+            if self.suspect.same(claim, value) and (stage is None or self._confirmed(stage, mutation, layout)):
                 return layout
         return None
 
-    def same(self, claim: Array, value: Array) -> bool:
-        return same(self.suspect.tolerance, claim, value)
-
     def _confirmed(self, stage: Stage, mutation: Mutation, layout: int) -> bool:
         """Whether the same slip gives the claim at the other points as well."""
-        for D, claims in zip(self.suspect.derivations[1:], self.suspect.claims[1:], strict=True):
+
+        def right(place: int, D: Derivation) -> bool:
             twin = next((m for m in stage(D, self.suspect) if m.key == mutation.key), None)
-            if twin is None or not same(self.suspect.tolerance, claims[layout], twin.of(D)):
-                return False
-        return True
+            return twin is not None and self.suspect.same(self.suspect.claims[place][layout], twin.of(D))
+
+        return self.suspect.at_all_points(right)
 
     def _without_single(self) -> Diagnosis | None:
-        for slip, sentence, layout in pairs.groups(self.suspect, self.atoms):
-            return Diagnosis((slip,), sentence, layout=layout)
+        for member, count, layout in pairs.groups(self.suspect, self.atoms):
+            sentence = f"{member.sentence()} The same slip is made at {count} nodes."
+            return Diagnosis((member.slip,), sentence, layout=layout)
         symmetric = self._symmetric()
         if symmetric is not None:
             return symmetric
@@ -217,9 +251,9 @@ class _Search:
         pair = pairs.search(self.suspect, self.atoms, self.late)
         if pair is None:
             return None
-        first, second, layout = pair
+        first, second = pair.first, pair.second
         sentence = f"Two slips. {first.sentence()} {second.sentence()}"
-        return Diagnosis((first.slip, second.slip), sentence, layout=layout)
+        return Diagnosis((first.slip, second.slip), sentence, layout=pair.layout)
 
     def _symmetric(self) -> Diagnosis | None:
         name = self.suspect.symmetric()
@@ -231,13 +265,3 @@ class _Search:
             )
         lacking = proportions.lacks_symmetry(self.suspect)
         return None if lacking is None else Diagnosis((slips.NO_SYMMETRY,), lacking)
-
-
-def same(tolerance: Tolerance, claim: Array, value: Array) -> bool:
-    """Whether a slip gives the claim; the claim of all zeros is nobody's slip."""
-    if claim.shape != value.shape:
-        return False
-    scale = float(np.abs(value).max(initial=0.0))
-    if not scale or float(np.abs(claim - value).max(initial=0.0)) > 1e-4 * scale + tolerance.rtol * scale:
-        return False
-    return tolerance.same(claim, value, scale)

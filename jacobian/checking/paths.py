@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ SHOWN_PATHS = 8
 
 def contributions(D: Derivation, row: int, column: int) -> list[tuple[float, str]]:
     """What each path adds to one entry of the matrix, the largest first; nothing when there are too many paths."""
-    start = np.zeros(len(D.truth))
+    start = np.zeros(prod(D.of.shape))
     start[row] = 1.0
     found: list[tuple[float, str]] = []
     for value, nodes in _walk(D, D.of.index, start, (D.of.index,), column):

@@ -45,7 +45,7 @@ def number(value: float) -> str:
 def _ratios(suspect: Suspect) -> Iterator[tuple[int, list[float]]]:
     """For every layout the ratio of claim and truth at every point."""
     for layout in range(len(suspect.claims[0])):
-        found = [ratio(claims[layout], D.truth) for claims, D in zip(suspect.claims, suspect.derivations, strict=True)]
+        found = [ratio(claims[layout], true) for claims, true in zip(suspect.claims, suspect.truths, strict=True)]
         if all(c is not None for c in found):
             yield layout, [c for c in found if c is not None]
 
@@ -109,13 +109,14 @@ _TOLD = {slips.FACTOR_OUT: "is left out: multiply by it", slips.FACTOR_TWICE: "i
 
 def _scalar_named(suspect: Suspect, found: list[float]) -> tuple[str, str] | None:
     """Which scalar of the graph, in which power, the ratio is at every point."""
-    first = suspect.derivations[0].of.trace.nodes
+    first = suspect.D.of.trace.nodes
     for place, node in enumerate(first):
         if np.size(node.value) != 1:
             continue
         values = []
-        for D in suspect.derivations:
-            nodes = D.of.trace.nodes
+        for nth in range(len(suspect.runs)):
+            D = suspect.derivation(nth)
+            nodes = [] if D is None else D.of.trace.nodes
             if place < len(nodes) and np.size(nodes[place].value) == 1:
                 values.append(float(np.reshape(strip_all(nodes[place].value), ())))
         if len(values) != len(found) or not all(values):
@@ -145,9 +146,9 @@ def _divides(node: Node) -> bool:
 def edge_ratio(suspect: Suspect) -> Found | None:
     """What passes over one edge times a number."""
     for layout, claim in enumerate(suspect.claims[0]):
-        D = suspect.derivations[0]
+        D = suspect.D
         for edge in D.edges:
-            c = ratio(claim - D.truth, D.contribution(edge))
+            c = ratio(D.part(claim) - D.truth, D.contribution(edge))
             if c is None or abs(c + 1) < 1e-6 or not _everywhere(suspect, edge, layout, c):
                 continue
             slip = slips.SIGN if abs(c + 2) < 1e-6 else slips.CONSTANT
@@ -161,15 +162,16 @@ def edge_ratio(suspect: Suspect) -> Found | None:
 
 
 def _everywhere(suspect: Suspect, edge: Edge, layout: int, c: float) -> bool:
-    if len(suspect.derivations) == 1:
+    if len(suspect.runs) == 1:
         return _is_nice(c)
-    for D, claims in zip(suspect.derivations[1:], suspect.claims[1:], strict=True):
+
+    def right(place: int, D: Derivation) -> bool:
         if edge not in D.locals:
             return False
-        other = ratio(claims[layout] - D.truth, D.contribution(edge))
-        if other is None or abs(other - c) > 1e-6 * abs(c):
-            return False
-    return True
+        other = ratio(D.part(suspect.claims[place][layout]) - D.truth, D.contribution(edge))
+        return other is not None and abs(other - c) <= 1e-6 * abs(c)
+
+    return suspect.at_all_points(right)
 
 
 def doubled(D: Derivation, suspect: Suspect) -> Iterator[Mutation]:
@@ -183,9 +185,10 @@ def doubled(D: Derivation, suspect: Suspect) -> Iterator[Mutation]:
             if one == other or found[one].shape != D.truth.shape:
                 continue
             both = found[one] + found[other]
-            if not np.allclose(both, D.truth, rtol=1e-9, atol=1e-12 * float(np.abs(D.truth).max(initial=0.0))):
+            is_all = np.allclose(both, D.truth, rtol=1e-9, atol=1e-12 * float(np.abs(D.truth).max(initial=0.0)))
+            if not is_all and not _is_square_form(D, one, other):
                 continue
-            if _mirrored(suspect.axes, found[one], found[other]):
+            if D.is_whole and _mirrored(suspect.axes, found[one], found[other]):
                 name = suspect.axes.names[1]
                 yield Mutation(
                     slips.NO_SYMMETRY, ("mirrored", one, other),
@@ -200,6 +203,12 @@ def doubled(D: Derivation, suspect: Suspect) -> Iterator[Mutation]:
                 f"through {D.name(other.parent)} is left out, as if the matrix were symmetric: add {told(D, other)} instead.",
                 delta=found[one] - found[other],
             )  # fmt: skip
+
+
+def _is_square_form(D: Derivation, one: Edge, other: Edge) -> bool:
+    """Whether two edges lead from the same node into products, as in x A x."""
+    ops = [D.nodes[edge.node].op for edge in (one, other)]
+    return one.parent == other.parent and all(op is not None and op.family == "multilinear" for op in ops)
 
 
 def _mirrored(axes: Axes, one: Array, other: Array) -> bool:
@@ -223,8 +232,8 @@ def lacks_symmetry(suspect: Suspect) -> str | None:
     )
     for form in forms:
         if all(
-            suspect.tolerance.same(form(claims[0].reshape(axes.shape)).reshape(claims[0].shape), D.truth)
-            for claims, D in zip(suspect.claims, suspect.derivations, strict=True)
+            suspect.tolerance.same(form(claims[0].reshape(axes.shape)).reshape(claims[0].shape), true)
+            for claims, true in zip(suspect.claims, suspect.truths, strict=True)
         ):
             name = axes.names[1]
             return (

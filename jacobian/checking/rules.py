@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from jacobian.checking import slips
-from jacobian.checking.cuts import at, told
+from jacobian.checking.cuts import MAX_SIZE, at, told
 from jacobian.checking.derivation import Derivation, Edge, matrix
 from jacobian.checking.slips import Mutation
 from jacobian.errors import JacobianError
@@ -129,7 +129,7 @@ def factors(D: Derivation, edge: Edge) -> Iterator[Mutation]:
                     lambda text=text, told_as=told_as: f"{at(D, edge.node)}the factor {text} {told_as}, {told(D, edge)}.",
                 )  # fmt: skip
     local = D.locals[edge]
-    if local.shape[0] == local.shape[1] and len(local) > 1 and J.structure not in ("diagonal", "identity"):
+    if local.shape[0] == local.shape[1] and 1 < len(local) <= MAX_SIZE and J.structure not in ("diagonal", "identity"):
         yield _mutation(
             D, slips.FACTOR_TWICE, edge, "twice", local @ local,
             lambda: f"{at(D, edge.node)}the link is multiplied in twice: once is enough, {told(D, edge)}.",

@@ -64,7 +64,7 @@ class Mutation:
     def of(self, derivation: Derivation) -> Array:
         """The Jacobian that a person who slips so arrives at."""
         if self.whole is not None:
-            return self.whole(derivation.truth)
+            return self.whole(derivation.full)
         if self.changes is not None:
             return derivation.total(self.changes)
         assert self.delta is not None

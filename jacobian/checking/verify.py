@@ -291,8 +291,8 @@ class Case:
         rows, columns = prod(self.axes.out), prod(self.axes.into)
         matrices = [[tensor.reshape(rows, columns).astype(float) for tensor in row] for row in tensors]
         suspect = Suspect(
-            runs, matrices, self.axes, self._tolerance(tensors[0][0], runs[0].tensor), self.second_order,
-            symmetric=self._right_when_symmetric,
+            runs, matrices, self.axes, self._tolerance(tensors[0][0], runs[0].tensor),
+            second_order=self.second_order, symmetric=self._right_when_symmetric,
         )  # fmt: skip
         return diagnose(suspect)
 
