@@ -25,10 +25,14 @@ def peak_of(call: Any) -> tuple[int, Any]:
 
 
 def memory_of(workload: Workload) -> dict[str, Any]:
-    """Peak of making the dense Jacobians, their size, the inputs', and what the structured ones hold."""
+    """Peak of making the dense Jacobians and of the forward pass alone, sizes, and what structured ones hold."""
     g, arguments = ours(workload), workload.arguments
     structured = sum(J.nbytes for J in g(*arguments))
     peak, dense = peak_of(lambda: [np.asarray(J) for J in g(*arguments)])
+    forward, _ = peak_of(lambda: workload.plain(*arguments))
     size = sum(J.nbytes for J in dense)
     inputs = sum(x.nbytes for x in arguments)
-    return {"peak": peak, "dense": size, "inputs": inputs, "structured": structured, "ratio": peak / (size + inputs)}
+    return {
+        "peak": peak, "forward": forward, "dense": size, "inputs": inputs, "structured": structured,
+        "ratio": peak / (size + inputs),
+    }  # fmt: skip

@@ -135,9 +135,9 @@ def _first(rows: Sequence[Row]) -> str:
 
 
 def _memory(rows: Sequence[Row]) -> str:
-    header = ["workload", "dense", "inputs", "peak of ours", "peak / (dense + inputs)", "structured"]
+    header = ["workload", "dense", "inputs", "forward alone", "peak of ours", "peak / (dense + inputs)", "structured"]
     return table(header, [
-        [row["name"], *(nbytes(row["memory"][key]) for key in ("dense", "inputs", "peak")),
+        [row["name"], *(nbytes(row["memory"][key]) for key in ("dense", "inputs", "forward", "peak")),
          ratio(row["memory"]["ratio"]), nbytes(row["memory"]["structured"])]
         for row in measured(rows)
     ])  # fmt: skip

@@ -6,27 +6,59 @@ the generalized dot product.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from jacobian import errors, ops
-from jacobian.backpropagation import backprop
 from jacobian.chain import Chain, compose, trace
-from jacobian.checking.finite_differences import Differences, finite_difference
-from jacobian.checking.verdict import Verdict
-from jacobian.checking.verify import verify
 from jacobian.functional import hessian, jacobian, value_and_jacobian
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.memory import memory_limit
 from jacobian.ops import primitive, sample
 
+if TYPE_CHECKING:
+    from jacobian.backpropagation import backprop
+    from jacobian.checking.finite_differences import Differences, finite_difference
+    from jacobian.checking.exercise import Exercise, exercise
+    from jacobian.checking.verdict import Verdict
+    from jacobian.checking.verify import verify
+
 __version__ = "0.1.0"
+
+_LATER = {
+    "backprop": "jacobian.backpropagation",
+    "Differences": "jacobian.checking.finite_differences",
+    "finite_difference": "jacobian.checking.finite_differences",
+    "Exercise": "jacobian.checking.exercise",
+    "exercise": "jacobian.checking.exercise",
+    "Verdict": "jacobian.checking.verdict",
+    "verify": "jacobian.checking.verify",
+}
+"""Names that are imported when they are first asked for: most programs need few of them."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    found = globals()[name] = getattr(import_module(_LATER[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
+
 
 __all__ = [
     "Chain",
     "Differences",
+    "Exercise",
     "Jacobian",
     "Verdict",
     "backprop",
     "compose",
     "errors",
+    "exercise",
     "finite_difference",
     "hessian",
     "jacobian",

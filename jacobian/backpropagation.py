@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,8 +20,7 @@ from jacobian.tracing.run import run
 from jacobian.tracing.tracer import strip_all
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """What happens at one node.
 
     `upstream` is ∂z/∂(the node's value), `local` the node's own Jacobian by each operand that depends on the input,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -203,7 +204,7 @@ def _accumulated(of: Node, nodes: Sequence[Node], order: str, name: str) -> list
 
 
 def _value(value: Any) -> Any:
-    return value if isinstance(value, Tracer) else np.array(value)
+    return copy(value) if isinstance(value, Tracer) else np.array(value)
 
 
 class _Place(NamedTuple):
@@ -217,7 +218,7 @@ class _Place(NamedTuple):
 
     def value_at(self, points: Sequence[Array], k: int, x: np.ndarray) -> np.ndarray:
         """The value with another input number k, the others as they were."""
-        arrays = iter([x if position == k else point for position, point in enumerate(points)])
+        arrays = iter([copy(x if position == k else point) for position, point in enumerate(points)])
         call = list(self.args)
         for number in self.numbers:
             call[number] = _map_arrays(lambda _, __: next(arrays), call[number])

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from typing import NamedTuple, Protocol
@@ -29,6 +28,7 @@ SIMULATED_NODES = 200  # above that many nodes the sizes of output and input dec
 MANY_FACTORS = 128  # a lazy product this long is contracted: its best order is no longer sought as a whole
 FEW_FACTORS = 12
 SHORTENED_EVERY = 16
+MUCH_THE_SAME = 1.5  # times the bytes
 SMALL = 2**14  # as long as every product has fewer entries, planning costs more than any order
 
 
@@ -120,15 +120,17 @@ Edges = dict[int, tuple[tuple[int, Node], ...]]
 """For every node, which operand came from which node."""
 
 
-@dataclass(frozen=True)
 class Paths:
     """The nodes between `wrt` and `of`, last first, and for each the edges that lead back to `wrt`."""
 
-    of: Node
-    wrt: tuple[Node, ...]
-    nodes: tuple[Node, ...]
-    edges: Edges
-    uses: dict[int, int]
+    def __init__(
+        self, of: Node, wrt: tuple[Node, ...], nodes: tuple[Node, ...], edges: Edges, uses: dict[int, int]
+    ) -> None:
+        self.of = of
+        self.wrt = wrt
+        self.nodes = nodes
+        self.edges = edges
+        self.uses = uses
 
     @property
     def signature(self) -> Hashable:
@@ -317,11 +319,22 @@ def choose(graph: Paths) -> str:
     chosen = _CHOICES.get(key)
     if chosen is None:
         costs = [cost(graph, order) for order in ("lazy reverse", "lazy forward", "reverse", "forward")]
-        chosen = min(costs, key=lambda c: (c.multiplications, c.nbytes)).order
+        chosen = _best(costs)
         if len(_CHOICES) >= CACHE:
             _CHOICES.clear()
         _CHOICES[key] = chosen
     return chosen
+
+
+def _best(costs: Sequence[Cost]) -> str:
+    """The fewest multiplications, then the fewest bytes; where these are much the same, what is named first.
+
+    That is reverse, which sums over last axes: one matrix product, where forward needs one for every sample of a batch.
+    """
+    fewest = min(cost.multiplications for cost in costs)
+    equal = [cost for cost in costs if cost.multiplications == fewest]
+    least = min(cost.nbytes for cost in equal)
+    return next(cost.order for cost in equal if cost.nbytes <= MUCH_THE_SAME * least)
 
 
 def compare(graph: Paths) -> str:

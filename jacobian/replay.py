@@ -21,7 +21,7 @@ from jacobian.kernel.code import OtherwiseError
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.recorded import NotRecordableError
 from jacobian.kernel.term import Array, Term
-from jacobian.ops.registry import Op, Params, promoted
+from jacobian.ops.registry import REGISTRY, Op, Params, promoted
 from jacobian.programs import MOST_FAILURES, MOST_NODES, RAISING, SMALL_RESULT, Memory, Pending
 from jacobian.tracing.graph import Node
 from jacobian.tracing.snapshots import kept_snapshot
@@ -35,6 +35,9 @@ MOST_VARIANTS = 4  # scripts that differ only in what the function reads, such a
 MOST_MISSES = 16  # calls for which none of them was written, beside a quarter of the others
 PLAYS_TO_EARN = 64  # calls that make up for writing one script more
 MANY_LOOKS = 4  # at the terms of played Jacobians: where most calls need the graph, it is better made at once
+
+
+_NUMBERS = frozenset({float, int, np.float64, np.float32})
 
 
 class Output(NamedTuple):
@@ -68,8 +71,9 @@ class Script:
     """The program for one kind of call, and the steps from which its graph can be made again."""
 
     def __init__(
-        self, surroundings: Surroundings, outputs: Sequence[Output], inputs: Sequence[Node], result: Any, order: str
-    ) -> None:
+        self, surroundings: Surroundings, outputs: Sequence[Output], inputs: Sequence[Node], result: Any, order: str,
+        leaves: Sequence[Any],
+    ) -> None:  # fmt: skip
         """Write it.
 
         Raises:
@@ -89,6 +93,7 @@ class Script:
         self.inputs = [(node.index, node.shape, node.name) for node in inputs]
         self.dtypes = [J.dtype for J in found]
         graph = nodes[0].trace
+        self.strides = _strides(leaves) if graph.assigned else None
         self.graph = graph.without_nodes()
         self.steps = list(map(Step.of, graph.nodes[: max(node.index for node in nodes) + 1]))
         self.is_small = sum(J.size for J in found) <= SMALL_RESULT
@@ -100,6 +105,10 @@ class Script:
         else:
             text = code.text_in_stages(["inputs"], values, tensors)
         self.program = code.compile(text)
+
+    def is_for(self, leaves: Sequence[Any]) -> bool:
+        """Whether arguments lie in memory as they must: that decides what is a view, and so what is assigned to."""
+        return self.strides is None or self.strides == _strides(leaves)
 
     def play(self, inputs: Sequence[Array]) -> tuple[Sequence[Array], list[Callable[[], Any]]]:
         """The values at these inputs, and a function for each Jacobian's tensor."""
@@ -124,6 +133,10 @@ class Script:
             value = given[index] if step.op is None else step.op.compute(operands, step.params)
             Node(graph, step.op, value, tuple(operands), step.params, parents, step.descriptors, step.name)
         return graph.nodes
+
+
+def _strides(leaves: Sequence[Any]) -> list[tuple[int, ...]]:
+    return [getattr(leaf, "strides", ()) for leaf in leaves]
 
 
 class Kind:
@@ -176,7 +189,7 @@ class Call:
         """The values and Jacobians from the script; None where there is none that applies."""
         kind = self.kind
         for script in kind.scripts:
-            if script.surroundings.are_those_of(self.others):
+            if script.is_for(self.leaves) and script.surroundings.are_those_of(self.others):
                 break
         else:
             return None
@@ -222,7 +235,7 @@ class Call:
         if heavy or graph.seen or not surroundings.are_those_of(self.others):
             return kind.give_up()
         try:
-            script = Script(surroundings, nodes, inputs, result, self.order)
+            script = Script(surroundings, nodes, inputs, result, self.order, self.leaves)
         except NotRecordableError:
             return kind.give_up()
         return kind.add(script) if script.weight <= HEAVIEST else kind.give_up()
@@ -292,7 +305,7 @@ def call_of(
     shapes = tuple([_shapes(args[number], leaves) for number in numbers])
     if None in shapes:
         return None
-    kind = SCRIPTS.find((function, order, numbers, len(args), shapes), 1)
+    kind = SCRIPTS.find((function, order, numbers, len(args), shapes, tuple(kwargs), REGISTRY.changes), 1)
     if kind.hopeless:
         return None
     if kind.code is None:
@@ -314,7 +327,7 @@ def _nested_shapes(value: Any, leaves: list[Any]) -> Hashable:
     if kind is np.ndarray:
         leaves.append(value)
         return (value.shape, value.dtype) if value.dtype.kind in "fiu" else None
-    if kind in (float, int):
+    if kind in _NUMBERS:
         leaves.append(value)
         return kind  # type: ignore[no-any-return]
     if kind in (tuple, list, dict):

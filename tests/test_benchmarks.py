@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import jacobian as jac
 from benchmarks import __main__ as command
-from benchmarks import report
+from benchmarks import report, summary
 from benchmarks.matrix_chain import best_order, multiply, one_sided
 from benchmarks.measure import agree, ours
 from benchmarks.sweeps import exponent
@@ -55,7 +55,7 @@ MADE_UP = {
             "bytes": 800, "peers": {"JAX jacfwd": {"seconds": 0.004, "timed": True}, "torch": {"failed": "no torch"}},
             "best peer": "JAX jacfwd", "peer": 0.004, "peer/ours": 2.0, "ours/hand": 2.0, "multiplications": 120000,
             "limit": 0.0005,
-            "memory": {"peak": 900, "dense": 800, "inputs": 100, "structured": 80, "ratio": 1.0},
+            "memory": {"peak": 900, "forward": 100, "dense": 800, "inputs": 100, "structured": 80, "ratio": 1.0},
         },
         {"name": "two", "failed": "ValueError: no"},
     ],
@@ -90,3 +90,8 @@ def test_the_textbook_order_of_a_matrix_chain() -> None:
 def test_exponents() -> None:
     sizes = [10, 100, 1000, 10000]
     assert exponent(sizes, [1.0, 1.0, 10.0, 100.0]) == pytest.approx(1)
+
+
+def test_the_readme_tells_the_last_measurement() -> None:
+    text = summary.README.read_text(encoding="utf-8")
+    assert text.partition(summary.START)[2].partition(summary.END)[0] == summary.measured_block()

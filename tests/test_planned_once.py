@@ -269,3 +269,42 @@ def test_threads_may_look_at_one_jacobian() -> None:
             tensor, told = look.result()
             np.testing.assert_allclose(tensor, expected, rtol=1e-12)
             assert told == formula
+
+
+# -- rules that look at numbers ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.max(x * x, axis=1), lambda x: np.min(x, axis=(0, 1)), lambda x: np.sort(x, axis=0) ** 2,
+        lambda x: np.sort(x, axis=None), lambda x: np.max(x, axis=0, initial=0.3), lambda x: np.cumprod(x, axis=1),
+        lambda x: np.prod(x, axis=0), lambda x: jac.ops.max_pool2d(x, 2), lambda x: jac.ops.max_pool2d(x, 2, 1),
+        lambda x: np.linalg.norm(x, np.inf), lambda x: np.linalg.det(x), lambda x: np.std(x, axis=1),
+    ],
+)  # fmt: skip
+def test_what_is_looked_up_may_lie_elsewhere_at_every_call(f: Callable[[Any], Any]) -> None:
+    g = jac.jacobian(f)
+    for seed in range(6):
+        x = np.random.default_rng(seed).normal(size=(4, 4))
+        expected = accumulate((t := jac.trace(f, x)).output, [t.inputs[0]])[0].tensor()
+        np.testing.assert_allclose(np.asarray(g(x)), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_ties_warn_while_the_program_goes_on() -> None:
+    g = jac.jacobian(lambda x: jac.ops.max_pool2d(jac.ops.relu(x), 2))
+    for _ in range(3):
+        g(np.arange(1.0, 17.0).reshape(4, 4))
+    for _ in range(20):  # more than failures are allowed
+        with pytest.warns(KinkWarning, match="max_pool2d is not differentiable at entry \\[0,0\\]; the first of the"):
+            J = g(np.where(np.arange(16).reshape(4, 4) < 6, -1.0, np.arange(16.0).reshape(4, 4)))
+        np.testing.assert_array_equal(np.asarray(J).sum(axis=(2, 3)), [[0, 1], [1, 1]])
+
+
+def test_zeros_in_a_product_are_a_rare_case() -> None:
+    g = jac.jacobian(lambda x: np.cumprod(x) + np.prod(x))
+    for k in range(6):
+        x = np.array([2.0, float(k % 2), 3.0])
+        np.testing.assert_allclose(
+            np.asarray(g(x)), [[1 + 3 * x[1], 6, 2 * x[1]], [4 * x[1], 8, 2 * x[1]], [6 * x[1], 12, 4 * x[1]]]
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 
 import jacobian as jac
-from jacobian.ops.registry import REGISTRY, Registry
+from jacobian.ops import texts
+from jacobian.ops.registry import REGISTRY, Op, Registry
 from tests.differences import central
 from tests.ops import test_rules
 
@@ -99,3 +101,12 @@ def test_an_own_op_does_not_take_the_name_of_a_built_in_one() -> None:
 
 def test_ops_keep_python_numbers_weak() -> None:
     assert jac.ops.multiply(np.ones(2, np.float32), 2.0).dtype == np.float32
+
+
+@pytest.mark.parametrize("op", [op for op in REGISTRY if op.family == "elementwise"], ids=lambda op: op.name)
+def test_derivatives_written_as_text_can_be_read(op: Op) -> None:
+    """What `elementwise` refuses of a user's op; ours are not looked at when the package is imported."""
+    found = [part.partition(" = ")[2] for part in re.split(r", (?=∂)", op.derivative)]
+    assert found
+    for text in found:
+        texts.check(op.name, text, None)

@@ -224,6 +224,39 @@ def test_other_arguments_may_change() -> None:
         np.testing.assert_array_equal(np.asarray(g(np.ones(2), np.full(2, w), b=b)), (w + b) * np.eye(2))
 
 
+def test_keywords_may_come_and_go() -> None:
+    def f(x: Any, k: float = 1.0, **others: float) -> Any:
+        return x * k * sum([1.0, *others.values()])
+
+    g = jac.jacobian(f)
+    for _ in range(3):
+        assert float(g(2.0)) == 1
+        assert float(g(2.0, k=3.0)) == 3
+        assert float(g(2.0, k=3.0, m=4.0)) == 15
+        assert float(g(2.0, m=4.0)) == 5
+    assert len(scripts()) == 4
+
+
+def test_an_op_may_be_declared_meanwhile() -> None:
+    def twice(x: Any) -> Any:
+        return 2 * x
+
+    g = jac.jacobian(lambda x: twice(x) + np.sinc(x))
+    for _ in range(3):
+        assert float(g(1.5)) == pytest.approx(2 + float(jac.ops.sinc.jacobian(1.5)))
+    assert scripts()
+    jac.primitive(twice, lambda y, x: np.asarray(7.0), name="declared_meanwhile")
+    for _ in range(3):
+        assert float(g(1.5)) == pytest.approx(2 + float(jac.ops.sinc.jacobian(1.5)))
+
+
+def test_the_function_that_returns_its_argument() -> None:
+    for x in (np.ones((2, 2)), np.float64(2.0), np.float32(2.0), 3):
+        g = jac.jacobian(lambda x: x)
+        for _ in range(4):
+            assert g(x).structure == "identity"
+
+
 def test_functions_of_one_text_are_told_apart() -> None:
     for _ in range(3):
         for k in (1.0, 2.0, 3.0):
@@ -299,6 +332,22 @@ def test_a_function_that_changes_what_it_captured() -> None:
         return x * c
 
     assert [J[0, 0] for J in never_played(f, np.ones(2))] == [2, 3, 4, 5]
+
+
+def test_functions_that_assign_into_what_they_captured() -> None:
+    c = np.ones(2)
+
+    def f(x: Any) -> Any:
+        np.copyto(c, c + 1)
+        return x * c
+
+    def g(x: Any) -> Any:
+        np.add.at(c, [0], 1)
+        np.put(c, [1], c[0])
+        return x * c
+
+    assert [J[0, 0] for J in never_played(f, np.ones(2))] == [2, 3, 4, 5]
+    assert [J[1, 1] for J in never_played(g, np.ones(2))] == [6, 7, 8, 9]
 
 
 def test_a_function_that_changes_an_argument() -> None:

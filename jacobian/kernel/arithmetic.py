@@ -144,13 +144,13 @@ class Written:
             return first + second
         left, right = self.symbol(first), self.symbol(second)
         shape = np.broadcast_shapes(left.shape, right.shape)
-        return self.code.let(f"{left} + {right}", [left, right], shape)
+        return self.code.apply(f"{left} + {right}", "add", [left, right], shape)
 
     def multiply(self, first: Array, second: Array) -> Array:
         """Written."""
         left, right = self.symbol(first), self.symbol(second)
         shape = np.broadcast_shapes(left.shape, right.shape)
-        return self.code.let(f"{left} * {right}", [left, right], shape)
+        return self.code.apply(f"{left} * {right}", "multiply", [left, right], shape)
 
     def aligned(self, array: Array, labels: Labels, every: Labels, sizes: Shape) -> Array:
         """Written."""

@@ -24,22 +24,28 @@ class OtherwiseError(Exception):
     """Raised by a program at numbers for which it was not written."""
 
 
-_FUNCTIONS = "add array ascontiguousarray broadcast_to copyto dot einsum empty matmul multiply ndarray zeros"
+_FUNCTIONS = (
+    "add array ascontiguousarray broadcast_to copyto divide dot einsum empty matmul multiply ndarray negative subtract "
+    "zeros"
+)
 _ALWAYS = {"OtherwiseError": OtherwiseError} | {name: getattr(np, name) for name in _FUNCTIONS.split()}
 
 
 class Symbol(Shaped):
     """An array of a program: its name and its shape. Two symbols are the same array when they are the same object.
 
-    `rough` says that it may be a view with strides that BLAS does not take.
+    `rough` says that it may be a view with strides that BLAS does not take; `kind` is its dtype, where that is known.
     """
 
-    __slots__ = ("name", "rough", "shape")
+    __slots__ = ("kind", "name", "rough", "shape")
 
-    def __init__(self, name: str, shape: Shape, *, rough: bool = False) -> None:
+    def __init__(
+        self, name: str, shape: Shape, *, rough: bool = False, kind: np.dtype[Any] | None = None
+    ) -> None:  # fmt: skip
         self.name = name
         self.shape = shape
         self.rough = rough
+        self.kind = kind
 
     def __str__(self) -> str:
         """The name, as the program's text has it."""
@@ -51,6 +57,9 @@ class Line(NamedTuple):
 
     A check assigns nothing that anybody need use: it ends the program, or lets it go on. One that is `late` only says
     something: it does so after all others, when it is known that the program goes on.
+
+    `new` says that it makes an array of its own, `view_of` of which array it makes another view. `over` are arrays that
+    may be overwritten by the result if they are needed no more, each with the text that does so.
     """
 
     target: str
@@ -58,6 +67,9 @@ class Line(NamedTuple):
     uses: frozenset[str]
     check: bool = False
     late: bool = False
+    new: bool = False
+    view_of: str = ""
+    over: tuple[tuple[str, str], ...] = ()
 
 
 class Code:
@@ -77,17 +89,40 @@ class Code:
         return f"{prefix}{self._count}"
 
     def let(
-        self, text: str, uses: Iterable[Symbol], shape: Shape, *, rough: bool = False, check: bool = False
-    ) -> Symbol:
+        self, text: str, uses: Iterable[Symbol], shape: Shape, *, rough: bool = False, check: bool = False,
+        new: bool = False, view_of: Symbol | None = None, kind: np.dtype[Any] | None = None,
+    ) -> Symbol:  # fmt: skip
         """Assign an expression to a new name; a check is to run even if nobody uses the name."""
         known = self._known.get(text)
         if known is not None:
             return known
-        symbol = Symbol(self.fresh(), shape, rough=rough)
-        self.lines.append(Line(symbol.name, f"{symbol.name} = {text}", frozenset(use.name for use in uses), check))
+        symbol = Symbol(self.fresh(), shape, rough=rough, kind=kind if view_of is None else view_of.kind)
+        names, owner = frozenset([use.name for use in uses]), "" if view_of is None else view_of.name
+        self.lines.append(Line(symbol.name, f"{symbol.name} = {text}", names, check, new=new, view_of=owner))
         self._known[text] = symbol
         if symbol.size >= LARGE:
             self._large.add(symbol.name)
+        return symbol
+
+    def apply(
+        self, text: str, function: str, arguments: Sequence[Symbol | str], shape: Shape, *, rough: bool = False,
+        kind: np.dtype[Any] | None = None,
+    ) -> Symbol:  # fmt: skip
+        """Assign a function of entries, which one of its arguments may be overwritten with when it is needed no more.
+
+        `text` is how it is written otherwise. Unless its dtype is told it is that of the arguments, if they have one.
+        """
+        symbols = [one for one in arguments if isinstance(one, Symbol)]
+        kind = kind or common_kind(symbols)
+        start = len(self.lines)
+        symbol = self.let(text, symbols, shape, rough=rough, new=True, kind=kind)
+        if kind is not None and len(self.lines) > start and symbol.size >= LARGE:
+            given = ", ".join(map(str, arguments))
+            over = tuple(
+                (one.name, f"{symbol} = {function}({given}, out={one})")
+                for one in symbols if one.shape == shape and one.kind == kind and one.rough <= rough
+            )  # fmt: skip
+            self.lines[-1] = self.lines[-1]._replace(over=over)
         return symbol
 
     def array(self, text: str, shape: Shape, uses: Iterable[Symbol] = ()) -> Symbol:
@@ -106,21 +141,24 @@ class Code:
         test = f"{condition}.any()" if condition.shape else str(condition)
         self.lines.append(Line("", f"if {test}: raise OtherwiseError", frozenset([condition.name]), check=True))
 
-    def refuse_unless(self, condition: str, use: Symbol) -> None:
-        """End the program unless the condition about an array holds."""
-        self.lines.append(Line("", f"if not {condition}: raise OtherwiseError", frozenset([use.name]), check=True))
-
     def call_where(self, condition: Symbol, function: Callable[[Any], object], argument: Symbol) -> None:
         """Call a function of an array, which says something about it, where the condition holds anywhere."""
         test = f"{condition}.any()" if condition.shape else str(condition)
         text = f"if {test}: {self.constant(function, 'say')}({argument})"
         self.lines.append(Line("", text, frozenset([condition.name, argument.name]), check=True, late=True))
 
+    def refuse_unless(self, condition: str, use: Symbol) -> None:
+        """End the program unless the condition about an array holds."""
+        self.lines.append(Line("", f"if not {condition}: raise OtherwiseError", frozenset([use.name]), check=True))
+
     def constant(self, value: Any, prefix: str = "k") -> Symbol:
         """A value that is always the same."""
         known = self._constant_names.get(id(value))
         if known is None:
-            known = Symbol(self.fresh(prefix), tuple(np.shape(value)) if isinstance(value, np.ndarray) else ())
+            array = isinstance(value, np.ndarray)
+            known = Symbol(
+                self.fresh(prefix), tuple(np.shape(value)) if array else (), kind=value.dtype if array else None
+            )  # fmt: skip
             self.constants[known.name] = value  # kept alive, so that its id stays its own
             self._constant_names[id(value)] = known
         return known
@@ -156,30 +194,41 @@ class Code:
                 lines.append(position)
         return lines[::-1]
 
-    def _late_last(self, lines: Sequence[int]) -> list[int]:
-        return sorted(lines, key=lambda position: self.lines[position].late)
+    def _is_late(self, position: int) -> bool:
+        return self.lines[position].late
 
     def _body(self, lines: Sequence[int], kept: set[str]) -> list[str]:
-        """The text of lines; a large array is given up after its last use, unless it is kept."""
+        """The text of lines; a large array is overwritten or given up at its last use, unless it is kept."""
         last: dict[str, int] = {}
-        made: set[str] = set()
+        made: dict[str, Line] = {}
+        uses: Counter[str] = Counter()
         for position in lines:
             line = self.lines[position]
-            made.add(line.target)
+            made.setdefault(line.target, line)
             last.update(dict.fromkeys((*line.uses, line.target), position))
+            uses.update(line.uses)
+
+        def is_lone(name: str) -> bool:
+            """Whether an array is read once, after it was made here, and is no view of one that somebody else has."""
+            line = made.get(name)
+            if line is None or name in kept or uses[name] != 1:
+                return False
+            return line.new or (line.view_of != "" and is_lone(line.view_of))
+
         done: dict[int, list[str]] = {}
-        for name in sorted(self._large & made - kept):
+        for name in sorted(self._large & made.keys() - kept):
             done.setdefault(last[name], []).append(name)
         body: list[str] = []
         for position in lines:
-            body.append(self.lines[position].text)
+            line = self.lines[position]
+            body.append(next((text for name, text in line.over if is_lone(name)), line.text))
             if position in done:
                 body.append(f"del {', '.join(done[position])}")
         return body
 
     def text(self, arguments: Iterable[str], results: Sequence[str], *, checks: bool = True) -> str:
         """The program as a function that returns all results, of one result just this."""
-        lines = self._late_last(self._needed(results, checks=checks))
+        lines = sorted(self._needed(results, checks=checks), key=self._is_late)
         returned = results[0] if len(results) == 1 else f"({', '.join(results)})"
         return _function(arguments, self._body(lines, set(results)), returned)
 
@@ -192,7 +241,7 @@ class Code:
 
         That is a function without arguments which returns a function for each of the later results.
         """
-        start = self._late_last(self._needed(first, checks=True))
+        start = sorted(self._needed(first, checks=True), key=self._is_late)
         rest = self._needed(later, checks=False)
         kept = {name for position in rest for name in self.lines[position].uses}
         body = self._body(start, {*first, *later, *kept})
@@ -221,6 +270,12 @@ class Code:
         exec(compile(text, PROGRAM, "exec"), namespace)
         program: Callable[..., Any] = namespace["program"]
         return program
+
+
+def common_kind(symbols: Sequence[Symbol]) -> np.dtype[Any] | None:
+    """The dtype of all of them, if it is known and the same."""
+    kinds = {symbol.kind for symbol in symbols}
+    return kinds.pop() if len(kinds) == 1 else None
 
 
 def _function(arguments: Iterable[str], body: Sequence[str], result: str, name: str = "program") -> str:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
 
 from jacobian.errors import ArgumentError, MemoryLimitError, report
 
@@ -16,9 +15,10 @@ _LIMIT: ContextVar[float | None] = ContextVar("jacobian_memory_limit", default=N
 def available() -> int:
     """Bytes of memory the machine says are free for use."""
     try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
+        with open("/proc/meminfo", encoding="ascii") as lines:  # noqa: PTH123 - `pathlib` would be imported for this
+            for line in lines:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
     except OSError:
         pass
     try:

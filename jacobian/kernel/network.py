@@ -97,7 +97,9 @@ def write_network(
         number = _number(code, numbers, uses)
         if len(left) == 1 and target is not None and labels == out:
             return written(code, "multiply", (symbol, number), target, _sizes(left))
-        left[smallest] = Named(code.let(f"{symbol} * {number}", [symbol, number], symbol.shape), labels)
+        kind = None if uses else symbol.kind  # numbers of Python's change no dtype
+        scaled = code.apply(f"{symbol} * {number}", "multiply", [symbol, number], symbol.shape, kind=kind)
+        left[smallest] = Named(scaled, labels)
     return _along_path(code, left, out, target)
 
 
@@ -163,7 +165,7 @@ def _product(code: Code, symbols: Sequence[Symbol]) -> Symbol:
     first, *others = symbols
     if len(symbols) < 3 or first.size < LARGE:
         for other in others:
-            first = code.let(f"{first} * {other}", [first, other], first.shape)
+            first = code.apply(f"{first} * {other}", "multiply", [first, other], first.shape)
         return first
     total = code.array(f"{first} * {others[0]}", first.shape, [first, others[0]])
     for other in others[1:]:
@@ -179,7 +181,8 @@ def _summed(code: Code, named: Named, kept: set[int]) -> Named:
     labels = tuple(label for label in named.labels if label in kept)
     shape = tuple(size for axis, size in enumerate(named.symbol.shape) if axis not in axes)
     axis = axes[0] if len(axes) == 1 else axes
-    return Named(code.let(f"add.reduce({named.symbol}, {axis})", [named.symbol], shape), labels)
+    text = f"add.reduce({named.symbol}, {axis})"
+    return Named(code.let(text, [named.symbol], shape, new=True, kind=named.symbol.kind), labels)
 
 
 def _summed_alone(code: Code, arrays: Sequence[Named], kept: set[int]) -> list[Named]:

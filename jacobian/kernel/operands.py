@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,7 @@ def as_numbers(value: Any, needed: str, dtype: np.dtype[Any]) -> Array:
 def copied_operand(value: Any, position: int) -> Array:
     """An operand of `einsum`, copied; integers become float64."""
     if is_foreign_array(value):
-        return value
+        return copy(value)
     try:
         array = np.array(value)
     except ValueError:  # lists of unequal length

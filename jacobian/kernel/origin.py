@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from jacobian.kernel.expression import Jacobian
 
 
-@dataclass(frozen=True)
-class Prediction:
+class Prediction(NamedTuple):
     """`y + J·Δx` beside `f(x + Δx)`.
 
     `remainder` is their difference; `order` is how its size falls when Δx is halved: about 2 for a smooth function,

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jacobian.kernel.code import LARGE, Code, Symbol
+from jacobian.kernel.code import LARGE, Code, Symbol, common_kind
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.pieces import Piece, write_pieces
 
@@ -64,14 +64,15 @@ def arranged(code: Code, array: Named, order: Labels) -> Symbol:
     axes = tuple(array.labels.index(label) for label in order)
     shape = tuple(array.symbol.shape[axis] for axis in axes)
     text = f"{array.symbol}.T" if axes == (1, 0) else f"{array.symbol}.transpose{axes}"
-    return code.let(text, [array.symbol], shape, rough=array.symbol.rough or axes[-1] != len(axes) - 1)
+    rough = array.symbol.rough or axes[-1] != len(axes) - 1
+    return code.let(text, [array.symbol], shape, rough=rough, view_of=array.symbol)
 
 
 def reshaped(code: Code, symbol: Symbol, shape: Shape) -> Symbol:
     """The array in another shape."""
     if symbol.shape == shape:
         return symbol
-    return code.let(f"{symbol}.reshape({shape})", [symbol], shape, rough=symbol.rough)
+    return code.let(f"{symbol}.reshape({shape})", [symbol], shape, rough=symbol.rough, view_of=symbol)
 
 
 def aligned(code: Code, array: Named, order: Labels) -> Symbol:
@@ -85,7 +86,10 @@ def aligned(code: Code, array: Named, order: Labels) -> Symbol:
         return symbol
     picks = ",".join(":" if label in own else "None" for label in order)
     sizes = dict(zip(own, symbol.shape, strict=True))
-    return code.let(f"{symbol}[{picks}]", [symbol], tuple(sizes.get(label, 1) for label in order))
+    return code.let(
+        f"{symbol}[{picks}]", [symbol], tuple(sizes.get(label, 1) for label in order), rough=symbol.rough,
+        view_of=symbol,
+    )  # fmt: skip
 
 
 def product(code: Code, a: Named, b: Named, out: Labels, sizes: Sizes, target: Target | None) -> Named:
@@ -95,9 +99,9 @@ def product(code: Code, a: Named, b: Named, out: Labels, sizes: Sizes, target: T
     left, right = _widened(code, [aligned(code, a, out), aligned(code, b, out)], shape, strides)
     if target is not None:
         return written(code, "multiply", (left, right), target, sizes)
-    if not shape or left.size < LARGE:
-        return Named(code.let(f"{left} * {right}", [left, right], shape), out)
-    return Named(code.let(f"multiply({left}, {right}, order='C')", [left, right], shape), out)
+    ordered = bool(shape) and left.size >= LARGE
+    text = f"multiply({left}, {right}, order='C')" if ordered else f"{left} * {right}"
+    return Named(code.apply(text, "multiply", [left, right], shape), out)
 
 
 def _widened(code: Code, operands: Sequence[Symbol], shape: Shape, strides: Shape) -> list[Symbol]:
@@ -132,9 +136,9 @@ def _widened(code: Code, operands: Sequence[Symbol], shape: Shape, strides: Shap
 
 def _written_out(code: Code, operand: Symbol, shape: Shape) -> Symbol:
     if operand.shape == shape:
-        return code.let(f"ascontiguousarray({operand})", [operand], shape)
+        return code.let(f"ascontiguousarray({operand})", [operand], shape, kind=operand.kind)
     text = f"array(broadcast_to({operand}, {shape}), order='C')"
-    return code.let(text, [operand], shape)
+    return code.let(text, [operand], shape, new=True, kind=operand.kind)
 
 
 def pair(
@@ -199,7 +203,7 @@ def _matmul(
             _put(code, "matmul", (left, right), place, target)
             return Named(target.whole, order)
     call = "matmul" if batch or prod(merged) >= LARGE_PRODUCT else "dot"  # which is quick to begin, but zeroes first
-    result = code.let(f"{call}({left}, {right})", [left, right], merged)
+    result = code.let(f"{call}({left}, {right})", [left, right], merged, new=True, kind=common_kind([left, right]))
     named = Named(reshaped(code, result, tuple(sizes[label] for label in natural)), natural)
     return copied(code, named, target, sizes) if target is not None else Named(arranged(code, named, order), order)
 
@@ -267,7 +271,7 @@ def _stacked(code: Code, array: Named, batch: Labels, groups: tuple[Labels, Labe
     unit = [group[-1] for group in groups if group]
     if batch and (array.symbol.rough or (unit and array.labels[-1] not in unit)):
         # One copy, where matmul would not call BLAS at all otherwise: it needs a unit stride in every matrix.
-        symbol = code.let(f"ascontiguousarray({symbol})", [symbol], symbol.shape)
+        symbol = code.let(f"ascontiguousarray({symbol})", [symbol], symbol.shape, kind=symbol.kind)
     matrix = tuple(prod(sizes[label] for label in group) for group in groups)
     if not batch:
         return reshaped(code, symbol, tuple(size for size, group in zip(matrix, groups, strict=True) if group))

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import permutations
 from math import prod
@@ -32,18 +31,28 @@ class Access(NamedTuple):
     shape: Shape
 
 
-@dataclass(frozen=True, slots=False, eq=False)
 class Pattern:
-    """A term without its numbers. `out` and `into` are the forms of the output's and the input's axes."""
+    """A term without its numbers. `out` and `into` are the forms of the output's and the input's axes.
 
-    sizes: Shape
-    out: tuple[Form, ...]
-    into: tuple[Form, ...]
-    out_shape: Shape
-    in_shape: Shape
-    factors: tuple[Access, ...] = ()
-    guards: tuple[Guard, ...] = ()
-    tables: tuple[Table, ...] = ()
+    It never changes.
+    """
+
+    def __init__(
+        self, sizes: Shape, out: tuple[Form, ...], into: tuple[Form, ...], out_shape: Shape, in_shape: Shape,
+        factors: tuple[Access, ...] = (), guards: tuple[Guard, ...] = (), tables: tuple[Table, ...] = (),
+    ) -> None:  # fmt: skip
+        self.sizes = sizes
+        self.out = out
+        self.into = into
+        self.out_shape = out_shape
+        self.in_shape = in_shape
+        self.factors = factors
+        self.guards = guards
+        self.tables = tables
+
+    def __repr__(self) -> str:
+        """Every part."""
+        return f"Pattern{self.key!r}"
 
     @cached_property
     def key(self) -> tuple[object, ...]:

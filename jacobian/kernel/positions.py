@@ -3,13 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from math import prod
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from jacobian.kernel.access import Form, Lookup, indices
+from jacobian.kernel.access import Form, Lookup, combine, indices
 from jacobian.kernel.pairwise import Labels
 from jacobian.kernel.pattern import Shape
+
+KEPT = 2**16  # positions that a program may keep
+
+
+class Places(NamedTuple):
+    """Where entries lie in an array seen as one axis: positions looked up, and those known beforehand."""
+
+    looked_up: Form
+    known: Any
+    order: Labels
+    sizes: Shape
+
+    @classmethod
+    def of(cls, forms: Sequence[Form], shape: Shape, order: Labels, sizes: Shape) -> Places:
+        """Of an array of that shape, for every assignment of the indices in `order`."""
+        steps = (prod(shape[axis + 1 :]) for axis in range(len(shape)))
+        flat = combine(*zip(steps, forms, strict=True))
+        affine = Form(flat.offset, tuple(part for part in flat.parts if not isinstance(part[0], Lookup)))
+        rest = Form(0, tuple(part for part in flat.parts if isinstance(part[0], Lookup)))
+        if prod(sizes[index] for index in indices(affine)) > KEPT:
+            return cls(flat, None, order, sizes)
+        return cls(rest, positions(affine, order, sizes, ()), order, sizes)
+
+    def at(self, tables: Sequence[np.ndarray]) -> np.ndarray:
+        """The positions with these tables, an axis for every index."""
+        where = positions(self.looked_up, self.order, self.sizes, tables)
+        if self.known is not None:
+            where = where + self.known
+        shape = tuple(self.sizes[index] for index in self.order)
+        return where if where.shape == shape else np.broadcast_to(where, shape)
 
 
 def positions(form: Form, order: Labels, sizes: Shape, tables: Sequence[np.ndarray]) -> Any:

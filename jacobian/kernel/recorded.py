@@ -18,6 +18,7 @@ _INFIX = {
     np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.power: "**", np.matmul: "@",
     np.less: "<", np.less_equal: "<=", np.greater: ">", np.greater_equal: ">=", np.equal: "==", np.not_equal: "!=",
 }  # fmt: skip
+_IN_PLACE: dict[Any, str] = {np.add: "add", np.subtract: "subtract", np.multiply: "multiply", np.divide: "divide"}
 _OF_SHAPES = {np.shape, np.ndim, np.size, np.result_type, np.iscomplexobj, np.isrealobj}  # what they say is no number
 
 
@@ -32,7 +33,7 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
     __hash__ = object.__hash__
 
     def __init__(self, code: Code, name: str, value: Any) -> None:
-        Symbol.__init__(self, name, tuple(np.shape(value)), rough=True)
+        Symbol.__init__(self, name, tuple(np.shape(value)), rough=True, kind=getattr(value, "dtype", None))
         self.code = code
         self.value = value
 
@@ -48,9 +49,9 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
         if method != "__call__":
             return self._call(getattr(ufunc, method), inputs, kwargs)
         if ufunc in _INFIX and not kwargs:
-            return self._written(f" {_INFIX[ufunc]} ".join, ufunc, inputs)
+            return self._written(f" {_INFIX[ufunc]} ".join, ufunc, inputs, _IN_PLACE.get(ufunc, ""), new=True)
         if ufunc is np.negative and not kwargs:
-            return self._written(lambda texts: f"-{texts[0]}", ufunc, inputs)
+            return self._written(lambda texts: f"-{texts[0]}", ufunc, inputs, "negative", new=True)
         return self._call(ufunc, inputs, kwargs)
 
     def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
@@ -81,13 +82,23 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
             count = len(values) - len(keywords)
             return function(*values[:count], **dict(zip(keywords, values[count:], strict=True)))
 
-        return self._written(text, run, (*args, *kwargs.values()))
+        entries = isinstance(function, np.ufunc) and function.signature is None and function.nout == 1
+        in_place = name.name if entries and not kwargs else ""
+        return self._written(text, run, (*args, *kwargs.values()), in_place, new=isinstance(function, np.ufunc))
 
     def _written(
-        self, text: Callable[[Sequence[str]], str], function: Callable[..., Any], inputs: Sequence[Any]
-    ) -> Any:
+        self, text: Callable[[Sequence[str]], str], function: Callable[..., Any], inputs: Sequence[Any],
+        in_place: str = "", *, new: bool = False,
+    ) -> Any:  # fmt: skip
+        """Write it down; `in_place` is the name of a function of entries, which takes `out=`; `new`: never a view."""
         value = function(*map(_value, inputs))
-        symbol = self.code.let(text([self._spelled(one) for one in inputs]), _symbols(inputs), _shape(value))
+        spelled = [self._spelled(one) for one in inputs]
+        if in_place and isinstance(value, np.ndarray):
+            given = [one if isinstance(one, Symbol) else words for one, words in zip(inputs, spelled, strict=True)]
+            symbol = self.code.apply(text(spelled), in_place, given, value.shape, rough=True, kind=value.dtype)
+        else:
+            kind = getattr(value, "dtype", None)
+            symbol = self.code.let(text(spelled), _symbols(inputs), _shape(value), new=new, kind=kind)
         if isinstance(value, np.ndarray | np.generic | int | float):  # some functions count, and give Python's numbers
             return Recorded(self.code, symbol.name, value)
         if isinstance(value, tuple) and all(isinstance(part, np.ndarray | np.generic) for part in value):

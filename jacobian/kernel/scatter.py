@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from jacobian.kernel.access import Form, Lookup, combine, constant
+from jacobian.kernel.access import combine
 from jacobian.kernel.pairwise import Labels
 from jacobian.kernel.pattern import Pattern, Shape
-from jacobian.kernel.positions import positions
+from jacobian.kernel.positions import Places
 from jacobian.kernel.views import steps_of
 
 MANY_LOOPS = 4096
-KEPT = 2**16  # entries of a list of positions that a program may keep
 
 
 def overlapping(pattern: Pattern, shape: Shape) -> list[int]:
@@ -54,15 +53,9 @@ def listed_writer(
         return None
     if not looks_up and prod(pattern.sizes[index] for index in clash) <= MANY_LOOPS:
         return partial(_write_in_turn, pattern, tuple(starts), labels, clash)
-    steps = [prod(shape[axis + 1 :]) for axis in range(len(shape))]
-    offset = sum(start * step for start, step in zip(starts, steps, strict=True))
-    flat = combine((1, constant(offset)), *zip(steps, forms, strict=True))
-    affine = Form(flat.offset, tuple(part for part in flat.parts if not isinstance(part[0], Lookup)))
-    rest = Form(0, tuple(part for part in flat.parts if isinstance(part[0], Lookup)))
-    kept: Any = None
-    if prod(pattern.sizes[index] for index, _ in affine.parts if isinstance(index, int)) <= KEPT:
-        kept, flat = positions(affine, pattern.free, pattern.sizes, ()), rest
-    return partial(_write_listed, pattern, labels, flat, kept, bool(clash), fresh)
+    shifted = [combine((1, form), offset=start) for form, start in zip(forms, starts, strict=True)]
+    places = Places.of(shifted, shape, pattern.free, pattern.sizes)
+    return partial(_write_listed, pattern, labels, places, bool(clash), fresh)
 
 
 def spread(array: np.ndarray, labels: Labels, pattern: Pattern) -> np.ndarray:
@@ -74,16 +67,11 @@ def spread(array: np.ndarray, labels: Labels, pattern: Pattern) -> np.ndarray:
 
 
 def _write_listed(
-    pattern: Pattern, labels: Labels, flat: Form, kept: Any, clash: bool, fresh: bool, full: np.ndarray, array: Any,
+    pattern: Pattern, labels: Labels, places: Places, clash: bool, fresh: bool, full: np.ndarray, array: Any,
     *tables: np.ndarray,
 ) -> None:  # fmt: skip
-    """Where positions are looked up: all of them as numbers along the result as one axis, `kept` ones added to."""
-    where = positions(flat, pattern.free, pattern.sizes, tables)
-    if kept is not None:
-        where = where + kept
-    shape = tuple(pattern.sizes[index] for index in pattern.free)
-    if where.shape != shape:
-        where = np.broadcast_to(where, shape)
+    """Where positions are looked up: all of them as numbers along the result as one axis."""
+    where = places.at(tables)
     array, line = spread(np.asarray(array), labels, pattern), full.reshape(-1)
     if clash and where.ndim == 1 and where.size and (where[1:] >= where[:-1]).all():
         first = np.flatnonzero(np.diff(where, prepend=where[0] - 1))  # of every run: equal positions lie together

@@ -6,7 +6,6 @@ equal; without this the number of terms would grow like a power of the number of
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -29,6 +28,8 @@ def resolved(term: Term, pool: Pool) -> Term:
         return term
     tables: list[np.ndarray] = []
     bounds: list[int] = []
+
+    import hashlib
 
     def worked_out(forms: Sequence[Form], shape: Shape) -> list[Form] | None:
         found: list[Form] = []

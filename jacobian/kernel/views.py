@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from jacobian.kernel.access import Form, indices, span
+from jacobian.kernel.access import Form, combine, indices, span
 from jacobian.kernel.code import Code, Symbol
 from jacobian.kernel.equations import Guard
 from jacobian.kernel.pairwise import Labels, Named
 from jacobian.kernel.pattern import Access, Pattern, Shape
-from jacobian.kernel.positions import positions
+from jacobian.kernel.positions import Places, positions
 
 
 def steps_of(forms: Sequence[Form], steps: Sequence[int]) -> dict[int, int]:
@@ -46,13 +46,34 @@ def read(
         array = np.pad(array, margins)
     starts = [low for low, _ in margins]
     if any(form.has_lookup for form in forms):
-        where = (positions(f, labels, pattern.sizes, tables) + s for f, s in zip(forms, starts, strict=True))
-        full = tuple(pattern.sizes[label] for label in labels)
-        return np.broadcast_to(array[tuple(where)], full), labels
+        shifted = [combine((1, form), offset=start) for form, start in zip(forms, starts, strict=True)]
+        return _look_up(shifted, array.shape, labels, pattern.sizes)(array, *tables), labels
     steps = steps_of(forms, array.strides)
     corner = array[tuple(slice(form.offset + s, form.offset + s + 1) for form, s in zip(forms, starts, strict=True))]
     sizes, strides = [pattern.sizes[label] for label in labels], [steps[label] for label in labels]
     return as_strided(corner, sizes, strides, writeable=False), labels
+
+
+def _look_up(forms: Sequence[Form], shape: Shape, labels: Labels, sizes: Shape) -> Callable[..., np.ndarray]:
+    """A function of an array and tables that reads what is looked up: slices along one axis, or entry by entry."""
+    (axis, *others) = [axis for axis, form in enumerate(forms) if form.has_lookup]
+    own = tuple(dict.fromkeys(indices(forms[axis])))
+    rest = [(form, extent) for k, (form, extent) in enumerate(zip(forms, shape, strict=True)) if k != axis]
+    whole = all(form.is_plain and sizes[next(indices(form))] == extent for form, extent in rest)
+    if not others and whole and len(own) + len(rest) == len(labels):
+        return partial(_take_slices, axis, Places.of([forms[axis]], (shape[axis],), own, sizes))
+    return partial(_take_entries, Places.of(forms, shape, labels, sizes))
+
+
+def _take_slices(axis: int, places: Places, array: np.ndarray, *tables: np.ndarray) -> np.ndarray:
+    return array.take(places.at(tables), axis)
+
+
+def _take_entries(places: Places, array: np.ndarray, *tables: np.ndarray) -> np.ndarray:
+    where = places.at(tables)
+    return np.asarray(
+        array.reshape(-1)[where] if array.flags.c_contiguous else array[np.unravel_index(where, array.shape)]
+    )
 
 
 def read_guard(
@@ -91,7 +112,12 @@ def write_read(code: Code, array: Symbol, access: Access, pattern: Pattern, tabl
     picks = _slices(access, pattern)
     if picks is not None:
         return Named(code.let(f"{array}[{picks}]", [array], shape, rough=True), labels)
-    reading = code.constant(partial(_read_only, access, pattern), "read")
+    forms, extents = access
+    overhangs = any(low or high for low, high in margins_of(pattern, forms, extents))
+    if overhangs or not any(form.has_lookup for form in forms):
+        reading = code.constant(partial(_read_only, access, pattern), "read")
+    else:
+        reading = code.constant(_look_up(forms, extents, labels, pattern.sizes), "read")
     arguments = [array, *tables]
     return Named(code.let(f"{reading}({', '.join(map(str, arguments))})", arguments, shape, rough=True), labels)
 

@@ -126,6 +126,15 @@ sort = register(
 )  # fmt: skip
 
 
+def _partition(a: Any, kth: Any, axis: int) -> Any:
+    result = np.take_along_axis(a, np.argpartition(a, kth, axis=axis), axis=axis)
+    if not isinstance(a, np.ndarray) or a.flags.c_contiguous:
+        return result
+    alike = np.empty_like(a)  # NumPy's lies in memory as `a` does
+    alike[...] = result
+    return alike
+
+
 def _partition_rule(point: Point, k: int) -> Jacobian:
     shape, axis = tuple(np.shape(point.x[0])), point.params["axis"] % np.ndim(point.x[0])
     return along(np.argpartition(point.x[0], point.params["kth"], axis=axis), axis, shape, shape)
@@ -133,8 +142,7 @@ def _partition_rule(point: Point, k: int) -> Jacobian:
 
 partition = register(
     Op(
-        "partition",
-        lambda a, kth, axis: np.take_along_axis(a, np.argpartition(a, kth, axis=axis), axis=axis), _partition_rule,
+        "partition", _partition, _partition_rule,
         answers=(np.partition,), family="layout", formula="an input axis table[i]", smooth=False,
         normalise=lambda a, kth, axis=-1, kind="introselect", order=None: ((a,), {"kth": kth, "axis": axis}),
         samples=[sample((5,), 2), sample((2, 4), 1, axis=1)],

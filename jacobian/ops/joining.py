@@ -156,7 +156,8 @@ def _meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str =
     order = [1, 0, *range(2, rank)] if indexing == "xy" and rank > 1 else list(range(rank))
     full = tuple(sizes[k] for k in order)
     grids = [np.reshape(x, tuple(-1 if order[a] == k else 1 for a in range(rank))) for k, x in enumerate(xi)]
-    return tuple(grids if sparse else (np.broadcast_to(grid, full) for grid in grids))
+    grids = grids if sparse else [np.broadcast_to(grid, full) for grid in grids]
+    return tuple(np.copy(grid, order="C") if copy else grid for grid in grids)
 
 
 def _rows(tup: Sequence[Any]) -> list[Any]:
@@ -229,7 +230,7 @@ def _depth(arrays: Any) -> int:
 
 def _block(arrays: Any, depth: int) -> Any:
     rank = max(depth, _rank(arrays))
-    return _join(arrays, depth, rank)
+    return _join(arrays, depth, rank) if depth else np.copy(arrays)
 
 
 def _rank(arrays: Any) -> int:

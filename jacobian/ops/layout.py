@@ -83,7 +83,8 @@ real = layout("real", np.real, samples=[sample((3,))], of_complex="real part")
 copy = register(
     Op(
         "copy", np.copy, lambda point, k: Jacobian.identity(tuple(np.shape(point.y))), answers=(np.copy,),
-        normalise=lambda a, order="K", subok=False: ((a,), {}), family="layout", formula="δ", samples=[sample((2, 3))],
+        normalise=lambda a, order="K", subok=False: ((a,), {} if order == "K" else {"order": order}), family="layout",
+        formula="δ", samples=[sample((2, 3)), sample((2, 3), order="F")],
     )
 )  # fmt: skip
 
@@ -93,7 +94,8 @@ def _reshape_arguments(
 ) -> tuple[tuple[Any, ...], Params]:
     if order not in ("C", "F"):
         raise ArgumentError(report(f"reshape: order must be 'C' or 'F' here, not {order!r}"))
-    return (a,), {"shape": newshape if shape is None else shape, "order": order}
+    params = {"shape": newshape if shape is None else shape, "order": order}
+    return (a,), params if copy is None else params | {"copy": copy}
 
 
 def _reshape_rule(point: Point, k: int) -> Jacobian:
@@ -106,14 +108,25 @@ def _reshape_rule(point: Point, k: int) -> Jacobian:
     return moved(np.transpose, out[::-1], views=True).after(middle).after(first)
 
 
+def _reshape(a: Any, shape: Any, order: Any = "C", copy: Any = None) -> Any:
+    result = np.reshape(a, _sizes(shape), order=order)
+    if copy is None:
+        return result
+    if copy:
+        return np.copy(result)
+    if not np.may_share_memory(a, result):
+        raise ValueError("it cannot be done without a copy")
+    return result
+
+
 reshape = register(
     Op(
-        "reshape", lambda a, shape, order="C": np.reshape(a, _sizes(shape), order=order), _reshape_rule,
+        "reshape", _reshape, _reshape_rule,
         answers=(np.reshape,), normalise=_reshape_arguments, family="layout", formula="δ between the positions",
         views=True,
         samples=[
             sample((4, 6), [8, 3]), sample((2, 3), -1), sample((6,), [2, -1]), sample((4, 6), [3, 8]), sample((), [1]),
-            sample((2, 3, 4), [4, 6], order="F"), sample((1,), []),
+            sample((2, 3, 4), [4, 6], order="F"), sample((1,), []), sample((4,), [2, 2], copy=True),
         ],
     )
 )  # fmt: skip
@@ -125,7 +138,7 @@ def _sizes(shape: Any) -> Any:
 
 ravel = register(
     Op(
-        "ravel", lambda a, shape=-1, order="C": np.reshape(a, (-1,), order=order), _reshape_rule, answers=(np.ravel,),
+        "ravel", lambda a, shape=-1, order="C": np.ravel(a, order=order), _reshape_rule, answers=(np.ravel,),
         normalise=lambda a, order="C": _reshape_arguments(a, -1, order), family="layout", views=True,
         formula="δ between the positions", samples=[sample((2, 3)), sample(()), sample((2, 3), order="F")],
     )

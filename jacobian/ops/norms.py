@@ -125,7 +125,7 @@ def _matrix_norm(x: Any, order: Any) -> Any:
     if order == "nuc":
         return nuclear_norm(x)
     if order in (2, -2):
-        return svdvals(x)[..., 0 if order > 0 else -1]
+        return np.take(svdvals(x), 0 if order > 0 else -1, axis=-1)
     if order in (1, -1, np.inf, -np.inf):
         sums = np.sum(np.abs(x), axis=-2 if abs(order) == 1 else -1)
         return np.max(sums, axis=-1) if order > 0 else np.min(sums, axis=-1)

@@ -92,13 +92,23 @@ def _variance(point: Point) -> Array:
     return 2.0 * _conjugated(x - mean_x) / (_count(point) - params["ddof"])
 
 
-def _deviation(point: Point) -> Array:
-    x, params = point.x[0], point.params
+def _std_rule(point: Point, k: int) -> Jacobian:
+    """Two factors, of which the one with y is small; where y is 0 it is 0."""
+    x, params, name = point.x[0], point.params, point.names[0]
     mean_x = np.mean(x, axis=params["axis"], keepdims=True, **_where(params))
     y = kept(point)
     warn_kink("std", point.y == 0, "0")
-    safe = np.where(y == 0, 1.0, y)
-    return np.where(y == 0, 0.0, _conjugated(x - mean_x) / ((_count(point) - params["ddof"]) * safe))
+    n = _count(point) - params["ddof"]
+    over = np.where(y == 0, 0.0, 1.0 / (n * np.where(y == 0, 1.0, y)))
+    centred = _conjugated(x - mean_x)
+    if "where" in params:
+        centred = centred * np.asarray(params["where"], dtype=np.result_type(point.y))
+    entry = f"{name}[{','.join(f'@{axis}' for axis in range(np.ndim(x)))}]" if np.ndim(x) else name
+    rank, count = np.ndim(x), n if isinstance(n, int | float) else "n"
+    rest = [axis for axis in range(rank) if axis not in reduced_axes(params["axis"], rank, "std")]
+    spelled = f"{point.out_name}[{','.join(f'@{axis}' for axis in rest)}]" if rest else point.out_name
+    over = over if rest else np.reshape(over, ())
+    return reduced(point, centred, f"({entry} - mean({name}))", Factor(over, f"(1 / ({count} {spelled}))"))
 
 
 def _conjugated(x: Array) -> Array:
@@ -122,14 +132,17 @@ def _spread_arguments(name: str) -> Normalise:
     return normalise
 
 
-SPREAD = [sample((4,), ddof=1), sample((2, 3), axis=1, ddof=1, keepdims=True)]
+SPREAD = [
+    sample((4,), ddof=1), sample((2, 3), axis=1, ddof=1, keepdims=True),
+    sample((2, 4), axis=1, where=np.array([True, False, True, True])),
+]  # fmt: skip
 var = reduction(
     "var", np.var, _variance, normalise=_spread_arguments("var"), formula="2 (x - mean(x)) / (n - ddof)",
     samples=SPREAD, of_complex="real part",
 )  # fmt: skip
 std = register(
     Op(
-        "std", np.std, lambda point, k: reduced(point, _deviation(point)), answers=(np.std,), family="reduction",
+        "std", np.std, _std_rule, answers=(np.std,), family="reduction",
         normalise=_spread_arguments("std"), formula="∂y/∂x = (x - mean(x)) / ((n - ddof) y)", smooth=False,
         note="Where y = 0: 0 is taken.", of_complex="real part",
         samples=[*SPREAD, sample((4,)), sample((2, 3), axis=0), sample((2, 3, 2), axis=(0, -1))],

@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -41,17 +40,17 @@ Normalise = Callable[..., tuple[tuple[Any, ...], Params]]
 Decides = Callable[[tuple[Array, ...], Params], Hashable]
 
 
-@dataclass(frozen=True)
 class Sample:
     """Arguments on which every generated test runs. A tuple of ints stands for an array of that shape, drawn anew.
 
     `domain` says from where: an interval, or a function of (generator, shape).
     """
 
-    args: tuple[Any, ...]
-    kwargs: Params = field(default_factory=dict)
-    domain: Any = (-2.0, 2.0)
-    kink: bool = False
+    def __init__(self, args: tuple[Any, ...], kwargs: Params, domain: Any = (-2.0, 2.0), *, kink: bool = False) -> None:
+        self.args = args
+        self.kwargs = kwargs
+        self.domain = domain
+        self.kink = kink
 
     def draw(self, seed: int = 0) -> tuple[tuple[Any, ...], Params]:
         """The arguments, the same for the same seed."""
@@ -77,6 +76,8 @@ class Sample:
 def _brief(arg: Any) -> str:
     if isinstance(arg, np.ndarray):
         return f"array{arg.shape}"
+    if callable(arg):  # whose address would be another one in every process
+        return str(getattr(arg, "__name__", type(arg).__name__))
     return "(" + ",".join(map(str, arg)) + ")" if isinstance(arg, tuple) else str(arg)
 
 
@@ -88,7 +89,7 @@ def sample(*args: Any, domain: Any = (-2.0, 2.0), kink: bool = False, **kwargs: 
     >>> args[0].shape, kwargs
     ((2, 3), {'axis': 0})
     """
-    return Sample(args, kwargs, domain, kink)
+    return Sample(args, kwargs, domain, kink=kink)
 
 
 class Op:
@@ -353,9 +354,12 @@ def promoted(value: Any, name: str) -> Array:
 
 def snapshot(array: Array) -> Array:
     """The array, or a read-only copy when its owner could still change it."""
-    if not isinstance(array, np.ndarray) or (not array.flags.writeable and array.base is None):
+    if not isinstance(array, np.ndarray):
+        keep = getattr(array, "__jacobian_snapshot__", None)  # a traced array: it may be assigned into
+        return array if keep is None else keep()
+    if not array.flags.writeable and array.base is None:
         return array
-    copy = array.copy()
+    copy = array.copy(order="K")
     copy.flags.writeable = False
     return copy
 
@@ -367,12 +371,18 @@ class Registry:
         self._by_name: dict[str, Op] = {}
         self._by_function: dict[Callable[..., Any], Op] = {}
         self._built_in: frozenset[str] = frozenset()
+        self.changes = 0  # what was planned before may be done by another op after
 
     def seal(self) -> None:
         """What is known by now is built in: an op added later does not take its name away."""
         self._built_in = frozenset(self._by_name)
         for op in self._by_name.values():
             op.built_in = True
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether the ops of this package are all there."""
+        return bool(self._built_in)
 
     def add(self, op: Op) -> Op:
         """Make the op known; an op of the same name is replaced unless it is built in."""
@@ -381,6 +391,7 @@ class Registry:
         for function in op.answers:
             self._by_function[function] = op
         self._by_function[op] = op
+        self.changes += 1
         return op
 
     def find(self, function: Callable[..., Any]) -> Op | None:

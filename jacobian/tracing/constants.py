@@ -11,7 +11,7 @@ _NAMES = """
 shape ndim size argmax argmin nanargmax nanargmin argsort argpartition nonzero flatnonzero argwhere searchsorted
 lexsort digitize count_nonzero isnan isfinite isinf isposinf isneginf signbit isclose allclose array_equal
 array_equiv equal not_equal less less_equal greater greater_equal logical_and logical_or logical_not logical_xor
-any all isin iscomplexobj isrealobj iscomplex isreal zeros_like ones_like empty_like result_type can_cast
+any all isin iscomplexobj isrealobj iscomplex isreal result_type can_cast
 min_scalar_type shares_memory may_share_memory array_repr array_str array2string common_type spacing
 """.split()
 
@@ -22,23 +22,34 @@ CONSTANT_FUNCTIONS: frozenset[Callable[..., Any]] = frozenset(
 
 OF_SHAPES: frozenset[Callable[..., Any]] = frozenset(
     {
-        np.shape, np.ndim, np.size, np.zeros_like, np.ones_like, np.iscomplexobj, np.isrealobj, np.result_type,
-        np.common_type,
+        np.shape, np.ndim, np.size, np.iscomplexobj, np.isrealobj, np.result_type, np.common_type,
     }
 )  # fmt: skip
 """Those that do not look at numbers."""
 
 REFUSED: dict[str, tuple[str, str]] = {
-    "copyto": ("it assigns into an array", "np.where(mask, a, b)"),
-    "put": ("it assigns into an array", "np.where(mask, a, b)"),
-    "put_along_axis": ("it assigns into an array", "np.where(mask, a, b)"),
-    "place": ("it assigns into an array", "np.where(mask, a, b)"),
-    "putmask": ("it assigns into an array", "np.where(mask, a, b)"),
-    "at": ("it assigns into an array", "y + x @ (index[:, None] == np.arange(len(y))) adds x where index says"),
-    "fill_diagonal": ("it assigns into an array", "np.where(np.eye(n, dtype=bool), value, x)"),
     "save": ("it writes a file", "save the result of the function"),
     "savetxt": ("it writes a file", "save the result of the function"),
     "savez": ("it writes a file", "save the result of the function"),
     "frexp": ("its parts are not smooth", "np.log2(np.abs(x)) for the size"),
     "nextafter": ("it has no derivative", "add a small number"),
 }
+
+ASSIGNING = frozenset("copyto put put_along_axis place putmask fill_diagonal".split())
+"""Functions that assign into an array, which has to be a traced one."""
+
+REFUSED_ATTRIBUTES: dict[str, str] = {
+    "ctypes": "x has no memory of its own; compute with NumPy functions",
+    "data": "x has no memory of its own; compute with NumPy functions",
+    "dump": "save the result of the function",
+    "dumps": "save the result of the function",
+    "tobytes": "save the result of the function",
+    "tofile": "save the result of the function",
+    "byteswap": "x.astype(dtype) for another dtype",
+    "getfield": "x.real and x.imag for the parts of complex numbers",
+    "setfield": "x[index] = v",
+    "setflags": "jac.jacobian never changes the arrays it is given; x.copy() may be assigned into",
+    "resize": "np.resize(x, shape), or np.pad, returns a new array",
+    "choose": "indices must not depend on the input; np.where(condition, a, b) or np.select(conditions, choices)",
+}
+"""What an ndarray has by name and a traced array cannot have, with the way out."""

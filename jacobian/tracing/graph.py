@@ -124,6 +124,7 @@ class Graph:
     def __init__(self) -> None:
         self.level = next(_LEVELS)
         self.nodes: list[Node] = []
+        self.assigned = False  # whether an array was assigned into: then it matters how arrays lie in memory
         self.seen = False  # whether the function looked at a number: with others it may take another course
         self._snapshots: dict[int, tuple[Any, Array]] = {}
         self._constant_names: dict[int, str] = {}

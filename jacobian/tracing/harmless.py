@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from jacobian.ops.registry import REGISTRY, Op
-from jacobian.tracing.constants import CONSTANT_FUNCTIONS
+from jacobian.tracing.constants import ASSIGNING, CONSTANT_FUNCTIONS
 
 _MODULES = frozenset({np, np.linalg, np.fft, math})
 _OUR_MODULES = frozenset({"jacobian", "jacobian.ops"})
@@ -29,9 +29,10 @@ BUILTINS = _TYPES | {
 _MAKERS = frozenset(
     """
     arange array asarray broadcast_shapes diag_indices dtype eye fftfreq finfo full identity iinfo indices ix_ linspace
-    logspace ones ravel_multi_index rfftfreq tri tril_indices triu_indices unravel_index zeros
+    logspace ones ones_like ravel_multi_index rfftfreq tri tril_indices triu_indices unravel_index zeros zeros_like
     """.split()
 )
+_MAKERS |= ASSIGNING  # arrays that were made before are compared afterwards
 _CONSTANTS = frozenset("e euler_gamma fft inf linalg nan newaxis ops pi".split())
 _NEVER = frozenset("base ctypes data dump dumps empty_like flags setflags strides tofile".split())
 
@@ -61,7 +62,7 @@ def _attributes() -> frozenset[str]:
     """Names behind a dot that mean the same at every call: of arrays, containers, NumPy and our own ops."""
     spaces = (np, np.linalg, np.fft)
     names = {name for space in spaces for name, value in vars(space).items() if is_harmless(value)}
-    names |= {op.name for op in REGISTRY if op.built_in} | {"reduce", "accumulate", "outer"}
+    names |= {op.name for op in REGISTRY if op.built_in} | {"reduce", "accumulate", "outer", "at"}
     names |= {name for kind in (np.ndarray, list, dict, tuple, set, str, slice) for name in dir(kind)}
     names |= {*dir(math), *_MAKERS, *_CONSTANTS}
     return frozenset(name for name in names if not name.startswith("_")) - _NEVER

@@ -9,7 +9,9 @@ import numpy as np
 
 from jacobian.kernel.expression import Jacobian
 from jacobian.ops.registry import REGISTRY
+from jacobian.tracing.assignment import in_place
 from jacobian.tracing.graph import PYTHON_NUMBERS
+from jacobian.tracing.refusals import refuse
 from jacobian.tracing.tracer import Tracer, record, seen
 
 PLAIN = PYTHON_NUMBERS | {Tracer, np.ndarray, *(np.dtype(code).type for code in "?bhilqBHILQefdgFDG")}
@@ -61,7 +63,7 @@ def _rounding(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _in_place_operator(function: Callable[..., Any]) -> Callable[..., Any]:
     def operate(self: Tracer, other: Any) -> Any:
-        return self._in_place(function, other)
+        return in_place(self, function, other)
 
     operate.__doc__ = f"`np.{function.__name__}` into the array itself."
     return operate
@@ -69,23 +71,24 @@ def _in_place_operator(function: Callable[..., Any]) -> Callable[..., Any]:
 
 _METHODS = (
     "sum mean prod var std max min cumsum cumprod dot ravel swapaxes squeeze take repeat diagonal trace clip round "
-    "argmax argmin argsort any all nonzero searchsorted"
+    "argmax argmin argsort argpartition any all nonzero searchsorted"
 ).split()
 for _name in _METHODS:
     setattr(Tracer, _name, _method(getattr(np, _name)))
 
 _BINARY: dict[str, np.ufunc] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide, "floordiv": np.floor_divide,
-    "mod": np.remainder, "pow": np.power, "matmul": np.matmul, "divmod": np.divmod,
+    "mod": np.remainder, "pow": np.power, "matmul": np.matmul,
 }  # fmt: skip
 _ROUNDING: dict[str, Callable[..., Any]] = {
     "round": np.round, "trunc": np.trunc, "floor": np.floor, "ceil": np.ceil,
 }  # fmt: skip
 for _name, _rounded in _ROUNDING.items():
     setattr(Tracer, f"__{_name}__", _rounding(_rounded))
-for _name, _function in _BINARY.items():
+for _name, _function in {**_BINARY, "divmod": np.divmod}.items():
     setattr(Tracer, f"__{_name}__", _operator(_function, reflected=False))
     setattr(Tracer, f"__r{_name}__", _operator(_function, reflected=True))
+for _name, _function in _BINARY.items():
     setattr(Tracer, f"__i{_name}__", _in_place_operator(_function))
 _COMPARISONS: dict[str, np.ufunc] = {
     "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal, "ne": np.not_equal,
@@ -94,3 +97,32 @@ for _name, _function in _COMPARISONS.items():
     setattr(Tracer, f"__{_name}__", _comparison(_function))
 for _name, _function in {"neg": np.negative, "pos": np.positive, "abs": np.absolute}.items():
     setattr(Tracer, f"__{_name}__", _method(_function))
+
+
+def _refused(symbol: str) -> Callable[..., Any]:
+    def operate(self: Tracer, *other: Any) -> Any:
+        fix = "np.logical_and, or, xor, not ask whether entries are 0; comparisons such as x > 0 give plain arrays"
+        refuse(f"{symbol} is for whole numbers and booleans, a traced array holds neither", fix)
+
+    operate.__doc__ = "Refused: no traced array holds integers or booleans."
+    return operate
+
+
+for _name, _symbol in {"and": "x & y", "or": "x | y", "xor": "x ^ y", "lshift": "x << y", "rshift": "x >> y"}.items():
+    for _prefix in ("", "r", "i"):
+        setattr(Tracer, f"__{_prefix}{_name}__", _refused(_symbol))
+setattr(Tracer, "__invert__", _refused("~x"))  # noqa: B010
+
+
+def _contains(self: Tracer, value: Any) -> bool:
+    """Whether an entry has that value."""
+    return bool(np.any(np.equal(seen(self), seen(value))))
+
+
+def _delete(self: Tracer, key: Any) -> None:
+    """Refused, as NumPy does."""
+    refuse("del x[…]: the entries of an array cannot be deleted", "np.delete(x, index) returns a new array")
+
+
+setattr(Tracer, "__contains__", _contains)  # noqa: B010
+setattr(Tracer, "__delitem__", _delete)  # noqa: B010

@@ -8,11 +8,15 @@ import numpy as np
 
 from jacobian.errors import ShapeError, TraceError, report
 from jacobian.tracing import source
-from jacobian.tracing.constants import REFUSED
+from jacobian.tracing.constants import ASSIGNING, REFUSED
 
 _BUILDERS = frozenset(
     "array asarray asanyarray ascontiguousarray asfortranarray asarray_chkfinite fromiter matrix asmatrix "
     "require".split()
+)
+ASSIGNABLE = (
+    "out = np.zeros_like(x) or np.zeros(shape, like=x) can be assigned into, as can x.copy(); "
+    "or collect the parts in a list and np.stack(parts) or np.concatenate(parts)"
 )
 _ELSEWHERE = "write it with NumPy functions that can be traced, or declare it with jac.primitive(forward, rule)"
 
@@ -34,6 +38,8 @@ def refuse_conversion(what: str) -> NoReturn:
     if name in _BUILDERS:
         fix = "np.stack([x0, x1]) for a list of traced values; leave np.asarray(x) out, x is an array already"
         refuse(f"{call} cannot be traced", fix)
+    if name in ASSIGNING:
+        refuse_assignment(f"{call}(out, …) where out is a plain array")
     if name in REFUSED:
         refuse(f"{call} cannot be traced: {REFUSED[name][0]}", REFUSED[name][1])
     kind = getattr(np, name, None)
@@ -56,9 +62,16 @@ def ambiguous_truth(line: str | None) -> ShapeError:
 
 def refuse_assignment(call: str) -> NoReturn:
     """Raise the error for assignment into an array."""
+    refuse(f"{call} cannot be traced", ASSIGNABLE)
+
+
+def refuse_out(called: str, *, ufunc: bool = False) -> NoReturn:
+    """Raise the error for a function that is to put a traced result into a plain array."""
+    if ufunc:
+        what = f"{called}(…, out=…), or an in-place operator on a plain array, cannot be traced"
+        refuse(what, f"write y = y + x instead of y += x; leave out= out; or {ASSIGNABLE}")
     refuse(
-        f"{call} cannot be traced",
-        "collect the parts in a list and np.stack(parts) or np.concatenate(parts); np.where(mask, a, b) for a mask",
+        f"{called}(…, out=…) cannot be traced where out is a plain array", "leave out= out and use the returned array"
     )
 
 

@@ -14,8 +14,9 @@ import numpy as np
 from jacobian.errors import ArgumentError, DTypeError, JacobianError, NonFiniteError, TraceError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.ops.registry import NO_PARAMS, promoted
-from jacobian.tracing import operators  # noqa: F401 - gives tracers their operators
+from jacobian.tracing import operators, writers  # noqa: F401 - give tracers what they can do
 from jacobian.tracing.graph import Graph, Node
+from jacobian.tracing.memory import Memory, is_compact
 from jacobian.tracing.refusals import ambiguous_truth
 from jacobian.tracing.snapshots import kept_snapshot
 from jacobian.tracing.source import line_that_raised
@@ -28,6 +29,7 @@ FEW = 16
 """So many entries are looked at one by one faster than NumPy gets started."""
 
 _ARRAYS = (np.ndarray, np.generic)
+_NUMBERS = (float, int, np.generic)
 
 
 class Recording:
@@ -145,16 +147,18 @@ def _traced(graph: Graph, argument: Any, name: str, inputs: dict[int, Any], numb
     if is_array_list(argument):
         argument = promoted(argument, name)
 
-    def node(leaf: Any, path: str) -> Node:
+    def tracer(leaf: Any, path: str) -> Tracer:
         value = promoted(leaf, f"{name}{path}")
         _check_finite(strip_all(value), f"{name}{path}")
-        return Node(graph, None, kept_snapshot(value), name=f"{name}{path}")
+        copy = kept_snapshot(value) if not isinstance(leaf, _NUMBERS) else value[()]  # a number, which nobody changes
+        found = Tracer(graph, Node(graph, None, copy, name=f"{name}{path}"), copy)
+        if isinstance(leaf, np.ndarray) and not is_compact(leaf, copy):
+            found._memory = Memory(scattered=True)
+        return found
 
-    nodes = map_leaves(node, argument) if is_container(argument) else node(argument, "")
-    inputs[number] = nodes
-    if isinstance(nodes, Node):
-        return Tracer(graph, nodes, nodes.value)
-    return map_leaves(lambda leaf, _: Tracer(graph, leaf, leaf.value), nodes)
+    tracers = map_leaves(tracer, argument) if is_container(argument) else tracer(argument, "")
+    inputs[number] = map_leaves(lambda leaf, _: leaf.node, tracers)
+    return tracers
 
 
 def all_finite(value: Any) -> bool:

@@ -49,7 +49,7 @@ def _keep(array: np.ndarray, copy: np.ndarray) -> None:
 
 
 def unchanged(copy: np.ndarray, array: np.ndarray) -> bool:
-    """Whether an array still has the entries of its copy, which is C-contiguous: to the bit."""
+    """Whether an array still has the entries of its copy: to the bit."""
     if copy.shape != array.shape or copy.dtype != array.dtype:
         return False
     if array.dtype.hasobject:

@@ -87,7 +87,7 @@ class Surroundings:
             raise UnknownError
         copy = kept_snapshot(array)
         self.nbytes += copy.nbytes
-        return partial(_same_array, copy)
+        return partial(_same_array, copy, array.strides)
 
     def _function(self, f: Any) -> Test:
         if DIFFERENTIATES in f.__dict__:
@@ -143,8 +143,8 @@ def _same_scalar(value: np.generic, other: Any) -> bool:
     )
 
 
-def _same_array(copy: np.ndarray, other: Any) -> bool:
-    return type(other) is np.ndarray and (other is copy or unchanged(copy, other))
+def _same_array(copy: np.ndarray, strides: tuple[int, ...], other: Any) -> bool:
+    return type(other) is np.ndarray and other.strides == strides and (other is copy or unchanged(copy, other))
 
 
 def _same_items(kind: type, tests: list[Test], other: Any) -> bool:
@@ -173,14 +173,15 @@ def _same_function(
     other: Any,
 ) -> bool:  # fmt: skip
     """Whether a function has the same code, and all that it reads is the same."""
-    if type(other) is not FunctionType or other.__code__ is not code or other.__globals__ is not scope:
+    kind: Any = type(other)
+    if kind is not FunctionType or other.__code__ is not code or other.__globals__ is not scope:
         return False
     for name, test in reads:
-        if not test(scope[name] if name in scope else other.__builtins__.get(name)):  # type: ignore[attr-defined]
+        if not test(scope[name] if name in scope else other.__builtins__.get(name)):
             return False
     if cells:
         try:
-            for cell, test in zip(other.__closure__, cells, strict=True):  # type: ignore[arg-type] # as many as then
+            for cell, test in zip(other.__closure__, cells, strict=True):
                 if not test(cell.cell_contents):
                     return False
         except ValueError:  # not assigned any more

@@ -8,25 +8,38 @@ from typing import Any, NoReturn
 import numpy as np
 
 from jacobian.errors import JacobianError, ShapeError, TracedAttributeError, report
-from jacobian.kernel.arraylike import ArrayLike
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Array
-from jacobian.ops import contraction, indexing, layout
+from jacobian.ops import contraction, indexing
 from jacobian.ops.registry import REGISTRY, Op, Params, as_operand
 from jacobian.tracing import source
-from jacobian.tracing.constants import CONSTANT_FUNCTIONS, OF_SHAPES
+from jacobian.tracing.constants import CONSTANT_FUNCTIONS, OF_SHAPES, REFUSED_ATTRIBUTES
+from jacobian.tracing.flat import Flat
 from jacobian.tracing.graph import PYTHON_NUMBERS, Graph, Node, describe_operand, shape_of
-from jacobian.tracing.refusals import ambiguous_truth, refuse, refuse_assignment, refuse_conversion, refuse_function
+from jacobian.tracing.memory import KEPT, Memory, Step, link
+from jacobian.tracing.methods import Methods
+from jacobian.tracing.refusals import ambiguous_truth, refuse, refuse_conversion, refuse_function
 from jacobian.tracing.ufuncs import ufunc_method
 
 _BASIC = (int, slice)
 _SEQUENCES = (tuple, list)
+_SHARING = frozenset({"layout", "multilinear", "linalg"})
+"""Families of ops that may return a view, or the operand itself: a transposition is an einsum."""
+
+WRITERS: dict[Callable[..., Any], Callable[..., Any]] = {}
+"""What NumPy's functions that assign into an array do to a traced one; `assignment.py` fills it."""
+
+MAKERS: dict[Callable[..., Any], Callable[..., Any]] = {}
+"""NumPy's functions that make an array like a traced one, likewise."""
 
 
-class Tracer(ArrayLike):
-    """An array of a traced function. It behaves like the ndarray it stands for, as far as that can be traced."""
+class Tracer(Methods):
+    """An array of a traced function. It behaves like the ndarray it stands for, as far as that can be traced.
 
-    __slots__ = ("_alias", "graph", "node", "value")
+    When an array is assigned into that it is a view of, its `node` and `value` are missing until somebody asks.
+    """
+
+    __slots__ = ("__weakref__", "_memory", "_step", "graph", "node", "value")
     __array_priority__ = 2000
     __hash__ = None  # type: ignore[assignment]
 
@@ -34,30 +47,36 @@ class Tracer(ArrayLike):
         self.graph = graph
         self.node = node
         self.value = value
-        self._alias = False
+        self._memory: Memory | None = None  # shared with its views, when there are any
+        self._step: Step | None = None  # how it is read, when it is a view
 
     # -- NumPy's protocols --------------------------------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """Calls and methods of ufuncs."""
         if method == "__call__":
+            if kwargs.get("out") is not None:
+                return _writing().ufunc_into(ufunc, inputs, **kwargs)
             op = REGISTRY.find(ufunc)
             if op is not None:
-                if kwargs.get("out") is not None:
-                    refuse(
-                        f"np.{ufunc.__name__}(…, out=…), or an in-place operator on a plain array, cannot be traced",
-                        "write y = y + x instead of y += x, and leave out= out",
-                    )
                 return record(op, inputs, kwargs)
             if ufunc in CONSTANT_FUNCTIONS:
-                return ufunc(*map(seen, inputs), **kwargs)
+                return ufunc(*map(seen, inputs), **seen(kwargs))
             return refuse_function(ufunc)
-        if kwargs.pop("out", None) is not None:
-            refuse_assignment(f"np.{ufunc.__name__}.{method}(…, out=…)")
-        return ufunc_method(ufunc, method, inputs, kwargs, refuse_function)
+        if method == "at":
+            return _writing().ufunc_at(ufunc, *inputs)
+        out = kwargs.pop("out", None)
+        if out is None:
+            return ufunc_method(ufunc, method, inputs, kwargs, refuse_function)
+        call = getattr(ufunc, method)
+        return _writing().result_into(f"np.{ufunc.__name__}.{method}", out, lambda: call(*inputs, **kwargs))
 
     def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
         """All other NumPy functions, and our own ops."""
+        if func in WRITERS:
+            return WRITERS[func](*args, **kwargs)
+        if func in MAKERS:
+            return MAKERS[func](self, *args, **kwargs)
         op = REGISTRY.find(func)
         if op is not None:
             return record(op, args, kwargs)
@@ -70,15 +89,26 @@ class Tracer(ArrayLike):
         """The full tensor of a Jacobian with traced factors, recorded as one operation."""
         return record(contraction.tensor, (J,), {})
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
-        """Refused: the trace would end here, silently."""
-        refuse_conversion("an array")
+    def __jacobian_snapshot__(self) -> Tracer:
+        """An array of the same value that stays what it is."""
+        if self._memory is KEPT:
+            return self
+        copy = self.__copy__()
+        copy._memory = KEPT
+        return copy
 
-    def __getattr__(self, name: str) -> NoReturn:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """Refused where it depends on an input: the trace would end here, silently."""
+        return np.array(self._constant("an array"), dtype)
+
+    def __getattr__(self, name: str) -> Any:
         """Refused: no such attribute; names NumPy and IPython probe for are missing without comment."""
+        if name in ("node", "value"):
+            return _read_again(self, name)
         if name.startswith("_"):
             raise AttributeError(name)
         fix = f"np.{name}(x) may be traced" if hasattr(np, name) else "use a NumPy function that can be traced"
+        fix = REFUSED_ATTRIBUTES.get(name, fix)
         raise TracedAttributeError(
             report(f"a traced array has no attribute {name!r}", line=source.shown_line(), fix=fix)
         )
@@ -90,21 +120,19 @@ class Tracer(ArrayLike):
         """The value's shape."""
         return shape_of(self.value)
 
+    @shape.setter
+    def shape(self, shape: Any) -> NoReturn:
+        refuse("x.shape = … cannot be traced", "x = x.reshape(shape)")
+
     @property
     def dtype(self) -> np.dtype[Any]:
         """The value's dtype."""
         dtype: np.dtype[Any] = self.value.dtype
         return dtype
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the value."""
-        return self.size * self.dtype.itemsize
-
-    @property
-    def itemsize(self) -> int:
-        """Bytes of one entry."""
-        return self.dtype.itemsize
+    @dtype.setter
+    def dtype(self, dtype: Any) -> NoReturn:
+        refuse("x.dtype = … cannot be traced", "x = x.astype(dtype)")
 
     def __len__(self) -> int:
         """The length of the first axis."""
@@ -132,30 +160,36 @@ class Tracer(ArrayLike):
             raise ambiguous_truth(source.shown_line())
         return bool(seen(self))
 
-    def __float__(self) -> NoReturn:
-        """Refused."""
-        refuse_conversion("float")
+    def __float__(self) -> float:
+        """Refused, as are the next ones, where it depends on an input."""
+        return float(self._constant("float"))
 
-    def __int__(self) -> NoReturn:
-        """Refused."""
-        refuse_conversion("int")
+    def __int__(self) -> int:
+        """A Python number."""
+        return int(self._constant("int"))
 
-    def __complex__(self) -> NoReturn:
-        """Refused."""
-        refuse_conversion("complex")
+    def __complex__(self) -> complex:
+        """A Python number."""
+        return complex(self._constant("complex"))
 
     def __index__(self) -> int:  # noqa: PLE0305 - it never returns
-        """Refused."""
+        """Refused: no traced array holds integers."""
         refuse_conversion("an index")
 
-    # -- indexing and assignment --------------------------------------------------------------------------------------
+    def _constant(self, what: str) -> Any:
+        """The value of an array that depends on no input, such as `np.zeros_like(x)`; it may leave the trace."""
+        if depends_on_input(self.node):
+            refuse_conversion(what)
+        return self.value
+
+    # -- indexing and copies -----------------------------------------------------------------------------------------
 
     def __getitem__(self, key: Any) -> Any:
         """Entries by any NumPy index; the index itself is not differentiated."""
         try:
             return record_bound(indexing.getitem, (self,), {"key": key if type(key) in _BASIC else seen(key)})
         except JacobianError as error:
-            raise _at_users_line(error) from None
+            raise at_users_line(error) from None
 
     def __copy__(self) -> Tracer:
         """Another array of the same value: what is done to one in place is not done to the other."""
@@ -168,72 +202,6 @@ class Tracer(ArrayLike):
     def __reduce__(self) -> NoReturn:
         """Refused: a trace cannot leave its process."""
         refuse("a traced array cannot be pickled", "pickle values before or after the function is differentiated")
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        """Refused: build the result from its parts."""
-        refuse_assignment("x[…] = …")
-
-    def _in_place(self, function: Callable[..., Any], other: Any) -> Tracer:
-        if self._alias:
-            refuse(
-                "a traced array is changed in place, but another array may be a view of it",
-                "write a new array instead: y = x + 1",
-            )
-        result = function(self, other)
-        if result.shape != self.shape:
-            raise ShapeError(
-                report(f"in-place result of shape {result.shape} does not fit the array of shape {self.shape}")
-            )
-        self.graph, self.node, self.value = result.graph, result.node, result.value
-        return self
-
-    # -- methods that hand out no array -------------------------------------------------------------------------------
-
-    def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
-        """Another floating dtype; integers would end the trace."""
-        return record(layout.astype, (self,), {"dtype": np.dtype(dtype)})
-
-    def copy(self, order: str = "C") -> Any:
-        """A copy."""
-        return record(layout.copy, (self,), {})
-
-    def conjugate(self) -> Any:
-        """The array itself when it is real."""
-        return np.conjugate(self)
-
-    conj = conjugate
-
-    def flatten(self, order: Any = "C") -> Any:
-        """One axis, a copy."""
-        return np.ravel(self, order=order).copy()
-
-    def compress(self, condition: Any, axis: Any = None) -> Any:
-        """Slices along an axis where the condition holds."""
-        return np.compress(condition, self, axis=axis)
-
-    def item(self, *args: Any) -> NoReturn:
-        """Refused."""
-        refuse_conversion("a Python number by .item()")
-
-    def tolist(self) -> NoReturn:
-        """Refused."""
-        refuse_conversion("a list by .tolist()")
-
-    def sort(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refused: in place."""
-        refuse("x.sort() changes the array in place", "np.sort(x) returns a new array")
-
-    def partition(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refused: in place."""
-        refuse("x.partition(…) changes the array in place", "np.partition(x, k) returns a new array")
-
-    def fill(self, value: Any) -> NoReturn:
-        """Refused: in place."""
-        refuse_assignment("x.fill(…)")
-
-    def put(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Refused: in place."""
-        refuse_assignment("x.put(…)")
 
 
 def strip(value: Any) -> Any:
@@ -274,14 +242,15 @@ def strip_all(value: Any) -> Any:
 def record(op: Op, args: Any, kwargs: Any) -> Any:
     """Run an op on the values of the innermost trace and note it there."""
     if kwargs and kwargs.get("out") is not None:
-        refuse(f"{op.called}(…, out=…) cannot be traced", "leave out= out and use the returned array")
+        rest = {name: value for name, value in kwargs.items() if name != "out"}
+        return _writing().result_into(op.called, kwargs["out"], lambda: record(op, args, rest))
     try:
         if op.family == "composite":
             return op.compute(args, kwargs)
         operands, params = op.bind(args, kwargs)
         return record_bound(op, operands, params)
     except JacobianError as error:
-        raise _at_users_line(error) from None
+        raise at_users_line(error) from None
 
 
 def record_bound(op: Op, operands: Sequence[Any], params: Params) -> Any:
@@ -301,19 +270,80 @@ def record_bound(op: Op, operands: Sequence[Any], params: Params) -> Any:
         elif type(operand) in PYTHON_NUMBERS:
             value = operand
             descriptors.append(type(operand))
+        elif type(operand) is Flat:
+            return record_bound(op, [one.copy() if type(one) is Flat else one for one in operands], params)
         else:
             value = graph.constant(as_operand(operand))
+            if type(value) is Tracer:
+                value = value.__jacobian_snapshot__()
             descriptors.append(describe_operand(value))
         values.append(value)
         nested = nested or type(value) is Tracer
     if params:
         params = graph.fixed(params)
-    value = record_bound(op, values, params) if nested else op.compute(values, params)
+    if nested:
+        value = record_bound(op, values, params)
+        value._memory = KEPT
+    else:
+        value = op.compute(values, params)
     known = None if nested or None in descriptors else tuple(descriptors)
     result = Tracer(graph, Node(graph, op, value, tuple(values), params, tuple(parents), known), value)
-    if op.family == "layout" and not isinstance(value, np.generic):
-        _mark_views(result, operands)
+    if (op.family in _SHARING or not op.built_in) and not isinstance(value, np.generic):
+        link(result, op, operands, params)
     return result
+
+
+_VALUE: Any = Tracer.__dict__["value"]  # the slot itself, which does not ask `__getattr__` when it is empty
+
+
+def is_outdated(view: Tracer) -> bool:
+    """Whether the array that it is a view of was assigned into since somebody looked at it."""
+    try:
+        _VALUE.__get__(view)
+    except AttributeError:
+        return True
+    return False
+
+
+def _read_again(view: Tracer, name: str) -> Any:
+    """The node, or the value, of a view whose array was assigned into, as that array is now."""
+    chain: list[Step] = []
+    outdated: list[Tracer] = []
+    one = view
+    while is_outdated(one):
+        assert one._step is not None
+        outdated.append(one)
+        chain.append(one._step)
+        one = one._step.parent
+    for one, step in zip(reversed(outdated), reversed(chain), strict=True):
+        found = record_bound(step.op, step.operands, step.params)
+        one.node, one.value = found.node, found.value
+    return getattr(view, name)
+
+
+def depends_on_input(node: Node) -> bool:
+    """Whether a node is an input of its trace, or computed from one."""
+    nodes, known = [node], {node.index}
+    while nodes:
+        one = nodes.pop()
+        if one.op is None:
+            return True
+        new = [parent for _, parent in one.parents if parent.index not in known]
+        known.update(parent.index for parent in new)
+        nodes += new
+    return False
+
+
+def is_number(array: Tracer) -> bool:
+    """Whether it stands for a number of Python's or NumPy's, which nobody can change."""
+    return isinstance(strip_all(array.value), np.generic)
+
+
+def _writing() -> Any:
+    """The module that assigns; it is made of what stands here."""
+    from jacobian.tracing import assignment
+
+    return assignment
 
 
 def _innermost(operands: Sequence[Any]) -> Graph | None:
@@ -327,25 +357,6 @@ def _innermost(operands: Sequence[Any]) -> Graph | None:
     return graph
 
 
-def _mark_views(result: Tracer, operands: Sequence[Any]) -> None:
-    """Where NumPy shares memory between a result and an operand, neither may be changed in place any more."""
-    array = strip_all(result.value)
-    for operand in operands:
-        if isinstance(operand, Tracer) and _shares_memory(array, strip_all(operand.value)):
-            operand._alias = result._alias = True
-
-
-def _shares_memory(array: Any, operand: Any) -> bool:
-    """Whether a result lies in an operand's memory: it does not when it owns its own, and does when both lie in one."""
-    if type(array) is np.ndarray and type(operand) is np.ndarray and array is not operand:
-        owner = array.base
-        if owner is None or not array.size:
-            return False
-        if owner is operand or owner is operand.base:
-            return True
-    return np.may_share_memory(array, operand)
-
-
 def _params_are_traced(op: Op, params: Any, operands: Any) -> Any:
     if any(isinstance(value, Tracer) for value in params.values()):
         name = next(name for name, value in params.items() if isinstance(value, Tracer))
@@ -353,7 +364,8 @@ def _params_are_traced(op: Op, params: Any, operands: Any) -> Any:
     return op.compute(operands, params)
 
 
-def _at_users_line(error: JacobianError) -> JacobianError:
+def at_users_line(error: JacobianError) -> JacobianError:
+    """The error with the line of the user's code, unless it tells one."""
     line = source.shown_line()
     text = str(error)
     if line is None or "  line: " in text:

@@ -282,7 +282,7 @@ NO_DERIVATIVE = """sign: there is no derivative with respect to the complex v1
 REFUSED: list[tuple[Callable[[Any], Any], type[JacobianError], str]] = [
     (
         lambda x: np.fft.fft(x, out=np.zeros(6, complex)), TraceError,
-        "fft(…, out=…) cannot be traced\n  fix:   leave out= out and use the returned array",
+        "fft(…, out=…) cannot be traced where out is a plain array\n  fix:   leave out= out and use the returned array",
     ),
     (
         lambda x: np.fft.ifft(x, None, -1, None, np.zeros(6, complex)), ArgumentError,

@@ -88,6 +88,20 @@ def test_the_determinant_of_singular_matrices(rank: int) -> None:
     assert_allclose(second, central(lambda a: dense(np.linalg.det, a), singular), atol=1e-8)
 
 
+@pytest.mark.parametrize("least", [1.0, 1e-3, 1e-7, 1e-12, 0.0])
+@pytest.mark.parametrize("scale", [1.0, 1e-110, 1e100])
+def test_cofactors_near_singular_matrices_and_out_of_range(least: float, scale: float) -> None:
+    """U diag(s) Vᵀ has the cofactors det(U) det(V) U diag(products of the other s) Vᵀ."""
+    U, V = (np.linalg.qr(np.random.default_rng(seed).normal(size=(3, 3)))[0] for seed in (1, 2))
+    s = np.array([1.0, 0.5, least])
+    others = np.array([0.5 * least, least, 0.5]) * scale**2
+    expected = np.linalg.det(U) * np.linalg.det(V) * (U * others) @ V.T
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = dense(np.linalg.det, (U * s) @ V.T * scale)
+    assert_allclose(found, expected, rtol=0, atol=1e-9 * np.abs(expected).max())
+
+
 def test_the_third_derivative_of_a_determinant() -> None:
     third = np.asarray(jac.jacobian(jac.hessian(np.linalg.det))(X))
     assert_allclose(third, central(lambda a: np.asarray(jac.hessian(np.linalg.det)(a)), X), atol=1e-8)

@@ -32,23 +32,23 @@ def reduced_axes(axis: Any, rank: int, name: str) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=CACHE)
-def reduction_pattern(shape: Shape, axes: tuple[int, ...], keepdims: bool, factor: Shape | None) -> Pattern:
+def reduction_pattern(shape: Shape, axes: tuple[int, ...], keepdims: bool, factors: tuple[Shape, ...]) -> Pattern:
     """Output axes are the kept input axes; the reduced ones only the input has."""
     out = [(constant(0), 1) if a in axes else (plain(a), n) for a, n in enumerate(shape) if keepdims or a not in axes]
-    factors = () if factor is None else (Access(aligned(factor, shape), factor),)
+    accesses = tuple(Access(aligned(factor, shape), factor) for factor in factors)
     into = tuple(plain(axis) for axis in range(len(shape)))
-    return Pattern(shape, tuple(f for f, _ in out), into, tuple(n for _, n in out), shape, factors)
+    return Pattern(shape, tuple(f for f, _ in out), into, tuple(n for _, n in out), shape, accesses)
 
 
-def reduced(point: Point, factor: Array, label: Any = "") -> Jacobian:
-    """The Jacobian of a reduction with derivative `factor`, which broadcasts to the input's shape."""
+def reduced(point: Point, factor: Array, label: Any = "", *more: Factor) -> Jacobian:
+    """The Jacobian of a reduction with derivative `factor`, which broadcasts to the input's shape, times `more`."""
     shape = tuple(np.shape(point.x[0]))
     axes = reduced_axes(point.params.get("axis"), len(shape), "axis")
     keepdims = bool(point.params.get("keepdims"))
     number = np.ndim(factor) == 0 and isinstance(factor, int | float)
-    pattern = reduction_pattern(shape, axes, keepdims, None if number else tuple(np.shape(factor)))
-    term = Term(pattern, scale=factor) if number else Term(pattern, (Factor(factor, label),))
-    return Jacobian((term,), pattern.out_shape, shape)
+    factors = more if number else (Factor(factor, label), *more)
+    pattern = reduction_pattern(shape, axes, keepdims, tuple(tuple(np.shape(one.array)) for one in factors))
+    return Jacobian((Term(pattern, factors, scale=factor if number else 1),), pattern.out_shape, shape)
 
 
 def kept(point: Point) -> Array:

@@ -1,0 +1,123 @@
+"""What is done to large arrays only, done to small ones: every way of writing a program gives the same numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import jacobian as jac
+from jacobian import programs, replay
+from jacobian.kernel import code, lower, network, pairwise, pieces, positions
+from jacobian.kernel.code import Code
+from jacobian.ops.registry import Op, Sample
+from tests.test_planned_once import SAMPLES, floating
+from tests.test_programs import STEPS, program, smooth
+
+THRESHOLDS: list[tuple[Any, str, int]] = [
+    (code, "LARGE", 1), (pairwise, "LARGE", 1), (network, "LARGE", 1), (pairwise, "WIDE", 1), (pairwise, "CHEAP", 0),
+    (pairwise, "LARGE_PRODUCT", 1), (pieces, "SMALL", 1), (pieces, "BLOCK", 2), (positions, "KEPT", 0),
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _all_is_large(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for module, name, value in THRESHOLDS:
+        monkeypatch.setattr(module, name, value)
+    monkeypatch.setattr(programs, "PROGRAMS", programs.Memory(programs.Program, programs.REMEMBERED))
+    monkeypatch.setattr(replay, "SCRIPTS", replay.Memory(replay.Kind, replay.REMEMBERED))
+    _forget()
+    yield
+    _forget()
+
+
+def _forget() -> None:
+    for cached in (lower._core_program, lower._tensor_program, network._contraction):
+        cached.cache_clear()
+
+
+@pytest.mark.filterwarnings("ignore::jacobian.errors.JacobianWarning")
+@pytest.mark.parametrize(("op", "sample"), SAMPLES, ids=[f"{op.name}-{sample}" for op, sample in SAMPLES])
+def test_every_sample(op: Op, sample: Sample) -> None:
+    args, kwargs = sample.draw(1)
+    numbers = floating(args)
+    if not numbers:
+        return
+    g = jac.jacobian(lambda *args: op(*args, **kwargs), numbers)
+    first, *others = [[np.asarray(J) for J in jac_leaves(g(*args))] for _ in range(4)]
+    for found in others:
+        for one, expected in zip(found, first, strict=True):
+            np.testing.assert_allclose(one, expected, rtol=1e-9, atol=1e-12)
+
+
+def jac_leaves(found: Any) -> list[Any]:
+    return [J for one in found for J in jac_leaves(one)] if isinstance(found, tuple | list) else [found]
+
+
+@pytest.mark.parametrize("order", ["auto", "forward", "reverse"])
+@pytest.mark.parametrize("second", sorted(STEPS))
+@pytest.mark.parametrize("first", ["tanh", "cumsum", "roll", "matrix", "softmax", "add earlier"])
+def test_steps_in_a_row(first: str, second: str, order: str) -> None:
+    g, x = jac.jacobian(program([first, second, "quadratic"]), order=order), smooth(1, 2, 3)
+    expected, *others = [np.asarray(g(x)) for _ in range(4)]
+    for found in others:
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+
+
+# -- arrays that are overwritten -------------------------------------------------------------------------------------
+
+
+def written(code: Code, *results: str) -> str:
+    return code.text(["a", "b"], list(results))
+
+
+def symbols(code: Code, dtypes: str = "dd") -> Any:
+    return [
+        code.let(name, (), (4,), kind=np.dtype(dtype)) for name, dtype in zip(("a + 0", "b + 0"), dtypes, strict=True)
+    ]
+
+
+def test_an_array_that_is_needed_no_more_is_overwritten() -> None:
+    code = Code()
+    a, b = symbols(code)
+    c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
+    d = code.apply(f"{c} + {b}", "add", [c, b], (4,))
+    text = written(code, d.name)
+    assert f"{c} = {a} * {b}" in text  # nobody knows whose a and b are
+    assert f"{d} = add({c}, {b}, out={c})" in text
+    np.testing.assert_array_equal(code.compile(text)(np.full(4, 2.0), np.full(4, 3.0)), 9)
+
+
+def test_an_array_that_is_needed_again_is_not() -> None:
+    code = Code()
+    a, b = symbols(code)
+    c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
+    d = code.apply(f"{c} + {b}", "add", [c, b], (4,))
+    e = code.apply(f"{c} * {d}", "multiply", [c, d], (4,))
+    text = written(code, e.name)
+    assert f"{d} = {c} + {b}" in text
+    assert f"{e} = multiply({c}, {d}, out={d})" in text
+    assert "out=" not in written(code, c.name, d.name, e.name)
+    assert f"{d} = {c} + {b}" in written(code, c.name, d.name)
+
+
+def test_an_array_of_which_there_is_a_view_is_not() -> None:
+    code = Code()
+    a, b = symbols(code)
+    c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
+    view = pairwise.reshaped(code, c, (2, 2))
+    d = code.apply(f"{c} + {b}", "add", [c, b], (4,))
+    e = code.apply(f"{view} + {view}", "add", [view, view], (2, 2))
+    assert f"{d} = {c} + {b}" in written(code, d.name, e.name)
+    assert f"{e} = {view} + {view}" in written(code, d.name, e.name)
+    assert f"{e} = add({view}, {view}, out={view})" in written(code, e.name)  # the only one that is left of it
+
+
+def test_an_array_of_another_dtype_is_not() -> None:
+    code = Code()
+    a, b = symbols(code, "fd")
+    c = code.apply(f"{a} * {a}", "multiply", [a, a], (4,))
+    d = code.apply(f"{c} + {b}", "add", [c, b], (4,))
+    assert "out=" not in written(code, d.name)
