@@ -17,8 +17,8 @@ from jacobian.ops import primitive, sample
 
 if TYPE_CHECKING:
     from jacobian.backpropagation import backprop
-    from jacobian.checking.finite_differences import Differences, finite_difference
     from jacobian.checking.exercise import Exercise, exercise
+    from jacobian.checking.finite_differences import Differences, finite_difference
     from jacobian.checking.verdict import Verdict
     from jacobian.checking.verify import verify
 

@@ -98,10 +98,17 @@ def read(claim: Any, names: Names, *, downstream: bool) -> Claim:
     return Values(array)
 
 
+def is_second_order(claim: Any) -> bool:
+    """Whether a claim says itself that it is a second derivative."""
+    return isinstance(claim, str) and index_notation.is_second_order(claim)
+
+
 class Values:
     """An array: it can be compared at the given point only."""
 
-    moves, is_exact, argnum, unbalanced = False, False, None, ()
+    moves, is_exact = False, False
+    argnum: int | None = None
+    unbalanced: tuple[str, ...] = ()
 
     def __init__(self, array: Array) -> None:
         self.array = checked(array.astype(float) if array.dtype.kind in "iub" else array)
@@ -114,7 +121,9 @@ class Values:
 class Function:
     """A function of the inputs, and of whatever else it asks for by name."""
 
-    moves, is_exact, argnum, unbalanced = True, False, None, ()
+    moves, is_exact = True, False
+    argnum: int | None = None
+    unbalanced: tuple[str, ...] = ()
 
     def __init__(self, function: Callable[..., Any], names: Names, *, downstream: bool) -> None:
         self.function, self.names = function, names
@@ -192,7 +201,7 @@ class Formula:
         if self.sides.into not in names.inputs:
             fix = did_you_mean(self.sides.into, names.inputs) or f"one of {', '.join(names.inputs)}"
             raise LabelError(report(f"there is no input {self.sides.into}", formula=self.sides.text, fix=fix))
-        self.argnum = names.inputs.index(self.sides.into)
+        self.argnum: int | None = names.inputs.index(self.sides.into)
         self.names, self.downstream = names, downstream
         self.unbalanced: tuple[str, ...] = ()
 

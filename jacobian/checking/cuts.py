@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -38,6 +39,11 @@ def node_text(D: Derivation, index: int) -> str:
 def at(D: Derivation, index: int) -> str:
     """How a sentence begins that speaks of a node."""
     return f"At {node_text(D, index)}: "
+
+
+def say(D: Derivation, edge: Edge, text: str) -> Callable[[], str]:
+    """A sentence on a node, made when it is asked for: what slipped there, and the local Jacobian."""
+    return lambda: f"{at(D, edge.node)}{text}, {told(D, edge)}."
 
 
 # -- paths ------------------------------------------------------------------------------------------------------------
@@ -93,11 +99,14 @@ def _op(D: Derivation, index: int) -> str:
 
 
 def _is_recurrent(D: Derivation, edges: tuple[Edge, ...]) -> bool:
-    """Whether the input stands in one place of a product again and again, as shared weights do, nonlinear steps between."""
+    """Whether the input stands in one place of a product again and again, as shared weights do."""
     uses = [use for use in D.uses[D.wrt.index] if _op(D, use.node) in PRODUCTS - {"multiply", "divide", "power"}]
     for first in uses:
         for second in uses:
-            if first.node != second.node and (_op(D, first.node), first.operand) == (_op(D, second.node), second.operand):
+            if first.node != second.node and (_op(D, first.node), first.operand) == (
+                _op(D, second.node),
+                second.operand,
+            ):
                 between = {k for k in _ancestors(D, second.node) if first.node in _ancestors(D, k)}
                 if any(getattr(D.nodes[k].op, "family", "") not in ("multilinear", "layout") for k in between):
                     return True
@@ -196,7 +205,7 @@ def links_left_out(D: Derivation) -> Iterator[Mutation]:
         delta = D.up[b] @ (D.down[a] - after[a][b])
         slip = _link_slip(D, a, steps)
         yield Mutation(
-            slip, ("link", a, b), lambda a=a, b=b, steps=steps, slip=slip: _link_sentence(D, a, b, steps, slip), delta=delta,
+            slip, ("link", a, b), partial(_link_sentence, D, a, b, steps, slip), delta=delta,
             kin=("link", tuple(_op(D, index) for index in steps)),
         )  # fmt: skip
 
@@ -273,10 +282,16 @@ def diagonals_only(D: Derivation) -> Iterator[Mutation]:
             slip = slips.TERM_OUT if mixed else slips.DELTA_IN
             yield Mutation(
                 slip, ("diagonal", a, b),
-                lambda a=a, b=b: f"Of ∂{D.name(b)}/∂{D.name(a)} ({node_text(D, b)}) only the diagonal is taken: the entries "
-                "off the diagonal are left out; add them.",
+                partial(_diagonal_sentence, D, a, b),
                 delta=D.up[b] @ (diagonal - local) @ D.down[a], kin=("diagonal", _op(D, b)),
             )  # fmt: skip
+
+
+def _diagonal_sentence(D: Derivation, a: int, b: int) -> str:
+    return (
+        f"Of ∂{D.name(b)}/∂{D.name(a)} ({node_text(D, b)}) only the diagonal is taken: the entries off the diagonal are "
+        "left out; add them."
+    )
 
 
 def terms_turned(D: Derivation) -> Iterator[Mutation]:
@@ -289,14 +304,12 @@ def terms_turned(D: Derivation) -> Iterator[Mutation]:
             swapped = np.swapaxes(found.reshape(out + into), -1, -2).reshape(found.shape)
             yield Mutation(
                 slips.AXES, ("turned", edge),
-                lambda edge=edge: f"{at(D, edge.node)}the term that comes through {D.name(edge.parent)} is transposed: "
-                f"exchange the two axes of {D.wrt.name} in it.",
+                say(D, edge, f"the term through {D.name(edge.parent)} is transposed: exchange the axes of {D.wrt.name}"),
                 delta=swapped - found, kin=("turned",),
             )  # fmt: skip
     for edge in merges:
         yield Mutation(
             slips.SIGN, ("sign", edge),
-            lambda edge=edge: f"{at(D, edge.node)}the term that comes through {D.name(edge.parent)} has the wrong sign: "
-            f"{told(D, edge)}.",
+            say(D, edge, f"the term that comes through {D.name(edge.parent)} has the wrong sign: turn it"),
             changes={edge: -D.locals[edge]}, kin=("sign", _op(D, edge.node)),
         )  # fmt: skip

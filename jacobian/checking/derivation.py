@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from math import prod
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,13 +38,18 @@ MAX_ENTRIES = 2**22
 class Run:
     """A function traced at one point, for one of its inputs."""
 
-    def __init__(self, f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnum: int) -> None:
+    def __init__(
+        self, f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnum: int, output_name: str = ""
+    ) -> None:
         variables: dict[str, Any] = {}
         traced = [number for number, value in enumerate(args) if number == argnum or _is_floating(value)]
-        recording = run(_watched(f, variables), traced, args, kwargs)
+        with _watching(f, variables):
+            recording = run(f, traced, args, kwargs)
         self.trace = Trace(recording)
         self.args = args
         self.of, self.wrt = self._ends(recording.inputs[argnum])
+        if output_name and isinstance(self.of, Node) and self.of.op is not None:
+            self.of.name_hint = output_name
         self.variables = self._called(variables)
         self.input_names = tuple(argument_names(f, len(args)))
 
@@ -107,27 +113,24 @@ def _is_floating(value: Any) -> bool:
     return np.asarray(value).dtype.kind in "fc"
 
 
-def _watched(f: Callable[..., Any], variables: dict[str, Any]) -> Callable[..., Any]:
-    """The function, leaving behind what its local variables hold at its end."""
-    code = getattr(inspect.unwrap(f) if callable(f) else f, "__code__", None)
+@contextmanager
+def _watching(f: Callable[..., Any], variables: dict[str, Any]) -> Iterator[None]:
+    """While this lasts, what the function's local variables hold at its end is noted."""
+    code = getattr(inspect.unwrap(f), "__code__", None)
     if not isinstance(code, CodeType):
-        return f
+        yield
+        return
 
-    def watched(*args: Any, **kwargs: Any) -> Any:
-        before = sys.getprofile()
+    def look(frame: FrameType, event: str, _: Any) -> None:
+        if event == "return" and frame.f_code is code:
+            variables.update(frame.f_locals)
 
-        def look(frame: Any, event: str, _: Any) -> None:
-            if event == "return" and frame.f_code is code:
-                variables.update(frame.f_locals)
-
-        sys.setprofile(look)
-        try:
-            return f(*args, **kwargs)
-        finally:
-            sys.setprofile(before)
-
-    watched.__wrapped__ = f  # type: ignore[attr-defined]
-    return watched
+    before = sys.getprofile()
+    sys.setprofile(look)
+    try:
+        yield
+    finally:
+        sys.setprofile(before)
 
 
 class Edge(NamedTuple):
@@ -184,7 +187,8 @@ class Derivation:
         """The rows and columns of a full matrix that are looked at; a matrix of these is handed back."""
         if matrix.shape == (len(self.rows), len(self.columns)):
             return matrix
-        return matrix[np.ix_(self.rows, self.columns)]
+        picked: Array = matrix[np.ix_(self.rows, self.columns)]
+        return picked
 
     @property
     def is_whole(self) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jacobian.checking import cuts, pairs, proportions, rules, slips, whole
+from jacobian.checking import cuts, miswritten, pairs, proportions, rules, slips, whole
 from jacobian.checking.derivation import Derivation, Run
 from jacobian.checking.refine import refined
 from jacobian.checking.slips import Mutation
@@ -171,7 +171,7 @@ STAGES: tuple[Stage, ...] = (
     _on_graph(cuts.links_exchanged),
     _on_axes(whole.column_major),
     _on_axes(partial(whole.permuted, across=True)),
-    _each_edge(rules.derivative_texts),
+    _each_edge(miswritten.derivative_texts),
     _each_edge(rules.factors),
     _links((slips.LINK_OUT, slips.NO_SYMMETRY)),
     _each_edge(rules.wrong_points),
@@ -260,8 +260,8 @@ class _Search:
         if name is not None:
             return Diagnosis(
                 (slips.SYMMETRY,),
-                f"{name} is assumed to be symmetric: for a symmetric {name} the claim is right, for others it is not; tell "
-                f"{name} and {name}ᵀ apart.",
+                f"{name} is assumed to be symmetric: for a symmetric {name} the claim is right, for others it is not; "
+                f"tell {name} and {name}ᵀ apart.",
             )
         lacking = proportions.lacks_symmetry(self.suspect)
         return None if lacking is None else Diagnosis((slips.NO_SYMMETRY,), lacking)

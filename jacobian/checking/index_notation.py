@@ -28,6 +28,11 @@ _LEFT = re.compile(
     r"(?P<ins>\[[^\]]*\])?\s*=(?!=)\s*(?P<right>.*)$",
     re.DOTALL,
 )
+_SECOND = re.compile(
+    r"^\s*(?:d|∂)(?:2|\^2|²|\*\*2)(?P<out>[^\W\d]\w*)(?P<outs>\[[^\]]*\])?\s*/\s*(?:d|∂)(?P<into>[^\W\d]\w*?)"
+    r"(?P<first>\[[^\]]*\])\s*(?:d|∂)(?P=into)(?P<ins>\[[^\]]*\])\s*=(?!=)\s*(?P<right>.*)$",
+    re.DOTALL,
+)
 _SHORT = re.compile(r"^\s*(?:d|∂)(?P<into>[^\W\d]\w*)(?P<ins>\[[^\]]*\])?\s*=(?!=)\s*(?P<right>.*)$", re.DOTALL)
 _SUM = re.compile(r"(?:Σ|\bsum|\\sum)_(?:\{([\w,\s]+)\}|\(([\w,\s]+)\)|(\w+(?:,\w+)*))")
 
@@ -55,7 +60,12 @@ def is_formula(text: str) -> bool:
     >>> is_formula("dy[i]/dx[j] = W[i,j]"), is_formula("W.T @ G")
     (True, False)
     """
-    return bool(_LEFT.match(text) or _SHORT.match(text))
+    return bool(_LEFT.match(text) or _SHORT.match(text) or _SECOND.match(text))
+
+
+def is_second_order(text: str) -> bool:
+    """Whether the left side is a second derivative: `d2y/dx[i]dx[j] = …`."""
+    return bool(_SECOND.match(text))
 
 
 def parse(text: str, output: str) -> Sides:
@@ -68,20 +78,20 @@ def parse(text: str, output: str) -> Sides:
     >>> sides.into, sorted(sides.free)
     ('x', ['i', 'j'])
     """
-    match = _LEFT.match(text) or _SHORT.match(text)
+    match = _SECOND.match(text) or _LEFT.match(text) or _SHORT.match(text)
     if match is None:
         raise unreadable(text, "it has no left side", "begin with what it is: dY[i,k]/dA[p,q] = …")
     parts = match.groupdict()
     right = _python(parts["right"].strip())
     try:
         body = ast.parse(right, mode="eval").body
-        outs, ins = (_positions(parts.get(side) or "") for side in ("outs", "ins"))
+        outs, first, ins = (_positions(parts.get(side) or "") for side in ("outs", "first", "ins"))
     except (SyntaxError, ValueError, RecursionError) as error:
         detail = error.msg if isinstance(error, SyntaxError) else str(error)
         raise unreadable(
             text, detail, "δ[i,j], A[i,j], *, Σ_j and functions of NumPy; every factor with its *"
         ) from None
-    return Sides(" ".join(text.split()), parts.get("out") or output, parts["into"], outs, ins, body)
+    return Sides(" ".join(text.split()), parts.get("out") or output, parts["into"], outs + first, ins, body)
 
 
 def unreadable(text: str, detail: str, fix: str | None = None) -> ExpressionError:
@@ -109,11 +119,10 @@ def _python(text: str) -> str:
 
 def _with_sums(text: str) -> str:
     """`Σ_j a * b + c` as `Σ("j", a * b) + c`: a sum reaches to the next plus or minus, or bracket."""
-    match = None
-    for match in _SUM.finditer(text):
-        pass  # the last one: it cannot hold another
-    if match is None:
+    found = list(_SUM.finditer(text))
+    if not found:
         return text
+    match = found[-1]  # it cannot hold another
     labels = re.sub(r"\s", "", match[1] or match[2] or match[3])
     end = _extent(text, match.end())
     inner = text[match.end() : end].strip()
@@ -130,9 +139,7 @@ def _extent(text: str, start: int) -> int:
             depth -= 1
             if depth < 0:
                 return place
-        elif depth == 0 and character == ",":
-            return place
-        elif depth == 0 and character in "+-" and _is_binary(text[start:place]):
+        elif depth == 0 and (character == "," or (character in "+-" and _is_binary(text[start:place]))):
             return place
     return len(text)
 
@@ -143,7 +150,7 @@ def _is_binary(before: str) -> bool:
     return bool(before) and before[-1] not in "*/+-(,[=<>" and not re.search(r"\d[eE]$", before)
 
 
-# -- which labels are summed where --------------------------------------------------------------------------------------
+# -- which labels are summed where -----------------------------------------------------------------------------------
 
 
 def names_in(node: ast.AST) -> Iterator[str]:

@@ -87,11 +87,9 @@ class Evaluation:
                 array = self._plain(inner.value)
                 positions = positions_of(inner)
                 if array.ndim != len(positions):
-                    shown = ast.unparse(inner.value)
-                    self._fail(
-                        f"{shown} has {array.ndim} axes, but {len(positions)} positions are given: {ast.unparse(inner)}",
-                        ShapeError, shape=array.shape,
-                    )  # fmt: skip
+                    shown = f"{ast.unparse(inner.value)} has {array.ndim} axes"
+                    headline = f"{shown}, but {len(positions)} positions are given: {ast.unparse(inner)}"
+                    self._fail(headline, ShapeError, shape=array.shape)
                 for position, size in zip(positions, array.shape, strict=True):
                     self._bind(position, size, ast.unparse(inner.value))
         for inner in ast.walk(node):
@@ -303,7 +301,7 @@ _WHOLE: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 
 
 def _power(base: Array, exponent: Array) -> Array:
-    return np.power(np.asarray(base, float), exponent)
+    return np.asarray(np.power(np.asarray(base, float), exponent))
 
 
 def _apply(function: Callable[..., Any], *values: Labelled) -> Labelled:

@@ -41,16 +41,18 @@ def _not_summed(run: Run, claimed: Array, tolerance: Tolerance, axes: Axes) -> t
                 which = " and ".join(str(a - len(axes.out)) for a in group)
                 length = " and ".join(str(sizes[a]) for a in group)
                 return slips.NOT_SUMMED, (
-                    f"{axes.names[1]} is broadcast: the claim still has the axis {which} of length {length}, over which "
-                    f"{axes.names[1]} was repeated; sum over it, .sum(axis={which})."
+                    f"{axes.names[1]} is broadcast: the claim still has the axis {which} of length {length}, over "
+                    f"which {axes.names[1]} was repeated; sum over it, .sum(axis={which})."
                 )
     for axis, size in enumerate(sizes):  # kept with length 1 in the input
-        if axis < len(axes.shape) and axes.shape[axis] == 1 and size > 1:
-            if _same(claimed.sum(axis=axis, keepdims=True), run.tensor, tolerance):
-                return slips.NOT_SUMMED, (
-                    f"{axes.names[1]} is broadcast along the axis {axis - len(axes.out)}, of length {size} in the claim: sum "
-                    f"over it, .sum(axis={axis - len(axes.out)}, keepdims=True)."
-                )
+        if axis >= len(axes.shape) or axes.shape[axis] != 1 or size == 1:
+            continue
+        if _same(claimed.sum(axis=axis, keepdims=True), run.tensor, tolerance):
+            own = axis - len(axes.out)
+            return slips.NOT_SUMMED, (
+                f"{axes.names[1]} is broadcast along the axis {own}, of length {size} in the claim: sum over it, "
+                f".sum(axis={own}, keepdims=True)."
+            )
     return None
 
 

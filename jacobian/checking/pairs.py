@@ -109,7 +109,11 @@ def _times_a_number(suspect: Suspect, atoms: Atoms, late: Callable[..., bool]) -
         if mutation.slip in (slips.CONSTANT, slips.SIGN, slips.SECOND_ORDER):
             continue
         for layout, claim in enumerate(suspect.claims[0]):
-            c = ratio(suspect.D.part(claim), suspect.D.part(value)) if claim.size > 1 or len(suspect.claims) > 1 else None
+            c = (
+                ratio(suspect.D.part(claim), suspect.D.part(value))
+                if claim.size > 1 or len(suspect.claims) > 1
+                else None
+            )
             if c is not None and _nice(suspect, c):
                 second = whole.sign(suspect.axes) if abs(c + 1) < 1e-6 else _factor(c)
                 yield Pair(mutation, second, _in_turn, layout)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jacobian.checking import slips
-from jacobian.checking.cuts import at, told
+from jacobian.checking.cuts import at, say, told
 from jacobian.checking.derivation import Derivation, Edge, Run
 from jacobian.checking.slips import Mutation
 from jacobian.checking.whole import Axes
@@ -87,7 +88,11 @@ def _constant(suspect: Suspect, c: float) -> Mutation:
 def second_order(D: Derivation, suspect: Suspect) -> Iterator[Mutation]:
     """Twice or half a second derivative."""
     for _, found in _ratios(suspect):
-        if suspect.second_order and all(abs(c - found[0]) < 1e-6 for c in found) and abs(abs(np.log2(abs(found[0]))) - 1) < 1e-6:
+        if (
+            suspect.second_order
+            and all(abs(c - found[0]) < 1e-6 for c in found)
+            and abs(abs(np.log2(abs(found[0]))) - 1) < 1e-6
+        ):
             yield _constant(suspect, found[0])
 
 
@@ -153,11 +158,7 @@ def edge_ratio(suspect: Suspect) -> Found | None:
                 continue
             slip = slips.SIGN if abs(c + 2) < 1e-6 else slips.CONSTANT
             text = "with the wrong sign" if slip == slips.SIGN else f"{number(1 + c)} times"
-            return (
-                slip,
-                f"{at(D, edge.node)}the term that comes through {D.name(edge.parent)} is there {text}, but it is {told(D, edge)}.",
-                layout,
-            )
+            return slip, say(D, edge, f"the term through {D.name(edge.parent)} is there {text}: it is")(), layout
     return None
 
 
@@ -189,20 +190,30 @@ def doubled(D: Derivation, suspect: Suspect) -> Iterator[Mutation]:
             if not is_all and not _is_square_form(D, one, other):
                 continue
             if D.is_whole and _mirrored(suspect.axes, found[one], found[other]):
-                name = suspect.axes.names[1]
                 yield Mutation(
-                    slips.NO_SYMMETRY, ("mirrored", one, other),
-                    lambda name=name: f"Only the symmetric part of {name} enters, which is not taken into account: take "
-                    f"(∂/∂{name} + (∂/∂{name})ᵀ)/2.",
+                    slips.NO_SYMMETRY, ("mirrored", one, other), partial(_mirrored_sentence, suspect.axes.names[1]),
                     delta=found[one] - found[other],
                 )  # fmt: skip
                 continue
             yield Mutation(
                 slips.SYMMETRY, ("doubled", one, other),
-                lambda one=one, other=other: f"{at(D, one.node)}the term through {D.name(one.parent)} is taken twice and the one "
-                f"through {D.name(other.parent)} is left out, as if the matrix were symmetric: add {told(D, other)} instead.",
+                partial(_doubled_sentence, D, one, other),
                 delta=found[one] - found[other],
             )  # fmt: skip
+
+
+def _doubled_sentence(D: Derivation, one: Edge, other: Edge) -> str:
+    mine, theirs = D.name(one.parent), D.name(other.parent)
+    return (
+        f"{at(D, one.node)}the term through {mine} is taken twice and the one through {theirs} at {D.name(other.node)} is "
+        f"left out, as if the matrix were symmetric: add {told(D, other)} instead."
+    )
+
+
+def _mirrored_sentence(name: str) -> str:
+    return (
+        f"Only the symmetric part of {name} enters, which is not taken into account: take (∂/∂{name} + (∂/∂{name})ᵀ)/2."
+    )
 
 
 def _is_square_form(D: Derivation, one: Edge, other: Edge) -> bool:
@@ -224,7 +235,7 @@ def lacks_symmetry(suspect: Suspect) -> str | None:
     if len(axes.into) < 2 or axes.into[-1] != axes.into[-2]:
         return None
     eye = np.eye(axes.into[-1], dtype=bool)
-    forms = (
+    forms: tuple[Callable[[Array], Array], ...] = (
         lambda C: (C + np.swapaxes(C, -1, -2)) / 2,
         lambda C: C + np.swapaxes(C, -1, -2),
         lambda C: np.where(eye, C, C + np.swapaxes(C, -1, -2)),
@@ -248,7 +259,9 @@ def shared_axes(run: Run, axes: Axes) -> tuple[frozenset[tuple[int, int]], froze
     from jacobian.checking.whole import mask_of
 
     tensor = run.tensor
-    shared = {pair for pair in (*axes.pairs(), *axes.inner_pairs()) if not np.any(tensor * ~mask_of(tensor.shape, (pair,)))}
+    shared = {
+        pair for pair in (*axes.pairs(), *axes.inner_pairs()) if not np.any(tensor * ~mask_of(tensor.shape, (pair,)))
+    }
     split: set[tuple[int, int]] = set()
     for a, b in axes.pairs():
         for term in run.jacobian.terms:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import copy
 import re
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any
@@ -11,26 +9,26 @@ from typing import Any
 import numpy as np
 
 from jacobian.checking import slips
-from jacobian.checking.cuts import MAX_SIZE, at, told
+from jacobian.checking.cuts import MAX_SIZE, say
 from jacobian.checking.derivation import Derivation, Edge, matrix
 from jacobian.checking.slips import Mutation
 from jacobian.errors import JacobianError
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.notation import factor_text, letters_of
 from jacobian.kernel.term import Factor, Operator, Term
-from jacobian.ops import texts
 from jacobian.ops.registry import Op, Point
 from jacobian.tracing.tracer import strip_all
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 MAX_CANDIDATES = 24
-_FAILURES = (JacobianError, ArithmeticError, ValueError, TypeError, IndexError, np.linalg.LinAlgError)
+FAILURES = (JacobianError, ArithmeticError, ValueError, TypeError, IndexError, np.linalg.LinAlgError)
 
 
-def _mutation(
+def mutation(
     D: Derivation, slip: str, edge: Edge, detail: Hashable, local: Array, sentence: Callable[[], str]
 ) -> Mutation:
+    """Another local Jacobian at one edge; `detail` tells it from others there."""
     op = D.nodes[edge.node].op
     name = "" if op is None else op.name
     return Mutation(slip, (detail, edge), sentence, changes={edge: local}, kin=(slip, name, edge.operand, detail))
@@ -40,12 +38,13 @@ def _local(op: Op, point: Point, operand: int) -> Array | None:
     """The rule at another point; None where it cannot be evaluated."""
     try:
         found = matrix(op.local(point, operand))
-    except _FAILURES:
+    except FAILURES:
         return None
     return found if np.isfinite(found).all() else None
 
 
-def _point(D: Derivation, edge: Edge) -> Point:
+def point_of(D: Derivation, edge: Edge) -> Point:
+    """What the rule of an edge's node is evaluated at, in plain arrays."""
     point = D.nodes[edge.node].point
     return point._replace(y=strip_all(point.y), x=tuple(strip_all(x) for x in point.x))
 
@@ -73,9 +72,9 @@ def constants(D: Derivation, edge: Edge) -> Iterator[Mutation]:
         elif name == "power":
             yield from _scaled(D, edge, 1 / number, f"{number:g}", slips.CONSTANT, slips.CONSTANT)
             power = local * np.reshape(np.broadcast_to(strip_all(node.operands[0]), node.shape), (-1, 1))
-            yield _mutation(
+            yield mutation(
                 D, slips.POWER, edge, "power", power,
-                lambda: f"{at(D, edge.node)}the exponent does not go down by 1: {told(D, edge)}.",
+                say(D, edge, "the exponent does not go down by 1: take one off"),
             )  # fmt: skip
     if name == "square":
         yield from _scaled(D, edge, 0.5, "2", slips.CONSTANT, slips.CONSTANT)
@@ -97,13 +96,13 @@ def _mean_or_constant(D: Derivation, edge: Edge, count: float) -> tuple[str, str
 
 def _scaled(D: Derivation, edge: Edge, by: float, text: str, out: str, twice: str) -> Iterator[Mutation]:
     local = D.locals[edge]
-    yield _mutation(
+    yield mutation(
         D, out, edge, ("scale", out, "out"), local * by,
-        lambda: f"{at(D, edge.node)}the factor {text} is left out: multiply by it, {told(D, edge)}.",
+        say(D, edge, f"the factor {text} is left out: multiply by it"),
     )  # fmt: skip
-    yield _mutation(
+    yield mutation(
         D, twice, edge, ("scale", twice, "twice"), local / by,
-        lambda: f"{at(D, edge.node)}the factor {text} is applied twice: once is enough, {told(D, edge)}.",
+        say(D, edge, f"the factor {text} is applied twice: once is enough"),
     )  # fmt: skip
 
 
@@ -124,15 +123,15 @@ def factors(D: Derivation, edge: Edge) -> Iterator[Mutation]:
                 (slips.FACTOR_TWICE, array * array, "is used twice: once is enough"),
             ):
                 local = matrix(_with(J, nth, place, other))
-                yield _mutation(
+                yield mutation(
                     D, slip, edge, (slip, nth, place), local,
-                    lambda text=text, told_as=told_as: f"{at(D, edge.node)}the factor {text} {told_as}, {told(D, edge)}.",
+                    say(D, edge, f"the factor {text} {told_as}"),
                 )  # fmt: skip
     local = D.locals[edge]
     if local.shape[0] == local.shape[1] and 1 < len(local) <= MAX_SIZE and J.structure not in ("diagonal", "identity"):
-        yield _mutation(
+        yield mutation(
             D, slips.FACTOR_TWICE, edge, "twice", local @ local,
-            lambda: f"{at(D, edge.node)}the link is multiplied in twice: once is enough, {told(D, edge)}.",
+            say(D, edge, "the link is multiplied in twice: once is enough"),
         )  # fmt: skip
 
 
@@ -148,7 +147,7 @@ def _with(J: Jacobian, nth: int, place: int, array: Array) -> Jacobian:
 def transposes(D: Derivation, edge: Edge) -> Iterator[Mutation]:
     """A square matrix where its transpose belongs, a product from the other side, a kernel the wrong way round."""
     node = D.nodes[edge.node]
-    J, point = node.local(edge.operand), _point(D, edge)
+    J, point = node.local(edge.operand), point_of(D, edge)
     assert node.op is not None
     for nth, term in enumerate(J.terms):
         square = [k for k, f in enumerate(term.factors) if _is_square(strip_all(f.array))]
@@ -157,10 +156,9 @@ def transposes(D: Derivation, edge: Edge) -> Iterator[Mutation]:
             for place in places:
                 turned = _with(turned, nth, place, np.swapaxes(strip_all(term.factors[place].array), -1, -2))
             names = " and ".join(dict.fromkeys(_bare(term, place) for place in places))
-            yield _mutation(
+            yield mutation(
                 D, slips.TRANSPOSE, edge, ("transpose", nth, tuple(places)), matrix(turned),
-                lambda names=names: f"{at(D, edge.node)}{names} stands where its transpose belongs (W instead of Wᵀ): "
-                f"exchange its two labels, {told(D, edge)}.",
+                say(D, edge, f"{names} stands where its transpose belongs (W instead of Wᵀ): exchange its two labels"),
             )  # fmt: skip
     if (
         node.op.name in ("matmul", "dot")
@@ -172,15 +170,15 @@ def transposes(D: Derivation, edge: Edge) -> Iterator[Mutation]:
         local = _local(node.op, swapped, 1 - edge.operand)
         if local is not None:
             other = point.names[1 - edge.operand]
-            yield _mutation(
+            yield mutation(
                 D, slips.LINK_ORDER, edge, "side", local,
-                lambda: f"{at(D, edge.node)}{other} stands on the wrong side: matrices do not commute, {told(D, edge)}.",
+                say(D, edge, f"{other} stands on the wrong side: matrices do not commute"),
             )  # fmt: skip
     local = D.locals[edge]
     if local.shape[0] == local.shape[1] and not np.array_equal(local, local.T):
-        yield _mutation(
+        yield mutation(
             D, slips.AXES, edge, "whole", local.T,
-            lambda: f"{at(D, edge.node)}output and input are exchanged (transposed): {told(D, edge)}.",
+            say(D, edge, "output and input are exchanged: transpose it"),
         )  # fmt: skip
     yield from _flipped(D, edge, J)
 
@@ -193,10 +191,9 @@ def _flipped(D: Derivation, edge: Edge, J: Jacobian) -> Iterator[Mutation]:
             if not isinstance(array, np.ndarray) or array.ndim == 0 or not (windows or array.ndim == 1):
                 continue
             axes = tuple(range(max(array.ndim - 2, 0), array.ndim))
-            yield _mutation(
+            yield mutation(
                 D, slips.FLIPPED, edge, ("flip", nth, place), matrix(_with(J, nth, place, np.flip(array, axes))),
-                lambda term=term, place=place: f"{at(D, edge.node)}{_bare(term, place)} is read backwards: convolution and "
-                f"correlation are exchanged, {told(D, edge)}.",
+                say(D, edge, f"{_bare(term, place)} is read backwards: convolution and correlation are exchanged"),
             )  # fmt: skip
 
 
@@ -212,9 +209,9 @@ def _bare(term: Term, place: int) -> str:
 
 
 def wrong_points(D: Derivation, edge: Edge) -> Iterator[Mutation]:
-    """The derivative taken at another value of the same shape: at y instead of x, before instead of after the activation."""
+    """The derivative taken at another value of the same shape: at y instead of x, before the activation or after."""
     node = D.nodes[edge.node]
-    op, point = node.op, _point(D, edge)
+    op, point = node.op, point_of(D, edge)
     assert op is not None
     if op.family == "elementwise" and len(node.parents) == 1:
         yield from _elementwise_points(D, edge, op, point)
@@ -226,10 +223,9 @@ def wrong_points(D: Derivation, edge: Edge) -> Iterator[Mutation]:
             replaced = (*point.x[:position], value, *point.x[position + 1 :])
             local = _local(op, point._replace(x=replaced), edge.operand)
             if local is not None:
-                yield _mutation(
+                yield mutation(
                     D, slips.WRONG_POINT, edge, ("operand", position, name), local,
-                    lambda name=name, position=position: f"{at(D, edge.node)}{name} stands where {point.names[position]} "
-                    f"belongs: the derivative is taken at the wrong point, {told(D, edge)}.",
+                    say(D, edge, f"{name} stands where {point.names[position]} belongs: the point is the wrong one"),
                 )  # fmt: skip
 
 
@@ -248,9 +244,9 @@ def _factor_points(D: Derivation, edge: Edge) -> Iterator[Mutation]:
                 for place, other in enumerate(term.factors):
                     if id(other.array) == key:
                         turned = _with(turned, nth, place, value)
-            yield _mutation(
+            yield mutation(
                 D, slips.WRONG_POINT, edge, ("factor", own, name), matrix(turned),
-                lambda own=own, name=name: f"{at(D, edge.node)}{name} stands where {own} belongs, {told(D, edge)}.",
+                say(D, edge, f"{name} stands where {own} belongs: the point is the wrong one"),
             )  # fmt: skip
 
 
@@ -258,35 +254,29 @@ def _elementwise_points(D: Derivation, edge: Edge, op: Op, point: Point) -> Iter
     k = edge.operand
     x, y = point.x[k], point.y
 
-    def told_as(name: str) -> Callable[[], str]:
-        return lambda: (
-            f"{at(D, edge.node)}the derivative is taken at {name} instead of {point.names[k]}: {told(D, edge)}."
-        )
+    def told_as(name: str, instead_of: str) -> Callable[[], str]:
+        return say(D, edge, f"the derivative is taken at the wrong point, at {name} instead of {instead_of}")
 
     if np.shape(x) == np.shape(y):
         local = _local(op, point._replace(y=x), k)
         if local is not None:
-            yield _mutation(
-                D, slips.WRONG_POINT, edge, "x for y", local, told_as(f"{point.names[k]} for {point.out_name}")
-            )
+            yield mutation(D, slips.WRONG_POINT, edge, "x for y", local, told_as(point.names[k], point.out_name))
         local = _local(op, point._replace(x=(*point.x[:k], y, *point.x[k + 1 :])), k)
         if local is not None:
-            yield _mutation(
-                D, slips.WRONG_POINT, edge, "y for x", local, told_as(f"{point.out_name} for {point.names[k]}")
-            )
+            yield mutation(D, slips.WRONG_POINT, edge, "y for x", local, told_as(point.out_name, point.names[k]))
     for name, value in _candidates(D, edge, x, point.names[k]):
         if np.shape(value) == np.shape(y):
             local = _local(op, point._replace(y=value), k)
             if local is not None:
-                yield _mutation(D, slips.WRONG_POINT, edge, ("output", name), local, told_as(f"{name} for {point.out_name}"))
+                yield mutation(D, slips.WRONG_POINT, edge, ("output", name), local, told_as(name, point.out_name))
         operands = (*point.x[:k], value, *point.x[k + 1 :])
         try:
             moved = point._replace(x=operands, y=np.asarray(op.compute(operands, point.params)))
-        except _FAILURES:
+        except FAILURES:
             continue
         local = _local(op, moved, k)
         if local is not None:
-            yield _mutation(D, slips.WRONG_POINT, edge, ("at", name), local, told_as(name))
+            yield mutation(D, slips.WRONG_POINT, edge, ("at", name), local, told_as(name, point.names[k]))
 
 
 def _candidates(D: Derivation, edge: Edge, x: Any, own: str) -> Iterator[tuple[str, Array]]:
@@ -299,111 +289,11 @@ def _candidates(D: Derivation, edge: Edge, x: Any, own: str) -> Iterator[tuple[s
     for name, value in values:
         if len(seen) > MAX_CANDIDATES:
             return
-        if isinstance(value, np.ndarray | np.floating) and np.shape(value) == shape and name != own:
-            if not any(value is known or np.array_equal(value, known) for known in seen):
-                seen.append(value)
-                yield name, np.asarray(value)
-
-
-# -- the text of a derivative -----------------------------------------------------------------------------------------
-
-_GENERAL = {"power": ("x2 * x1**(x2 - 1)", "log(x1) * y")}
-
-
-def derivative_texts(D: Derivation, edge: Edge) -> Iterator[Mutation]:
-    """The derivative of an elementwise op, such as `1 - y**2`, miswritten in one place."""
-    op, point = D.nodes[edge.node].op, _point(D, edge)
-    if op is None or op.family != "elementwise" or not op.derivative:
-        return
-    known = _GENERAL.get(op.name) or re.split(r",? ?∂y/∂\w+ = ", op.derivative)[1:]
-    if edge.operand >= len(known) or "where" in known[edge.operand]:
-        return
-    words = ("x",) if len(known) == 1 else tuple(f"x{k + 1}" for k in range(len(known)))
-    values = dict(zip(words, point.x, strict=False)) | {"y": point.y}
-    for slip, text in _miswritten(known[edge.operand]):
-        try:
-            with np.errstate(all="ignore"):
-                factor = np.asarray(texts.evaluate(text, **values), float)
-        except _FAILURES:
+        if not isinstance(value, np.ndarray | np.floating) or np.shape(value) != shape or name == own:
             continue
-        if not np.isfinite(factor).all():
-            continue
-        column = np.broadcast_to(factor, np.shape(point.y)).reshape(-1, 1)
-        yield _mutation(
-            D, slip, edge, ("text", text), _pattern(D, edge) * column,
-            lambda text=text: f"{at(D, edge.node)}the derivative is written as {text}, but it is {told(D, edge)}.",
-        )  # fmt: skip
-
-
-def _pattern(D: Derivation, edge: Edge) -> Array:
-    """Where an elementwise op's Jacobian may have entries: 1 there, 0 elsewhere."""
-    out, into = D.nodes[edge.node].shape, D.nodes[edge.parent].shape
-    positions = np.broadcast_to(np.arange(int(np.prod(into, dtype=int))).reshape(into), out).reshape(-1, 1)
-    return (positions == np.arange(int(np.prod(into, dtype=int)))).astype(float)
-
-
-def _miswritten(text: str) -> Iterator[tuple[str, str]]:
-    """The text with one thing wrong in it, and what that is called."""
-    tree = ast.parse(text, mode="eval")
-    seen = {ast.unparse(tree)}
-    for slip, change in _CHANGES:
-        for place in range(sum(1 for _ in ast.walk(tree))):
-            other = copy.deepcopy(tree)
-            node = list(ast.walk(other))[place]
-            if change(other, node):
-                written = ast.unparse(ast.fix_missing_locations(other))
-                if written not in seen and not isinstance(other.body, ast.Constant):
-                    seen.add(written)
-                    yield slip, written
-
-
-def _replace(tree: ast.AST, old: ast.AST, new: ast.AST) -> bool:
-    for parent in ast.walk(tree):
-        for field, value in ast.iter_fields(parent):
-            if value is old:
-                setattr(parent, field, new)
-                return True
-    return False
-
-
-def _side_dropped(kinds: tuple[type[ast.operator], ...], side: str) -> Callable[[ast.AST, ast.AST], bool]:
-    def change(tree: ast.AST, node: ast.AST) -> bool:
-        if not (isinstance(node, ast.BinOp) and isinstance(node.op, kinds)):
-            return False
-        if isinstance(node.op, ast.Div) and side == "right":  # 1 / x without its 1 is not what anybody leaves out
-            return False
-        return _replace(tree, node, getattr(node, side))
-
-    return change
-
-
-def _sign_turned(tree: ast.AST, node: ast.AST) -> bool:
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
-        node.op = ast.Sub() if isinstance(node.op, ast.Add) else ast.Add()
-        return True
-    return isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and _replace(tree, node, node.operand)
-
-
-def _power_dropped(tree: ast.AST, node: ast.AST) -> bool:
-    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and _replace(tree, node, node.left)
-
-
-def _inverse_dropped(tree: ast.AST, node: ast.AST) -> bool:
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
-        node.op = ast.Mult()
-        return True
-    return False
-
-
-_CHANGES: tuple[tuple[str, Callable[[ast.AST, ast.AST], bool]], ...] = (
-    (slips.SIGN, _sign_turned),
-    (slips.FACTOR_OUT, _side_dropped((ast.Mult, ast.Div), "left")),
-    (slips.FACTOR_OUT, _side_dropped((ast.Mult, ast.Div), "right")),
-    (slips.TERM_OUT, _side_dropped((ast.Add, ast.Sub), "left")),
-    (slips.TERM_OUT, _side_dropped((ast.Add, ast.Sub), "right")),
-    (slips.POWER, _power_dropped),
-    (slips.POWER, _inverse_dropped),
-)
+        if not any(value is known or np.array_equal(value, known) for known in seen):
+            seen.append(value)
+            yield name, np.asarray(value)
 
 
 def spread_deltas(D: Derivation, edge: Edge) -> Iterator[Mutation]:
@@ -412,7 +302,7 @@ def spread_deltas(D: Derivation, edge: Edge) -> Iterator[Mutation]:
     if op is None or op.family != "elementwise" or local.shape[0] != local.shape[1] or len(local) < 2:
         return
     diagonal = np.diag(local)
-    yield _mutation(
+    yield mutation(
         D, slips.DELTA_OUT, edge, "spread", np.broadcast_to(diagonal[:, None], local.shape).copy(),
-        lambda: f"{at(D, edge.node)}δ is left out: it works entry by entry, {told(D, edge)}.",
+        say(D, edge, "δ is left out: it works entry by entry"),
     )  # fmt: skip

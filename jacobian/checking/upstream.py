@@ -62,11 +62,11 @@ class Downstream:
         name = self.name
         if np.abs(answer - nothing).max(initial=0.0) <= 1e-12 * scale:
             self.forgotten = (
-                f"The claim does not depend on the upstream {name}: what a node hands on is upstream · local; multiply the "
-                f"local Jacobian by {name} and sum over the output's axes."
+                f"The claim does not depend on the upstream {name}: what a node hands on is upstream · local; multiply "
+                f"the local Jacobian by {name} and sum over the output's axes."
             )
         else:
             self.forgotten = (
-                f"The claim is not linear in the upstream {name}: what a node hands on is upstream · local, so {name} stands "
-                "in every term exactly once."
+                f"The claim is not linear in the upstream {name}: what a node hands on is upstream · local, so {name} "
+                "stands in every term exactly once."
             )

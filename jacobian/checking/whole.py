@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import combinations, permutations
 from math import prod
 from typing import Any
@@ -15,6 +16,8 @@ from jacobian.checking.slips import Mutation
 Array = np.ndarray[Any, np.dtype[Any]]
 Shape = tuple[int, ...]
 Whole = Callable[[Array], Array]
+Group = tuple[tuple[int, int], ...]
+"""Pairs of axes that share an index."""
 
 MAX_RANK = 6
 LETTERS = "ijklmnpqrstuvw"
@@ -66,8 +69,11 @@ class Axes:
 def sign(axes: Axes) -> Mutation:
     """Minus the truth."""
     return Mutation(
-        slips.SIGN, ("sign",), lambda: f"The sign of {axes.quotient} is wrong: put a minus in front.", whole=lambda T: -T
-    )  # fmt: skip
+        slips.SIGN,
+        ("sign",),
+        lambda: f"The sign of {axes.quotient} is wrong: put a minus in front.",
+        whole=lambda T: -T,
+    )
 
 
 def permuted(axes: Axes, *, across: bool) -> Iterator[Mutation]:
@@ -77,8 +83,8 @@ def permuted(axes: Axes, *, across: bool) -> Iterator[Mutation]:
     orders = [p for p in orders if (p[:outs] != tuple(range(outs)) and p[outs:] != tuple(range(outs, rank))) == across]
     for order in sorted(orders, key=lambda p: sum(a != b for a, b in enumerate(p))):
         yield Mutation(
-            slips.AXES, ("axes", order), lambda order=order: _permuted_sentence(axes, order),
-            whole=axes.lifted(lambda T, order=order: T.transpose(order)),
+            slips.AXES, ("axes", order), partial(_permuted_sentence, axes, order),
+            whole=axes.lifted(partial(np.transpose, axes=order)),
         )  # fmt: skip
 
 
@@ -139,7 +145,7 @@ def deltas(axes: Axes, shared: frozenset[tuple[int, int]], split: frozenset[tupl
     `shared` are the pairs of axes that all terms of the truth share, `split` those that only some share.
     """
     pairs = axes.pairs()
-    groups = [(pair,) for pair in pairs]
+    groups: list[Group] = [(pair,) for pair in pairs]
     groups += [(pair,) for pair in axes.inner_pairs()]
     diagonal = tuple((a, b) for a, b in pairs if b - len(axes.out) == a)
     if len(diagonal) > 1:
@@ -149,15 +155,14 @@ def deltas(axes: Axes, shared: frozenset[tuple[int, int]], split: frozenset[tupl
         if not set(group) <= shared:
             slip = slips.TERM_OUT if set(group) <= split | shared else slips.DELTA_IN
             yield Mutation(
-                slip, ("delta in", group), lambda text=text, slip=slip: _delta_in_sentence(axes, text, slip),
-                whole=axes.lifted(lambda T, group=group: _masked(T, group)),
+                slip, ("delta in", group), partial(_delta_in_sentence, axes, text, slip),
+                whole=axes.lifted(partial(_masked, group)),
             )  # fmt: skip
         if set(group) <= shared:
             for side in (0, 1):
                 yield Mutation(
                     slips.DELTA_OUT, ("delta out", group, side),
-                    lambda text=text: f"{text} is left out: {axes.quotient} is 0 unless these labels agree; multiply by {text}.",
-                    whole=axes.lifted(lambda T, group=group, side=side: _spread(T, group, side)),
+                    partial(_delta_out_sentence, axes, text), whole=axes.lifted(partial(_spread, group, side)),
                 )  # fmt: skip
 
 
@@ -170,7 +175,11 @@ def _delta_in_sentence(axes: Axes, text: str, slip: str) -> str:
     return f"{text} is put in where {axes.quotient} has none: it is dense, not diagonal; compute the other entries too."
 
 
-def mask_of(shape: Shape, group: tuple[tuple[int, int], ...]) -> Array:
+def _delta_out_sentence(axes: Axes, text: str) -> str:
+    return f"{text} is left out: {axes.quotient} is 0 unless these labels agree; multiply by {text}."
+
+
+def mask_of(shape: Shape, group: Group) -> Array:
     """Whether the paired positions agree."""
     grid = np.indices(shape, sparse=True)
     mask = np.ones(shape, bool)
@@ -179,11 +188,11 @@ def mask_of(shape: Shape, group: tuple[tuple[int, int], ...]) -> Array:
     return mask
 
 
-def _masked(T: Array, group: tuple[tuple[int, int], ...]) -> Array:
+def _masked(group: Group, T: Array) -> Array:
     return T * mask_of(T.shape, group)
 
 
-def _spread(T: Array, group: tuple[tuple[int, int], ...], side: int) -> Array:
+def _spread(group: Group, side: int, T: Array) -> Array:
     """What stands on the diagonal of the pairs, taken at the output's index or at the input's, at every other entry."""
     for a, b in group:
         T = np.diagonal(T, axis1=a, axis2=b)  # the shared axis is the last now
@@ -227,7 +236,13 @@ def symmetries(axes: Axes) -> Iterator[Mutation]:
     for key, function, text in forms:
         yield Mutation(
             slips.SYMMETRY, ("symmetric", key),
-            lambda text=text: f"{name} is assumed to be symmetric: the claim is {text}; the entries of {name} are "
-            "independent here, so leave the transpose out.",
+            partial(_symmetric_sentence, name, text),
             whole=axes.lifted(function),
         )  # fmt: skip
+
+
+def _symmetric_sentence(name: str, text: str) -> str:
+    return (
+        f"{name} is assumed to be symmetric: the claim is {text}; the entries of {name} are independent here, so leave "
+        "the transpose out."
+    )

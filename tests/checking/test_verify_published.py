@@ -2,9 +2,8 @@
 
 from typing import Any
 
-import numpy as np
 import pytest
-from published import Identity, draw, load
+from published import Identity, load
 
 import jacobian as jac
 
