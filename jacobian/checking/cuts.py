@@ -289,8 +289,8 @@ def diagonals_only(D: Derivation) -> Iterator[Mutation]:
 
 def _diagonal_sentence(D: Derivation, a: int, b: int) -> str:
     return (
-        f"Of ∂{D.name(b)}/∂{D.name(a)} ({node_text(D, b)}) only the diagonal is taken: the entries off the diagonal are "
-        "left out; add them."
+        f"Of ∂{D.name(b)}/∂{D.name(a)} ({node_text(D, b)}) only the diagonal is taken: the entries off the diagonal "
+        "are left out; add them."
     )
 
 
@@ -304,7 +304,7 @@ def terms_turned(D: Derivation) -> Iterator[Mutation]:
             swapped = np.swapaxes(found.reshape(out + into), -1, -2).reshape(found.shape)
             yield Mutation(
                 slips.AXES, ("turned", edge),
-                say(D, edge, f"the term through {D.name(edge.parent)} is transposed: exchange the axes of {D.wrt.name}"),
+                say(D, edge, f"the term through {D.name(edge.parent)} is transposed: exchange {D.wrt.name}'s two axes"),
                 delta=swapped - found, kin=("turned",),
             )  # fmt: skip
     for edge in merges:

@@ -51,7 +51,7 @@ class Run:
         if output_name and isinstance(self.of, Node) and self.of.op is not None:
             self.of.name_hint = output_name
         self.variables = self._called(variables)
-        self.input_names = tuple(argument_names(f, len(args)))
+        self.input_names = tuple(argument_names(f, len(args))[: len(args)])
 
     def _ends(self, wrt: Any) -> tuple[Node | Array, Node]:
         of = self.trace.output

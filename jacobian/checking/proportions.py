@@ -205,8 +205,8 @@ def doubled(D: Derivation, suspect: Suspect) -> Iterator[Mutation]:
 def _doubled_sentence(D: Derivation, one: Edge, other: Edge) -> str:
     mine, theirs = D.name(one.parent), D.name(other.parent)
     return (
-        f"{at(D, one.node)}the term through {mine} is taken twice and the one through {theirs} at {D.name(other.node)} is "
-        f"left out, as if the matrix were symmetric: add {told(D, other)} instead."
+        f"{at(D, one.node)}the term through {mine} is taken twice and the one through {theirs} at {D.name(other.node)} "
+        f"is left out, as if the matrix were symmetric: add {told(D, other)} instead."
     )
 
 
