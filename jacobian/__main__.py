@@ -45,7 +45,7 @@ examples:
   python -m jacobian "softmax(x)" x=[1,2,3] --upstream [1,0,0]
   python -m jacobian "(x[1:] - x[:-1])**2" x=1000000
   python -m jacobian "inv(A) @ b" A=A.npy b=3 --explain
-  python -m jacobian "softmax(W @ x)" W=3,4 x=4 --wrt x --claim "dy[i]/dx[j] = y[i]*W[i,j]"
+  python -m jacobian "softmax(W @ x)" W=3,4 x=4 --claim "dy[i]/dx[j] = y[i]*(W[i,j] - y[k]*W[k,j])"
   python -m jacobian "A @ B" A=2,3 B=3,4 --wrt A --claim "G @ B.T" --kind downstream
 
 exit status:

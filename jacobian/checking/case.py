@@ -20,7 +20,7 @@ from jacobian.checking.upstream import Downstream
 from jacobian.checking.whole import Axes
 from jacobian.errors import ArgumentError, JacobianError, report
 from jacobian.functional import jacobian
-from jacobian.tracing.run import numbers_of
+from jacobian.tracing.run import argument_names, numbers_of
 from jacobian.tracing.surroundings import DIFFERENTIATES
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -62,7 +62,11 @@ class Case:
         self.upstream = Downstream(self.claim) if self.downstream else None
 
     def _run_here(self) -> None:
-        self.f = jacobian(self.given, argnums=self.argnum) if self.kind == "hessian" else self.given
+        self.f = self.given
+        if self.kind == "hessian":
+            self.f = jacobian(self.given, argnums=self.argnum)
+            names = argument_names(self.given, len(self.args))
+            self.output_name = f"(∂y/∂{names[self.argnum]})"
         self.here = self._run(self.args)
 
     def _run(self, args: Sequence[Any]) -> Run:
@@ -79,6 +83,7 @@ class Case:
     def _names(self) -> reading.Names:
         run = self.here
         inner = [node.name for node in run.trace.nodes if node.op is not None] + list(run.variables)
+        inner += ["y"] if self.kind == "hessian" else []
         return reading.Names(run.input_names, run.output_name, tuple(dict.fromkeys(inner)))
 
     def _check_repeats(self) -> None:
@@ -128,7 +133,10 @@ class Case:
         shapes = (run.out_shape, run.wrt.shape)
         if self.upstream is not None:
             return self.upstream.stacked(run, shapes)
-        return self.claim.at(run.args, run.values, shapes, None)
+        values = run.values
+        if self.kind == "hessian":  # there y is the value, not the first derivative
+            values = {"y": np.asarray(self.given(*run.args, **self.kwargs)), **values}
+        return self.claim.at(run.args, values, shapes, None)
 
     def claimed_near(self, run: Run) -> Array | None:
         """The same where it may be that the claim cannot be evaluated."""
