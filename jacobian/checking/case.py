@@ -103,15 +103,23 @@ class Case:
     @cached_property
     def others(self) -> list[Run]:
         """Runs near the given point, where the claim can be evaluated there."""
-        return self.near(self.args, POINTS, seed=0) if self.claim.moves else []
+        if not self.claim.moves:
+            return []
+        found = self.near(self.args, POINTS, seed=0)
+        columns = [run.tensor.reshape(prod(run.out_shape), -1) for run in (self.here, *found) if run.tensor.size]
+        if any(not np.any(rows) for rows in zip(*columns, strict=True)):  # as behind a relu that is shut at all points
+            found += self.near(self.args, POINTS, seed=11, fresh=True)
+        return found
 
-    def near(self, args: Sequence[Any], count: int, seed: int, free: Sequence[int] = ()) -> list[Run]:
-        """Runs near some arguments; inputs numbered in `free` do not stay symmetric."""
+    def near(
+        self, args: Sequence[Any], count: int, seed: int, free: Sequence[int] = (), *, fresh: bool = False
+    ) -> list[Run]:
+        """Runs near some arguments; inputs numbered in `free` do not stay symmetric, `fresh` ones change signs."""
         found: list[Run] = []
         for number in range(count):
             for spread in SPREADS:
                 rng = np.random.default_rng([seed, number])
-                run = self._try(near(args, self.argnum, rng, spread, free))
+                run = self._try(near(args, self.argnum, rng, spread, free, fresh=fresh))
                 if run is not None:
                     found.append(run)
                     break

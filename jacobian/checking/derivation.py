@@ -151,6 +151,9 @@ class Derivation:
     full: Array
     """The matrix of the whole, all of it."""
 
+    jacobian: Jacobian
+    """The whole with its structure."""
+
     def __init__(self, of: Node, wrt: Node, owners: Mapping[int, int] | None = None) -> None:
         self.of, self.wrt = of, wrt
         self.owners = owners or {}  # of the steps of a layer, the layer

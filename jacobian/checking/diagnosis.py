@@ -17,6 +17,7 @@ from jacobian.checking.derivation import Derivation, Run
 from jacobian.checking.refine import refined
 from jacobian.checking.slips import Mutation
 from jacobian.checking.tolerance import Tolerance
+from jacobian.checking.unshared import unshared
 from jacobian.checking.whole import Axes
 from jacobian.errors import JacobianError
 from jacobian.plan import is_complex
@@ -115,7 +116,7 @@ def derivation_of(run: Run) -> Derivation | None:
             found = Derivation(*ends())
         except (MemoryError, *REFINING_FAILS):
             continue
-        found.full = full
+        found.full, found.jacobian = full, run.jacobian
         if found.of.index in found.down and np.allclose(found.truth, found.part(full), rtol=1e-6, atol=1e-8 * scale):
             return found
     return None
@@ -176,6 +177,7 @@ STAGES: tuple[Stage, ...] = (
     _links((slips.LINK_OUT, slips.NO_SYMMETRY)),
     _each_edge(rules.wrong_points),
     _deltas,
+    lambda D, suspect: unshared(D, D.jacobian, suspect.axes),
     _on_graph(cuts.diagonals_only),
     _each_edge(rules.spread_deltas),
     _on_axes(whole.symmetries),

@@ -39,9 +39,18 @@ def sums_to_one(value: Any) -> bool:
 
 
 def near(
-    args: Sequence[Any], argnum: int, rng: np.random.Generator, spread: float = SPREAD, free: Sequence[int] = ()
+    args: Sequence[Any],
+    argnum: int,
+    rng: np.random.Generator,
+    spread: float = SPREAD,
+    free: Sequence[int] = (),
+    *,
+    fresh: bool = False,
 ) -> list[Any]:
-    """Arguments near the given ones. Those numbered in `free` do not stay symmetric, nor sum to 1."""
+    """Arguments near the given ones. Those numbered in `free` do not stay symmetric, nor sum to 1.
+
+    With `fresh`, arrays of both signs are drawn anew, of the same size: another point of the same kind.
+    """
 
     def moved(value: Any, number: int) -> Any:
         if is_container(value) and not is_array_list(value):
@@ -53,6 +62,8 @@ def near(
             if number != argnum:
                 return value
             array = array.astype(float)
+        if fresh and np.any(array > 0) and np.any(array < 0):
+            array = np.where(rng.random(array.shape) < 0.5, array, -array) if not is_symmetric(array) else array
         return _moved(array, rng, spread, held=number not in free, differentiated=number == argnum)
 
     return [moved(value, number) for number, value in enumerate(args)]

@@ -162,7 +162,7 @@ def deltas(axes: Axes, shared: frozenset[tuple[int, int]], split: frozenset[tupl
             for side in (0, 1):
                 yield Mutation(
                     slips.DELTA_OUT, ("delta out", group, side),
-                    partial(_delta_out_sentence, axes, text), whole=axes.lifted(partial(_spread, group, side)),
+                    partial(delta_out_sentence, axes, text), whole=axes.lifted(partial(_spread, group, side)),
                 )  # fmt: skip
 
 
@@ -175,7 +175,8 @@ def _delta_in_sentence(axes: Axes, text: str, slip: str) -> str:
     return f"{text} is put in where {axes.quotient} has none: it is dense, not diagonal; compute the other entries too."
 
 
-def _delta_out_sentence(axes: Axes, text: str) -> str:
+def delta_out_sentence(axes: Axes, text: str) -> str:
+    """What is said where a δ is left out."""
     return f"{text} is left out: {axes.quotient} is 0 unless these labels agree; multiply by {text}."
 
 

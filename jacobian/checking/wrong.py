@@ -20,6 +20,9 @@ from jacobian.kernel.expression import Jacobian
 Array = np.ndarray[Any, np.dtype[Any]]
 
 WORST = 10
+CONFIRMED_AT = 2
+"""At how many points a slip must give the claim."""
+
 LONG_FORMULA = 600
 
 UNEXPLAINED = "No single slip and no pair of slips explains the claim."
@@ -45,7 +48,7 @@ class Wrong:
             layout = int(np.argmin([np.count_nonzero(one) for one in self.off[0]]))
         else:
             layout = diagnosis.layout
-        shown = 0 if self.off[0][layout].any() or len(self.runs) == 1 else 1
+        shown = next((k for k, row in enumerate(self.off) if row[layout].any()), 0)
         run, claimed, off = self.runs[shown], self.tensors[shown][layout], self.off[shown][layout]
         return Verdict(
             WRONG, self.case.axes.quotient, self.case.axes.names, right_entries=int(off.size - np.count_nonzero(off)),
@@ -58,13 +61,17 @@ class Wrong:
             labels = ", ".join(unbalanced)
             text = f"The label {labels} stands on the right alone and is not summed: write Σ_{labels} in front."
             return Diagnosis((slips.NOT_SUMMED,), text)
-        everywhere = all(one.any() for one in self.off[0])
-        if not everywhere:
-            return self._searched(1) or ONLY_HERE
-        return self._searched(1 if len(self.runs) > 2 else 0)  # what is accidental at the given point is not near it
+        off = [k for k, row in enumerate(self.off) if all(one.any() for one in row)]
+        if 0 not in off:
+            return self._searched(off) or ONLY_HERE
+        return self._searched([k for k in off if k] or off)  # what is accidental at the given point is not near it
 
-    def _searched(self, first: int) -> Diagnosis | None:
-        case, runs, tensors = self.case, self.runs[first:], self.tensors[first:]
+    def _searched(self, places: Sequence[int]) -> Diagnosis | None:
+        """The search at some of the points, those with most to see first."""
+        if not places:
+            return None
+        places = sorted(places, key=lambda k: -np.count_nonzero(self.runs[k].tensor))[:CONFIRMED_AT]
+        case, runs, tensors = self.case, [self.runs[k] for k in places], [self.tensors[k] for k in places]
         shape = prod(case.axes.out), prod(case.axes.into)
         matrices = [[tensor.reshape(shape).astype(float) for tensor in row] for row in tensors]
         suspect = Suspect(
