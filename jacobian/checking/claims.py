@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from jacobian.checking import index_notation
 from jacobian.checking.labelled import Evaluation
 from jacobian.errors import ArgumentError, DTypeError, JacobianError, LabelError, NonFiniteError, ShapeError, report
 from jacobian.expressions import Expression, did_you_mean
+from jacobian.expressions.vocabulary import CONSTANTS, functions
 from jacobian.kernel.expression import Jacobian
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -169,15 +171,15 @@ class Function:
 
 def _of_expression(text: str, names: Names, *, downstream: bool) -> Function:
     """An expression as text; the one name it uses that is nothing else is the upstream."""
-    import ast
-
     inputs = [name for name in names.known if name.isidentifier() and not name.startswith("_")]
+    used = _names_used(text)
     if downstream:
-        try:
-            used = dict.fromkeys(index_notation.names_in(ast.parse(text.strip(), mode="eval")))
-        except SyntaxError:
-            used = {}
         inputs += [name for name in used if name in UPSTREAM_NAMES and name not in inputs]
+    unknown = [name for name in used if name not in inputs and name not in CONSTANTS and name not in functions()]
+    if unknown and unknown[0] not in ("np", "numpy", "linalg", "fft"):
+        fix = did_you_mean(unknown[0], [*inputs, *functions()])
+        known = ", ".join(names.known)
+        raise LabelError(report(f"the claim uses {unknown[0]}, which is not known", claim=text, known=known, fix=fix))
     expression = Expression(text, inputs)
     asked = [name for name in inputs if name in expression.used]
 
@@ -189,6 +191,15 @@ def _of_expression(text: str, names: Names, *, downstream: bool) -> Function:
         [inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in asked]
     )
     return Function(evaluate, names, downstream=downstream)
+
+
+def _names_used(text: str) -> list[str]:
+    """The names in an expression, in order; none where it cannot be read, which is told elsewhere."""
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+    except (SyntaxError, ValueError):
+        return []
+    return list(dict.fromkeys(index_notation.names_in(tree)))
 
 
 class Formula:

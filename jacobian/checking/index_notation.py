@@ -24,7 +24,7 @@ GREEK = {
 DELTAS = frozenset({"delta", "kron", "kronecker", "I", "eye"})
 
 _LEFT = re.compile(
-    r"^\s*(?:d|∂|partial\s*)(?P<out>[^\W\d]\w*)(?P<outs>\[[^\]]*\])?\s*/\s*(?:d|∂|partial\s*)(?P<into>[^\W\d]\w*)"
+    r"^\s*(?:d|∂|partial)\s*(?P<out>[^\W\d]\w*)(?P<outs>\[[^\]]*\])?\s*/\s*(?:d|∂|partial)\s*(?P<into>[^\W\d]\w*)"
     r"(?P<ins>\[[^\]]*\])?\s*=(?!=)\s*(?P<right>.*)$",
     re.DOTALL,
 )
@@ -34,6 +34,7 @@ _SECOND = re.compile(
     re.DOTALL,
 )
 _SHORT = re.compile(r"^\s*(?:d|∂)(?P<into>[^\W\d]\w*)(?P<ins>\[[^\]]*\])?\s*=(?!=)\s*(?P<right>.*)$", re.DOTALL)
+_LIKE = re.compile(r"^\s*(?:d|∂|partial)[^=<>!]*=(?!=)")
 _SUM = re.compile(r"(?:Σ|\bsum|\\sum)_(?:\{([\w,\s]+)\}|\(([\w,\s]+)\)|(\w+(?:,\w+)*))")
 
 
@@ -60,7 +61,7 @@ def is_formula(text: str) -> bool:
     >>> is_formula("dy[i]/dx[j] = W[i,j]"), is_formula("W.T @ G")
     (True, False)
     """
-    return bool(_LEFT.match(text) or _SHORT.match(text) or _SECOND.match(text))
+    return bool(_LIKE.match(text))
 
 
 def is_second_order(text: str) -> bool:
@@ -80,7 +81,7 @@ def parse(text: str, output: str) -> Sides:
     """
     match = _SECOND.match(text) or _LEFT.match(text) or _SHORT.match(text)
     if match is None:
-        raise unreadable(text, "it has no left side", "begin with what it is: dY[i,k]/dA[p,q] = …")
+        raise unreadable(text, "its left side is no derivative", "begin with what it is: dY[i,k]/dA[p,q] = …")
     parts = match.groupdict()
     right = _python(parts["right"].strip())
     try:

@@ -83,6 +83,6 @@ def _right(case: Case, layout: Layout, points: int) -> Verdict:
     return Verdict(
         RIGHT if layout.is_standard else ELSEWHERE, case.axes.quotient, case.axes.names, layout.name, layout.convert,
         case.condition(layout), entries, entries,
-        note="" if case.here.tensor.any() else "every entry is 0 here: another point would say more",
+        note="" if case.here.tensor.any() or not entries else "every entry is 0 here: another point would say more",
         compared=f"all {entries} entries {compared}" if entries != 1 else f"its entry {compared}",
     )  # fmt: skip
