@@ -185,6 +185,8 @@ class Scripting(Writing):
         op = node.op
         if op is None or not op.built_in:
             raise NotRecordableError("an op that may look at anything")
+        if op.dtype_by_value:
+            raise NotRecordableError("an op that may turn to complex numbers")
         parents = dict(node.parents)
         operands = [self._values[parents[k].index] if k in parents else x for k, x in enumerate(node.operands)]
         mark = self.code.mark()

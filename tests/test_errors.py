@@ -81,7 +81,33 @@ def f_index(x: Any) -> Any:
 
 
 def f_unknown(x: Any) -> Any:
+    return np.frompyfunc(abs, 1, 1)(x)
+
+
+def f_dates(x: Any) -> Any:
     return np.busday_count(x, x)
+
+
+def f_bits(x: Any) -> Any:
+    return np.bitwise_and(x, 1)
+
+
+def f_full(x: Any) -> Any:
+    return np.full(3, x[0])
+
+
+POLYNOMIALS = (
+    "np.polyval(c[::-1], x), np.polymul, np.polyder, … take traced arrays; polyval(x, c), chebval(x, c), … take traced "
+    "positions, and chebvander(x, degree) @ c takes traced coefficients"
+)
+
+
+def f_polynomial(x: Any) -> Any:
+    return np.polynomial.Polynomial([1.0, 2.0])(x)
+
+
+def f_columns(x: Any) -> Any:
+    return np.polynomial.polynomial.polyval(x, np.ones((3, 2)))
 
 
 def f_attribute(x: Any) -> Any:
@@ -136,8 +162,21 @@ UNTRACEABLE = [
     (assigns_slice, X, "out[…] = x where out is a plain array cannot be traced", "out[:] = x", PARTS),
     (adds_in_place, X, "np.add(…, out=…), or an in-place operator on a plain array, cannot be traced", "y += x",
      f"write y = y + x instead of y += x; leave out= out; or {PARTS}"),
-    (f_unknown, X, "numpy.busday_count cannot be traced: no op answers for it", "return np.busday_count(x, x)",
+    (f_unknown, X, "numpy.abs (vectorized) cannot be traced: no op answers for it",
+     "return np.frompyfunc(abs, 1, 1)(x)",
      "write it with NumPy functions that can be traced, or declare it with jac.primitive(forward, rule)"),
+    (f_dates, X, "numpy.busday_count cannot be traced: it works on dates, which have no derivative",
+     "return np.busday_count(x, x)", "turn dates into numbers before the function is called"),
+    (f_bits, X, "numpy.bitwise_and cannot be traced: it works on booleans and whole numbers",
+     "return np.bitwise_and(x, 1)", "comparisons such as x > 0 are plain arrays: combine those"),
+    (f_full, X, "np.full cannot be traced: it fills a plain array", "return np.full(3, x[0])",
+     "np.broadcast_to(x, shape), or np.full_like(y, x)"),
+    (f_polynomial, X, "numpy.polynomial makes plain arrays of what it is given, and cannot be traced",
+     "return np.polynomial.Polynomial([1.0, 2.0])(x)",
+     POLYNOMIALS),
+    (f_columns, X, "numpy.polynomial evaluates several polynomials at plain positions only",
+     "return np.polynomial.polynomial.polyval(x, np.ones((3, 2)))",
+     "one polynomial at a time: np.stack([polyval(x, c[:, k]) for k in range(c.shape[1])])"),
     (f_attribute, X, "a traced array has no attribute 'hypot'", "return x.hypot", "np.hypot(x) may be traced"),
     (f_copyto, X, "np.copyto(out, …) where out is a plain array cannot be traced", "np.copyto(np.zeros(2), x)", PARTS),
     (f_round_trip, X, "a traced array is turned into a list by .tolist()", "return x.tolist()", KEEP),

@@ -45,7 +45,7 @@ ATTRIBUTES = frozenset("T mT real imag shape ndim size eigenvalues eigenvectors 
 WORDS = frozenset(
     "float32 float64 int32 int64 bool float int C F A K L U fro nuc constant edge reflect symmetric wrap "
     "linear_ramp maximum mean minimum median full valid same left right clip raise reduced complete ij xy "
-    "greedy optimal sum none ortho forward backward linear lower higher midpoint nearest".split()
+    "greedy optimal sum none batchmean tanh ortho forward backward linear lower higher midpoint nearest".split()
 )
 """Texts that may be passed to a function; the subscripts of `einsum` are the only others."""
 

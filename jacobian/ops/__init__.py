@@ -23,7 +23,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """The names of all ops."""
-    return [*globals(), *(op.name for op in REGISTRY)]
+    return [*globals(), *REGISTRY.names]
 
 
 __all__ = ["REGISTRY", "Op", "Sample", "primitive", "sample"]

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from jacobian.errors import ArgumentError, LabelError, report
+from jacobian.errors import ArgumentError, LabelError, ShapeError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.pattern import Access, Pattern, Shape
 from jacobian.kernel.tensor import materialise as tensor_of
 from jacobian.kernel.term import Array, Factor, Operator, Term
 from jacobian.ops.families import Einsum, multilinear
-from jacobian.ops.registry import Op, Params, Point, is_complex, register, sample
+from jacobian.ops.registry import Op, Params, Point, describe, is_complex, register, sample
 
 LETTERS = "ijklmnpqrstuvwabcdefgh"
 
@@ -66,8 +66,17 @@ inner = multilinear(
     )),
     samples=[sample((3,), (3,)), sample((2, 3), (4, 3)), sample((2, 2, 3), (3,))],
 )  # fmt: skip
+
+
+def _outer(a: np.ndarray, b: np.ndarray) -> Any:
+    for name, value in (("A", a), ("B", b)):
+        if np.ndim(value) != 1:
+            raise ShapeError(report(f"outer: {name} must be a vector", got=describe(name, value)))
+    return np.outer(a, b)
+
+
 outer = multilinear(
-    "outer", np.outer, lambda a, b: Einsum((("i",), ("j",), ("i", "j"))), answers=(),
+    "outer", _outer, lambda a, b: Einsum((("i",), ("j",), ("i", "j"))), answers=(),
     samples=[sample((2,), (3,))], note="of two vectors; `np.outer` flattens its arguments first.",
 )  # fmt: skip
 

@@ -13,6 +13,12 @@ from jacobian.ops.registry import Point, is_complex, sample
 POSITIVE = (0.3, 2.5)
 UNIT = (-0.9, 0.9)
 
+
+def _on_this_branch(text: str) -> Callable[[Point, int], str | None]:
+    """Another text for complex numbers, of which a square root may lie on another branch than the result."""
+    return lambda point, k: text if getattr(point.x[0], "dtype", np.dtype(float)).kind == "c" else None
+
+
 # one operand
 positive = elementwise(np.positive, "1")
 negative = elementwise(np.negative, "-1")
@@ -30,14 +36,14 @@ reciprocal = elementwise(np.reciprocal, "-y**2", domain=POSITIVE)
 sin = elementwise(np.sin, "cos(x)")
 cos = elementwise(np.cos, "-sin(x)")
 tan = elementwise(np.tan, "1 + y**2", domain=(-1.2, 1.2))
-arcsin = elementwise(np.arcsin, "1 / sqrt(1 - x**2)", domain=UNIT)
-arccos = elementwise(np.arccos, "-1 / sqrt(1 - x**2)", domain=UNIT)
+arcsin = elementwise(np.arcsin, "1 / sqrt(1 - x**2)", domain=UNIT, special=_on_this_branch("1 / cos(y)"))
+arccos = elementwise(np.arccos, "-1 / sqrt(1 - x**2)", domain=UNIT, special=_on_this_branch("-1 / sin(y)"))
 arctan = elementwise(np.arctan, "1 / (1 + x**2)")
 sinh = elementwise(np.sinh, "cosh(x)")
 cosh = elementwise(np.cosh, "sinh(x)")
 tanh = elementwise(np.tanh, "1 - y**2")
-arcsinh = elementwise(np.arcsinh, "1 / sqrt(1 + x**2)")
-arccosh = elementwise(np.arccosh, "1 / sqrt(x**2 - 1)", domain=(1.2, 3.0))
+arcsinh = elementwise(np.arcsinh, "1 / sqrt(1 + x**2)", special=_on_this_branch("1 / cosh(y)"))
+arccosh = elementwise(np.arccosh, "1 / sqrt(x**2 - 1)", domain=(1.2, 3.0), special=_on_this_branch("1 / sinh(y)"))
 arctanh = elementwise(np.arctanh, "1 / (1 - x**2)", domain=UNIT)
 deg2rad = elementwise(np.deg2rad, "pi / 180 + 0 * x")
 radians = elementwise(np.radians, "pi / 180 + 0 * x")

@@ -38,7 +38,7 @@ class Fourier(Operator):
         self.norm = norm
         self.inverse = inverse
         self.times: np.ndarray | None = None
-        if half:
+        if half and shape[1]:
             self.times = np.zeros(shape[1], np.zeros((), dtype).real.dtype)
             self.times[: n // 2 + 1] = 2
             self.times[0] = 1

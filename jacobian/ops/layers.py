@@ -1,4 +1,4 @@
-"""Layers with weights: linear maps and attention."""
+"""Layers with weights: linear and bilinear maps, embeddings; and dropout, whose mask is given."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from jacobian.errors import ArgumentError, report
+from jacobian.errors import ArgumentError, DTypeError, IndexingError, ShapeError, report
 from jacobian.kernel.expression import Jacobian
-from jacobian.kernel.term import Array, Factor
-from jacobian.ops.activations import softmax
-from jacobian.ops.families import diagonal
+from jacobian.kernel.term import Factor
+from jacobian.ops.activations import number
+from jacobian.ops.families import composite, diagonal, elementwise
 from jacobian.ops.registry import Op, Params, Point, describe, register, sample
-from jacobian.ops.terms import require, shape_of, summed, written
+from jacobian.ops.terms import given, require, shape_of, written
 
 # -- linear -----------------------------------------------------------------------------------------------------------
 
@@ -33,90 +33,121 @@ def _linear_rule(point: Point, k: int) -> Jacobian:
     return diagonal(shape_of(point.y), shape, 1)
 
 
-def _optional(*operands: Any) -> tuple[Any, ...]:
-    """Without the operands that were left out, at the end."""
-    kept = list(operands)
-    while kept and kept[-1] is None:
-        kept.pop()
-    return tuple(kept)
-
-
 linear = register(
     Op(
-        "linear", _linear, _linear_rule, normalise=lambda x, W, b=None: (_optional(x, W, b), {}), family="network",
+        "linear", _linear, _linear_rule, family="network",
+        normalise=lambda x, weight, bias=None: (given(x, weight, bias), {}),
         operands=("x", "W", "b"), formula="∂y[o]/∂x[i] = W[o,i], ∂y[o]/∂W[o,i] = x[i], ∂y[o]/∂b[o] = 1",
         note="y = x Wᵀ + b with W of shape (out, in), as PyTorch has it; leading axes of x are a batch.",
         samples=[sample((4, 3), (2, 3), (2,)), sample((3,), (2, 3)), sample((2, 2, 3), (1, 3), (1,))],
     )
 )  # fmt: skip
 
-# -- attention --------------------------------------------------------------------------------------------------------
+# -- bilinear ---------------------------------------------------------------------------------------------------------
 
 
-def _weights(q: Any, k: Any, bias: Any, scale: float, keep: Any) -> Any:
-    scores = np.matmul(q, np.matrix_transpose(k)) * scale
-    if bias is not None:
-        scores = scores + bias
-    return softmax(scores if keep is None else np.where(keep, scores, -np.inf))
+def _bilinear(x1: np.ndarray, x2: np.ndarray, W: np.ndarray, *b: np.ndarray) -> Any:
+    bias = {"b": ("o", b[0])} if b else {}
+    spec = "x1[...,i], x2[...,j], W[o,i,j]" + (", b[o]" if b else "") + " -> y[...,o]"
+    require("bilinear", spec, x1=("...i", x1), x2=("...j", x2), W=("oij", W), **bias)
+    if x1.shape[:-1] != x2.shape[:-1]:
+        got = ", ".join(describe(name, value) for name, value in (("x1", x1), ("x2", x2), ("W", W)))
+        headline = f"bilinear: the batch is {x1.shape[:-1]} in x1 but {x2.shape[:-1]} in x2"
+        raise ShapeError(report(headline, spec=spec, got=got))
+    y = np.einsum("...i,oij,...j->...o", x1, W, x2, optimize=True)
+    return y + b[0] if b else y
 
 
-def _attention(q: np.ndarray, k: np.ndarray, v: np.ndarray, *bias: np.ndarray, scale: float, keep: Any) -> Any:
-    given: dict[str, tuple[str, Array]] = {"q": ("...id", q), "k": ("...jd", k), "v": ("...jc", v)}
-    if keep is not None and not np.all(np.any(keep, axis=-1)):
-        headline = "attention: the mask leaves a query nothing to attend to"
-        raise ArgumentError(report(headline, got=describe("mask", keep)))
-    require("attention", "q[...,i,d], k[...,j,d], v[...,j,c] -> y[...,i,c]", **given)
-    return np.matmul(_weights(q, k, bias[0] if bias else None, scale, keep), v)
+def _bilinear_rule(point: Point, k: int) -> Jacobian:
+    shape = shape_of(point.x[k])
+    if k == 3:
+        return diagonal(shape_of(point.y), shape, 1)
+    x1, x2, W = (Factor(array, name) for array, name in zip(point.x[:3], point.names[:3], strict=True))
+    if k == 2:
+        return written("i,j->o|oij", x1, x2, into=shape)
+    return written("oij,j->o|i", W, x2, into=shape) if k == 0 else written("oij,i->o|j", W, x1, into=shape)
 
 
-def _attention_rule(point: Point, number: int) -> Jacobian:
-    """Through P = softmax(scale q kᵀ): its `δ P - P P` gives two terms, of which the second has the output in it."""
-    q, k, _, *bias = point.x
-    scale, into = point.params["scale"], shape_of(point.x[number])
-    P = _weights(q, k, bias[0] if bias else None, scale, point.params["keep"])
-    p, y = Factor(P, "P"), Factor(point.y, point.out_name)
-    named = [Factor(array, name) for array, name in zip(point.x, point.names, strict=True)]
-    if number == 0:
-        mean = Factor(np.matmul(P, k), f"(P {point.names[1]})")
-        straight = written("ij,jc,jd->ic|id", p, named[2], named[1], into=into, scale=scale)
-        return summed(straight, written("ic,id->ic|id", y, mean, into=into, scale=-scale))
-    if number == 1:
-        straight = written("ij,id,jc->ic|jd", p, named[0], named[2], into=into, scale=scale)
-        return summed(straight, written("ij,id,ic->ic|jd", p, named[0], y, into=into, scale=-scale))
-    if number == 2:
-        return written("ij->ic|jc", p, into=into)
-    straight = written("ij,jc->ic|ij", p, named[2], into=into)
-    return summed(straight, written("ij,ic->ic|ij", p, y, into=into, scale=-1))
-
-
-def _attention_arguments(
-    q: Any, k: Any, v: Any, mask: Any = None, scale: float | None = None
-) -> tuple[tuple[Any, ...], Params]:
-    """A mask of booleans is a parameter; one of numbers is added to the scores, and an operand like any other."""
-    scale = float(shape_of(q)[-1]) ** -0.5 if scale is None else scale
-    keep = None
-    if mask is not None and not _is_traced(mask):
-        mask = np.asarray(mask)
-        if mask.dtype.kind == "b":
-            mask, keep = None, mask
-    return (q, k, v) if mask is None else (q, k, v, mask), {"scale": scale, "keep": keep}
-
-
-def _is_traced(value: Any) -> bool:
-    return hasattr(value, "__array_function__") and not isinstance(value, np.ndarray | np.generic)
-
-
-attention = register(
+bilinear = register(
     Op(
-        "attention", _attention, _attention_rule, normalise=_attention_arguments, operands=("q", "k", "v", "mask"),
-        family="network",
-        formula="∂y[i,c]/∂v[j,c] = P[i,j], ∂y[i,c]/∂q[i,d] = s Σ_j P[i,j] (v[j,c] - y[i,c]) k[j,d], "
-        "∂y[i,c]/∂k[j,d] = s P[i,j] q[i,d] (v[j,c] - y[i,c]), P = softmax(s q kᵀ)",
-        note="softmax(s q kᵀ + mask) v, s = 1/√d unless given; leading axes are a batch. A mask of booleans says which "
-        "keys take part.",
+        "bilinear", _bilinear, _bilinear_rule, family="network", operands=("x1", "x2", "W", "b"),
+        normalise=lambda x1, x2, weight, bias=None: (given(x1, x2, weight, bias), {}),
+        formula="∂y[o]/∂x1[i] = Σ_j W[o,i,j] x2[j], ∂y[o]/∂x2[j] = Σ_i W[o,i,j] x1[i], ∂y[o]/∂W[o,i,j] = x1[i] x2[j], "
+        "∂y[o]/∂b[o] = 1",
+        note="y[o] = x1ᵀ W[o] x2 + b[o]; leading axes of x1 and x2 are a batch.",
         samples=[
-            sample((3, 2), (4, 2), (4, 3)), sample((2, 3, 2), (2, 3, 2), (2, 3, 1), np.tri(3, dtype=bool)),
-            sample((2, 2), (3, 2), (3, 2), (2, 3), scale=0.7), sample((2, 1, 2, 2), (1, 3, 2), (2, 2, 3, 2)),
+            sample((4, 3), (4, 2), (2, 3, 2), (2,)), sample((3,), (2,), (1, 3, 2)),
+            sample((2, 1, 3), (2, 1, 3), (2, 3, 3)),
         ],
     )
+)  # fmt: skip
+
+# -- embedding --------------------------------------------------------------------------------------------------------
+
+
+def whole_numbers(name: str, what: str, value: Any, count: int, rows: str) -> np.ndarray:
+    """Positions along an axis of `count` entries; negative ones are refused, as PyTorch has it.
+
+    Raises:
+        DTypeError: they are no whole numbers.
+        IndexingError: one is outside.
+    """
+    positions = np.asarray(value)
+    if positions.dtype.kind not in "iu" and positions.size:
+        raise DTypeError(report(f"{name}: {what} must be whole numbers", got=describe(what, positions)))
+    positions = positions.astype(np.intp)
+    outside = np.argwhere((positions < 0) | (positions >= count))
+    if len(outside):
+        entry = ",".join(map(str, outside[0]))
+        place = f"{what}[{entry}]" if entry else what
+        raise IndexingError(
+            report(
+                f"{name}: {place} is {positions[tuple(outside[0])]}, but there are {count} {rows}",
+                got=describe(what, positions), fix=f"whole numbers from 0 to {count - 1}",
+            )
+        )  # fmt: skip
+    return positions
+
+
+def _embedding(indices: Any, weight: Any) -> Any:
+    require("embedding", "indices[...], W[n,d] -> y[...,d]", W=("nd", weight))
+    return np.take(weight, whole_numbers("embedding", "indices", indices, shape_of(weight)[0], "rows in W"), axis=0)
+
+
+embedding = composite(
+    "embedding", _embedding, formula="∂y[i,d]/∂W[indices[i],d] = 1, a look-up",
+    note="the rows of W[n,d] that indices name. The derivative of PyTorch's padding_idx, which leaves one row out, is "
+    "no derivative of this function and not offered.",
+    samples=[sample(np.array([0, 2, 2]), (3, 2)), sample(np.array([[1, 0], [2, 1]]), (3, 2)), sample(1, (2, 3))],
+)  # fmt: skip
+
+# -- dropout ----------------------------------------------------------------------------------------------------------
+
+
+def _dropout_arguments(x: Any, mask: Any, p: Any = 0.5) -> tuple[tuple[Any, ...], Params]:
+    p = number("dropout: p", p)
+    if not 0 <= p <= 1:
+        raise ArgumentError(report(f"dropout: p must be between 0 and 1, not {p:g}"))
+    mask = np.asarray(mask)
+    if mask.dtype.kind not in "biuf" or not np.isin(mask, (0, 1)).all():
+        raise DTypeError(report("dropout: the mask must hold booleans, or zeros and ones", got=describe("mask", mask)))
+    try:
+        fits = np.broadcast_shapes(shape_of(x), mask.shape) == shape_of(x)
+    except ValueError:
+        fits = False
+    if not fits:
+        got = f"x of shape {shape_of(x)}, {describe('mask', mask)}"
+        raise ShapeError(report("dropout: the mask does not broadcast to the shape of x", got=got))
+    return (x,), {"mask": mask != 0, "kept": 1 / (1 - p) if p < 1 else 0.0}
+
+
+dropout = elementwise(
+    lambda x, mask, kept: np.where(mask, x * kept, 0), "where(mask, kept, 0.0)", name="dropout", answers=(),
+    normalise=_dropout_arguments, shapes=(),
+    note="x / (1 - p) where the mask is true, 0 elsewhere; kept is 1 / (1 - p). PyTorch draws the mask, here it is "
+    "given.",
+    samples=[
+        sample((2, 3), np.array([[True, False, True], [False, True, True]])), sample((2, 3), np.array([1, 0, 1]), 0.2),
+        sample((3,), np.ones(3, int), p=0.0), sample((), True, p=0.25), sample((2, 2), np.eye(2, dtype=bool), p=1.0),
+    ],
 )  # fmt: skip

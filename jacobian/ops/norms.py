@@ -120,6 +120,8 @@ nuclear_norm = register(
 
 def _matrix_norm(x: Any, order: Any) -> Any:
     """Of the last two axes."""
+    if np.size(x) == 0 and order in (1, 2, np.inf):
+        return np.sum(x, axis=(-2, -1))  # nothing is of size 0
     if order == "fro":
         return vector_norm(x, axis=(-2, -1))
     if order == "nuc":

@@ -181,8 +181,11 @@ def _extreme(name: str, function: Any, argument: Any) -> Op:
         rest = [axis for axis in range(len(shape)) if axis not in axes]
         if "where" in params:
             x = np.where(params["where"], x, -np.inf if name == "max" else np.inf)
-        if not rest and not axes:
-            return Jacobian.identity(())
+        if np.size(x) == 0:
+            return Jacobian.zero(tuple(np.shape(point.y)), shape)
+        if not shape:
+            reached = point.y == x if "initial" in params or "where" in params else True
+            return diagonal((), (), np.asarray(reached, dtype=np.result_type(point.y)), "reached")
         kept_shape = tuple(shape[axis] for axis in rest)
         values = np.reshape(np.transpose(x, (*rest, *axes)), (*kept_shape, -1))
         best = argument(values, axis=-1, keepdims=True)
@@ -236,7 +239,7 @@ def _scan_arguments(a: Any, axis: Any = None, dtype: Any = None, out: Any = None
         a = np.astype(a, np.dtype(dtype))
     if out is not None:
         raise ArgumentError(report("a scan with out= cannot be traced", fix="use the returned array"))
-    return (a,), {"axis": axis}
+    return (a,), {"axis": None if axis in (0, -1) and np.ndim(a) == 0 else axis}
 
 
 def scan(point: Point, factors: tuple[tuple[Factor, str], ...] = ()) -> Jacobian:
@@ -386,19 +389,6 @@ composite(
     ),
     answers=(np.ptp,), samples=[sample((4,)), sample((2, 3), axis=1)],
 )  # fmt: skip
-
-
-def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = np._NoValue, append: Any = np._NoValue) -> Any:
-    if prepend is not np._NoValue or append is not np._NoValue:
-        raise ArgumentError(report("diff: prepend= and append= are not traced", fix="np.concatenate first"))
-    front = (slice(None),) * (axis % np.ndim(a))
-    for _ in range(n):
-        a = a[(*front, slice(1, None))] - a[(*front, slice(None, -1))]
-    return a
-
-
-composite("diff", _diff, answers=(np.diff,), samples=[sample((5,)), sample((2, 4), axis=0), sample((5,), n=2)])
-composite("ediff1d", lambda ary: _diff(np.ravel(ary)), answers=(np.ediff1d,), samples=[sample((2, 3))])
 round = elementwise(  # noqa: A001
     np.round, "0", name="round", answers=(np.round, np.around),
     normalise=lambda a, decimals=0, out=None: ((a,), {"decimals": decimals}),

@@ -127,8 +127,11 @@ class Op:
         of_complex: str = "complex",
         explain_failure: Callable[..., None] | None = None,
         decides: Decides | None = None,
+        aliases: Sequence[str] = (),
+        dtype_by_value: bool = False,
     ) -> None:
         self.name = name
+        self.aliases = tuple(aliases)  # other names it is found by
         self.forward = forward
         self.rule = rule
         self.answers = tuple(answers)
@@ -144,6 +147,7 @@ class Op:
         self.of_complex = of_complex  # "complex": dy = J dz; "real part": y is real and dy = real(J dz); or "refused"
         self.explain_failure = explain_failure
         self.decides = decides  # what the rule decides by looking at values: part of a node's key
+        self.dtype_by_value = dtype_by_value  # complex for some real operands: not known before it is computed
         self.called = _called(name, self.answers)
         self.__name__ = self.__qualname__ = name
         self.__doc__ = self._documentation()
@@ -268,6 +272,8 @@ class Op:
         lines = [f"`{self.name}`: {self.note}" if self.note else f"`{self.name}`."]
         if self.derivative:
             lines.append(f"Derivative: {self.derivative}.")
+        if self.aliases:
+            lines.append(f"Also called {', '.join(f'`{alias}`' for alias in self.aliases)}.")
         return "\n\n".join(lines)
 
     def __repr__(self) -> str:
@@ -372,10 +378,12 @@ class Registry:
         self._by_function: dict[Callable[..., Any], Op] = {}
         self._built_in: frozenset[str] = frozenset()
         self.changes = 0  # what was planned before may be done by another op after
+        self._sealed = False
 
     def seal(self) -> None:
         """What is known by now is built in: an op added later does not take its name away."""
         self._built_in = frozenset(self._by_name)
+        self._sealed = True
         for op in self._by_name.values():
             op.built_in = True
 
@@ -384,10 +392,20 @@ class Registry:
         """Whether the ops of this package are all there."""
         return bool(self._built_in)
 
+    def built_in(self, name: str) -> Op | None:
+        """The op of that name, unless it came after those of the package."""
+        return self._by_name.get(name) if not self._sealed or name in self._built_in else None
+
+    @property
+    def names(self) -> list[str]:
+        """Every name an op is found by."""
+        return sorted(self._by_name)
+
     def add(self, op: Op) -> Op:
         """Make the op known; an op of the same name is replaced unless it is built in."""
-        if op.name not in self._built_in:
-            self._by_name[op.name] = op
+        for name in (op.name, *op.aliases):
+            if name not in self._built_in:
+                self._by_name[name] = op
         for function in op.answers:
             self._by_function[function] = op
         self._by_function[op] = op
@@ -399,8 +417,8 @@ class Registry:
         return self._by_function.get(function)
 
     def __iter__(self) -> Iterator[Op]:
-        """All ops, by name."""
-        return iter(sorted(self._by_name.values(), key=lambda op: op.name))
+        """All ops, by name, each once."""
+        return iter(sorted(dict.fromkeys(self._by_name.values()), key=lambda op: op.name))
 
     def __getitem__(self, name: str) -> Op:
         """The op of that name."""
@@ -412,7 +430,7 @@ class Registry:
 
     def __len__(self) -> int:
         """How many ops there are."""
-        return len(self._by_name)
+        return len({*self._by_name.values()})
 
 
 REGISTRY = Registry()

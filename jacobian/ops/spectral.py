@@ -10,6 +10,7 @@ import numpy as np
 from jacobian.errors import ArgumentError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Array, Factor
+from jacobian.ops.complements import svd_complement
 from jacobian.ops.families import composite
 from jacobian.ops.kinks import warn_kink
 from jacobian.ops.linalg import inv, invertible, require_square
@@ -19,7 +20,7 @@ from jacobian.ops.terms import shape_of, summed, symmetrised, written
 # -- symmetric matrices -----------------------------------------------------------------------------------------------
 
 
-def _gaps(name: str, values: Array) -> Array:
+def inverse_gaps(name: str, values: Array) -> Array:
     """`1 / (v[k] - v[m])` at [m, k], and 0 where the two are equal up to rounding."""
     n = shape_of(values)[-1]
     difference = np.expand_dims(values, -2) - np.expand_dims(values, -1)
@@ -33,7 +34,7 @@ def _gaps(name: str, values: Array) -> Array:
 def _symmetric_values_rule(point: Point, k: int) -> Jacobian:
     """∂w[k]/∂S = v_k v_kᵀ for the symmetric matrix that is read from one triangle."""
     A, triangle = point.x[0], point.params["UPLO"]
-    _gaps("eigvalsh", point.y)
+    inverse_gaps("eigvalsh", point.y)
     v = Factor(symmetric_vectors(A, UPLO=triangle), "V")
     J: Jacobian = written("ik,jk->k|ij", v, v, into=shape_of(A)) @ symmetrised(shape_of(A), triangle)
     return J
@@ -43,7 +44,7 @@ def _symmetric_vectors_rule(point: Point, k: int) -> Jacobian:
     """The differential dV = V (F ∘ (Vᵀ dS V)) with F[m,k] = 1 / (w[k] - w[m])."""
     A, triangle = point.x[0], point.params["UPLO"]
     v = Factor(point.y, point.out_name)
-    gaps = Factor(_gaps("eigh", np.linalg.eigvalsh(A, UPLO=triangle)), "F")
+    gaps = Factor(inverse_gaps("eigh", np.linalg.eigvalsh(A, UPLO=triangle)), "F")
     of_symmetric = written("im,mk,pm,qk->ik|pq", v, gaps, v, v, into=shape_of(A))
     J: Jacobian = of_symmetric @ symmetrised(shape_of(A), triangle)
     return J
@@ -90,7 +91,7 @@ eigh = composite(
 def _values_rule(point: Point, k: int) -> Jacobian:
     """∂w[k]/∂A = the transposed projector onto the k-th eigenspace."""
     A = point.x[0]
-    _gaps("eigvals", point.y)
+    inverse_gaps("eigvals", point.y)
     return written("kji->k|ij", Factor(projectors(A), "P"), into=shape_of(A))
 
 
@@ -109,7 +110,7 @@ def _projectors(A: np.ndarray) -> np.ndarray:
 def _projectors_rule(point: Point, k: int) -> Jacobian:
     """The differential dP_k = Σ_m F[m,k] (P_m dA P_k + P_k dA P_m) with F[m,k] = 1 / (w[k] - w[m])."""
     A = point.x[0]
-    P, gaps = Factor(point.y, point.out_name), Factor(_gaps("projectors", np.linalg.eigvals(A)), "F")
+    P, gaps = Factor(point.y, point.out_name), Factor(inverse_gaps("projectors", np.linalg.eigvals(A)), "F")
     J = written("mk,mip,kqj->kij|pq", gaps, P, P, into=shape_of(A))
     return summed(J, written("mk,kip,mqj->kij|pq", gaps, P, P, into=shape_of(A)))
 
@@ -129,7 +130,7 @@ eigvals = register(
     Op(
         "eigvals", np.linalg.eigvals, _values_rule, answers=(np.linalg.eigvals,), operands=("A",), out_name="w",
         family="linalg", formula="∂w[k]/∂A[i,j] = P[k,j,i], P[k] = v uᵀ, v and u right and left eigenvectors, uᵀ v = 1",
-        explain_failure=require_square, samples=GENERAL,
+        explain_failure=require_square, samples=GENERAL, dtype_by_value=True,
         note="complex when an eigenvalue is, and then the Jacobian is complex as well. Repeated eigenvalues have no "
         "derivative: what the formula gives for the eigenvectors at hand is taken.",
     )
@@ -138,7 +139,8 @@ projectors = register(
     Op(
         "projectors", _projectors, _projectors_rule, operands=("A",), out_name="P", family="linalg", samples=GENERAL,
         formula="∂P[k,i,j]/∂A[p,q] = Σ_m F[m,k] (P[m,i,p] P[k,q,j] + P[k,i,p] P[m,q,j]), F[m,k] = 1 / (w[k] - w[m])",
-        explain_failure=require_square, note="onto the eigenspaces, in the order of `np.linalg.eigvals`.",
+        explain_failure=require_square, dtype_by_value=True,
+        note="onto the eigenspaces, in the order of `np.linalg.eigvals`.",
     )
 )  # fmt: skip
 
@@ -156,7 +158,7 @@ def vanishing(values: Array) -> Any:
 
 def _singular_values_rule(point: Point, k: int) -> Jacobian:
     A = point.x[0]
-    _gaps("svdvals", point.y)
+    inverse_gaps("svdvals", point.y)
     warn_kink("svdvals", vanishing(point.y), "u vᵀ for the singular vectors at hand")
     return written("ik,jk->k|ij", *_singular(A), into=shape_of(A))
 
@@ -172,7 +174,7 @@ def _singular_vectors_rule(side: str) -> Any:
         shape, s = shape_of(A), svdvals(A)
         (u, v), rows = (_singular(A), shape[-2]) if side == "U" else (_singular(A)[::-1], shape[-1])
         into = "pq" if side == "U" else "qp"
-        gaps = _gaps("svd", s**2)
+        gaps = inverse_gaps("svd", s**2)
         scaled = Factor(gaps * np.expand_dims(s, -2), "F"), Factor(gaps * np.expand_dims(s, -1), "G")
         parts = [
             written(f"im,mk,pm,qk->ik|{into}", u, scaled[0], u, v, into=shape),
@@ -180,7 +182,10 @@ def _singular_vectors_rule(side: str) -> Any:
         ]
         if rows > shape_of(s)[-1]:
             beside = Factor(np.eye(rows) - np.matmul(u.array, np.matrix_transpose(u.array)), "N")
-            parts.append(written(f"ip,qk,k->ik|{into}", beside, v, Factor(1.0 / s, "1/s"), into=shape))
+            zero = vanishing(s)
+            warn_kink("svd", zero, "what the formula gives without the vectors that vanish")
+            over = Factor(np.where(zero, 0.0, 1.0 / np.where(zero, 1.0, s)), "1/s")
+            parts.append(written(f"ip,qk,k->ik|{into}", beside, v, over, into=shape))
         return summed(*parts)
 
     return rule
@@ -230,19 +235,22 @@ def _svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian:
     if not compute_uv:
         return svdvals(a)
     rows, cols = shape_of(a)[-2:]
-    if full_matrices and rows != cols:
-        raise ArgumentError(
-            report(
-                "svd: the vectors beyond the singular values are not determined, and have no derivative",
-                got=f"a {rows} × {cols} matrix and full_matrices=True", fix="np.linalg.svd(a, full_matrices=False)",
-            )
-        )  # fmt: skip
-    return _SVD(left_vectors(a), svdvals(a), np.matrix_transpose(right_vectors(a)))
+    U, V = left_vectors(a), right_vectors(a)
+    if full_matrices and rows > cols:
+        U = np.concatenate([U, svd_complement(a)], axis=-1)
+    if full_matrices and rows < cols:
+        V = np.concatenate([V, svd_complement(np.matrix_transpose(a))], axis=-1)
+    return _SVD(U, svdvals(a), np.matrix_transpose(V))
 
 
 svd = composite(
-    "svd", _svd, answers=(np.linalg.svd,), note="thin: one vector for every singular value.",
-    samples=[sample((3, 3), domain=_spread), sample((3, 2), full_matrices=False, domain=_spread)],
+    "svd", _svd, answers=(np.linalg.svd,),
+    note="The vectors beyond the singular values are determined up to a rotation among themselves: what turns least "
+    "is taken.",
+    samples=[
+        sample((3, 3), domain=_spread), sample((3, 2), full_matrices=False, domain=_spread),
+        sample((3, 2), domain=_spread), sample((4, 2), True, False, domain=_spread),
+    ],
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import add
+from typing import Any
 
 import numpy as np
 
@@ -62,6 +63,14 @@ def summed(*parts: Jacobian) -> Jacobian:
     """The sum of Jacobians, term by term."""
     total: Jacobian = reduce(add, parts)
     return total
+
+
+def given(*operands: Any) -> tuple[Any, ...]:
+    """The operands without those that were left out at the end."""
+    kept = list(operands)
+    while kept and kept[-1] is None:
+        kept.pop()
+    return tuple(kept)
 
 
 def symmetrised(shape: Shape, triangle: str) -> Jacobian:

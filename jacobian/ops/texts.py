@@ -13,6 +13,7 @@ import numpy as np
 
 from jacobian.errors import ExpressionError, report
 from jacobian.ops.kinks import warn_non_finite
+from jacobian.ops.registry import REGISTRY
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
@@ -21,7 +22,7 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 def _compiled(text: str) -> tuple[CodeType, dict[str, Any]]:
     """A derivative ready to be evaluated, with what it needs of NumPy's names."""
     code = compile(text, f"<derivative {text}>", "eval")
-    found = {word: getattr(np, word) for word in _names_in(code) if _is_numpys(word)}
+    found = {word: _meaning(word) for word in _names_in(code) if _is_known(word)}
     return code, {"__builtins__": {}, "np": np, **found}
 
 
@@ -32,15 +33,20 @@ def _names_in(code: CodeType) -> Iterator[str]:
             yield from _names_in(constant)
 
 
-def _is_numpys(word: str) -> bool:
-    return not word.startswith("_") and hasattr(np, word)
+def _meaning(word: str) -> Any:
+    """A function of NumPy's, or an op of ours where NumPy has none of that name."""
+    return getattr(np, word) if hasattr(np, word) else REGISTRY.built_in(word)
+
+
+def _is_known(word: str) -> bool:
+    return not word.startswith("_") and _meaning(word) is not None
 
 
 def check(name: str, text: str, words: Sequence[str] | None) -> None:
     """Refuse a derivative that cannot be read, or that uses a name nobody knows (any, where `words` is None).
 
     Raises:
-        ExpressionError: it is no expression, or a name in it is neither in `words` nor NumPy's.
+        ExpressionError: it is no expression, or a name in it is neither in `words` nor NumPy's nor an op's.
     """
     try:
         tree = ast.parse(text, mode="eval")
@@ -48,7 +54,7 @@ def check(name: str, text: str, words: Sequence[str] | None) -> None:
         raise ExpressionError(report(f"{name}: the derivative {text!r} cannot be read: {error.msg}")) from None
     used = dict.fromkeys(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
     for word in used:
-        if words is not None and word not in (*words, "np") and not _is_numpys(word):
+        if words is not None and word not in (*words, "np") and not _is_known(word):
             known = f"{', '.join(words)} and NumPy's names"
             raise ExpressionError(report(f"{name}: the derivative {text!r} uses {word}", known=known))
 
@@ -73,6 +79,17 @@ def evaluate_finite(name: str, text: str, values: Mapping[str, Any]) -> Any:
             factor = evaluate(text, **values)
         warn_non_finite(name, factor)
         return factor
+
+
+def names_of(params: Mapping[str, Any]) -> dict[str, str]:
+    """What formulas call the parameters: arrays by their word, numbers by their digits.
+
+    >>> names_of({"alpha": -0.5, "mode": "none"})
+    {'alpha': '(-0.5)'}
+    """
+    arrays = {word: word for word, value in params.items() if np.ndim(value)}
+    numbers = {word: value for word, value in params.items() if type(value) is float}
+    return arrays | {word: f"{value:g}" if value >= 0 else f"({value:g})" for word, value in numbers.items()}
 
 
 def label(text: str, names: Mapping[str, str], shapes: Mapping[str, Sequence[int]], rank: int) -> str:

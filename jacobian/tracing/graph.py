@@ -82,6 +82,8 @@ class Node:
             return None
         if not op.built_in:  # its shape may depend on anything
             return (op, descriptors, params, describe_operand(self.value))
+        if op.dtype_by_value:
+            return (op, descriptors, params, describe_operand(self.value))
         return (op, descriptors, params, None if op.decides is None else op.decides(self.operands, self.params))
 
     @property

@@ -62,7 +62,8 @@ def _attributes() -> frozenset[str]:
     """Names behind a dot that mean the same at every call: of arrays, containers, NumPy and our own ops."""
     spaces = (np, np.linalg, np.fft)
     names = {name for space in spaces for name, value in vars(space).items() if is_harmless(value)}
-    names |= {op.name for op in REGISTRY if op.built_in} | {"reduce", "accumulate", "outer", "at"}
+    names |= {name for op in REGISTRY if op.built_in for name in (op.name, *op.aliases)}
+    names |= {"reduce", "accumulate", "outer", "at"}
     names |= {name for kind in (np.ndarray, list, dict, tuple, set, str, slice) for name in dir(kind)}
     names |= {*dir(math), *_MAKERS, *_CONSTANTS}
     return frozenset(name for name in names if not name.startswith("_")) - _NEVER

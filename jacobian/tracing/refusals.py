@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import FrameType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -19,6 +20,11 @@ ASSIGNABLE = (
     "or collect the parts in a list and np.stack(parts) or np.concatenate(parts)"
 )
 _ELSEWHERE = "write it with NumPy functions that can be traced, or declare it with jac.primitive(forward, rule)"
+_POLYNOMIALS = "numpy.polynomial"
+_TRACED_POLYNOMIALS = (
+    "np.polyval(c[::-1], x), np.polymul, np.polyder, … take traced arrays; polyval(x, c), chebval(x, c), … take traced "
+    "positions, and chebvander(x, degree) @ c takes traced coefficients"
+)
 
 
 def refuse(headline: str, fix: str) -> NoReturn:
@@ -33,6 +39,8 @@ def refuse_conversion(what: str) -> NoReturn:
         refuse(f"{library} needs plain numbers where it is given a traced array", _ELSEWHERE)
     if source.assigns_to_item():
         refuse_assignment("out[…] = x where out is a plain array")
+    if source.passes_through(_POLYNOMIALS):
+        refuse("numpy.polynomial makes plain arrays of what it is given, and cannot be traced", _TRACED_POLYNOMIALS)
     call = source.called()
     name = call.rpartition(".")[2]
     if name in _BUILDERS:
@@ -52,6 +60,15 @@ def refuse_conversion(what: str) -> NoReturn:
         )
     fix = "keep the array: NumPy functions take it (np.sin(x) instead of math.sin(x)), and so do comparisons"
     refuse(f"a traced array is turned into {what}", fix)
+
+
+def refuse_rows_of_coefficients(frame: FrameType) -> None:
+    """Raise the error where `numpy.polynomial` would take a traced array for a number, and rows of c for numbers."""
+    if str(frame.f_globals.get("__name__")).startswith(_POLYNOMIALS):
+        refuse(
+            "numpy.polynomial evaluates several polynomials at plain positions only",
+            "one polynomial at a time: np.stack([polyval(x, c[:, k]) for k in range(c.shape[1])])",
+        )
 
 
 def ambiguous_truth(line: str | None) -> ShapeError:

@@ -6,10 +6,11 @@ Only errors ask. What reads source code is imported when they do.
 from __future__ import annotations
 
 import os
+import sys
 from itertools import islice
 from types import FrameType
 
-from jacobian.ops.callers import is_library, nearest_frame, user_frame
+from jacobian.ops.callers import is_inner, is_library, nearest_frame, user_frame
 
 LONGEST_LINE = 100
 
@@ -46,6 +47,16 @@ def library() -> str | None:
     return str(frame.f_globals.get("__name__", "")).partition(".")[0] or None
 
 
+def passes_through(package: str) -> bool:
+    """Whether code of this part of NumPy stands between the user's line and this package."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and is_inner(frame.f_code.co_filename):
+        if str(frame.f_globals.get("__name__")).startswith(package):
+            return True
+        frame = frame.f_back
+    return False
+
+
 def assigns_to_item() -> bool:
     """Whether the user's line is storing into `out[…]` at this moment."""
     frame = user_frame()
@@ -69,7 +80,10 @@ def called() -> str:
 def _instruction(frame: FrameType) -> str:
     import dis
 
-    return dis.opname[frame.f_code.co_code[frame.f_lasti]]
+    at = frame.f_lasti
+    while at > 0 and dis.opname[frame.f_code.co_code[at]] == "CACHE":  # where the frame of a Python function stands
+        at -= 2
+    return dis.opname[frame.f_code.co_code[at]]
 
 
 def _expression(frame: FrameType) -> str:

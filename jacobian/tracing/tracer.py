@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -18,7 +19,13 @@ from jacobian.tracing.flat import Flat
 from jacobian.tracing.graph import PYTHON_NUMBERS, Graph, Node, describe_operand, shape_of
 from jacobian.tracing.memory import KEPT, Memory, Step, link
 from jacobian.tracing.methods import Methods
-from jacobian.tracing.refusals import ambiguous_truth, refuse, refuse_conversion, refuse_function
+from jacobian.tracing.refusals import (
+    ambiguous_truth,
+    refuse,
+    refuse_conversion,
+    refuse_function,
+    refuse_rows_of_coefficients,
+)
 from jacobian.tracing.ufuncs import ufunc_method
 
 _BASIC = (int, slice)
@@ -59,6 +66,8 @@ class Tracer(Methods):
                 return _writing().ufunc_into(ufunc, inputs, **kwargs)
             op = REGISTRY.find(ufunc)
             if op is not None:
+                if type(inputs[0]) is np.ndarray and inputs[0].ndim and self.shape:
+                    refuse_rows_of_coefficients(sys._getframe(1))
                 return record(op, inputs, kwargs)
             if ufunc in CONSTANT_FUNCTIONS:
                 return ufunc(*map(seen, inputs), **seen(kwargs))

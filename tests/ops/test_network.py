@@ -107,13 +107,13 @@ def test_mean_squared_error() -> None:
 
 
 def test_normalisations() -> None:
-    y = network.layer_norm(X, np.full(3, 2.0), np.ones(3), eps=0.0)
+    y = network.layer_norm(X, 3, np.full(3, 2.0), np.ones(3), eps=0.0)
     assert_allclose(y.mean(axis=1), 1.0)
     assert_allclose(y.std(axis=1), 2.0)
-    y = network.batch_norm(X, beta=np.arange(3.0), eps=0.0)
+    y = network.batch_norm(X, bias=np.arange(3.0), eps=0.0)
     assert_allclose(y.mean(axis=0), np.arange(3.0), atol=1e-12)
     assert_allclose(y.std(axis=0), 1.0)
-    y = network.batch_norm(IMAGE, np.arange(1.0, 4.0), axis=(0, 2, 3), eps=0.0)
+    y = network.batch_norm(IMAGE, weight=np.arange(1.0, 4.0), eps=0.0)
     assert_allclose(y.std(axis=(0, 2, 3)), [1.0, 2.0, 3.0])
 
 
@@ -174,11 +174,11 @@ def test_linear_shares_the_batch() -> None:
 
 
 def test_normalisations_are_block_diagonal() -> None:
-    assert network.layer_norm.jacobian(X, np.ones(3)).structure == "block-diagonal over axis 0"
-    assert network.batch_norm.jacobian(X, np.ones(3)).structure == "block-diagonal over axis 1"
-    by_gamma, by_beta = network.layer_norm.jacobian(X, np.ones(3), np.ones(3), argnums=(1, 2))
+    assert network.layer_norm.jacobian(X, 3, np.ones(3)).structure == "block-diagonal over axis 0"
+    assert network.batch_norm.jacobian(X, weight=np.ones(3)).structure == "block-diagonal over axis 1"
+    by_gamma, by_beta = network.layer_norm.jacobian(X, 3, np.ones(3), np.ones(3), argnums=(1, 2))
     assert by_gamma.nnz == by_beta.nnz == X.size
-    assert network.batch_norm.jacobian(IMAGE, axis=(0, 2, 3)).structure == "block-diagonal over axis 1"
+    assert network.batch_norm.jacobian(IMAGE).structure == "block-diagonal over axis 1"
 
 
 def test_convolution_stays_windows() -> None:
@@ -325,9 +325,8 @@ def test_other_refusals() -> None:
     assert text_of(ArgumentError, network.mse, X, X, reduction="max") == (
         "mse: reduction must be 'mean', 'sum' or 'none', not 'max'"
     )
-    assert text_of(ShapeError, network.layer_norm, X, np.ones(4)) == (
-        "layer_norm: gamma must have the shape (3,), that of axes (1,) of x, not (4,)\n"
-        "  got:   x float64[4,3], gamma float64[4], axis=-1"
+    assert text_of(ShapeError, network.layer_norm, X, 3, np.ones(4)) == (
+        "layer_norm: weight must have the shape (3,), not (4,)\n  got:   x float64[4,3], weight float64[4]"
     )
     assert text_of(ArgumentError, network.conv2d, IMAGE, KERNEL, stride=0) == (
         "conv2d: stride must be a whole number of at least 1, or two of them, not 0"

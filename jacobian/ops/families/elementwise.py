@@ -110,7 +110,7 @@ def elementwise(
             return diagonal(out, into, int(text))
         factor = texts.evaluate_finite(name, text, values)
 
-        named = {word: word for word, value in point.params.items() if np.ndim(value)}
+        named = texts.names_of(point.params)
         named |= dict(zip(words, point.names, strict=False)) | {"y": point.out_name}
         shapes = {word: tuple(np.shape(values[word])) for word in named}
         label = partial(texts.label, text, named, shapes, len(np.shape(factor)))  # keeps no array alive
@@ -127,7 +127,7 @@ def elementwise(
             normalise=normalise or _ufunc_arguments(name),
             samples=[*(sample(*group, domain=domain) for group in shapes), *samples],
             operands=operands or words, family="elementwise", formula=", ".join(pairs),
-            note=note + (f"Where {kink}: {at_kink} is taken." if kink else ""), smooth=not kink,
+            note=" ".join(filter(None, (note, kink and f"Where {kink}: {at_kink} is taken."))), smooth=not kink,
             decides=decides if special is not None else None, of_complex=of_complex,
         )
     )  # fmt: skip

@@ -108,7 +108,7 @@ def moved(function: Callable[[np.ndarray], Any], shape: Shape, *, views: bool) -
     if 0 in shape or not views:
         count = prod(shape)
         table = np.asarray(function(np.arange(count, dtype=np.intp).reshape(shape)))
-        if table.size == 0:
+        if table.size == 0 or count == 0:  # what reads nothing is filled with zeros
             return Jacobian.zero(table.shape, shape)
         return gather(table.shape, shape, np.unravel_index(table, shape) if shape else ())
     ghost = as_strided(np.zeros(1, np.int8), shape, _contiguous_steps(shape), writeable=False)

@@ -19,16 +19,23 @@ def composite(
     name: str,
     function: Callable[..., Any],
     *,
-    answers: Iterable[Callable[..., Any]],
+    answers: Iterable[Callable[..., Any]] = (),
     samples: Sequence[Sample],
+    formula: str = "",
     note: str = "",
+    aliases: Sequence[str] = (),
 ) -> Op:
     """A function written in terms of other ops: traced through, so that its Jacobian is theirs."""
 
     def rule(point: Point, k: int) -> Jacobian:
         raise AssertionError("a composite is traced through")
 
-    return register(Op(name, function, rule, answers=answers, samples=samples, family="composite", note=note))
+    return register(
+        Op(
+            name, function, rule, answers=answers, samples=samples, family="composite", formula=formula, note=note,
+            aliases=aliases,
+        )
+    )  # fmt: skip
 
 
 def primitive(

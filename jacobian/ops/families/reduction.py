@@ -26,9 +26,11 @@ def reduced_axes(axis: Any, rank: int, name: str) -> tuple[int, ...]:
     for one in axes:
         if not isinstance(one, int | np.integer):
             raise ArgumentError(report(f"{name}: axis must be a whole number or a tuple of them, not {one!r}"))
+        if rank == 0 and one in (0, -1):
+            continue  # NumPy takes a number for a vector of one entry here
         if not -rank <= one < rank:
             raise ShapeError(report(f"{name}: axis {one} does not exist", got=f"an array of {rank} axes"))
-    return tuple(sorted({int(one) % rank for one in axes}))
+    return tuple(sorted({int(one) % rank for one in axes})) if rank else ()
 
 
 @lru_cache(maxsize=CACHE)
