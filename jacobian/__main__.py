@@ -15,15 +15,13 @@ import numpy as np
 import jacobian
 from jacobian.checking.comparison import compare
 from jacobian.checking.index_notation import is_formula
+from jacobian.display.entries import entry, jacobian_entries, values
 from jacobian.errors import ArgumentError, JacobianError, UsageError, report
 from jacobian.expressions import Expression, did_you_mean
 from jacobian.expressions.inputs import read_input, read_upstream
-from jacobian.kernel.memory import human
+from jacobian.ops import REGISTRY
 
 AGREES, DIFFERS, BAD_USAGE = 0, 1, 2
-
-_SMALL = 16
-"""A matrix with more rows or columns than this is not printed; nor are values of more entries than its square."""
 
 _EPILOG = """\
 inputs:
@@ -47,6 +45,12 @@ examples:
   python -m jacobian "inv(A) @ b" A=A.npy b=3 --explain
   python -m jacobian "softmax(W @ x)" W=3,4 x=4 --claim "dy[i]/dx[j] = y[i]*(W[i,j] - y[k]*W[k,j])"
   python -m jacobian "A @ B" A=2,3 B=3,4 --wrt A --claim "G @ B.T" --kind downstream
+
+documentation of all ops, of some of them with examples, and as the pages docs/ops.md and docs/kinks.md:
+  python -m jacobian ops
+  python -m jacobian ops inv solve
+  python -m jacobian ops --markdown
+  python -m jacobian ops --kinks
 
 exit status:
   0  every Jacobian agrees with central differences; the claim is right
@@ -103,6 +107,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         with _warnings_as_lines():
+            if words[:1] == ["ops"] and not any("=" in word for word in words):
+                return _ops(words[1:])
             options = _parser().parse_intermixed_args([_protect(word) for word in words])
             return _run(options)
     except JacobianError as error:
@@ -144,16 +150,16 @@ def _run(options: argparse.Namespace) -> int:
     output = jacobians[0].names[0]
     print(f"{output} = {function.text}")
     _print("shape", f"{np.shape(y)} {np.asarray(y).dtype}")
-    _print("value", _values(np.asarray(y)))
+    _print("value", values(np.asarray(y)))
     if upstream is not None:
-        _print("upstream", f"shape {upstream.shape}\n{_values(upstream)}")
+        _print("upstream", f"shape {upstream.shape}\n{values(upstream)}")
     agreed = True
     for name, argnum, J in zip(wrt, argnums, jacobians, strict=True):
         print(f"\n∂{output}/∂{name}")
-        _print_jacobian(J)
+        print(jacobian_entries(J))
         if upstream is not None:
             downstream = np.asarray(upstream @ J)
-            _print("downstream", f"upstream·J, shape {downstream.shape}\n{_values(downstream)}")
+            _print("downstream", f"upstream·J, shape {downstream.shape}\n{values(downstream)}")
         if options.explain:
             _print("explain", J.explain())
         comparison = compare(function, args, argnum, J)
@@ -173,6 +179,33 @@ def _judge(function: Expression, args: Sequence[Any], options: argparse.Namespac
     verdict = jacobian.verify(function, *args, claim=options.claim, argnums=argnum, kind=options.kind)
     print(verdict)
     return AGREES if verdict else DIFFERS
+
+
+def _ops(words: Sequence[str]) -> int:
+    """Documentation of all ops, or of those named."""
+    from jacobian.display import ops_page
+
+    parser = _Parser(prog="python -m jacobian ops", description="Print what is known of ops.", allow_abbrev=False)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="ops to show, each with an example")
+    page = parser.add_mutually_exclusive_group()
+    page.add_argument("--markdown", action="store_true", help="all ops, in Markdown")
+    page.add_argument("--kinks", action="store_true", help="what is taken where there is no derivative, in Markdown")
+    options = parser.parse_args(words)
+    for name in options.names:
+        if name not in REGISTRY:
+            fix = (
+                did_you_mean(name, [op.name for op in REGISTRY if op.built_in])
+                or "python -m jacobian ops names them all"
+            )
+            raise UsageError(report(f"there is no op {name!r}", fix=fix))
+    if options.names and (options.markdown or options.kinks):
+        raise UsageError(report("a page in Markdown is one of all ops", fix="give no names"))
+    if options.names:
+        print("\n\n".join(ops_page.one_op(REGISTRY[name]) for name in options.names))
+    else:
+        make = ops_page.ops_markdown if options.markdown else ops_page.kinks_markdown if options.kinks else None
+        print((make or ops_page.all_ops)())
+    return AGREES
 
 
 def _inputs(words: Sequence[str]) -> Mapping[str, str]:
@@ -203,32 +236,8 @@ def _wrt(words: Sequence[str] | None, names: Sequence[str]) -> Sequence[str]:
     return wanted
 
 
-def _print_jacobian(J: jacobian.Jacobian) -> None:
-    rows, columns = int(np.prod(J.out_shape, dtype=int)), int(np.prod(J.in_shape, dtype=int))
-    _print("formula", J.formula)
-    _print("shape", f"{J.out_shape} × {J.in_shape}")
-    _print("structure", str(J.structure))
-    if max(rows, columns) <= _SMALL:
-        _print("matrix", f"{rows} × {columns}\n{_values(J.matrix())}")
-    else:
-        _print(
-            "matrix", f"{rows} × {columns}, not shown: {human(J.dense_nbytes)} dense, {human(J.nbytes)} held as terms"
-        )
-
-
-def _values(array: np.ndarray[Any, Any]) -> str:
-    """The values when they are few, else their range."""
-    if array.size <= _SMALL**2:
-        return np.array2string(array, precision=4, suppress_small=True, max_line_width=120, threshold=_SMALL**2)
-    if array.dtype.kind not in "iuf":
-        return f"{array.size} values"
-    return f"{array.size} values from {array.min():.4g} to {array.max():.4g}"
-
-
 def _print(title: str, text: str) -> None:
-    """A titled entry; further lines stand under the first."""
-    first, *rest = text.split("\n")
-    print("\n".join([f"  {title:<10} {first}", *((" " * 13 + line).rstrip() for line in rest)]))
+    print(entry(title, text))
 
 
 @contextmanager

@@ -102,6 +102,7 @@ def backprop(f: Callable[..., Any], *args: Any, upstream: Any = None, **kwargs: 
         )
     inputs = [node for node in trace.nodes if node.op is None]
     graph = plan.paths(of, inputs)
+    plan.refuse_not_holomorphic(graph)
     if plan.is_complex(of) and any(map(plan.becomes_real, graph.nodes)):
         raise ArgumentError(
             report(

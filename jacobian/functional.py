@@ -143,7 +143,12 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, order: str
         `J.shape == y.shape + x.shape`, numerator layout. Nested results nest their Jacobians like `f`'s output, and
         within that like the argument.
 
+    Complex numbers: of a real input the Jacobian of a complex output is complex, and on the way there may be anything
+    (`np.abs`, `np.conj`, real parts). Of a complex input z it is the complex derivative `∂y/∂z`, if every op on the
+    way from z has one; a function of z that is not holomorphic is to be written in real and imaginary part.
+
     Raises:
+        ArgumentError: an op between a complex input and the result is not holomorphic; the message names both.
         TraceError: the function does what cannot be traced; the message names the line.
         DTypeError: an argument or the result is not an array of numbers.
         NonFiniteError: an argument or the result holds NaN or infinity.
@@ -158,6 +163,8 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, order: str
            [3., 4.]])
     >>> print(J.formula)
     ∂y[i]/∂x[j] = W[i,j]
+    >>> jac.jacobian(lambda z: z**2)(np.array([1 + 2j])).tensor()
+    array([[2.+4.j]])
     """
     evaluate = _evaluation(f, argnums, order, with_value=False)
 

@@ -21,6 +21,7 @@ from jacobian.kernel.memory import human
 from jacobian.kernel.pattern import CACHE
 from jacobian.kernel.real import real_part
 from jacobian.kernel.simplify import contracted, fused, shapes_only
+from jacobian.ops.registry import no_complex_derivative, not_holomorphic
 from jacobian.shifts import cancelling, may_cancel
 from jacobian.tracing.graph import Node
 
@@ -220,6 +221,28 @@ def becomes_real(node: Node) -> bool:
     return not is_complex(node) and any(is_complex(parent) for _, parent in node.parents)
 
 
+def refuse_not_holomorphic(graph: Paths) -> None:
+    """A function of a complex input has a derivative if every op on the way has a complex one.
+
+    Raises:
+        ArgumentError: an op takes a real part, an absolute value or the like of what depends on a complex input.
+    """
+    reached = {node.index: node for node in graph.wrt if is_complex(node)}
+    if not reached:
+        return
+    for node in reversed(graph.nodes):
+        for _, parent in graph.edges[node.index]:
+            source = reached.get(parent.index)
+            if source is None or node.op is None:
+                continue
+            if not is_complex(node) or node.op.of_complex == "refused":
+                called, line = node.trace.notes.get(node.index, (node.op.called, None))
+                if not is_complex(node):
+                    raise not_holomorphic(called, source.name, source.value, line)
+                raise no_complex_derivative(node.op, called, source.name, source.value, line)
+            reached[node.index] = source
+
+
 def reverse(graph: Paths, algebra: Algebra, *, eager: bool, upstream: Jacobian | None = None) -> list[Jacobian]:
     """From the output back. Unless eager, what arrives is contracted only where it is used more than once."""
     if is_complex(graph.of) and any(map(becomes_real, graph.nodes)):
@@ -293,6 +316,7 @@ def _forward_from(graph: Paths, wrt: Node, algebra: Algebra, *, eager: bool) -> 
 
 def accumulate(graph: Paths, algebra: Algebra, order: str) -> list[Jacobian]:
     """The chain rule over the graph in one of the orders; `auto` is the cheapest."""
+    refuse_not_holomorphic(graph)
     graph = without_shifts(graph)
     chosen = choose(graph) if order == "auto" else order
     run = forward if chosen.endswith("forward") else reverse

@@ -194,6 +194,8 @@ class Call:
         else:
             return None
         inputs = [kept_snapshot(promoted(leaf, "x")) for leaf in self.leaves]
+        if any(x.dtype.kind == "c" for x in inputs):  # a list of numbers, whose kinds the key does not tell
+            return None
         try:
             played = Played(kind, script, inputs)
         except (OtherwiseError, ArithmeticError, ValueError, JacobianError):  # tracing will tell

@@ -10,6 +10,13 @@ from hypothesis import settings
 
 from jacobian.ops import REGISTRY
 
+try:
+    import scipy.special  # noqa: F401
+except ImportError:  # what needs it is not tested
+    pass
+else:
+    REGISTRY.later.arrive()  # the ops for SciPy's functions, so that generated tests find them
+
 # The same examples every time: a failure is a change of the code, not of the draw. Another draw, and more of it:
 # JACOBIAN_TEST_EFFORT=6 python -m pytest tests/kernel --hypothesis-profile=default
 settings.register_profile("same", derandomize=True, deadline=None)

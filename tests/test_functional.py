@@ -427,7 +427,9 @@ def test_running_extremes_along_an_axis(ufunc: np.ufunc, axis: int) -> None:
         line = tuple(slice(None) if a == axis else k for a, k in enumerate(place))
         best = np.flatnonzero(x[line][: place[axis] + 1] == y[place])[-1]
         expected[place][(*place[:axis], best, *place[axis + 1 :])] = 1
-    np.testing.assert_array_equal(np.asarray(jac.jacobian(lambda x: ufunc.accumulate(x, axis=axis))(x)), expected)
+    with pytest.warns(jac.errors.KinkWarning, match=f"{ufunc.__name__}.accumulate is not differentiable at entr"):
+        J = jac.jacobian(lambda x: ufunc.accumulate(x, axis=axis))(x)
+    np.testing.assert_array_equal(np.asarray(J), expected)
 
 
 def test_shifted_softmax_keeps_its_structure() -> None:

@@ -84,7 +84,7 @@ class Run:
     def has_branches(self) -> bool:
         """Whether the function may be another one elsewhere: it has kinks, or looked at its numbers."""
         ops = [node.op for node in self.trace.nodes if node.op is not None]
-        return self.trace._graph.seen or any(not op.smooth or op.name == "where" for op in ops)
+        return self.trace._graph.seen or any(op.kinks or op.name == "where" for op in ops)
 
     @property
     def output_name(self) -> str:

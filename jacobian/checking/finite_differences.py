@@ -21,7 +21,8 @@ class Differences:
     """`values` and `errors`, arrays of shape output + input, the method taken and why.
 
     An error bar bounds truncation and rounding together as far as the function's own values show them; an infinite
-    or NaN bar means that no step gave a usable value.
+    or NaN bar means that no step gave a usable value. At a complex point the bar also holds how far the quotients
+    along 1 and along i lie apart, which is not small where the function has no complex derivative.
 
     >>> import numpy as np, jacobian as jac
     >>> d = jac.finite_difference(lambda x: x**2, np.array([3.0]))
@@ -95,10 +96,11 @@ def _by_argument(
     column = {"forward": _forward, "central": _central}.get(method, _richardson)
     eps = float(np.finfo(np.result_type(x.dtype, np.float16 if base.dtype.itemsize >= x.itemsize else base.dtype)).eps)
     shape = (*base.shape, *x.shape)
-    values, errors = np.zeros(shape, base.dtype), np.zeros(shape)
+    kind = np.result_type(base.dtype, x.dtype) if x.dtype.kind == "c" else base.dtype
+    values, errors = np.zeros(shape, kind), np.zeros(shape)
     with np.errstate(all="ignore"):
         for entry in np.ndindex(x.shape):
-            value, error = column(at, x.astype(float), entry, base, eps)
+            value, error = _quotient(column, at, x, entry, base, eps)
             values[(..., *entry)] = value
             errors[(..., *entry)] = error
     return Differences(values, errors, "richardson" if method == "auto" else method, reason)
@@ -120,43 +122,60 @@ Column = tuple[np.ndarray, np.ndarray]
 Function = Callable[[np.ndarray], np.ndarray]
 
 
-def _moved(x: np.ndarray, entry: tuple[int, ...], step: float) -> np.ndarray:
+def _quotient(column: Any, at: Function, x: np.ndarray, entry: tuple[int, ...], base: np.ndarray, eps: float) -> Column:
+    """One column. In the complex plane it is the same along 1 and along i, if there is a derivative."""
+    if x.dtype.kind != "c":
+        found: Column = column(at, x.astype(float), entry, base, eps)
+        return found
+    wide = x.astype(complex)
+    value, error = column(at, wide, entry, base, eps)
+    imaginary, other = column(at, wide, entry, base, eps, 1j)
+    return value, np.maximum(error, other) + np.abs(value - imaginary)
+
+
+def _moved(x: np.ndarray, entry: tuple[int, ...], step: complex) -> np.ndarray:
     point = x.copy()
     point[entry] += step
     return point
 
 
 def _scale(x: np.ndarray, entry: tuple[int, ...]) -> float:
-    return max(abs(float(x[entry])), 1e-2)
+    return max(float(abs(x[entry])), 1e-2)
 
 
-def _forward(at: Function, x: np.ndarray, entry: tuple[int, ...], base: np.ndarray, eps: float) -> Column:
+def _forward(
+    at: Function, x: np.ndarray, entry: tuple[int, ...], base: np.ndarray, eps: float, unit: complex = 1
+) -> Column:
     step = np.sqrt(eps) * _scale(x, entry)
-    near = (at(_moved(x, entry, step)) - base) / step
-    far = (at(_moved(x, entry, 2 * step)) - base) / (2 * step)
+    near = (at(_moved(x, entry, step * unit)) - base) / (step * unit)
+    far = (at(_moved(x, entry, 2 * step * unit)) - base) / (2 * step * unit)
     return near, 2 * np.abs(far - near) + 4 * eps * np.abs(base) / step
 
 
-def _central(at: Function, x: np.ndarray, entry: tuple[int, ...], base: np.ndarray, eps: float) -> Column:
+def _central(
+    at: Function, x: np.ndarray, entry: tuple[int, ...], base: np.ndarray, eps: float, unit: complex = 1
+) -> Column:
     step = np.cbrt(eps) * _scale(x, entry)
-    near, far = _slope(at, x, entry, step), _slope(at, x, entry, 2 * step)
+    near, far = _slope(at, x, entry, step * unit), _slope(at, x, entry, 2 * step * unit)
     return near, np.abs(far - near) + 4 * eps * np.abs(base) / step
 
 
-def _slope(at: Function, x: np.ndarray, entry: tuple[int, ...], step: float) -> np.ndarray:
+def _slope(at: Function, x: np.ndarray, entry: tuple[int, ...], step: complex) -> np.ndarray:
     return np.asarray((at(_moved(x, entry, step)) - at(_moved(x, entry, -step))) / (2 * step))
 
 
-def _richardson(at: Function, x: np.ndarray, entry: tuple[int, ...], base: np.ndarray, eps: float) -> Column:
+def _richardson(
+    at: Function, x: np.ndarray, entry: tuple[int, ...], base: np.ndarray, eps: float, unit: complex = 1
+) -> Column:
     """Neville's table over steps h, h/2, …; entry by entry the value whose neighbours agree best."""
     step = (0.1 if eps < 1e-10 else 0.3) * _scale(x, entry)
-    best = np.full(base.shape, np.nan, base.dtype)
+    best = np.full(base.shape, np.nan, np.result_type(base.dtype, type(unit)))
     bar = np.full(base.shape, np.inf)
     previous: list[np.ndarray] = []
     for level in range(LEVELS):
         h = step / SHRINK**level
         rounding = 4 * eps * np.abs(base) / h
-        row = [_slope(at, x, entry, h)]
+        row = [_slope(at, x, entry, h * unit)]
         for order, old in enumerate(previous):
             weight = SHRINK ** (2 * (order + 1))
             row.append((weight * row[order] - old) / (weight - 1))

@@ -45,7 +45,9 @@ ATTRIBUTES = frozenset("T mT real imag shape ndim size eigenvalues eigenvectors 
 WORDS = frozenset(
     "float32 float64 int32 int64 bool float int C F A K L U fro nuc constant edge reflect symmetric wrap "
     "linear_ramp maximum mean minimum median full valid same left right clip raise reduced complete ij xy "
-    "greedy optimal sum none batchmean tanh ortho forward backward linear lower higher midpoint nearest".split()
+    "greedy optimal sum none batchmean tanh ortho forward backward linear lower higher midpoint nearest hazen weibull "
+    "inverted_cdf averaged_inverted_cdf closest_observation interpolated_inverted_cdf median_unbiased normal_unbiased "
+    "r f b fb unscaled".split()
 )
 """Texts that may be passed to a function; the subscripts of `einsum` are the only others."""
 
@@ -139,6 +141,7 @@ _SIZES: Mapping[str, _Sizes] = {
     "resize": ((1, "new_shape"),),
     "vander": ((1, "N"),),
     "bincount": ((2, "minlength"),),
+    "polyint": ((1, "m"),),
 }
 
 

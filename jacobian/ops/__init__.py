@@ -1,4 +1,7 @@
-"""All operations: one declaration each, one file per family. Every module found here is imported and its ops known."""
+"""All operations: one declaration each, one file per family. Every module found here is imported and its ops known.
+
+Those for the functions of another library stand in a package, which is imported once a trace meets such a function.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,15 @@ from jacobian.ops.families import primitive
 from jacobian.ops.registry import REGISTRY, Op, Sample, sample
 
 for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
+    if not _module.ispkg:
+        importlib.import_module(f"{__name__}.{_module.name}")
 REGISTRY.seal()
+REGISTRY.later.after("scipy.special", f"{__name__}.scipy_special")
 
 
 def __getattr__(name: str) -> Any:
     """`jac.ops.matmul`: every op by its name."""
-    if name in REGISTRY:
+    if name in REGISTRY or (not name.startswith("_") and REGISTRY.later.arrive() and name in REGISTRY):
         return REGISTRY[name]
     raise AttributeError(f"there is no op {name!r}; list(jac.ops.REGISTRY) names them all")
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from jacobian.errors import ArgumentError, report
 from jacobian.ops.families import elementwise
-from jacobian.ops.registry import Normalise, Params, Point, sample
+from jacobian.ops.registry import SAME, Normalise, Params, Point, sample
 from jacobian.ops.special import erfc
 from jacobian.ops.texts import evaluate
 
@@ -43,13 +43,15 @@ def number(what: str, value: Any) -> float:
 # -- straight pieces --------------------------------------------------------------------------------------------------
 
 relu = elementwise(
-    lambda x: np.maximum(x, 0), "where(x > 0, 1.0, 0.0)", name="relu", answers=(), kink="x == 0", at_kink="0",
+    lambda x: np.maximum(x, 0), "where(x > 0, 1.0, 0.0)", name="relu", answers=(), of_complex="refused",
+    kink="x == 0", at_kink="0", torch={"torch.nn.functional.relu(x)": SAME},
     note="max(x, 0).",
 )  # fmt: skip
 leaky_relu = elementwise(
     lambda x, negative_slope: np.where(x > 0, x, negative_slope * x), "where(x > 0, 1.0, negative_slope)",
-    name="leaky_relu", answers=(), normalise=_numbers("leaky_relu", negative_slope=0.01),
+    name="leaky_relu", answers=(), of_complex="refused", normalise=_numbers("leaky_relu", negative_slope=0.01),
     kink="(x == 0) & (negative_slope != 1)", at_kink="negative_slope",
+    torch={"torch.nn.functional.leaky_relu(x)": SAME},
     note="x where x > 0, negative_slope · x elsewhere.",
     samples=[sample((2, 3), 0.3), sample((3,), negative_slope=-1.0), sample((3,), np.float64(1.0))],
 )  # fmt: skip
@@ -58,47 +60,60 @@ leaky_relu = elementwise(
 hardtanh = elementwise(
     lambda x, min_val, max_val: np.minimum(np.maximum(x, min_val), max_val),
     "where((x > min_val) & (x < max_val), 1.0, 0.0)",
-    name="hardtanh", answers=(), normalise=_numbers("hardtanh", "min_val <= max_val", min_val=-1.0, max_val=1.0),
-    kink="(x == min_val) | (x == max_val)", at_kink="0", note="x, cut off at min_val and max_val.",
+    name="hardtanh", answers=(), of_complex="refused",
+    normalise=_numbers("hardtanh", "min_val <= max_val", min_val=-1.0, max_val=1.0),
+    kink="(x == min_val) | (x == max_val)", at_kink="0",
+    torch={"torch.nn.functional.hardtanh(x)": SAME},
+    note="x, cut off at min_val and max_val.",
     samples=[sample((2, 3), -0.5, 1.5)],
 )  # fmt: skip
 relu6 = elementwise(
     lambda x: np.clip(x, 0.0, 6.0), "where((x > 0) & (x < 6), 1.0, 0.0)", name="relu6", answers=(),
-    kink="(x == 0) | (x == 6)", at_kink="0", note="x, cut off at 0 and 6.", samples=[sample((9,), domain=(-3.0, 9.0))],
+    kink="(x == 0) | (x == 6)", at_kink="0",
+    torch={"torch.nn.functional.relu6(x)": SAME},
+    note="x, cut off at 0 and 6.", samples=[sample((9,), domain=(-3.0, 9.0))],
 )  # fmt: skip
 hardsigmoid = elementwise(
     lambda x: np.clip(x + 3.0, 0.0, 6.0) / 6.0, "where((x > -3) & (x < 3), 1 / 6, 0.0)", name="hardsigmoid",
-    answers=(), kink="abs(x) == 3", at_kink="0", note="(x + 3) / 6, cut off at 0 and 1.",
+    answers=(), kink="abs(x) == 3", at_kink="0",
+    torch={"torch.nn.functional.hardsigmoid(x)": SAME},
+    note="(x + 3) / 6, cut off at 0 and 1.",
     samples=[sample((9,), domain=(-5.0, 5.0))],
 )  # fmt: skip
 hardswish = elementwise(
     lambda x: x * (np.clip(x + 3.0, 0.0, 6.0) / 6.0), "where(x >= 3, 1.0, where(x > -3, x / 3 + 0.5, 0.0))",
-    name="hardswish", answers=(), kink="abs(x) == 3", at_kink="0 at -3 and 1 at 3", note="x · hardsigmoid(x).",
+    name="hardswish", answers=(), of_complex="refused", kink="abs(x) == 3", at_kink="0 at -3 and 1 at 3",
+    torch={"torch.nn.functional.hardswish(x)": SAME},
+    note="x · hardsigmoid(x).",
     samples=[sample((9,), domain=(-5.0, 5.0))],
 )  # fmt: skip
 hardshrink = elementwise(
     lambda x, lambd: np.where(np.abs(x) > lambd, x, 0.0), "where(abs(x) > lambd, 1.0, 0.0)",
-    name="hardshrink", answers=(), normalise=_numbers("hardshrink", lambd=0.5),
+    name="hardshrink", answers=(), of_complex="refused", normalise=_numbers("hardshrink", lambd=0.5),
+    torch={"torch.nn.functional.hardshrink(x)": SAME},
     kink="abs(x) == lambd", at_kink="0", note="x where |x| > lambd, 0 elsewhere.",
     samples=[sample((2, 3), 1.0)],
 )  # fmt: skip
 softshrink = elementwise(
     lambda x, lambd: np.sign(x) * np.maximum(np.abs(x) - lambd, 0), "where(abs(x) > lambd, 1.0, 0.0)",
-    name="softshrink", answers=(), normalise=_numbers("softshrink", "lambd >= 0", lambd=0.5),
+    name="softshrink", answers=(), of_complex="refused", normalise=_numbers("softshrink", "lambd >= 0", lambd=0.5),
+    torch={"torch.nn.functional.softshrink(x)": SAME},
     kink="abs(x) == lambd", at_kink="0",
     note="x, drawn towards 0 by lambd.", samples=[sample((2, 3), 1.0)],
 )  # fmt: skip
 softsign = elementwise(
     lambda x: x / (1 + np.abs(x)), "1 / (1 + abs(x))**2", name="softsign", answers=(), note="x / (1 + |x|).",
+    of_complex="refused",
 )  # fmt: skip
 
 # -- exponential pieces -----------------------------------------------------------------------------------------------
 
 
 def _sigmoid(x: Any) -> Any:
-    """Without overflow: exp is only asked for what is not positive."""
-    small = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1.0, small) / (1.0 + small)
+    """Without overflow: exp is only asked for what has no positive real part."""
+    right = np.real(x) >= 0
+    small = np.exp(np.where(right, -x, x)) if np.iscomplexobj(x) else np.exp(-np.abs(x))
+    return np.where(right, 1.0, small) / (1.0 + small)
 
 
 sigmoid = elementwise(_sigmoid, "y * (1 - y)", name="sigmoid", answers=(), note="1 / (1 + exp(-x)), stable.")
@@ -129,8 +144,9 @@ def _elu(x: Any, alpha: float) -> Any:
 
 
 elu = elementwise(
-    _elu, "where(x > 0, 1.0, alpha * exp(where(x > 0, 0.0, x)))", name="elu", answers=(),
+    _elu, "where(x > 0, 1.0, alpha * exp(where(x > 0, 0.0, x)))", name="elu", answers=(), of_complex="refused",
     normalise=_numbers("elu", alpha=1.0), kink="(x == 0) & (alpha != 1)", at_kink="alpha",
+    torch={"torch.nn.functional.elu(x, 2.0)": SAME}, kink_at=(0.0, 2.0),
     note="x where x > 0, alpha (exp(x) - 1) elsewhere.", samples=[sample((2, 3), 2.0), sample((3,), alpha=-0.5)],
 )  # fmt: skip
 
@@ -140,7 +156,8 @@ ALPHA, SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852
 
 selu = elementwise(
     lambda x: SCALE * _elu(x, ALPHA), f"where(x > 0, {SCALE}, {SCALE * ALPHA} * exp(where(x > 0, 0.0, x)))",
-    name="selu", answers=(), kink="x == 0", at_kink=f"{SCALE * ALPHA:.4f}, as from the left",
+    name="selu", answers=(), of_complex="refused", kink="x == 0", at_kink=f"{SCALE * ALPHA:.4f}, as from the left",
+    torch={"torch.nn.functional.selu(x)": SAME},
     note=f"scale · elu(x, alpha) with scale {SCALE:.4f} and alpha {ALPHA:.4f}.",
 )  # fmt: skip
 

@@ -48,3 +48,14 @@ def user_frame() -> FrameType | None:
             return frame
         frame = frame.f_back
     return nearest
+
+
+def composite_called() -> str:
+    """What the user called, if that is a composite that is being traced through at this moment; else nothing."""
+    frame: FrameType | None = sys._getframe(1)
+    found = ""
+    while frame is not None and is_inner(frame.f_code.co_filename):
+        op = frame.f_locals.get("self") if frame.f_code.co_name == "compute" else None
+        found = str(getattr(op, "called", "")) if getattr(op, "family", "") == "composite" else found
+        frame = frame.f_back
+    return found

@@ -16,9 +16,9 @@ from jacobian.ops.contraction import LETTERS
 from jacobian.ops.families import from_tables
 from jacobian.ops.kinks import warn_kink
 from jacobian.ops.losses import checked_reduction, jacobian_of_losses, reduce_losses
-from jacobian.ops.registry import Op, Params, Point, describe, register, sample
+from jacobian.ops.registry import Kink, Op, Params, Point, describe, register, sample
 from jacobian.ops.softmaxes import log_softmax, softmax
-from jacobian.ops.terms import require, shape_of
+from jacobian.ops.terms import constant_array, is_traced, require, shape_of
 
 # -- classes ----------------------------------------------------------------------------------------------------------
 
@@ -61,7 +61,7 @@ def _check_labels(name: str, operand: str, scores: Any, labels: np.ndarray, axis
 
 
 def _labels(name: str, labels: Any) -> np.ndarray:
-    found = np.asarray(labels)
+    found = constant_array(name, "labels", labels)
     if found.dtype.kind not in "iu" and found.size:
         raise DTypeError(report(f"{name}: labels must be class numbers", got=describe("labels", found)))
     return found.astype(np.intp)
@@ -70,7 +70,7 @@ def _labels(name: str, labels: Any) -> np.ndarray:
 def _class_weights(name: str, weight: Any, scores: Any, axis: int) -> np.ndarray | None:
     if weight is None:
         return None
-    weights: np.ndarray = np.asarray(weight)
+    weights = constant_array(name, "weight", weight)
     classes = shape_of(scores)[axis]
     if weights.shape != (classes,):
         got = describe("weight", weights)
@@ -185,7 +185,7 @@ def _cross_entropy_arguments(
         "labels": None, "weight": _class_weights(name, weight, logits, axis), "ignore_index": ignore_index,
         "reduction": checked_reduction(name, reduction), "label_smoothing": smoothing, "axis": axis,
     }  # fmt: skip
-    if hasattr(target, "__array_function__") and not isinstance(target, np.ndarray | np.generic):
+    if is_traced(target):
         return (logits, target), params
     target = np.asarray(target)
     if target.dtype.kind in "iu":
@@ -324,13 +324,14 @@ def _hinge_arguments(
 
 hinge = register(
     Op(
-        "hinge", _hinge, _hinge_rule, normalise=_hinge_arguments, family="network", operands=("scores",), smooth=False,
-        aliases=("hinge_loss", "multiclass_svm"),
+        "hinge", _hinge, _hinge_rule, normalise=_hinge_arguments, family="network", operands=("scores",),
+        of_complex="refused", aliases=("hinge_loss", "multiclass_svm"),
         formula="∂y/∂scores[j] = 1 where scores[j] - scores[label] + margin > 0 and j ≠ label, at the label minus the "
         "number of these",
         note="Σ_j max(0, scores[j] - scores[label] + margin) over the wrong classes j, along axis 1 (or the only axis) "
         "unless told otherwise, then the mean, the sum or none of them: the multiclass SVM loss. PyTorch's "
-        "multi_margin_loss divides by the number of classes. Where a margin is 0: 0 is taken.",
+        "multi_margin_loss divides by the number of classes.",
+        kinks=[Kink("a margin is 0", "0", sample(np.array([[1.0, 0.0]]), np.array([0])))],
         samples=[
             sample((4, 3), np.array([0, 2, 1, 1])), sample((3,), 1), sample((2, 3), np.array([1, 0]), reduction="none"),
             sample((2, 3, 2), np.array([[0, 2], [1, 1]]), 0.3, "sum"),

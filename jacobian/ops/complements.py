@@ -15,7 +15,7 @@ from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Factor
 from jacobian.ops.kinks import warn_kink
 from jacobian.ops.linalg import pinv
-from jacobian.ops.registry import Normalise, Op, Params, Point, describe, register, sample
+from jacobian.ops.registry import Kink, Normalise, Op, Params, Point, describe, register, sample
 from jacobian.ops.terms import shape_of, written
 from jacobian.ops.values import floating, refuse_complex
 
@@ -54,9 +54,10 @@ def _complement(name: str, forward: Callable[[np.ndarray], Any]) -> Op:
     return register(
         Op(
             f"{name}_complement", forward, rule, normalise=tall(name), operands=("A",), out_name="N", family="linalg",
-            formula="∂N = -pinv(A)ᵀ ∂Aᵀ N", smooth=False,
+            formula="∂N = -pinv(A)ᵀ ∂Aᵀ N",
             note="orthonormal vectors that complete the basis of a matrix of independent columns. Several of them are "
-            "determined up to a rotation among themselves: what turns least is taken.",
+            "determined up to a rotation among themselves.",
+            kinks=[Kink("there are several of them", "what turns least", sample(np.eye(3, 1)))],
             samples=[sample(shape, domain=tall_matrix) for shape in ((3, 2), (2, 1), (2, 3, 2))],
         )
     )  # fmt: skip

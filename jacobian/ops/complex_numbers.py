@@ -46,7 +46,7 @@ def _phase_of_complex(point: Point, k: int) -> str | None:
 
 phase = elementwise(
     np.angle, "0", name="phase", answers=(), special=_phase_of_complex, kink="x == 0", at_kink="0",
-    of_complex="real part", note="`np.angle` in radians. Of a complex z: dy = real(-i / z dz). ",
+    of_complex="real part", note="`np.angle` in radians. Of a complex z: dy = real(-i / z dz).",
 )  # fmt: skip
 angle = composite(
     "angle", lambda z, deg=False: phase(z) * (180 / np.pi) if deg else phase(z), answers=(np.angle,),

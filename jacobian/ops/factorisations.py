@@ -18,8 +18,8 @@ from jacobian.ops.complements import qr_complement, tall, tall_matrix
 from jacobian.ops.families import composite
 from jacobian.ops.kinks import warn_kink
 from jacobian.ops.linalg import inv, pinv, require_square
-from jacobian.ops.registry import Op, Point, describe, register, sample
-from jacobian.ops.spectral import GENERAL, inverse_gaps, svdvals
+from jacobian.ops.registry import Kink, Op, Point, describe, register, sample
+from jacobian.ops.spectral import GENERAL, REPEATED, inverse_gaps, svdvals
 from jacobian.ops.terms import shape_of, summed, written
 from jacobian.ops.values import floating, laid_like, look, memory_axes, refuse_complex, refuse_traced
 
@@ -182,13 +182,15 @@ def _pair(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 
 VECTORS = [GENERAL[0], sample((3, 3), domain=_pair), GENERAL[2]]
-EIGEN = "of a real matrix. Repeated eigenvalues have no derivative: what the formula gives for the vectors at hand."
+EIGEN = "of a real matrix."
+CIRCLE = np.array([[0.0, -1.0], [1.0, 0.0]])
+"""Both entries of its eigenvectors are of the same size."""
 eigenvalues = register(
     Op(
         "eigenvalues", lambda A: np.linalg.eig(A).eigenvalues, _eigenvalues_rule, normalise=_real_matrix,
         operands=("A",), out_name="w", family="linalg", formula="∂w[k]/∂A[i,j] = inv(V)[k,i] V[j,k]",
         note="in the order of `np.linalg.eig`, " + EIGEN, explain_failure=require_square, samples=GENERAL,
-        dtype_by_value=True,
+        dtype_by_value=True, kinks=[REPEATED],
     )
 )  # fmt: skip
 eigenvectors = register(
@@ -198,6 +200,13 @@ eigenvectors = register(
         formula="∂v = u - (vᵀ u) v, u[k] = Σ_m V[m] F[m,k] (inv(V) ∂A V)[m,k], F[m,k] = 1 / (w[k] - w[m])",
         note="of length 1, and where they are complex with a real largest entry, as in `np.linalg.eig`, " + EIGEN,
         explain_failure=require_square, samples=VECTORS, dtype_by_value=True,
+        kinks=[
+            REPEATED,
+            Kink(
+                "several entries of a complex vector are the largest", "the first of them, as the one kept real,",
+                sample(CIRCLE),
+            ),
+        ],
     )
 )  # fmt: skip
 _EIG = type(np.linalg.eig(np.eye(1)))

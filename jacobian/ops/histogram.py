@@ -9,7 +9,7 @@ import numpy as np
 from jacobian.errors import ArgumentError, report
 from jacobian.ops.families import composite
 from jacobian.ops.kinks import warn_kink
-from jacobian.ops.registry import sample
+from jacobian.ops.registry import Kink, sample
 from jacobian.ops.values import array_of, floating, is_traced, look, refuse_traced
 
 SMOOTH = "a smooth count: np.exp(-(((x[:, None] - centres) / width) ** 2)).sum(axis=0)"
@@ -133,6 +133,7 @@ composite(
 )  # fmt: skip
 composite(
     "histogram_bin_edges", _histogram_bin_edges, answers=(np.histogram_bin_edges,),
+    kinks=[Kink("all positions are equal", "the edges around a single one", sample(np.array([1.0, 1.0]), 2))],
     note="between the least and the largest position; their number is constant.",
     samples=[sample((5,), 3), sample((2, 3)), sample((5,), 2, (0.0, 1.0)), sample((6,), "auto")],
 )  # fmt: skip

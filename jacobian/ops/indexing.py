@@ -12,8 +12,8 @@ from jacobian.kernel.indexing import basic_index
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.term import Term
 from jacobian.ops.families import along, composite, elementwise, gather, moved
-from jacobian.ops.kinks import warn_kink
-from jacobian.ops.registry import Op, Point, refuse_out, register, sample
+from jacobian.ops.kinks import warn_kink, warn_ties
+from jacobian.ops.registry import SAME, Kink, Op, Point, refuse_out, register, sample
 
 
 def is_basic(key: Any) -> bool:
@@ -120,7 +120,11 @@ sort = register(
     Op(
         "sort", lambda a, axis=-1, kind=None: np.sort(a, axis=axis), _sort_rule, answers=(np.sort,),
         normalise=lambda a, axis=-1, kind=None, order=None, stable=None: ((a,), {"axis": axis}), family="layout",
-        formula="an input axis table[i], table = argsort(x)", smooth=False, note="Ties: the stable order is taken.",
+        formula="an input axis table[i], table = argsort(x)",
+        kinks=[
+            Kink("entries are equal", "the stable order", sample(np.array([1.0, 1.0])),
+                 torch={"torch.sort(x, stable=True).values": SAME})
+        ],
         samples=[sample((4,)), sample((2, 3), axis=0), sample((2, 3), axis=None), sample((3, 2))],
     )
 )  # fmt: skip
@@ -136,14 +140,19 @@ def _partition(a: Any, kth: Any, axis: int) -> Any:
 
 
 def _partition_rule(point: Point, k: int) -> Jacobian:
-    shape, axis = tuple(np.shape(point.x[0])), point.params["axis"] % np.ndim(point.x[0])
+    x = point.x[0]
+    shape, axis = tuple(np.shape(x)), point.params["axis"] % np.ndim(x)
+    for kth in np.atleast_1d(point.params["kth"]) if shape[axis] else ():
+        pivot = np.take(point.y, [int(kth)], axis=axis)
+        warn_ties("partition", np.moveaxis(x == pivot, axis, -1), "the order of np.argpartition")
     return along(np.argpartition(point.x[0], point.params["kth"], axis=axis), axis, shape, shape)
 
 
 partition = register(
     Op(
         "partition", _partition, _partition_rule,
-        answers=(np.partition,), family="layout", formula="an input axis table[i]", smooth=False,
+        answers=(np.partition,), family="layout", formula="an input axis table[i]",
+        kinks=[Kink("entries are equal to the kth", "the order of np.argpartition", sample(np.array([1.0, 1.0]), 0))],
         normalise=lambda a, kth, axis=-1, kind="introselect", order=None: ((a,), {"kth": kth, "axis": axis}),
         samples=[sample((5,), 2), sample((2, 4), 1, axis=1)],
     )
@@ -220,6 +229,7 @@ clip = elementwise(
     "where((x1 > x3) | (x2 >= x3), 1.0, 0.0)",
     name="clip", answers=(np.clip,), normalise=_clip_arguments, special=_one_bound,
     kink="(x1 == x2) | (x1 == x3)", at_kink="1",
+    kink_at=(0.0, 0.0, 1.0), torch={"torch.clamp(x1, x2, x3)": SAME},
     shapes=(), samples=[sample((5,), -1.0, 1.0), sample((2, 3), -0.5, None), sample((3,), None, (3,))],
 )  # fmt: skip
 

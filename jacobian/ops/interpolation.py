@@ -9,7 +9,7 @@ import numpy as np
 from jacobian.errors import ArgumentError, ShapeError, report
 from jacobian.ops.families import composite
 from jacobian.ops.kinks import warn_kink
-from jacobian.ops.registry import describe, sample
+from jacobian.ops.registry import Kink, describe, sample
 from jacobian.ops.values import doubled, look, refuse_complex, refuse_traced
 
 
@@ -60,7 +60,13 @@ def _periodic(x: Any, xp: Any, fp: Any, period: float) -> tuple[Any, Any, Any]:
 POINTS = np.array([-1.5, -0.4, 0.1, 1.3])
 interp = composite(
     "interp", _interp, answers=(np.interp,),
-    note="affine in the values, with the slope of the line for the position. At a point the slope above it is taken.",
+    note="affine in the values, with the slope of the line for the position.",
+    kinks=[
+        Kink(
+            "x is one of xp", "the slope above it, at the last one that below",
+            sample(np.array([0.1]), POINTS, np.array([1.0, 2.0, 0.0, 1.0])),
+        )
+    ],
     samples=[
         sample((5,), POINTS, (4,)), sample((), POINTS, (4,)), sample((2, 3), POINTS, (4,), left=0.5, right=-2.0),
         sample((5,), POINTS, (4,), period=2.5), sample((3,), [0.0], (1,)),

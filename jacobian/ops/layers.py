@@ -12,7 +12,7 @@ from jacobian.kernel.term import Factor
 from jacobian.ops.activations import number
 from jacobian.ops.families import composite, diagonal, elementwise
 from jacobian.ops.registry import Op, Params, Point, describe, register, sample
-from jacobian.ops.terms import given, require, shape_of, written
+from jacobian.ops.terms import constant_array, given, require, shape_of, written
 
 # -- linear -----------------------------------------------------------------------------------------------------------
 
@@ -92,7 +92,7 @@ def whole_numbers(name: str, what: str, value: Any, count: int, rows: str) -> np
         DTypeError: they are no whole numbers.
         IndexingError: one is outside.
     """
-    positions = np.asarray(value)
+    positions = constant_array(name, what, value)
     if positions.dtype.kind not in "iu" and positions.size:
         raise DTypeError(report(f"{name}: {what} must be whole numbers", got=describe(what, positions)))
     positions = positions.astype(np.intp)
@@ -128,7 +128,7 @@ def _dropout_arguments(x: Any, mask: Any, p: Any = 0.5) -> tuple[tuple[Any, ...]
     p = number("dropout: p", p)
     if not 0 <= p <= 1:
         raise ArgumentError(report(f"dropout: p must be between 0 and 1, not {p:g}"))
-    mask = np.asarray(mask)
+    mask = constant_array("dropout", "the mask", mask)
     if mask.dtype.kind not in "biuf" or not np.isin(mask, (0, 1)).all():
         raise DTypeError(report("dropout: the mask must hold booleans, or zeros and ones", got=describe("mask", mask)))
     try:

@@ -13,7 +13,7 @@ from jacobian.kernel.term import Array, Factor
 from jacobian.ops.contraction import batch_labels
 from jacobian.ops.families import Einsum, check_labels, composite
 from jacobian.ops.kinks import nowhere, warn_kink
-from jacobian.ops.registry import Op, Params, Point, describe, operand_names, register, sample
+from jacobian.ops.registry import SAME, Kink, Op, Params, Point, describe, operand_names, register, sample
 from jacobian.ops.terms import labelled, shape_of, summed, symmetrised, written
 
 # -- what tests and samples draw --------------------------------------------------------------------------------------
@@ -75,7 +75,7 @@ inv = register(
     Op(
         "inv", np.linalg.inv, _inv_rule, answers=(np.linalg.inv,), operands=("A",), out_name="Y", family="linalg",
         formula="∂Y[i,l]/∂A[j,k] = -Y[i,j] Y[k,l]", explain_failure=require_regular,
-        note="a Kronecker product of two factors.",
+        note="a Kronecker product of two factors.", source="The Matrix Cookbook (2012), eq. 60",
         samples=[sample(shape, domain=invertible) for shape in ((3, 3), (2, 2, 2), (1, 1))],
     )
 )  # fmt: skip
@@ -217,6 +217,7 @@ det = register(
         "det", np.linalg.det, _det_rule, answers=(np.linalg.det,), operands=("X",), family="linalg",
         of_complex="refused",
         formula="∂y/∂X[i,j] = cof(X)[i,j] = y inv(X)[j,i]", explain_failure=require_square,
+        source="The Matrix Cookbook (2012), eq. 49",
         note="the derivative is the matrix of cofactors, so that it also holds where X is singular.",
         samples=[
             sample((3, 3), domain=invertible), sample((2, 2, 2), domain=invertible), sample((1, 1), domain=invertible),
@@ -285,6 +286,7 @@ cholesky = register(
         "cholesky", lambda a, upper: np.linalg.cholesky(a, upper=upper), _cholesky_rule, answers=(np.linalg.cholesky,),
         of_complex="refused",
         normalise=lambda a, /, *, upper=False: ((a,), {"upper": upper}), operands=("A",), out_name="L", family="linalg",
+        source="I. Murray, Differentiation of the Cholesky decomposition (2016), arXiv:1602.07527",
         formula="∂L[i,j]/∂S[k,l] = Σ_m L[i,m] Φ[m,j] inv(L)[m,k] inv(L)[j,l]", explain_failure=_explain_cholesky,
         note="NumPy reads one triangle only, the lower one unless upper=True, and so does the derivative: it is 0 with "
         "respect to the other triangle, and an entry beside the diagonal counts for both. Φ is 1 below the diagonal "
@@ -370,7 +372,11 @@ pinv = register(
         "pinv", lambda a, rcond=None: np.linalg.pinv(a, rcond), _pinv_rule, answers=(np.linalg.pinv,),
         normalise=_pinv_arguments, operands=("A",), out_name="P", family="linalg", of_complex="refused",
         formula="∂P[i,j]/∂A[k,l] = -P[i,k] P[l,j] + (P Pᵀ)[i,l] (1 - A P)[k,j] + (1 - P A)[i,l] (Pᵀ P)[k,j]",
-        note="Where the rank is not full: the derivative among matrices of the same rank is taken.",
+        source="Golub and Pereyra, The differentiation of pseudo-inverses, SIAM J. Numer. Anal. 10 (1973) 413-432",
+        kinks=[
+            Kink("the rank is not full", "the derivative among matrices of the same rank", sample(np.diag([1.0, 0.0])),
+                 torch={"torch.linalg.pinv(A)": SAME})
+        ],
         samples=[
             sample((3, 2), domain=(-1.0, 1.0)), sample((2, 3), domain=(-1.0, 1.0)), sample((2, 2), domain=invertible),
             sample((2, 3, 2), domain=(-1.0, 1.0)),

@@ -16,8 +16,8 @@ from jacobian.ops.activations import number
 from jacobian.ops.contraction import LETTERS
 from jacobian.ops.families import Einsum
 from jacobian.ops.kinks import warn_kink
-from jacobian.ops.registry import Normalise, Op, Params, Point, Sample, describe, register, sample
-from jacobian.ops.terms import labelled, require, shape_of
+from jacobian.ops.registry import Kink, Normalise, Op, Params, Point, Sample, describe, register, sample
+from jacobian.ops.terms import constant_array, labelled, require, shape_of
 
 REDUCTIONS = ("mean", "sum", "none")
 
@@ -88,6 +88,8 @@ class Loss(NamedTuple):
     samples: Sequence[Sample]
     kink: str = ""
     at_kink: str = ""
+    kink_at: Sample | None = None
+    of_complex: str = "refused"
 
 
 def _count(shape: tuple[int, ...], reduction: str) -> int:
@@ -131,9 +133,9 @@ def loss(stated: Loss) -> Op:
     return register(
         Op(
             name, forward, rule, family="network", operands=("x", "target"), normalise=stated.normalise,
-            formula=stated.formula, samples=stated.samples, smooth=not stated.kink,
-            aliases=stated.aliases, of_complex="refused",
-            note=stated.note + (f" Where {stated.kink}: {stated.at_kink} is taken." if stated.kink else ""),
+            formula=stated.formula, samples=stated.samples,
+            aliases=stated.aliases, of_complex=stated.of_complex,
+            note=stated.note, kinks=[Kink(stated.kink, stated.at_kink, stated.kink_at)] if stated.kink else (),
         )
     )  # fmt: skip
 
@@ -148,12 +150,12 @@ def _fitting(name: str, what: str, value: np.ndarray, losses: np.ndarray) -> np.
     raise ShapeError(report(f"{name}: {what} does not broadcast to the shape of x", got=got))
 
 
-def _constant(value: Any, x: Any) -> Any:
+def _constant(name: str, what: str, value: Any, x: Any) -> Any:
     """An array that is not differentiated, of the dtype of x where that is floating; or nothing."""
     if value is None:
         return None
     dtype = np.dtype(getattr(x, "dtype", np.float64))
-    return np.asarray(value).astype(dtype if dtype.kind == "f" else np.float64)
+    return constant_array(name, what, value).astype(dtype if dtype.kind == "f" else np.float64)
 
 
 # -- differences ------------------------------------------------------------------------------------------------------
@@ -192,6 +194,7 @@ mse = loss(
         lambda params: (By("x - target", 2.0), By("x - target", -2.0)), _plain("mse"),
         "∂y/∂x = 2 (x - target) / n, ∂y/∂target = -2 (x - target) / n",
         "(x - target)², then the mean over all entries, the sum or none of them.", PAIRS,
+        of_complex="complex",
     )
 )  # fmt: skip
 l1_loss = loss(
@@ -237,6 +240,7 @@ smooth_l1_loss = loss(
         "(x - target)² / (2 beta) where |x - target| < beta, |x - target| - beta / 2 elsewhere; then the mean, the sum "
         "or none of them.",
         [*PAIRS, sample((2, 3), (2, 3), beta=0.4), sample((5,), (5,), "sum", 0.0)], "(x == target) & (beta == 0)", "0",
+        sample(np.zeros(1), np.zeros(1), beta=0.0),
     )
 )  # fmt: skip
 
@@ -253,7 +257,8 @@ def _bce_arguments(
     x: Any, target: Any, weight: Any = None, reduction: str = "mean"
 ) -> tuple[tuple[Any, ...], Params]:  # fmt: skip
     name = "binary_cross_entropy"
-    return (x, target), {"weight": _constant(weight, x), "reduction": checked_reduction(name, reduction)}
+    weight = _constant(name, "weight", weight, x)
+    return (x, target), {"weight": weight, "reduction": checked_reduction(name, reduction)}
 
 
 def _bce(x: Any, target: Any) -> Any:
@@ -291,8 +296,11 @@ binary_cross_entropy = loss(
 def _logits_arguments(
     x: Any, target: Any, weight: Any = None, reduction: str = "mean", pos_weight: Any = None
 ) -> tuple[tuple[Any, ...], Params]:
-    reduction = checked_reduction("binary_cross_entropy_with_logits", reduction)
-    return (x, target), {"weight": _constant(weight, x), "reduction": reduction, "pos_weight": _constant(pos_weight, x)}
+    name = "binary_cross_entropy_with_logits"
+    return (x, target), {
+        "weight": _constant(name, "weight", weight, x), "reduction": checked_reduction(name, reduction),
+        "pos_weight": _constant(name, "pos_weight", pos_weight, x),
+    }  # fmt: skip
 
 
 def _bce_with_logits(x: Any, target: Any, pos_weight: Any) -> Any:

@@ -16,7 +16,7 @@ from jacobian.ops.activations import number
 from jacobian.ops.families import Einsum, moved
 from jacobian.ops.registry import Normalise, Op, Params, Point, Sample, describe, register, sample
 from jacobian.ops.softmaxes import sides
-from jacobian.ops.terms import given, labelled, shape_of, summed
+from jacobian.ops.terms import constant_array, given, labelled, shape_of, summed
 
 Axes = tuple[int, ...]
 
@@ -42,6 +42,9 @@ class View(NamedTuple):
 
 Seen = Callable[[Shape, Params], View]
 """What a normalisation makes of a shape."""
+
+VIEWS: dict[str, Seen] = {}
+"""How each normalisation sees its input, by name, for whoever writes it out in smaller steps."""
 
 
 # -- the numbers ------------------------------------------------------------------------------------------------------
@@ -86,6 +89,8 @@ def normalisation(
 
     Weight and bias are numbers, or have their axes in that view; where they have `channels`, axis 1 of the input.
     """
+
+    VIEWS[name] = seen
 
     def forward(x: np.ndarray, weight: Any = 1.0, bias: Any = 0.0, **params: Any) -> Any:
         view = seen(x.shape, params)
@@ -251,7 +256,7 @@ def _statistics(
         return None
     if mean is None or variance is None:
         raise ArgumentError(report(f"{name}: running_mean and running_var must be given together"))
-    found = (np.asarray(mean), np.asarray(variance))
+    found = (constant_array(name, "running_mean", mean), constant_array(name, "running_var", variance))
     channels = shape_of(x)[1]
     for what, value in zip(("running_mean", "running_var"), found, strict=True):
         if value.shape != (channels,):

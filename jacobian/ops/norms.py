@@ -12,7 +12,7 @@ from jacobian.kernel.term import Array, Factor
 from jacobian.ops import elementwise, reduction
 from jacobian.ops.families import composite, kept, reduced, reduced_axes
 from jacobian.ops.kinks import warn_kink
-from jacobian.ops.registry import Op, Params, Point, is_complex, register, sample
+from jacobian.ops.registry import SAME, Kink, Op, Params, Point, is_complex, register, sample
 from jacobian.ops.spectral import left_vectors, right_vectors, svdvals, vanishing
 from jacobian.ops.terms import shape_of, written
 
@@ -62,9 +62,9 @@ def _largest(point: Point) -> Jacobian:
     """The entry of largest, or least, absolute value: a look-up and a sign."""
     x, params = point.x[0], point.params
     size = np.abs(x)
-    extreme = reduction.max if params["ord"] > 0 else reduction.min
+    rule: Any = (reduction.max if params["ord"] > 0 else reduction.min).rule
     axes = {"axis": params["axis"], "keepdims": params["keepdims"]}
-    outer = extreme.rule(Point(point.y, (size,), axes, (f"|{point.names[0]}|",)), 0)
+    outer = rule(Point(point.y, (size,), axes, (f"|{point.names[0]}|",)), 0, f"norm of order {params['ord']:g}")
     inner = elementwise.absolute.rule(Point(size, (x,), {}, point.names, f"|{point.names[0]}|"), 0)
     J: Jacobian = outer @ inner
     return J
@@ -83,13 +83,22 @@ def _vector_forward(x: np.ndarray, axis: Any, keepdims: bool, ord: Any) -> Any: 
     return np.linalg.vector_norm(x, axis=axis, keepdims=keepdims, ord=ord)
 
 
+KINKS = [
+    Kink("y == 0", "0", sample(np.zeros(2)), torch={"torch.linalg.vector_norm(x)": SAME}),
+    Kink(
+        "x == 0 and ord <= 1", "0", sample(np.array([0.0, 1.0]), ord=1), torch={"torch.linalg.vector_norm(x, 1)": SAME},
+    ),
+    Kink(
+        "ord = ±inf and entries are equal", "the first of them", sample(np.array([1.0, 1.0]), ord=np.inf),
+        torch={"torch.linalg.vector_norm(x, float('inf'))": [0.5, 0.5]},
+    ),
+]  # fmt: skip
 vector_norm = register(
     Op(
         "vector_norm", _vector_forward, _vector_rule, answers=(np.linalg.vector_norm,), normalise=_vector_arguments,
-        family="reduction", formula="∂y/∂x = sign(x) (|x| / y)**(p - 1), which is x / y for p = 2", smooth=False,
+        family="reduction", formula="∂y/∂x = sign(x) (|x| / y)**(p - 1), which is x / y for p = 2", kinks=KINKS,
         of_complex="real part",
-        note="Of complex numbers: the real part of that with the conjugate of x. "
-        "Where y = 0, and where x = 0 for ord = 1: 0 is taken. ord = ±inf: the first of the equal entries.",
+        note="Of complex numbers: the real part of that with the conjugate of x.",
         samples=[
             sample((3,)), sample((2, 3)), sample((2, 3), axis=1), sample((2, 3), axis=0, keepdims=True),
             *(sample((4,), ord=p) for p in (0, 1, 3, 2.5, 0.5, -2, np.inf, -np.inf)),
@@ -111,8 +120,14 @@ def _nuclear_rule(point: Point, k: int) -> Jacobian:
 nuclear_norm = register(
     Op(
         "nuclear_norm", lambda A: np.linalg.svd(A, compute_uv=False).sum(axis=-1), _nuclear_rule, operands=("A",),
-        family="linalg", formula="∂y/∂A[i,j] = Σ_k U[i,k] V[j,k]", smooth=False,
-        note="the sum of the singular values. Where one of them is 0: U Vᵀ for the singular vectors at hand is taken.",
+        family="linalg", formula="∂y/∂A[i,j] = Σ_k U[i,k] V[j,k]",
+        note="the sum of the singular values.",
+        kinks=[
+            Kink(
+                "a singular value is 0", "U Vᵀ for the singular vectors at hand", sample(np.diag([1.0, 0.0])),
+                torch={"torch.linalg.matrix_norm(A, 'nuc')": SAME},
+            )
+        ],
         samples=[sample((2, 3)), sample((2, 2, 2))],
     )
 )  # fmt: skip

@@ -13,7 +13,7 @@ from jacobian.kernel.term import Factor
 from jacobian.ops.factorisations import lstsq
 from jacobian.ops.families import composite
 from jacobian.ops.kinks import warn_kink
-from jacobian.ops.registry import Op, Point, describe, register, sample
+from jacobian.ops.registry import Kink, Op, Point, describe, register, sample
 from jacobian.ops.terms import shape_of, written
 from jacobian.ops.values import array_of, doubled, floating, look, refuse_traced
 
@@ -74,7 +74,7 @@ def _polyder(p: Any, m: int = 1) -> Any:
     if int(m) < 0:
         raise ArgumentError(report("polyder: the order must not be negative", fix="np.polyint"))
     p = _coefficients(p)
-    for _ in range(int(m)):
+    for _ in range(min(int(m), np.shape(p)[0])):
         p = p[:-1] * np.arange(np.shape(p)[0] - 1, 0, -1.0)
     return p
 
@@ -173,8 +173,8 @@ roots = register(
         "roots", _companion_roots, _roots_rule, answers=(np.roots,), operands=("p",), out_name="r", family="linalg",
         formula="∂r[k]/∂p[j] = -r[k]**(n-j) / p′(r[k])",
         normalise=lambda p: ((floating(p),), {}), dtype_by_value=True,
-        note="of a polynomial of degree n, the highest power first; their number is constant. Equal roots have no "
-        "derivative: 0 is taken.",
+        note="of a polynomial of degree n, the highest power first; their number is constant.",
+        kinks=[Kink("roots are equal", "0", sample(np.array([1.0, 0.0, 0.0])))],
         samples=[sample((4,), domain=_distinct_roots), sample((5,), domain=_complex_roots), sample((2,)), sample((1,))],
     )
 )  # fmt: skip

@@ -16,7 +16,7 @@ from jacobian.kernel.term import Factor, Term
 from jacobian.ops.convolution import numbers_for
 from jacobian.ops.families import gather
 from jacobian.ops.kinks import warn_ties
-from jacobian.ops.registry import Op, Params, Point, Sample, describe, register, sample
+from jacobian.ops.registry import SAME, Kink, Op, Params, Point, Sample, describe, register, sample
 from jacobian.ops.terms import shape_of
 
 _AXES = {1: "the last axis", 2: "the last two axes", 3: "the last three axes"}
@@ -180,10 +180,16 @@ def max_pooling(rank: int, samples: list[Sample]) -> Op:
     tables = ",".join(f"{table}[{places}]" for table in "rst"[-rank:])
     return register(
         Op(
-            name, _max_pool(name), _max_pool_rule(name), normalise=normalise, family="network", smooth=False,
+            name, _max_pool(name), _max_pool_rule(name), normalise=normalise, family="network",
             formula=f"∂y[{places}]/∂x[{tables}] = 1, the tables saying where the largest entry of a window is",
-            note=f"over {_AXES[rank]}. Padding never wins. Ties: the first "
-            "of the equal entries of a window is taken, row by row.",
+            note=f"over {_AXES[rank]}. Padding never wins.",
+            kinks=[
+                Kink(
+                    "entries of a window are equal", "the first of them, row by row,",
+                    sample(np.ones((1, *(2,) * rank)), 2),
+                    torch={f"torch.nn.functional.{name}(x, 2)": SAME},
+                )
+            ],
             samples=samples,
         )
     )  # fmt: skip

@@ -10,7 +10,7 @@ from jacobian.errors import ArgumentError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.ops.families import along, composite, reduced_axes
 from jacobian.ops.kinks import warn_kink
-from jacobian.ops.registry import Op, Point, refuse_out, register, sample
+from jacobian.ops.registry import SAME, Kink, Op, Point, refuse_out, register, sample
 from jacobian.ops.terms import shape_of
 from jacobian.ops.values import dtype_of, floating, given, is_traced, look, refuse_complex, refuse_traced
 
@@ -41,10 +41,16 @@ def _order_statistics_rule(point: Point, j: int) -> Jacobian:
 
 order_statistics = register(
     Op(
-        "order_statistics", _order_statistics, _order_statistics_rule, family="layout", smooth=False,
+        "order_statistics", _order_statistics, _order_statistics_rule, family="layout",
         normalise=lambda x, k, of="order_statistics": ((x,), {"k": np.asarray(k), "of": of}),
         formula="an input axis table[k], table = argsort(x)",
-        note="the k-th smallest entries of the last axis. Ties: the stable order is taken.",
+        note="the k-th smallest entries of the last axis.",
+        kinks=[
+            Kink(
+                "entries are equal", "the first in the stable order", sample(np.array([1.0, 1.0]), np.array([0])),
+                torch={"torch.sort(x, stable=True).values[:1]": SAME, "torch.median(x)": [0.5, 0.5]},
+            ),
+        ],
         samples=[
             sample((5,), np.array([0, 3])), sample((2, 4), np.array([1])), sample((2, 3), np.array([[0, 2], [1, 1]])),
         ],
@@ -218,7 +224,13 @@ METHODS = (
     "inverted_cdf averaged_inverted_cdf closest_observation interpolated_inverted_cdf hazen weibull linear "
     "median_unbiased normal_unbiased lower higher midpoint nearest"
 ).split()
-TIES = "A quantile is an entry of the sorted array or lies between two. Ties: the stable order is taken."
+TIES = "A quantile is an entry of the sorted array or lies between two."
+
+
+def _at_entries(half: float) -> list[Kink]:
+    point = sample(np.array([1.0, 2.0, 4.0]), np.array([half]))
+    return [Kink("q hits an entry and is differentiated by", "the slope above the entry", point)]
+
 
 MEDIANS = [
     sample((5,)), sample((4,)), sample((2, 3)), sample((2, 3), axis=0), sample((3, 4), axis=-1, keepdims=True),
@@ -240,17 +252,20 @@ PERCENTILES = [
 ]  # fmt: skip
 quantile = composite(
     "quantile", _quantile_like("quantile", percent=False, skip_nan=False), answers=(np.quantile,), note=TIES,
+    kinks=_at_entries(0.5),
     samples=[*QUANTILES, sample((2, 3), 0.5, axis=1, weights=[1, 2, 1], method="inverted_cdf")],
 )  # fmt: skip
 nanquantile = composite(
     "nanquantile", _quantile_like("nanquantile", percent=False, skip_nan=True), answers=(np.nanquantile,), note=TIES,
+    kinks=_at_entries(0.5),
     samples=QUANTILES,
 )  # fmt: skip
 percentile = composite(
     "percentile", _quantile_like("percentile", percent=True, skip_nan=False), answers=(np.percentile,), note=TIES,
+    kinks=_at_entries(50.0),
     samples=PERCENTILES,
 )  # fmt: skip
 nanpercentile = composite(
     "nanpercentile", _quantile_like("nanpercentile", percent=True, skip_nan=True), answers=(np.nanpercentile,),
-    note=TIES, samples=PERCENTILES,
+    note=TIES, samples=PERCENTILES, kinks=_at_entries(50.0),
 )  # fmt: skip

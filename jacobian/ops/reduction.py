@@ -28,7 +28,7 @@ from jacobian.ops.families import (
     reduction,
 )
 from jacobian.ops.kinks import nowhere, warn_kink, warn_ties
-from jacobian.ops.registry import Normalise, Op, Params, Point, is_complex, register, sample
+from jacobian.ops.registry import SAME, Kink, Normalise, Op, Params, Point, is_complex, register, sample
 
 POSITIVE = (0.3, 2.5)
 
@@ -140,11 +140,14 @@ var = reduction(
     "var", np.var, _variance, normalise=_spread_arguments("var"), formula="2 (x - mean(x)) / (n - ddof)",
     samples=SPREAD, of_complex="real part",
 )  # fmt: skip
+STD_OF_EQUALS = Kink(
+    "y == 0", "0", sample(np.array([1.0, 1.0])), torch={"torch.std(x, correction=0)": SAME},
+)  # fmt: skip
 std = register(
     Op(
-        "std", np.std, _std_rule, answers=(np.std,), family="reduction",
-        normalise=_spread_arguments("std"), formula="∂y/∂x = (x - mean(x)) / ((n - ddof) y)", smooth=False,
-        note="Where y = 0: 0 is taken.", of_complex="real part",
+        "std", np.std, _std_rule, answers=(np.std,), family="reduction", kinks=[STD_OF_EQUALS],
+        normalise=_spread_arguments("std"), formula="∂y/∂x = (x - mean(x)) / ((n - ddof) y)",
+        of_complex="real part",
         samples=[*SPREAD, sample((4,)), sample((2, 3), axis=0), sample((2, 3, 2), axis=(0, -1))],
     )
 )  # fmt: skip
@@ -174,7 +177,7 @@ prod = reduction(
 
 
 def _extreme(name: str, function: Any, argument: Any) -> Op:
-    def rule(point: Point, k: int) -> Jacobian:
+    def rule(point: Point, k: int, called: str = name) -> Jacobian:
         x, params = point.x[0], point.params
         shape = tuple(np.shape(x))
         axes = reduced_axes(params["axis"], len(shape), name)
@@ -192,7 +195,7 @@ def _extreme(name: str, function: Any, argument: Any) -> Op:
         y = np.reshape(point.y, (*kept_shape, 1))
         may_miss = "initial" in params or "where" in params  # the initial value may win over all entries
         reached = np.take_along_axis(values, best, -1) if may_miss else y
-        warn_ties(name, values == reached, "the first of the equal entries")
+        warn_ties(called, values == reached, "the first of the equal entries")
         tables = _places(best[..., 0], rest, axes, shape)
         J = gather(kept_shape, shape, [tables[axis] for axis in range(len(shape))])
         if may_miss:
@@ -203,8 +206,14 @@ def _extreme(name: str, function: Any, argument: Any) -> Op:
     return register(
         Op(
             name, function, rule, answers=(function, getattr(np, "a" + name)), normalise=_no_dtype(name),
-            family="reduction", formula=f"an input axis table[i], table = arg{name}(x)", smooth=False,
-            note="Ties: the first of the equal entries is taken.",
+            family="reduction", formula=f"an input axis table[i], table = arg{name}(x)",
+            kinks=[
+                Kink(
+                    "entries are equal", "the first of them", sample(np.array([2.0, 2.0])),
+                    torch={f"torch.{name}(x, 0).values": SAME, f"torch.{name}(x)": [0.5, 0.5],
+                           f"torch.a{name}(x, 0)": [0.5, 0.5]},
+                )
+            ],
             samples=[
                 sample((4,)), sample((2, 3)), sample((2, 3), axis=0), sample((2, 3, 2), axis=(0, -1)), sample(()),
                 sample((2, 3), axis=-1, keepdims=True), sample((2, 3), axis=1, initial=0.0),
@@ -344,6 +353,9 @@ def _running_best(name: str, ufunc: np.ufunc) -> Op:
         axis %= len(shape)
         kept = np.ascontiguousarray(np.moveaxis(x == point.y, axis, -1))
         kept[..., :1] = True
+        again = x == np.roll(point.y, 1, axis)
+        again[(slice(None),) * axis + (slice(1),)] = False
+        warn_kink(f"{ufunc.__name__}.accumulate", again, "the last of the equal entries")
         places = np.flatnonzero(kept)  # of the best entries, line after line: each stays until the next one comes
         table = np.repeat(places, np.diff(places, append=kept.size)).reshape(kept.shape)
         if kept.ndim > 1:
@@ -352,9 +364,11 @@ def _running_best(name: str, ufunc: np.ufunc) -> Op:
 
     return register(
         Op(
-            name, ufunc.accumulate, rule, family="reduction", smooth=False,
+            name, ufunc.accumulate, rule, family="reduction",
+            kinks=[Kink("entries are equal", "the last of them", sample(np.array([1.0, 1.0])),
+                        torch={f"torch.cum{name[-3:]}(x, 0).values": SAME})],
             normalise=lambda x, axis=0: ((x,), {"axis": axis}), formula="an input axis table[i]",
-            note="the best entry so far; of equal entries the last.",
+            note=f"`np.{ufunc.__name__}.accumulate`, the best entry so far.",
             samples=[sample((5,)), sample((3, 4), axis=1)],
         )
     )  # fmt: skip
@@ -390,6 +404,7 @@ composite(
     answers=(np.ptp,), samples=[sample((4,)), sample((2, 3), axis=1)],
 )  # fmt: skip
 round = elementwise(  # noqa: A001
-    np.round, "0", name="round", answers=(np.round, np.around),
+    np.round, "0", name="round", answers=(np.round, np.around), at_kink="0",
+    kink="abs(x * 10.0**decimals - rint(x * 10.0**decimals)) == 0.5", torch={"torch.round(x)": SAME},
     normalise=lambda a, decimals=0, out=None: ((a,), {"decimals": decimals}),
 )  # fmt: skip

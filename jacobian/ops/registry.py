@@ -6,9 +6,9 @@ every operand a rule that returns its Jacobian.
 
 from __future__ import annotations
 
-import inspect
 import re
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -17,8 +17,12 @@ from jacobian.errors import ArgumentError, DTypeError, IndexingError, JacobianEr
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.operands import holds_complex
 from jacobian.kernel.term import Array
+from jacobian.ops.collection import Registry
+from jacobian.ops.samples import SAME, Kink, Params, Sample, sample
+from jacobian.ops.signatures import called_as, signature
 
-Params = dict[str, Any]
+__all__ = ["SAME", "Kink", "Params", "Sample", "sample"]  # which others get from here
+
 NO_PARAMS: Params = {}
 
 _NUMBERS = (np.ndarray, np.generic, int, float, complex)  # one tuple: `a | b` is made anew at every look
@@ -38,58 +42,6 @@ class Point(NamedTuple):
 Rule = Callable[[Point, int], Jacobian]
 Normalise = Callable[..., tuple[tuple[Any, ...], Params]]
 Decides = Callable[[tuple[Array, ...], Params], Hashable]
-
-
-class Sample:
-    """Arguments on which every generated test runs. A tuple of ints stands for an array of that shape, drawn anew.
-
-    `domain` says from where: an interval, or a function of (generator, shape).
-    """
-
-    def __init__(self, args: tuple[Any, ...], kwargs: Params, domain: Any = (-2.0, 2.0), *, kink: bool = False) -> None:
-        self.args = args
-        self.kwargs = kwargs
-        self.domain = domain
-        self.kink = kink
-
-    def draw(self, seed: int = 0) -> tuple[tuple[Any, ...], Params]:
-        """The arguments, the same for the same seed."""
-        generator = np.random.default_rng(seed)
-        return tuple(self._draw(arg, generator) for arg in self.args), dict(self.kwargs)
-
-    def _draw(self, arg: Any, generator: np.random.Generator) -> Any:
-        if isinstance(arg, list):
-            return [self._draw(item, generator) for item in arg]
-        if not (isinstance(arg, tuple) and all(type(size) is int for size in arg)):
-            return arg
-        if callable(self.domain):
-            return self.domain(generator, arg)
-        low, high = self.domain
-        return np.asarray(generator.uniform(low, high, arg))
-
-    def __str__(self) -> str:
-        """Short enough for a test's name."""
-        parts = [_brief(arg) for arg in self.args] + [f"{k}={_brief(v)}" for k, v in self.kwargs.items()]
-        return ", ".join(parts)
-
-
-def _brief(arg: Any) -> str:
-    if isinstance(arg, np.ndarray):
-        return f"array{arg.shape}"
-    if callable(arg):  # whose address would be another one in every process
-        return str(getattr(arg, "__name__", type(arg).__name__))
-    return "(" + ",".join(map(str, arg)) + ")" if isinstance(arg, tuple) else str(arg)
-
-
-def sample(*args: Any, domain: Any = (-2.0, 2.0), kink: bool = False, **kwargs: Any) -> Sample:
-    """Arguments to test an op on: a tuple of ints is a shape, to be drawn; anything else stands for itself.
-
-    >>> import jacobian as jac
-    >>> args, kwargs = jac.sample((2, 3), axis=0).draw(seed=1)
-    >>> args[0].shape, kwargs
-    ((2, 3), {'axis': 0})
-    """
-    return Sample(args, kwargs, domain, kink=kink)
 
 
 class Op:
@@ -122,7 +74,9 @@ class Op:
         family: str = "primitive",
         formula: str = "",
         note: str = "",
-        smooth: bool = True,
+        source: str = "",
+        kinks: Sequence[Kink] = (),
+        constants: Sequence[int] = (),
         views: bool = False,
         of_complex: str = "complex",
         explain_failure: Callable[..., None] | None = None,
@@ -141,23 +95,30 @@ class Op:
         self.out_name = out_name
         self.family = family
         self.derivative = formula
-        self.note = note
-        self.smooth = smooth
+        self.kinks = tuple(kinks)
+        self.note = " ".join([*([note.strip()] if note else []), *map(str, self.kinks)])
+        self.source = source  # the book or paper of the formula
+        self.constants = frozenset(constants)  # operands, by place, of which there is no derivative
+        self.module = ""  # where it is declared
         self.views = views
         self.of_complex = of_complex  # "complex": dy = J dz; "real part": y is real and dy = real(J dz); or "refused"
         self.explain_failure = explain_failure
         self.decides = decides  # what the rule decides by looking at values: part of a node's key
         self.dtype_by_value = dtype_by_value  # complex for some real operands: not known before it is computed
-        self.called = _called(name, self.answers)
-        self.__name__ = self.__qualname__ = name
-        self.__doc__ = self._documentation()
+        self.called = called_as(name, self.answers)
+        self.rename(name)
         self._arguments = forward if family == "composite" else normalise
+
+    def rename(self, name: str) -> None:
+        """Have that name, and be documented by it."""
+        self.name = self.__name__ = self.__qualname__ = name
+        self.__doc__ = self._documentation()
 
     def __getattr__(self, name: str) -> Any:
         """The signature is made when it is asked for: most are never looked at."""
         if name != "__signature__":
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        self.__signature__ = _signature(self._arguments, self.operands)
+        self.__signature__ = signature(self._arguments, self.operands)
         return self.__signature__
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -230,12 +191,17 @@ class Op:
         ]
         y = np.asarray(self.compute(values, params))
         names = operand_names(self, len(operands))
+        for k in wanted:
+            if is_complex(values[k]) and not is_complex(y):
+                raise not_holomorphic(self.called, names[k], values[k])
         point = Point(y, tuple(values), params, names, self.out_name)
         found = tuple(self.local(point, number % len(operands)) for number in numbers)
         return found[0] if isinstance(argnums, int) else found
 
     def local(self, point: Point, k: int) -> Jacobian:
         """The local Jacobian with respect to operand k, named and of the output's dtype."""
+        if k in self.constants:
+            raise no_derivative(self.name, point.names[k])
         self._refuse_not_holomorphic(point, k)
         J = self.rule(point, k)
         expected = (tuple(np.shape(point.y)), tuple(np.shape(point.x[k])))
@@ -260,13 +226,7 @@ class Op:
             return
         becomes_real = self.of_complex == "complex" and point.y.dtype.kind != "c"
         if becomes_real or self.of_complex == "refused":
-            raise ArgumentError(
-                report(
-                    f"{self.name}: there is no derivative with respect to the complex {point.names[k]}",
-                    got=describe(point.names[k], point.x[k]),
-                    fix="write it with the real and the imaginary part, z.real and z.imag",
-                )
-            )
+            raise no_complex_derivative(self, self.name, point.names[k], point.x[k])
 
     def _documentation(self) -> str:
         lines = [f"`{self.name}`: {self.note}" if self.note else f"`{self.name}`."]
@@ -279,6 +239,28 @@ class Op:
     def __repr__(self) -> str:
         """Its name and family."""
         return f"<op {self.name} ({self.family})>"
+
+
+def no_derivative(called: str, name: str) -> ArgumentError:
+    """The error for an operand that an op has no derivative by."""
+    fix = f"{name} must not depend on what is differentiated by"
+    return ArgumentError(report(f"{called}: there is no derivative with respect to {name}", fix=fix))
+
+
+def no_complex_derivative(op: Op, called: str, name: str, value: Any, line: str | None = None) -> ArgumentError:
+    """The error for a complex number on the way that an op's rule does not hold for."""
+    fix = "write it with the real and the imaginary part, z.real and z.imag"
+    if not op.built_in:
+        fix += "; or declare it with holomorphic=True if its rules hold for complex numbers"
+    headline = f"{called}: there is no derivative with respect to the complex {name}"
+    return ArgumentError(report(headline, got=describe(name, value), line=line, fix=fix))
+
+
+def not_holomorphic(called: str, name: str, value: Any, line: str | None = None) -> ArgumentError:
+    """The error for a function of a complex input that has no complex derivative."""
+    headline = f"{called} is not holomorphic: there is no derivative with respect to the complex {name}"
+    fix = "write it in real and imaginary part, f(x + 1j*y), and differentiate by the real x and y"
+    return ArgumentError(report(headline, got=describe(name, value), line=line, fix=fix))
 
 
 def is_complex(value: Any) -> bool:
@@ -300,20 +282,6 @@ def as_operand(value: Any) -> Any:
     return np.asarray(value)
 
 
-def _signature(arguments: Callable[..., Any] | None, operands: Sequence[str]) -> inspect.Signature:
-    """What the op is called with: the arguments of the function that sorts them, or the operands by name."""
-    found = inspect.signature(arguments) if arguments is not None else inspect.Signature()
-    if any(p.kind == p.VAR_POSITIONAL for p in found.parameters.values()) or not found.parameters:
-        return inspect.Signature([inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in operands])
-    return found.replace(return_annotation=inspect.Signature.empty)
-
-
-def _called(name: str, answers: Iterable[Callable[..., Any]]) -> str:
-    """What errors call an op: as NumPy does where it answers for a function of NumPy's under another name."""
-    known = [f.__name__ for f in answers if (getattr(f, "__module__", None) or "numpy").startswith("numpy")]
-    return known[0] if known and name not in known else name
-
-
 def _all_operands(*operands: Any) -> tuple[tuple[Any, ...], Params]:
     return operands, {}
 
@@ -331,7 +299,7 @@ def describe(name: str, value: Any) -> str:
 
 
 def promoted(value: Any, name: str) -> Array:
-    """A value to differentiate with respect to: floating, integers become float64; anything else is refused."""
+    """A value to differentiate with respect to: floating or complex, integers become float64; all else is refused."""
     if type(value) is np.ndarray and value.dtype.kind == "f":
         return value
     if hasattr(value, "__array_function__") and not isinstance(value, np.ndarray | np.generic):
@@ -344,9 +312,9 @@ def promoted(value: Any, name: str) -> Array:
         raise DTypeError(report(f"cannot differentiate with respect to {name}: it is masked", fix=f"{name}.filled(0)"))
     if array.dtype.kind in "iu":
         return array.astype(np.float64)
-    if array.dtype.kind == "f":
+    if array.dtype.kind in "fc":
         return array
-    kinds = {"b": "booleans", "U": "text", "S": "text", "O": "Python objects", "c": "complex numbers", "M": "dates"}
+    kinds = {"b": "booleans", "U": "text", "S": "text", "O": "Python objects", "M": "dates"}
     what = kinds.get(array.dtype.kind, str(array.dtype))
     raise DTypeError(
         report(
@@ -370,72 +338,14 @@ def snapshot(array: Array) -> Array:
     return copy
 
 
-class Registry:
-    """Every op by name and by the function it answers for. Filled when `jacobian.ops` is imported."""
-
-    def __init__(self) -> None:
-        self._by_name: dict[str, Op] = {}
-        self._by_function: dict[Callable[..., Any], Op] = {}
-        self._built_in: frozenset[str] = frozenset()
-        self.changes = 0  # what was planned before may be done by another op after
-        self._sealed = False
-
-    def seal(self) -> None:
-        """What is known by now is built in: an op added later does not take its name away."""
-        self._built_in = frozenset(self._by_name)
-        self._sealed = True
-        for op in self._by_name.values():
-            op.built_in = True
-
-    @property
-    def is_sealed(self) -> bool:
-        """Whether the ops of this package are all there."""
-        return bool(self._built_in)
-
-    def built_in(self, name: str) -> Op | None:
-        """The op of that name, unless it came after those of the package."""
-        return self._by_name.get(name) if not self._sealed or name in self._built_in else None
-
-    @property
-    def names(self) -> list[str]:
-        """Every name an op is found by."""
-        return sorted(self._by_name)
-
-    def add(self, op: Op) -> Op:
-        """Make the op known; an op of the same name is replaced unless it is built in."""
-        for name in (op.name, *op.aliases):
-            if name not in self._built_in:
-                self._by_name[name] = op
-        for function in op.answers:
-            self._by_function[function] = op
-        self._by_function[op] = op
-        self.changes += 1
-        return op
-
-    def find(self, function: Callable[..., Any]) -> Op | None:
-        """The op that answers for a function, if any."""
-        return self._by_function.get(function)
-
-    def __iter__(self) -> Iterator[Op]:
-        """All ops, by name, each once."""
-        return iter(sorted(dict.fromkeys(self._by_name.values()), key=lambda op: op.name))
-
-    def __getitem__(self, name: str) -> Op:
-        """The op of that name."""
-        return self._by_name[name]
-
-    def __contains__(self, name: object) -> bool:
-        """Whether there is an op of that name."""
-        return name in self._by_name
-
-    def __len__(self) -> int:
-        """How many ops there are."""
-        return len({*self._by_name.values()})
-
-
 REGISTRY = Registry()
+_FAMILIES = f"{__package__}.families."
 
 
 def register(op: Op) -> Op:
     """Add an op to the registry and return it."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_FAMILIES):
+        frame = frame.f_back
+    op.module = frame.f_globals.get("__name__", "")
     return REGISTRY.add(op)

@@ -8,10 +8,13 @@ import numpy as np
 
 from jacobian.ops.families import composite
 from jacobian.ops.kinks import warn_kink
-from jacobian.ops.registry import sample
+from jacobian.ops.registry import Kink, sample
 from jacobian.ops.values import array_of, doubled, look, refuse_complex
 
-NOTE = "Ties: equal entries are one, and the first of them is taken; they part when they are moved."
+NOTE = "Equal entries are one; they part when they are moved."
+EQUAL = [Kink("entries are equal", "the first of them", sample(np.array([1.0, 1.0])))]
+EQUAL_IN_ONE = [Kink("entries are equal", "the first of them", sample(np.array([1.0, 1.0]), np.array([2.0])))]
+IN_BOTH = [Kink("an entry is in both", "the entry of the first array", sample(np.array([1.0]), np.array([1.0])))]
 
 
 class _All(NamedTuple):
@@ -88,8 +91,13 @@ def _unique_parts(name: str, x: Any) -> tuple[Any, ...]:
     return _picked(name, array, first, None, counts), first, inverse.reshape(np.shape(array)), counts
 
 
+def _distinct(name: str, array: Any) -> Any:
+    _, first, counts = np.unique(look(array), return_index=True, return_counts=True)
+    return _picked(name, array, first, None, counts)
+
+
 def _union(ar1: Any, ar2: Any) -> Any:
-    return _unique(np.concatenate([np.ravel(array_of(ar1)), np.ravel(array_of(ar2))]))
+    return _distinct("union1d", np.concatenate([np.ravel(array_of(ar1)), np.ravel(array_of(ar2))]))
 
 
 def _intersection(ar1: Any, ar2: Any, assume_unique: bool = False, return_indices: bool = False) -> Any:
@@ -103,7 +111,7 @@ def _intersection(ar1: Any, ar2: Any, assume_unique: bool = False, return_indice
 
 def _difference(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
     array = np.ravel(array_of(ar1))
-    array = array if assume_unique else _unique(array)
+    array = array if assume_unique else _distinct("setdiff1d", array)
     return np.take(array, np.flatnonzero(~np.isin(look(array), look(ar2))))
 
 
@@ -111,7 +119,7 @@ def _exclusive(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
     """What is in one of both only, in order."""
     one, two = (np.ravel(array_of(array)) for array in (ar1, ar2))
     if not assume_unique:
-        one, two = _unique(one), _unique(two)
+        one, two = _distinct("setxor1d", one), _distinct("setxor1d", two)
     both = np.concatenate([one, two])
     seen = look(both)
     distinct, counts = np.unique(seen, return_counts=True)
@@ -125,9 +133,9 @@ def _sort_complex(a: Any) -> Any:
     return np.sort(wide, axis=-1)
 
 
-def _add(name: str, function: Any, *samples: Any) -> None:
+def _add(name: str, function: Any, *samples: Any, kinks: Any = EQUAL) -> None:
     answers = (getattr(np, name),) if hasattr(np, name) else ()
-    composite(name, function, answers=answers, samples=samples, note=NOTE)
+    composite(name, function, answers=answers, samples=samples, note=NOTE, kinks=kinks)
 
 
 _add(
@@ -138,8 +146,10 @@ _add("unique_all", _unique_all, sample((4,)), sample((2, 2)))
 _add("unique_counts", _unique_counts, sample((4,)), sample((2, 2)))
 _add("unique_inverse", _unique_inverse, sample((4,)), sample((2, 2)))
 _add("unique_values", _unique_values, sample((4,)), sample((2, 2)))
-_add("union1d", _union, sample((3,), (2,)), sample((2, 2), (2,)))
-_add("intersect1d", _intersection, sample((3,), (2,)), sample((2, 2), (2,), assume_unique=True))
-_add("setdiff1d", _difference, sample((3,), (2,)), sample((2, 2), (2,), assume_unique=True))
-_add("setxor1d", _exclusive, sample((3,), (2,)), sample((2, 2), (2,), assume_unique=True))
+_add("union1d", _union, sample((3,), (2,)), sample((2, 2), (2,)), kinks=EQUAL_IN_ONE)
+_add("intersect1d", _intersection, sample((3,), (2,)), sample((2, 2), (2,), assume_unique=True), kinks=IN_BOTH)
+_add(
+    "setdiff1d", _difference, sample((3,), (2,)), sample((2, 2), (2,), assume_unique=True), kinks=EQUAL_IN_ONE,
+)  # fmt: skip
+_add("setxor1d", _exclusive, sample((3,), (2,)), sample((2, 2), (2,), assume_unique=True), kinks=EQUAL_IN_ONE)
 composite("sort_complex", _sort_complex, answers=(np.sort_complex,), samples=[sample((4,)), sample((2, 3))])

@@ -13,7 +13,7 @@ from jacobian.kernel.pattern import Access, Pattern
 from jacobian.kernel.term import Factor, Term
 from jacobian.ops.families import composite
 from jacobian.ops.kinks import warn_kink
-from jacobian.ops.registry import Op, Params, Point, describe, register, sample
+from jacobian.ops.registry import Kink, Op, Params, Point, describe, register, sample
 from jacobian.ops.terms import shape_of
 from jacobian.ops.values import array_of, dtype_of, floating, given, look, refuse_traced
 
@@ -138,6 +138,7 @@ def _unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np
 
 unwrap = composite(
     "unwrap", _unwrap, answers=(np.unwrap,), note="whole periods are added: the derivative is that of the identity.",
+    kinks=[Kink("a jump is half a period", "the derivative without it", sample(np.array([0.0, np.pi])))],
     samples=[sample((5,), domain=(-9.0, 9.0)), sample((2, 4), axis=0, period=1.0), sample((4,), discont=4.0)],
 )  # fmt: skip
 

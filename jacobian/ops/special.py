@@ -6,8 +6,6 @@ from math import factorial, pi, sqrt
 from typing import Any
 
 import numpy as np
-from numpy.polynomial.chebyshev import chebval
-from numpy.polynomial.polynomial import polyval
 
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Array
@@ -49,17 +47,23 @@ Source: M. M. Shepherd, J. G. Laframboise, "Chebyshev approximation of (1 + 2x) 
 
 def _double(x: Any) -> np.ndarray:
     """In double precision, whatever it was: the series would lose digits in any other."""
+    if np.iscomplexobj(x):
+        raise TypeError("the error function of complex numbers is not there")
     return np.asarray(x, np.float64)
 
 
 def _near_zero(x: np.ndarray) -> np.ndarray:
     """Erf where |x| < 1."""
+    from numpy.polynomial.polynomial import polyval  # not there until it is needed: `import numpy` leaves it out
+
     small = np.clip(x, -1.0, 1.0)
     return np.asarray(small * polyval(small * small, _TAYLOR))
 
 
 def _tail(x: np.ndarray) -> np.ndarray:
     """Erfc where x >= 0. x² is split in two, because the exponential function magnifies its rounding."""
+    from numpy.polynomial.chebyshev import chebval
+
     x = np.minimum(x, 30.0)
     coarse = x.astype(np.float32).astype(np.float64)
     decay = np.exp(-coarse * coarse) * np.exp((coarse - x) * (coarse + x))

@@ -14,7 +14,7 @@ from jacobian.ops.complements import svd_complement
 from jacobian.ops.families import composite
 from jacobian.ops.kinks import warn_kink
 from jacobian.ops.linalg import inv, invertible, require_square
-from jacobian.ops.registry import Op, Point, register, sample
+from jacobian.ops.registry import Kink, Op, Point, register, sample
 from jacobian.ops.terms import shape_of, summed, symmetrised, written
 
 # -- symmetric matrices -----------------------------------------------------------------------------------------------
@@ -58,16 +58,19 @@ def _triangle_arguments(a: Any, UPLO: str = "L") -> Any:
 
 ONE_TRIANGLE = (
     "NumPy reads one triangle only, the lower one unless UPLO='U', and so does the derivative: it is 0 with respect to "
-    "the other triangle, and an entry beside the diagonal counts for both. Repeated eigenvalues have no derivative: "
-    "what the formula gives for the eigenvectors at hand is taken."
+    "the other triangle, and an entry beside the diagonal counts for both."
 )
+GILES = "M. Giles, An extended collection of matrix derivative results (2008)"
+AT_HAND = "what the formula gives for the vectors at hand"
+REPEATED = Kink("eigenvalues are equal", AT_HAND, sample(np.eye(2)))
+REPEATED_VALUES = Kink("singular values are equal", AT_HAND, sample(np.eye(2)))
 SYMMETRIC = [sample((3, 3)), sample((2, 2, 2)), sample((3, 3), UPLO="U")]
 
 eigvalsh = register(
     Op(
         "eigvalsh", np.linalg.eigvalsh, _symmetric_values_rule, answers=(np.linalg.eigvalsh,), operands=("A",),
         normalise=_triangle_arguments, out_name="w", family="linalg", formula="∂w[k]/∂S[i,j] = V[i,k] V[j,k]",
-        explain_failure=require_square, note=ONE_TRIANGLE, samples=SYMMETRIC,
+        explain_failure=require_square, note=ONE_TRIANGLE, samples=SYMMETRIC, kinks=[REPEATED], source=GILES,
     )
 )  # fmt: skip
 symmetric_vectors = register(
@@ -76,7 +79,7 @@ symmetric_vectors = register(
         operands=("A",), normalise=_triangle_arguments, out_name="V", family="linalg", explain_failure=require_square,
         of_complex="refused",
         formula="∂V[i,k]/∂S[p,q] = Σ_m V[i,m] F[m,k] V[p,m] V[q,k], F[m,k] = 1 / (w[k] - w[m])", samples=SYMMETRIC,
-        note="the eigenvectors of `np.linalg.eigh`. " + ONE_TRIANGLE,
+        note="the eigenvectors of `np.linalg.eigh`. " + ONE_TRIANGLE, kinks=[REPEATED], source=GILES,
     )
 )  # fmt: skip
 _EIGH = type(np.linalg.eigh(np.eye(1)))
@@ -131,8 +134,8 @@ eigvals = register(
         "eigvals", np.linalg.eigvals, _values_rule, answers=(np.linalg.eigvals,), operands=("A",), out_name="w",
         family="linalg", formula="∂w[k]/∂A[i,j] = P[k,j,i], P[k] = v uᵀ, v and u right and left eigenvectors, uᵀ v = 1",
         explain_failure=require_square, samples=GENERAL, dtype_by_value=True,
-        note="complex when an eigenvalue is, and then the Jacobian is complex as well. Repeated eigenvalues have no "
-        "derivative: what the formula gives for the eigenvectors at hand is taken.",
+        note="complex when an eigenvalue is, and then the Jacobian is complex as well.",
+        kinks=[REPEATED], source=GILES,
     )
 )  # fmt: skip
 projectors = register(
@@ -141,6 +144,7 @@ projectors = register(
         formula="∂P[k,i,j]/∂A[p,q] = Σ_m F[m,k] (P[m,i,p] P[k,q,j] + P[k,i,p] P[m,q,j]), F[m,k] = 1 / (w[k] - w[m])",
         explain_failure=require_square, dtype_by_value=True,
         note="onto the eigenspaces, in the order of `np.linalg.eigvals`.",
+        kinks=[REPEATED],
     )
 )  # fmt: skip
 
@@ -206,14 +210,21 @@ svdvals = register(
     Op(
         "svdvals", lambda x: np.linalg.svd(x, compute_uv=False), _singular_values_rule, answers=(np.linalg.svdvals,),
         operands=("A",), out_name="s", family="linalg", formula="∂s[k]/∂A[i,j] = U[i,k] V[j,k]", samples=RECTANGLES,
-        note="Repeated and vanishing singular values have no derivative: what the formula gives for the vectors at "
-        "hand is taken.",
+        kinks=[REPEATED_VALUES, Kink("a singular value is 0", AT_HAND, sample(np.diag([1.0, 0.0])))], source=GILES,
     )
 )  # fmt: skip
+TALL = np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 0.0]])
+
+
+def _vanishing_of(A: np.ndarray) -> list[Kink]:
+    return [Kink("a singular value is 0", "what the formula gives without its vectors", sample(A))]
+
+
 left_vectors = register(
     Op(
         "left_vectors", lambda x: _thin(x)[0], _singular_vectors_rule("U"), operands=("A",), out_name="U",
         family="linalg", samples=RECTANGLES, note="the left singular vectors, one for every singular value.",
+        kinks=[REPEATED_VALUES, *_vanishing_of(TALL)], source=GILES,
         of_complex="refused",
         formula="∂U = U (F ∘ (Uᵀ ∂A V S + S Vᵀ ∂Aᵀ U)) + (1 - U Uᵀ) ∂A V S⁻¹, F[m,k] = 1 / (s[k]² - s[m]²)",
     )
@@ -222,6 +233,7 @@ right_vectors = register(
     Op(
         "right_vectors", lambda x: _thin(x)[1], _singular_vectors_rule("V"), operands=("A",), out_name="V",
         family="linalg", samples=RECTANGLES, note="the right singular vectors, one for every singular value.",
+        kinks=[REPEATED_VALUES, *_vanishing_of(TALL.T)], source=GILES,
         of_complex="refused",
         formula="∂V = V (F ∘ (Vᵀ ∂Aᵀ U S + S Uᵀ ∂A V)) + (1 - V Vᵀ) ∂Aᵀ U S⁻¹, F[m,k] = 1 / (s[k]² - s[m]²)",
     )

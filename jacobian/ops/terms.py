@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jacobian.errors import ShapeError, report
+from jacobian.errors import ArgumentError, ShapeError, report
 from jacobian.kernel.access import affine, plain
 from jacobian.kernel.equations import Guard
 from jacobian.kernel.expression import Jacobian
@@ -63,6 +63,23 @@ def summed(*parts: Jacobian) -> Jacobian:
     """The sum of Jacobians, term by term."""
     total: Jacobian = reduce(add, parts)
     return total
+
+
+def is_traced(value: Any) -> bool:
+    """Whether a value stands in for an array."""
+    return hasattr(value, "__array_function__") and not isinstance(value, np.ndarray | np.generic)
+
+
+def constant_array(name: str, what: str, value: Any) -> np.ndarray:
+    """An argument that is not differentiated, as an array.
+
+    Raises:
+        ArgumentError: it depends on what is differentiated.
+    """
+    if is_traced(value):
+        fix = "compute it outside of the function that is differentiated"
+        raise ArgumentError(report(f"{name}: {what} depends on the input, but is not differentiated", fix=fix))
+    return np.asarray(value)
 
 
 def given(*operands: Any) -> tuple[Any, ...]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from types import CodeType
 from typing import Any
@@ -17,10 +18,13 @@ from jacobian.ops.registry import REGISTRY
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
+TAUGHT: dict[str, Callable[..., Any]] = {}
+"""Functions that derivatives may name though neither NumPy nor SciPy has them, or has them in a form not traced."""
+
 
 @lru_cache(maxsize=1024)
 def _compiled(text: str) -> tuple[CodeType, dict[str, Any]]:
-    """A derivative ready to be evaluated, with what it needs of NumPy's names."""
+    """A derivative ready to be evaluated, with what it needs of NumPy's and SciPy's names."""
     code = compile(text, f"<derivative {text}>", "eval")
     found = {word: _meaning(word) for word in _names_in(code) if _is_known(word)}
     return code, {"__builtins__": {}, "np": np, **found}
@@ -34,8 +38,11 @@ def _names_in(code: CodeType) -> Iterator[str]:
 
 
 def _meaning(word: str) -> Any:
-    """A function of NumPy's, or an op of ours where NumPy has none of that name."""
-    return getattr(np, word) if hasattr(np, word) else REGISTRY.built_in(word)
+    """What was taught, NumPy's name, an op of ours, or a function of `scipy.special` where it has been imported."""
+    if word in TAUGHT or hasattr(np, word):
+        return TAUGHT[word] if word in TAUGHT else getattr(np, word)
+    op, function = REGISTRY.built_in(word), getattr(sys.modules.get("scipy.special"), word, None)
+    return function if op is None or function in op.answers else op
 
 
 def _is_known(word: str) -> bool:
@@ -46,16 +53,17 @@ def check(name: str, text: str, words: Sequence[str] | None) -> None:
     """Refuse a derivative that cannot be read, or that uses a name nobody knows (any, where `words` is None).
 
     Raises:
-        ExpressionError: it is no expression, or a name in it is neither in `words` nor NumPy's nor an op's.
+        ExpressionError: it is no expression, or a name in it is neither in `words` nor NumPy's, an op's or SciPy's.
     """
     try:
         tree = ast.parse(text, mode="eval")
     except SyntaxError as error:
         raise ExpressionError(report(f"{name}: the derivative {text!r} cannot be read: {error.msg}")) from None
+    REGISTRY.later.arrive()
     used = dict.fromkeys(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
     for word in used:
         if words is not None and word not in (*words, "np") and not _is_known(word):
-            known = f"{', '.join(words)} and NumPy's names"
+            known = f"{', '.join(words)}, NumPy's and SciPy's names"
             raise ExpressionError(report(f"{name}: the derivative {text!r} uses {word}", known=known))
 
 

@@ -16,7 +16,7 @@ from jacobian.ops.families import composite
 from jacobian.ops.layers import linear
 from jacobian.ops.registry import Op, Params, Point, as_operand, describe, register, sample
 from jacobian.ops.softmaxes import softmax
-from jacobian.ops.terms import require, shape_of, summed, written
+from jacobian.ops.terms import constant_array, is_traced, require, shape_of, summed, written
 
 # -- attention --------------------------------------------------------------------------------------------------------
 
@@ -78,16 +78,12 @@ def _attention_arguments(
         raise ShapeError(report(f"attention: q must have at least 2 axes, not {len(shape_of(query))}"))
     scale = float(max(shape_of(query)[-1], 1)) ** -0.5 if scale is None else number("attention: scale", scale)
     keep = None
-    if attn_mask is not None and not _is_traced(attn_mask):
+    if attn_mask is not None and not is_traced(attn_mask):
         attn_mask = np.asarray(attn_mask)
         if attn_mask.dtype.kind == "b":
             attn_mask, keep = None, attn_mask
     operands = (query, key, value) if attn_mask is None else (query, key, value, attn_mask)
     return operands, {"scale": scale, "keep": keep, "causal": bool(is_causal)}
-
-
-def _is_traced(value: Any) -> bool:
-    return hasattr(value, "__array_function__") and not isinstance(value, np.ndarray | np.generic)
 
 
 attention = register(
@@ -183,7 +179,7 @@ def _rotary_arguments(
         wanted = "x[...,t,d] with an even number d of features"
         raise ShapeError(report(f"{name} needs {wanted}", got=f"x of shape {shape}"))
     if positions is not None:
-        positions = np.asarray(positions)
+        positions = constant_array(name, "positions", positions)
         if positions.shape != (shape[-2],):
             headline = f"{name}: positions must have the shape ({shape[-2]},), not {positions.shape}"
             raise ShapeError(report(headline, got=f"x of shape {shape}"))

@@ -37,6 +37,14 @@ REFUSED: dict[str, tuple[str, str]] = {
     "savetxt": ("it writes a file", "save the result of the function"),
     "savez": ("it writes a file", "save the result of the function"),
     "frexp": ("its parts are not smooth", "np.log2(np.abs(x)) for the size"),
+    "wofz": (
+        "no op answers for it",
+        "wofz(x) is np.exp(-x**2) + 2j / np.sqrt(np.pi) * scipy.special.dawsn(x), wofz(1j * x) scipy.special.erfcx(x)",
+    ),
+    "_riemann_zeta": (
+        "SciPy has no derivative of zeta(x) by x",
+        "scipy.special.zeta(x, q) has one by q; or declare yours with jac.primitive(forward, rule)",
+    ),
     "nextafter": ("it has no derivative", "add a small number"),
     "savez_compressed": ("it writes a file", "save the result of the function"),
     **dict.fromkeys(

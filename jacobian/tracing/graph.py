@@ -128,6 +128,8 @@ class Graph:
         self.nodes: list[Node] = []
         self.assigned = False  # whether an array was assigned into: then it matters how arrays lie in memory
         self.seen = False  # whether the function looked at a number: with others it may take another course
+        self.of_complex = False  # whether an input is complex: then nodes that are not holomorphic are noted
+        self.notes: dict[int, tuple[str, str | None]] = {}  # of those nodes: what the user called, and the line
         self._snapshots: dict[int, tuple[Any, Array]] = {}
         self._constant_names: dict[int, str] = {}
 

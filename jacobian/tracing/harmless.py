@@ -6,6 +6,7 @@ What is not listed here is taken to be able to do anything.
 from __future__ import annotations
 
 import math
+import sys
 from functools import cache, lru_cache
 from types import BuiltinFunctionType, CodeType, ModuleType
 from typing import Any
@@ -57,15 +58,24 @@ _INSTRUCTIONS = frozenset(
 """What CPython's code may do: compute, and fill containers. No import, no `global`, no attribute of an object."""
 
 
-@cache
 def _attributes() -> frozenset[str]:
     """Names behind a dot that mean the same at every call: of arrays, containers, NumPy and our own ops."""
+    REGISTRY.later.arrive()
+    return _names(REGISTRY.later.arrived)
+
+
+@cache
+def _names(arrived: tuple[str, ...]) -> frozenset[str]:
+    """The same, where SciPy's functions are among them or not."""
     spaces = (np, np.linalg, np.fft)
     names = {name for space in spaces for name, value in vars(space).items() if is_harmless(value)}
     names |= {name for op in REGISTRY if op.built_in for name in (op.name, *op.aliases)}
     names |= {"reduce", "accumulate", "outer", "at"}
     names |= {name for kind in (np.ndarray, list, dict, tuple, set, str, slice) for name in dir(kind)}
     names |= {*dir(math), *_MAKERS, *_CONSTANTS}
+    for library in arrived:
+        names |= {*library.split(".")}
+        names |= {name for name, value in vars(sys.modules[library]).items() if is_harmless(value)}
     return frozenset(name for name in names if not name.startswith("_")) - _NEVER
 
 
@@ -94,10 +104,17 @@ def global_names(code: CodeType) -> tuple[str, ...] | None:
     return tuple(found)
 
 
+def _holds_ops(module: ModuleType) -> bool:
+    """Whether it is a module for whose functions there are ops, or the package around it."""
+    REGISTRY.later.arrive()
+    name = module.__name__
+    return any(library == name or library.startswith(f"{name}.") for library in REGISTRY.later.arrived)
+
+
 def is_harmless(value: Any) -> bool:
     """Whether a value is a function, a type or a module that does the same at every call, and nothing else."""
     if isinstance(value, ModuleType):
-        return value in _MODULES or value.__name__ in _OUR_MODULES
+        return value in _MODULES or value.__name__ in _OUR_MODULES or _holds_ops(value)
     if isinstance(value, type):
         return value in BUILTINS or issubclass(value, np.generic)
     if isinstance(value, Op):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -10,6 +11,7 @@ import numpy as np
 from jacobian.errors import ShapeError, TraceError, report
 from jacobian.tracing import source
 from jacobian.tracing.constants import ASSIGNING, REFUSED
+from jacobian.tracing.libraries import instead
 
 _BUILDERS = frozenset(
     "array asarray asanyarray ascontiguousarray asfortranarray asarray_chkfinite fromiter matrix asmatrix "
@@ -36,6 +38,9 @@ def refuse_conversion(what: str) -> NoReturn:
     """Raise the error for code that asks a traced array for a plain number or array."""
     library = source.library()
     if library is not None:
+        found = instead(source.called()) if library == "scipy" else None
+        if found is not None:
+            refuse(f"{found[0]} takes plain numbers only, no traced array", f"use {found[1]}, which can be traced")
         refuse(f"{library} needs plain numbers where it is given a traced array", _ELSEWHERE)
     if source.assigns_to_item():
         refuse_assignment("out[…] = x where out is a plain array")
@@ -95,10 +100,18 @@ def refuse_out(called: str, *, ufunc: bool = False) -> NoReturn:
 def refuse_function(function: Any) -> NoReturn:
     """Raise the error for a function that no op answers for."""
     name = getattr(function, "__name__", str(function))
-    module = getattr(function, "__module__", "") or "numpy"
+    module = getattr(function, "__module__", "") or _home(function, name)
     owner = getattr(function, "__self__", None)
     if isinstance(owner, np.ufunc):
         module = f"np.{owner.__name__}"
     if name in REFUSED:
-        refuse(f"{module}.{name} cannot be traced: {REFUSED[name][0]}", REFUSED[name][1])
+        shown = name.removeprefix("_")
+        refuse(f"{module}.{shown} cannot be traced: {REFUSED[name][0]}", REFUSED[name][1])
     refuse(f"{module}.{name} cannot be traced: no op answers for it", _ELSEWHERE)
+
+
+def _home(function: Any, name: str) -> str:
+    """The module of a ufunc, which does not tell."""
+    special = sys.modules.get("scipy.special")
+    own = getattr(special, name, None) is function or name.startswith("_")
+    return "scipy.special" if special is not None and isinstance(function, np.ufunc) and own else "numpy"

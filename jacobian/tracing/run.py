@@ -29,7 +29,7 @@ FEW = 16
 """So many entries are looked at one by one faster than NumPy gets started."""
 
 _ARRAYS = (np.ndarray, np.generic)
-_NUMBERS = (float, int, np.generic)
+_NUMBERS = (float, int, complex, np.generic)
 
 
 class Recording:
@@ -151,6 +151,7 @@ def _traced(graph: Graph, argument: Any, name: str, inputs: dict[int, Any], numb
         value = promoted(leaf, f"{name}{path}")
         _check_finite(strip_all(value), f"{name}{path}")
         copy = kept_snapshot(value) if not isinstance(leaf, _NUMBERS) else value[()]  # a number, which nobody changes
+        graph.of_complex = graph.of_complex or value.dtype.kind == "c"
         found = Tracer(graph, Node(graph, None, copy, name=f"{name}{path}"), copy)
         if isinstance(leaf, np.ndarray) and not is_compact(leaf, copy):
             found._memory = Memory(scattered=True)

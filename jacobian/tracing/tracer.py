@@ -12,7 +12,8 @@ from jacobian.errors import JacobianError, ShapeError, TracedAttributeError, rep
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Array
 from jacobian.ops import contraction, indexing
-from jacobian.ops.registry import REGISTRY, Op, Params, as_operand
+from jacobian.ops.callers import composite_called
+from jacobian.ops.registry import REGISTRY, Op, Params, as_operand, is_complex
 from jacobian.tracing import source
 from jacobian.tracing.constants import CONSTANT_FUNCTIONS, OF_SHAPES, REFUSED_ATTRIBUTES
 from jacobian.tracing.flat import Flat
@@ -297,9 +298,17 @@ def record_bound(op: Op, operands: Sequence[Any], params: Params) -> Any:
         value = op.compute(values, params)
     known = None if nested or None in descriptors else tuple(descriptors)
     result = Tracer(graph, Node(graph, op, value, tuple(values), params, tuple(parents), known), value)
+    if graph.of_complex and (op.of_complex == "refused" or not is_complex(value)):
+        _note(result.node)
     if (op.family in _SHARING or not op.built_in) and not isinstance(value, np.generic):
         link(result, op, operands, params)
     return result
+
+
+def _note(node: Node) -> None:
+    """Remember who called an op that is not holomorphic, should it turn out to lie on the way from a complex input."""
+    if node.op is not None and any(is_complex(parent.value) for _, parent in node.parents):
+        node.trace.notes[node.index] = (composite_called() or node.op.called, source.shown_line())
 
 
 _VALUE: Any = Tracer.__dict__["value"]  # the slot itself, which does not ask `__getattr__` when it is empty

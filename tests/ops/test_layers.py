@@ -12,7 +12,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import jacobian as jac
-from jacobian.errors import ArgumentError, DTypeError, IndexingError, JacobianError, NonFiniteWarning, ShapeError
+from jacobian.errors import ArgumentError, DTypeError, IndexingError, NonFiniteWarning, ShapeError
 from jacobian.ops import REGISTRY, network
 from jacobian.ops.registry import Op, Sample
 
@@ -591,12 +591,22 @@ def test_attention_that_does_not_fit() -> None:
 
 
 def test_what_is_constant_cannot_be_traced() -> None:
-    for f in (
-        lambda v: network.batch_norm(X, v, v), lambda v: network.cross_entropy(X, LABELS, v),
-        lambda v: network.leaky_relu(X, v[0]), lambda v: network.dropout(X, v),
-    ):  # fmt: skip
-        with pytest.raises(JacobianError):
-            jac.jacobian(f)(np.ones(3))
+    for what, f in {
+        "batch_norm: running_mean": lambda v: network.batch_norm(X, v, v),
+        "cross_entropy: weight": lambda v: network.cross_entropy(X, LABELS, v),
+        "hinge: labels": lambda v: network.hinge(X, v),
+        "binary_cross_entropy_with_logits: pos_weight": lambda v: jac.ops.bce_with_logits(X, X, pos_weight=v),
+        "dropout: the mask": lambda v: network.dropout(X, v),
+        "embedding: indices": lambda v: network.embedding(v, X),
+        "rotary_embedding: positions": lambda v: network.rotary_embedding(X.T[:, :4], v),
+    }.items():
+        text = text_of(ArgumentError, jac.jacobian(f), np.ones(3))
+        assert text.startswith(
+            f"{what} depends on the input, but is not differentiated\n"
+            "  fix:   compute it outside of the function that is differentiated"
+        )
+    text = text_of(ArgumentError, jac.jacobian(lambda v: network.leaky_relu(X, v[0])), np.ones(3))
+    assert text.startswith("leaky_relu: negative_slope must be a number, not Tracer")
 
 
 def test_an_infinite_derivative_is_told() -> None:

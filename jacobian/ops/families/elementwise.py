@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -15,7 +16,7 @@ from jacobian.kernel.pattern import CACHE, Access, Pattern, Shape
 from jacobian.kernel.term import Array, Factor, Term
 from jacobian.ops import texts
 from jacobian.ops.kinks import warn_kink
-from jacobian.ops.registry import REGISTRY, Normalise, Op, Params, Point, Sample, register, sample
+from jacobian.ops.registry import REGISTRY, Kink, Normalise, Op, Params, Point, Sample, register, sample
 
 
 def aligned(shape: Shape, out: Shape) -> tuple[Form, ...]:
@@ -47,13 +48,17 @@ def diagonal(out: Shape, into: Shape, factor: Array, label: Any = "", dtype: Any
 
 def elementwise(
     function: Callable[..., Any],
-    *derivatives: str,
+    *derivatives: str | None,
     name: str = "",
     answers: Iterable[Callable[..., Any]] | None = None,
     domain: Any = (-2.0, 2.0),
     special: Callable[[Point, int], str | None] | None = None,
     kink: str = "",
     at_kink: str = "",
+    kink_at: Sequence[float] = (),
+    singular: str = "",
+    at_singular: str = "",
+    torch: Mapping[str, Any] | None = None,
     note: str = "",
     samples: Sequence[Sample] = (),
     shapes: Sequence[tuple[Shape, ...]] | None = None,
@@ -65,13 +70,18 @@ def elementwise(
 
     Args:
         function: the forward, usually a NumPy ufunc.
-        *derivatives: for example `"1 - y**2"`; `"1"`, `"-1"` and `"0"` need no array at all.
+        *derivatives: for example `"1 - y**2"`; `"1"`, `"-1"` and `"0"` need no array at all. None where there is none:
+            the operand must not depend on an input.
         name: of the op; the function's own unless given.
         answers: the NumPy functions it answers for; the function itself unless given.
         domain: from where samples are drawn.
         special: may give a simpler text at some points, such as `"2 * x1"` for a square.
         kink: a condition in `x` and `y` that is true where the function has no derivative.
         at_kink: what is taken there, for the warning and the documentation.
+        kink_at: operands where that is so, for the documentation; found among small numbers unless given.
+        singular: a condition likewise that is true where the derivative is not finite.
+        at_singular: what it is there.
+        torch: what PyTorch takes there; see `Kink`.
         note: one line of documentation.
         samples: further samples.
         shapes: the operands' shapes in the drawn samples; scalars, vectors, matrices and broadcasting unless given.
@@ -83,7 +93,8 @@ def elementwise(
     words = ("x",) if count == 1 else tuple(f"x{k + 1}" for k in range(count))
     name = name or function.__name__
     for one in (*derivatives, *([kink] if kink else [])) if REGISTRY.is_sealed else ():  # ours are tested instead
-        texts.check(name, one, (*words, "y") if normalise is None else None)
+        if one is not None:
+            texts.check(name, one, (*words, "y") if normalise is None else None)
 
     def decides(operands: tuple[Array, ...], params: Params) -> tuple[str | None, ...]:
         assert special is not None
@@ -92,13 +103,17 @@ def elementwise(
 
     def decided(point: Point, k: int) -> str:
         """The text for this point: the general one, unless it has a simpler one."""
+        general = derivatives[k]
+        assert general is not None  # `constants` of the op
         if special is None:
-            return derivatives[k]
-        return (point.decided[k] if point.decided is not None else special(point, k)) or derivatives[k]
+            return general
+        return (point.decided[k] if point.decided is not None else special(point, k)) or general
 
     def rule(point: Point, k: int) -> Jacobian:
         if k >= count:
-            raise ArgumentError(report(f"{name} has no derivative for operand {k}", got=", ".join(derivatives)))
+            raise ArgumentError(
+                report(f"{name} has no derivative for operand {k}", got=", ".join(map(str, derivatives)))
+            )
         out, into = tuple(np.shape(point.y)), tuple(np.shape(point.x[k]))
         text = decided(point, k)
         values = dict(zip(words, point.x, strict=False)) | {"y": point.y} | point.params
@@ -119,18 +134,27 @@ def elementwise(
     if shapes is None:
         shapes = [((),) * count, ((3,),) * count, ((2, 3),) * count]
         shapes += [((2, 1), (3,)), ((), (2, 2)), ((3,), ())] if count == 2 else []
-    pairs = [f"∂{'y'}/∂{word} = {text}" for word, text in zip(words, derivatives, strict=True)]
+    names = dict(zip(words, operands or words, strict=False))
+    place = sample(*kink_at) if kink_at else None
+    kinks = [Kink(_renamed(kink, names), at_kink, place, torch or {})] if kink else []
+    kinks += [Kink(_renamed(singular, names), at_singular, place, torch or {}, "NonFiniteWarning")] if singular else []
+    pairs = [f"∂y/∂{word} = {text}" for word, text in zip(words, derivatives, strict=True) if text is not None]
     return register(
         Op(
             name, function, rule,
             answers=(function,) if answers is None else answers,
             normalise=normalise or _ufunc_arguments(name),
             samples=[*(sample(*group, domain=domain) for group in shapes), *samples],
-            operands=operands or words, family="elementwise", formula=", ".join(pairs),
-            note=" ".join(filter(None, (note, kink and f"Where {kink}: {at_kink} is taken."))), smooth=not kink,
+            operands=operands or words, family="elementwise", formula=_renamed(", ".join(pairs), names),
+            note=note, kinks=kinks, constants=[k for k, text in enumerate(derivatives) if text is None],
             decides=decides if special is not None else None, of_complex=of_complex,
         )
     )  # fmt: skip
+
+
+def _renamed(text: str, names: Mapping[str, str]) -> str:
+    """A text about `x1` and `x2`, about the operands by their own names."""
+    return re.sub(r"\bx\d*\b", lambda word: names.get(word[0], word[0]), text)
 
 
 def _ufunc_arguments(name: str) -> Normalise:

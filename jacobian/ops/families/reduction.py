@@ -17,7 +17,7 @@ from jacobian.kernel.term import Array, Factor, Term
 from jacobian.ops import texts
 from jacobian.ops.families.elementwise import aligned
 from jacobian.ops.kinks import warn_kink
-from jacobian.ops.registry import Normalise, Op, Point, Sample, register, sample
+from jacobian.ops.registry import Kink, Normalise, Op, Point, Sample, register, sample
 
 
 def reduced_axes(axis: Any, rank: int, name: str) -> tuple[int, ...]:
@@ -120,7 +120,8 @@ def reduction(
     return register(
         Op(
             name, function, rule, answers=(function,) if answers is None else answers, normalise=normalise,
-            samples=samples, family="reduction", formula=f"∂y/∂x = {text}", note=note, smooth=not kink,
+            samples=samples, family="reduction", formula=f"∂y/∂x = {text}",
+            note=note, kinks=[Kink(kink, at_kink)] if kink else (),
             of_complex=of_complex,
         )
     )  # fmt: skip
