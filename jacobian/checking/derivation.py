@@ -160,6 +160,9 @@ class Derivation:
     jacobian: Jacobian
     """The whole with its structure."""
 
+    coarser: Derivation | None = None
+    """The same in the steps that were traced, where this one is in smaller ones."""
+
     def __init__(self, of: Node, wrt: Node, owners: Mapping[int, int] | None = None) -> None:
         self.of, self.wrt = of, wrt
         self.owners = owners or {}  # of the steps of a layer, the layer

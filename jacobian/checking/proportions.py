@@ -139,7 +139,7 @@ def _scalar_named(suspect: Suspect, found: list[float]) -> tuple[str, str] | Non
 
 def _divides(node: Node) -> bool:
     """Whether a derivative holds 1/v rather than v: of a root by itself, and where something is divided by it."""
-    if node.op is not None and node.op.name in ("sqrt", "vector_norm", "cbrt", "log"):
+    if node.op is not None and node.op.name in ("sqrt", "vector_norm", "cbrt"):
         return True
     users = [other for other in node.trace.nodes if any(parent is node for _, parent in other.parents)]
     return any(user.op is not None and user.op.name == "divide" and user.parents[-1][1] is node for user in users)
@@ -154,12 +154,33 @@ def edge_ratio(suspect: Suspect) -> Found | None:
         D = suspect.D
         for edge in D.edges:
             c = ratio(D.part(claim) - D.truth, D.contribution(edge))
-            if c is None or abs(c + 1) < 1e-6 or not _everywhere(suspect, edge, layout, c):
+            if c is None or abs(c + 1) < 1e-6:
+                continue
+            if not _everywhere(suspect, edge, layout, c):
+                named = _edge_times_scalar(suspect, edge, layout)
+                if named is not None:
+                    slip, factor = named
+                    text = f"in the term through {D.name(edge.parent)} the factor {factor} {_TOLD[slip]}"
+                    return slip, say(D, edge, text)(), layout
                 continue
             slip = slips.SIGN if abs(c + 2) < 1e-6 else slips.CONSTANT
             text = "with the wrong sign" if slip == slips.SIGN else f"{number(1 + c)} times"
             return slip, say(D, edge, f"the term through {D.name(edge.parent)} is there {text}: it is")(), layout
     return None
+
+
+def _edge_times_scalar(suspect: Suspect, edge: Edge, layout: int) -> tuple[str, str] | None:
+    """Which scalar is left out of what passes over one edge, or is too much there."""
+    found: list[float] = []
+    for place in range(len(suspect.runs)):
+        D = suspect.derivation(place)
+        if D is None or edge not in D.locals:
+            return None
+        c = ratio(D.part(suspect.claims[place][layout]) - D.truth, D.contribution(edge))
+        if c is None:
+            return None
+        found.append(1 + c)
+    return _scalar_named(suspect, found)
 
 
 def _everywhere(suspect: Suspect, edge: Edge, layout: int, c: float) -> bool:

@@ -111,28 +111,82 @@ def _scaled(D: Derivation, edge: Edge, by: float, text: str, out: str, twice: st
 
 def factors(D: Derivation, edge: Edge) -> Iterator[Mutation]:
     """Each array in the terms of a local Jacobian left out, used twice, or transposed."""
-    J = D.nodes[edge.node].local(edge.operand)
+    node = D.nodes[edge.node]
+    J, is_product = node.local(edge.operand), node.op is not None and node.op.family == "multilinear"
     for nth, term in enumerate(J.terms):
         for place, factor in enumerate(term.factors):
             array = strip_all(factor.array)
             if isinstance(array, Operator) or not isinstance(array, np.ndarray):
                 continue
             text = factor_text(factor.text, term.pattern.factors[place].forms, letters_of(term), place + 1)
-            for slip, other, told_as in (
-                (slips.FACTOR_OUT, np.ones_like(array), "is left out: multiply by it"),
-                (slips.FACTOR_TWICE, array * array, "is used twice: once is enough"),
-            ):
+            others = [
+                (slips.FACTOR_OUT, "", np.ones_like(array), "is left out: multiply by it"),
+                (slips.FACTOR_TWICE, "", array * array, "is used twice: once is enough"),
+            ]
+            if _is_square(array) and not is_product:  # of a product it is the link that is left out
+                eye = np.broadcast_to(np.eye(array.shape[-1]), array.shape)
+                others.append((slips.FACTOR_OUT, "eye", eye, "is left out: multiply by it"))
+            for slip, how, other, told_as in others:
                 local = matrix(_with(J, nth, place, other))
                 yield mutation(
-                    D, slip, edge, (slip, nth, place), local,
+                    D, slip, edge, (slip, nth, place, how), local,
                     say(D, edge, f"the factor {text} {told_as}"),
                 )  # fmt: skip
+    yield from _common_factors(D, edge, J)
     local = D.locals[edge]
     if local.shape[0] == local.shape[1] and 1 < len(local) <= MAX_SIZE and J.structure not in ("diagonal", "identity"):
         yield mutation(
             D, slips.FACTOR_TWICE, edge, "twice", local @ local,
             say(D, edge, "the link is multiplied in twice: once is enough"),
         )  # fmt: skip
+
+
+def _common_factors(D: Derivation, edge: Edge, J: Jacobian) -> Iterator[Mutation]:
+    """What stands in every term at the same labels, such as `y[i]` in `δ y - y y`, left out of all of them."""
+    if len(J.terms) < 2:
+        return
+    places = [_placed(term) for term in J.terms]
+    for key in [key for key in places[0] if all(key in other for other in places[1:])]:
+        turned = J
+        for nth, found in enumerate(places):
+            turned = _with(turned, nth, found[key], np.ones_like(strip_all(J.terms[nth].factors[found[key]].array)))
+        term, place = J.terms[0], places[0][key]
+        text = factor_text(term.factors[place].text, term.pattern.factors[place].forms, letters_of(term), place + 1)
+        yield mutation(
+            D, slips.FACTOR_OUT, edge, ("common", key[1]), matrix(turned),
+            say(D, edge, f"the factor {text} of all terms is left out: multiply by it"),
+        )  # fmt: skip
+
+
+def _placed(term: Term) -> dict[tuple[int, Hashable], int]:
+    """The arrays of a term and at which axes of output and input they are read: which factor that is."""
+    found: dict[tuple[int, Hashable], int] = {}
+    axes = [*(("out", k, form) for k, form in enumerate(term.pattern.out))]
+    axes += [("in", k, form) for k, form in enumerate(term.pattern.into)]
+    for place, factor in enumerate(term.factors):
+        forms = term.pattern.factors[place].forms
+        read = tuple(next(((side, k) for side, k, own in axes if own == form), None) for form in forms)
+        if isinstance(strip_all(factor.array), np.ndarray) and None not in read:
+            found[id(factor.array), read] = place
+    return found
+
+
+def spread_choices(D: Derivation, edge: Edge) -> Iterator[Mutation]:
+    """A maximum taken for a sum: every entry gets what only the chosen one does."""
+    op, params = D.nodes[edge.node].op, D.nodes[edge.node].params
+    if op is None or op.name not in ("max", "min") or len(D.nodes[edge.node].operands) > 1:
+        return
+    into, out = D.nodes[edge.parent].shape, D.nodes[edge.node].shape
+    try:
+        kept = np.sum(np.empty(into), axis=params.get("axis"), keepdims=True).shape
+    except FAILURES:
+        return
+    rows = np.broadcast_to(np.arange(int(np.prod(out, dtype=int))).reshape(kept), into).reshape(-1)
+    local = np.asarray(rows == np.arange(int(np.prod(out, dtype=int)))[:, None], float)
+    yield mutation(
+        D, slips.FACTOR_OUT, edge, "all chosen", local,
+        say(D, edge, f"the choice is left out: only the entry that is the {op.name} gets anything, multiply by 0 or 1"),
+    )  # fmt: skip
 
 
 def _with(J: Jacobian, nth: int, place: int, array: Array) -> Jacobian:

@@ -89,7 +89,6 @@ def normalisation(
 
     Weight and bias are numbers, or have their axes in that view; where they have `channels`, axis 1 of the input.
     """
-
     VIEWS[name] = seen
 
     def forward(x: np.ndarray, weight: Any = 1.0, bias: Any = 0.0, **params: Any) -> Any:
