@@ -57,10 +57,10 @@ class Suspect:
 
     def __init__(
         self, runs: Sequence[Run], claims: Sequence[Sequence[Array]], axes: Axes, tolerance: Tolerance, *,
-        second_order: bool, symmetric: Callable[[], str | None],
+        second_order: bool, is_array: bool, symmetric: Callable[[], str | None],
     ) -> None:  # fmt: skip
         self.runs, self.claims, self.axes, self.tolerance = runs, claims, axes, tolerance
-        self.second_order, self.symmetric = second_order, symmetric
+        self.second_order, self.is_array, self.symmetric = second_order, is_array, symmetric
         rows, columns = prod(axes.out), prod(axes.into)
         self.truths = [run.tensor.reshape(rows, columns).astype(float) for run in runs]
         self._derivations: dict[int, Derivation | None] = {}
@@ -173,6 +173,15 @@ def _on_graph(rule: Callable[[Derivation], Iterator[Mutation]]) -> Stage:
     return lambda D, suspect: rule(D)
 
 
+def _flattened(D: Derivation, suspect: Suspect) -> Iterator[Mutation]:
+    """Column-major `vec` on both sides, where the claim is an array whose axes have no names."""
+    if not suspect.is_array:
+        return
+    found = next(whole.column_major(suspect.axes), None)
+    if found is not None and min(len(suspect.axes.out), len(suspect.axes.into)) > 1:
+        yield found
+
+
 def _deltas(D: Derivation, suspect: Suspect) -> Iterator[Mutation]:
     shared, split = proportions.shared_axes(suspect.runs[0], suspect.axes)
     return whole.deltas(suspect.axes, shared, split)
@@ -204,18 +213,22 @@ STAGES: tuple[Stage, ...] = (
     proportions.second_order,
     _each_edge(rules.constants),
     proportions.constant_ratio,
+    _flattened,
     _on_axes(partial(whole.permuted, across=False)),
+    proportions.halved,
     _on_graph(cuts.paths_left_out),
     proportions.doubled,
     _links((slips.SIGN, slips.FACTOR_OUT, slips.CONSTANT)),
     _each_edge(rules.transposes),
     _on_graph(cuts.links_exchanged),
+    _on_graph(rules.transposed_twice),
     _on_axes(whole.column_major),
     _on_axes(partial(whole.permuted, across=True)),
     _each_edge(miswritten.derivative_texts),
     _each_edge(rules.factors),
     _as_layers,
     _on_graph(revalued.transposed_on_the_way),
+    _on_graph(revalued.reversed_on_the_way),
     _links((slips.LINK_OUT, slips.NO_SYMMETRY)),
     _each_edge(rules.wrong_points),
     _deltas,
@@ -226,6 +239,7 @@ STAGES: tuple[Stage, ...] = (
     _on_axes(whole.symmetries),
     _on_graph(cuts.terms_turned),
     other_inputs,
+    proportions.named_factors,
     _on_graph(revalued.revalued),
 )
 

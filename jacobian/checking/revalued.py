@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from jacobian.checking import slips
-from jacobian.checking.cuts import PRODUCTS, at, say
+from jacobian.checking.cuts import PRODUCTS, at, say, told
 from jacobian.checking.derivation import Changes, Derivation, Edge, matrix
+from jacobian.checking.proportions import is_nice, ratio
 from jacobian.checking.rules import FAILURES
 from jacobian.checking.slips import Mutation
+from jacobian.kernel.expression import Jacobian
 from jacobian.tracing.graph import Node
 from jacobian.tracing.tracer import strip_all
 
@@ -67,9 +69,15 @@ def _values(D: Derivation, node: Node, users: list[Node]) -> Iterator[tuple[str,
             return
         value = strip_all(other.value)
         fits = isinstance(value, np.ndarray) and value.shape == shape and other is not D.of
-        if fits and not any(np.array_equal(value, known) for known in seen):
+        if fits and not is_multiple(value, own) and not any(np.array_equal(value, known) for known in seen):
             seen.append(value)
             yield other.name, value
+
+
+def is_multiple(value: Array, own: Array) -> bool:
+    """Whether one value is a plain number times another: a constant is another slip."""
+    c = ratio(value, own)
+    return c is not None and is_nice(c)
 
 
 def changed(D: Derivation, node: Node, value: Array) -> Changes | None:
@@ -131,3 +139,29 @@ def transposed_on_the_way(D: Derivation) -> Iterator[Mutation]:
             )
 
         yield Mutation(slips.TRANSPOSE, ("on the way", index), sentence, delta=delta)
+
+
+def reversed_on_the_way(D: Derivation) -> Iterator[Mutation]:
+    """What arrives at a convolution read backwards."""
+    for index, node in D.nodes.items():
+        into = D.into[index]
+        if not into or not any(_has_windows(node.local(edge.operand)) for edge in into):
+            continue
+        axes = tuple(range(len(node.shape)))[2:] if len(node.shape) > 2 else tuple(range(len(node.shape)))
+        order = np.flip(np.arange(int(np.prod(node.shape, dtype=int))).reshape(node.shape), axes).reshape(-1)
+        through = sum(D.locals[edge] @ D.down[edge.parent] for edge in into)
+
+        def sentence(index: int = index) -> str:
+            return (
+                f"{at(D, index)}what arrives, ∂{D.of.name}/∂{D.name(index)}, is read backwards: convolution and "
+                f"correlation are exchanged, turn it, {told(D, D.into[index][0])}."
+            )
+
+        delta = (D.up[index][:, order] - D.up[index]) @ through
+        yield Mutation(slips.FLIPPED, ("backwards", index), sentence, delta=delta)
+
+
+def _has_windows(J: Jacobian) -> bool:
+    patterns = [term.pattern for term in J.terms]
+    read = [form for pattern in patterns for access in pattern.factors for form in access.forms]
+    return any(not form.is_plain for form in (*read, *(f for p in patterns for f in (*p.out, *p.into))))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Iterator
+from functools import partial
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -16,12 +18,16 @@ from jacobian.errors import JacobianError
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.notation import factor_text, letters_of
 from jacobian.kernel.term import Factor, Operator, Term
-from jacobian.ops.registry import Op, Point
+from jacobian.ops.registry import REGISTRY, Op, Point
+from jacobian.tracing.graph import Node
 from jacobian.tracing.tracer import strip_all
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 MAX_CANDIDATES = 24
+MAX_TOGETHER = 10
+POOLING = {"divisor_override": None, "count_include_pad": True}
+"""What a pooling by means needs to be told besides what one by maxima is."""
 FAILURES = (JacobianError, ArithmeticError, ValueError, TypeError, IndexError, np.linalg.LinAlgError)
 
 
@@ -59,6 +65,8 @@ def constants(D: Derivation, edge: Edge) -> Iterator[Mutation]:
     if name == "mean":
         count = float(np.size(D.nodes[edge.parent].value)) / max(float(np.size(node.value)), 1.0)
         yield from _scaled(D, edge, count, f"1/{count:g}", slips.MEAN_OUT, slips.MEAN_TWICE)
+    elif (count := _is_mean(local)) > 1:
+        yield from _scaled(D, edge, count, f"1/{count:g}", slips.MEAN_OUT, slips.MEAN_TWICE)
     numbers = [
         x for k, x in enumerate(node.operands) if k != edge.operand and np.ndim(x) == 0 and isinstance(x, int | float)
     ]
@@ -69,6 +77,9 @@ def constants(D: Derivation, edge: Edge) -> Iterator[Mutation]:
             count = 1 / number if name == "multiply" else number
             out, twice = _mean_or_constant(D, edge, count)
             yield from _scaled(D, edge, count, f"{number:g}" if name == "multiply" else f"1/{number:g}", out, twice)
+            for length in _lengths(D.nodes[edge.parent]):  # of a 1/(2n) the 1/n alone
+                if length > 1 and count > length and abs(count / length - round(count / length)) < 1e-9:
+                    yield from _scaled(D, edge, length, f"1/{length:g}", slips.MEAN_OUT, slips.MEAN_TWICE)
         elif name == "power":
             yield from _scaled(D, edge, 1 / number, f"{number:g}", slips.CONSTANT, slips.CONSTANT)
             power = local * np.reshape(np.broadcast_to(strip_all(node.operands[0]), node.shape), (-1, 1))
@@ -84,14 +95,27 @@ def constants(D: Derivation, edge: Edge) -> Iterator[Mutation]:
 
 def _mean_or_constant(D: Derivation, edge: Edge, count: float) -> tuple[str, str]:
     """Whether a number is the 1/n of a mean that is written out: n is the length of what was summed just before."""
-    summed = D.nodes[edge.parent]
-    lengths: set[float] = set()
-    if summed.op is not None and summed.op.name == "sum":
-        lengths = {np.size(summed.operands[0]) / max(np.size(summed.value), 1)}
-    elif summed.op is not None and summed.op.name in ("matmul", "dot"):
-        lengths = {float(np.shape(summed.operands[0])[-1])}
+    lengths = _lengths(D.nodes[edge.parent])
     is_mean = count > 1 and any(abs(count - length) < 1e-9 for length in lengths)
     return (slips.MEAN_OUT, slips.MEAN_TWICE) if is_mean else (slips.CONSTANT, slips.CONSTANT)
+
+
+def _lengths(summed: Node) -> set[float]:
+    """Over how many entries a node sums."""
+    if summed.op is not None and summed.op.name == "sum":
+        return {np.size(summed.operands[0]) / max(np.size(summed.value), 1)}
+    if summed.op is not None and summed.op.name in ("matmul", "dot"):
+        return {float(np.shape(summed.operands[0])[-1])}
+    return set()
+
+
+def _is_mean(local: Array) -> float:
+    """Over how many entries every row takes the mean: equal entries that sum to 1; 0 where it is none."""
+    rows = np.count_nonzero(local, axis=1)
+    if not local.size or rows.min() < 2 or rows.min() != rows.max():
+        return 0.0
+    count = float(rows[0])
+    return count if np.allclose(local[local != 0], 1 / count, rtol=1e-12) else 0.0
 
 
 def _scaled(D: Derivation, edge: Edge, by: float, text: str, out: str, twice: str) -> Iterator[Mutation]:
@@ -174,7 +198,16 @@ def _placed(term: Term) -> dict[tuple[int, Hashable], int]:
 def spread_choices(D: Derivation, edge: Edge) -> Iterator[Mutation]:
     """A maximum taken for a sum: every entry gets what only the chosen one does."""
     op, params = D.nodes[edge.node].op, D.nodes[edge.node].params
-    if op is None or op.name not in ("max", "min") or len(D.nodes[edge.node].operands) > 1:
+    if op is None or len(D.nodes[edge.node].operands) > 1:
+        return
+    if op.name.startswith("max_pool"):  # the windows are those of the mean
+        mean = REGISTRY[f"avg{op.name.removeprefix('max')}"]
+        point = point_of(D, edge)
+        own = _local(mean, point._replace(params={**POOLING, **point.params}), 0)
+        if own is not None:
+            yield _all_chosen(D, edge, np.asarray(own != 0, float))
+        return
+    if op.name not in ("max", "min"):
         return
     into, out = D.nodes[edge.parent].shape, D.nodes[edge.node].shape
     try:
@@ -183,10 +216,12 @@ def spread_choices(D: Derivation, edge: Edge) -> Iterator[Mutation]:
         return
     rows = np.broadcast_to(np.arange(int(np.prod(out, dtype=int))).reshape(kept), into).reshape(-1)
     local = np.asarray(rows == np.arange(int(np.prod(out, dtype=int)))[:, None], float)
-    yield mutation(
-        D, slips.FACTOR_OUT, edge, "all chosen", local,
-        say(D, edge, f"the choice is left out: only the entry that is the {op.name} gets anything, multiply by 0 or 1"),
-    )  # fmt: skip
+    yield _all_chosen(D, edge, local)
+
+
+def _all_chosen(D: Derivation, edge: Edge, local: Array) -> Mutation:
+    told_as = say(D, edge, "the choice is left out: only the entry that is chosen gets anything, multiply by 0 or 1")
+    return mutation(D, slips.FACTOR_OUT, edge, "all chosen", local, told_as)
 
 
 def _with(J: Jacobian, nth: int, place: int, array: Array) -> Jacobian:
@@ -235,6 +270,25 @@ def transposes(D: Derivation, edge: Edge) -> Iterator[Mutation]:
             say(D, edge, "output and input are exchanged: transpose it"),
         )  # fmt: skip
     yield from _flipped(D, edge, J)
+
+
+def transposed_twice(D: Derivation) -> Iterator[Mutation]:
+    """A square matrix transposed at two nodes, as in `A G Aᵀ` where `Aᵀ G A` belongs."""
+    single = [m for edge in reversed(D.edges) for m in transposes(D, edge) if m.slip == slips.TRANSPOSE]
+    if len(single) > MAX_TOGETHER:
+        return
+    for one, other in combinations(single, 2):
+        assert one.changes is not None
+        assert other.changes is not None
+        if not set(one.changes) & set(other.changes):
+            yield Mutation(
+                slips.TRANSPOSE, ("twice", one.key, other.key), partial(_both_sentence, one, other),
+                changes={**one.changes, **other.changes},
+            )  # fmt: skip
+
+
+def _both_sentence(one: Mutation, other: Mutation) -> str:
+    return f"{one.sentence()} And the same slip is made once more: {other.sentence()}"
 
 
 def _flipped(D: Derivation, edge: Edge, J: Jacobian) -> Iterator[Mutation]:
