@@ -25,7 +25,7 @@ from jacobian.tracing.graph import Node
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-BUDGET = 1.2
+BUDGET = 0.8
 """Seconds after which no further pair is begun."""
 
 ALSO_BUDGET = 0.4
