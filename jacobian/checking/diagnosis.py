@@ -213,8 +213,8 @@ STAGES: tuple[Stage, ...] = (
     proportions.second_order,
     _each_edge(rules.constants),
     proportions.constant_ratio,
-    _flattened,
     _on_axes(partial(whole.permuted, across=False)),
+    _flattened,
     proportions.halved,
     _on_graph(cuts.paths_left_out),
     proportions.doubled,
@@ -298,7 +298,7 @@ class _Search:
 
     def _without_single(self) -> Diagnosis | None:
         for member, count, layout in pairs.groups(self.suspect, self.atoms):
-            sentence = f"{member.sentence()} The same slip is made at {count} nodes."
+            sentence = f"{member.sentence()[:-1]}; the same slip is made at {count} nodes."
             return Diagnosis((member.slip,), sentence, layout=layout)
         symmetric = self._symmetric()
         if symmetric is not None:

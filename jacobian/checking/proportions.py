@@ -111,7 +111,7 @@ def any_ratio(suspect: Suspect) -> Found | None:
         if len(found) == 1:
             return slips.CONSTANT, _constant(suspect, c).sentence(), layout
         text = (
-            f"The claim is {number(c)} times {suspect.axes.quotient} at the given point and another multiple next to it: "
+            f"The claim is {number(c)} times {suspect.axes.quotient} at the given point and another one next to it: "
             f"a scalar factor that depends on the inputs is left out, {number(1 / c)} here; multiply by it."
         )
         return slips.FACTOR_OUT, text, layout

@@ -185,7 +185,7 @@ def _attention(operands: tuple[Any, ...], params: Params) -> Any:
     scores = np.matmul(q, np.matrix_transpose(k)) * params["scale"]
     if bias:
         scores = scores + bias[0]
-    keep = np.tri(*np.shape(scores)[-2:], dtype=bool) if params["causal"] else params["keep"]
+    keep = np.tri(*np.shape(scores)[-2:]) > 0 if params["causal"] else params["keep"]
     if keep is not None:
         scores = np.where(keep, scores, -1e30)
     return np.matmul(_called(_softmax(_called(scores, "S"), -1), "P"), v)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from jacobian.checking import slips
-from jacobian.checking.cuts import MAX_SIZE, say
+from jacobian.checking.cuts import MAX_SIZE, node_text, say
 from jacobian.checking.derivation import Derivation, Edge, matrix
 from jacobian.checking.slips import Mutation
 from jacobian.errors import JacobianError
@@ -282,13 +282,14 @@ def transposed_twice(D: Derivation) -> Iterator[Mutation]:
         assert other.changes is not None
         if not set(one.changes) & set(other.changes):
             yield Mutation(
-                slips.TRANSPOSE, ("twice", one.key, other.key), partial(_both_sentence, one, other),
+                slips.TRANSPOSE, ("twice", one.key, other.key), partial(_both_sentence, D, one, other),
                 changes={**one.changes, **other.changes},
             )  # fmt: skip
 
 
-def _both_sentence(one: Mutation, other: Mutation) -> str:
-    return f"{one.sentence()} And the same slip is made once more: {other.sentence()}"
+def _both_sentence(D: Derivation, one: Mutation, other: Mutation) -> str:
+    where = " and ".join(node_text(D, edge.node) for edge in other.changes or ())
+    return f"{one.sentence()[:-1]}; the same slip is made at {where}."
 
 
 def _flipped(D: Derivation, edge: Edge, J: Jacobian) -> Iterator[Mutation]:

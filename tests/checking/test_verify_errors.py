@@ -134,8 +134,8 @@ CASES: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
     ),
     (np.array([["a", "b"]]), {}, errors.DTypeError, "the claim holds text, not real numbers"),
     (
-        "hello", {}, errors.LabelError,
-        "the claim uses hello, which is not known\n  claim: hello\n  known: A, B, y\n  fix:   did you mean ceil?",
+        "qqqqqqq", {}, errors.LabelError,
+        "the claim uses qqqqqqq, which is not known\n  claim: qqqqqqq\n  known: A, B, y",
     ),
     ([[1, 2], [3]], {}, errors.ShapeError, "the claim is not an array: its rows differ in length"),
     (
@@ -235,7 +235,7 @@ def test_many_paths_are_told_by_their_last_steps() -> None:
 def test_a_verdict_on_fifty_nodes_takes_less_than_two_seconds() -> None:
     def f(x: Any) -> Any:
         for _ in range(17):
-            x = np.tanh(x) * np.exp(-x)
+            x = np.tanh(x) + np.sin(x)
         return x
 
     x = np.linspace(-1, 1, 8)
