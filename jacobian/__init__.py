@@ -17,8 +17,11 @@ from jacobian.ops import primitive, sample
 
 if TYPE_CHECKING:
     from jacobian.backpropagation import backprop
+    from jacobian.checking.check import check
+    from jacobian.checking.differences import Differences
     from jacobian.checking.exercise import Exercise, exercise
-    from jacobian.checking.finite_differences import Differences, finite_difference
+    from jacobian.checking.finite_differences import finite_difference
+    from jacobian.checking.report import Report
     from jacobian.checking.verdict import Verdict
     from jacobian.checking.verify import verify
 
@@ -26,7 +29,9 @@ __version__ = "0.1.0"
 
 _LATER = {
     "backprop": "jacobian.backpropagation",
-    "Differences": "jacobian.checking.finite_differences",
+    "check": "jacobian.checking.check",
+    "Differences": "jacobian.checking.differences",
+    "Report": "jacobian.checking.report",
     "finite_difference": "jacobian.checking.finite_differences",
     "Exercise": "jacobian.checking.exercise",
     "exercise": "jacobian.checking.exercise",
@@ -54,8 +59,10 @@ __all__ = [
     "Differences",
     "Exercise",
     "Jacobian",
+    "Report",
     "Verdict",
     "backprop",
+    "check",
     "compose",
     "errors",
     "exercise",
