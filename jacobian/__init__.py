@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from jacobian.backpropagation import backprop
     from jacobian.checking.check import check
     from jacobian.checking.differences import Differences
+    from jacobian.checking.exercise import Exercise, exercise
     from jacobian.checking.finite_differences import finite_difference
     from jacobian.checking.report import Report
+    from jacobian.checking.verdict import Verdict
+    from jacobian.checking.verify import verify
 
 __version__ = "0.1.0"
 
@@ -30,6 +33,10 @@ _LATER = {
     "Differences": "jacobian.checking.differences",
     "Report": "jacobian.checking.report",
     "finite_difference": "jacobian.checking.finite_differences",
+    "Exercise": "jacobian.checking.exercise",
+    "exercise": "jacobian.checking.exercise",
+    "Verdict": "jacobian.checking.verdict",
+    "verify": "jacobian.checking.verify",
 }
 """Names that are imported when they are first asked for: most programs need few of them."""
 
@@ -50,12 +57,15 @@ def __dir__() -> list[str]:
 __all__ = [
     "Chain",
     "Differences",
+    "Exercise",
     "Jacobian",
     "Report",
+    "Verdict",
     "backprop",
     "check",
     "compose",
     "errors",
+    "exercise",
     "finite_difference",
     "hessian",
     "jacobian",
@@ -65,4 +75,5 @@ __all__ = [
     "sample",
     "trace",
     "value_and_jacobian",
+    "verify",
 ]
