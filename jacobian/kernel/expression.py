@@ -215,6 +215,13 @@ class Jacobian(Tensor):
         picked = selection(key, self.shape, self.dtype)
         return (picked @ self._flattened()).product("J[…]", "pick fewer entries at a time")
 
+    def pick(self, key: tuple[slice, ...]) -> Jacobian:
+        """The Jacobian of some outputs by some inputs: a slice for every axis, output axes first; held as terms."""
+        outs = len(self.out_shape)
+        rows = selection(key[:outs], self.out_shape, self.dtype)
+        cols = selection(key[outs:], self.in_shape, self.dtype)
+        return (rows @ self @ cols.T).named(*self.names)
+
     def diagonal(self) -> Any:
         """`J[i, i]` for every index vector i of the output; needs `out_shape == in_shape`."""
         if self.out_shape != self.in_shape:

@@ -1,0 +1,162 @@
+"""The flattened matrix of a Jacobian as a grid of cells, computed from the terms: what a picture of it needs.
+
+A matrix that has more rows or columns than cells is pooled: a cell stands for a block of entries and shows the one
+of greatest magnitude. The full tensor of a large Jacobian is never made. What is done, by what it costs:
+
+1. few entries and cheap to contract: the matrix itself;
+2. few entries that the terms reach: those are listed, with their values;
+3. else: which cells the terms may reach, by interval arithmetic on their axes (no cell they do reach is left out), and
+   the values of a sample of entries, if even that is cheap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from jacobian.display.reach import boxes
+from jacobian.kernel.dispatch import is_foreign
+from jacobian.kernel.explain import multiplications
+from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.pattern import Shape
+from jacobian.kernel.sparse import entries_of, triples
+from jacobian.kernel.structure import reached
+from jacobian.kernel.term import Operator
+
+DENSE_ENTRIES = 2**14
+LISTED_ENTRIES = 2**18
+MOST_WORK = 2**24  # multiplications that a look may cost: some hundredths of a second
+
+
+class Raster(NamedTuple):
+    """A grid of cells; `entries` says how many rows and columns of the matrix one cell stands for."""
+
+    values: np.ndarray
+    """The entry of greatest magnitude in every cell; zero where nothing is known to be there."""
+    reached: np.ndarray
+    """Whether the terms reach the cell; where they do not, its entries are zero by structure."""
+    known: np.ndarray
+    """Whether the values of the cell were looked at."""
+    entries: tuple[int, int]
+
+    @property
+    def pooled(self) -> bool:
+        """Whether a cell stands for more than one entry."""
+        return self.entries != (1, 1)
+
+
+def raster(J: Jacobian, cells: int) -> Raster:
+    """The matrix with at most that many cells along either side; both sides must have entries."""
+    size = (prod(J.out_shape), prod(J.in_shape))
+    entries = (-(-size[0] // cells), -(-size[1] // cells))
+    grid = (-(-size[0] // entries[0]), -(-size[1] // entries[1]))
+    if is_symbolic(J):
+        return Raster(np.zeros(grid), *_unseen(J, grid, entries), entries)
+    cheap = cost(J) <= MOST_WORK
+    if cheap and J.size <= DENSE_ENTRIES:
+        return _pooled(np.asarray(J.matrix()).ravel(), *_everywhere(size), _mask(J).ravel(), grid, entries)
+    if not J.terms:
+        return Raster(np.zeros(grid, J.dtype), np.zeros(grid, bool), np.ones(grid, bool), entries)
+    if cheap and sum(entries_of(term, LISTED_ENTRIES) for term in J.terms) <= LISTED_ENTRIES:
+        values, rows, cols = _added(*triples(J), size[1])
+        return _pooled(values, rows, cols, np.ones(values.shape, bool), grid, entries)
+    return _sampled(J, grid, entries)
+
+
+def is_symbolic(J: Jacobian) -> bool:
+    """Whether its numbers are not NumPy's, so that nothing is computed for the sake of a look."""
+    return any(is_foreign(factor.array) for term in J.terms for factor in term.factors)
+
+
+def cost(J: Jacobian) -> int:
+    """Multiplications that computing its numbers takes, near enough to decide whether to."""
+    built = sum(prod(f.array.shape) for t in J.terms for f in t.factors if isinstance(f.array, Operator))
+    return built + sum(multiplications(term) for term in J.terms)
+
+
+def _mask(J: Jacobian) -> np.ndarray:
+    """Which entries of the matrix the terms reach, one by one."""
+    mask = np.zeros(J.size, bool)
+    for term in J.terms:
+        flat, valid = reached(term, J.shape)
+        mask[np.broadcast_to(flat, valid.shape)[valid]] = True
+    return mask.reshape(prod(J.out_shape), prod(J.in_shape))
+
+
+def _everywhere(size: Shape) -> tuple[np.ndarray, np.ndarray]:
+    rows, cols = np.indices(size)
+    return rows.ravel(), cols.ravel()
+
+
+def _added(
+    values: np.ndarray, rows: np.ndarray, cols: np.ndarray, width: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Entries that share a place as one."""
+    flat = rows.astype(np.int64) * width + cols
+    places, where = np.unique(flat, return_inverse=True)
+    if places.size == flat.size:
+        return values, rows, cols
+    total = np.zeros(places.shape, values.dtype)
+    np.add.at(total, where, values)
+    return total, places // width, places % width
+
+
+def _pooled(
+    values: np.ndarray, rows: np.ndarray, cols: np.ndarray, mask: np.ndarray, grid: Shape, entries: tuple[int, int]
+) -> Raster:
+    """Listed entries in their cells. NaN counts as greater than anything."""
+    cell = (rows // entries[0]) * grid[1] + cols // entries[1]
+    total, hit = np.zeros(prod(grid), values.dtype), np.zeros(prod(grid), bool)
+    hit[cell[mask]] = True
+    with np.errstate(over="ignore"):
+        size = np.abs(values)
+    order = np.argsort(np.where(np.isnan(size), np.inf, size), kind="stable")
+    order = np.concatenate([order[~np.isnan(size[order])], order[np.isnan(size[order])]])
+    total[cell[order]] = values[order]  # the last one written stays
+    return Raster(total.reshape(grid), hit.reshape(grid), np.ones(grid, bool), entries)
+
+
+def _unseen(J: Jacobian, grid: Shape, entries: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    mask = np.zeros(grid, bool)
+    for term in J.terms:
+        mask |= boxes(term, grid, entries)
+    return mask, ~mask
+
+
+def _sampled(J: Jacobian, grid: Shape, entries: tuple[int, int]) -> Raster:
+    """Where entries may be, and the values of one entry in a cell where that is cheap."""
+    mask, known = _unseen(J, grid, entries)
+    total = np.zeros(grid, J.dtype)
+    out, into = sample_of(J.out_shape, grid[0]), sample_of(J.in_shape, grid[1])
+    few = J.pick((*out, *into))
+    if cost(few) <= MOST_WORK and not is_symbolic(few):
+        found = _pooled(
+            few.matrix().ravel(), *(side.ravel() for side in np.meshgrid(
+                _flat(J.out_shape, out), _flat(J.in_shape, into), indexing="ij")),
+            np.ones(few.size, bool), grid, entries,
+        )  # fmt: skip
+        total = np.where(mask, found.values, total)
+        known = known | (found.values != 0)
+    return Raster(total, mask, known, entries)
+
+
+def sample_of(shape: Shape, most: int) -> tuple[slice, ...]:
+    """Slices that pick about `most` positions, evenly along the leading axes first."""
+    picked: list[slice] = []
+    for extent in shape:
+        step = max(1, -(-extent // max(1, most)))
+        picked.append(slice(0, extent, step))
+        most //= len(range(0, extent, step))
+    return tuple(picked)
+
+
+def _flat(shape: Shape, picked: Sequence[slice]) -> np.ndarray:
+    """The flat positions of what slices pick."""
+    axes = [np.arange(extent)[piece] for extent, piece in zip(shape, picked, strict=True)]
+    flat = np.zeros((), np.int64)
+    for extent, axis in zip(shape, axes, strict=True):
+        flat = flat[..., None] * extent + axis
+    return flat.ravel()
