@@ -1,7 +1,9 @@
 """The heat map of a Jacobian, rows being outputs: `png` and `thumbnail`.
 
-Red is positive, blue negative, and the stronger the larger; exact zeros are transparent. A zero that the structure does
-not prove, one that merely happens to be zero, bears a grey dot. Amber is NaN, grey an entry whose value was not computed.
+Red is positive, blue negative, and the stronger the larger; exact zeros are transparent. A zero that the structure
+does not prove, one that merely happens to be zero, bears a grey dot. Amber is NaN, grey an entry whose value was not
+computed. Where a number is complex, only its magnitude is shown, in violet.
+
 No background is painted, so that the picture is at home on a light and on a dark page.
 """
 
@@ -25,6 +27,7 @@ DOT, RULE, FRAME = (128, 128, 128, 200), (128, 128, 128, 255), (128, 128, 128, 1
 
 FAINTEST = 0.22  # opacity of the smallest number: still no zero
 LARGEST_CELL = 24
+STRIP = 16  # pixels that even a single row of cells is high
 SMALLEST_CELL = 3  # a cell needs that many pixels for its dot to be seen
 DECADES = 3.0  # when magnitudes span more, the scale is logarithmic
 
@@ -100,31 +103,52 @@ def picture(J: Jacobian, size: int) -> np.ndarray:
     """The heat map as pixels; the frame alone where one side has no entries."""
     if J.size == 0:
         return _frame(np.zeros((12, 12, 4), np.uint8))
-    return draw(raster(J, max(1, (size - 2) // SMALLEST_CELL)), J.out_shape, J.in_shape, size)
+    cells = raster(J, cells_in(size))
+    return draw(cells, layout(cells, J.out_shape, J.in_shape, size))
 
 
-def draw(cells: Raster, out_shape: Shape, in_shape: Shape, size: int) -> np.ndarray:
-    """Cells as pixels, with rules where a leading axis changes if the cells are entries."""
-    rules = [_rules(shape, count) for shape, count in zip((out_shape, in_shape), cells.values.shape, strict=True)]
+def cells_in(size: int) -> int:
+    """How many cells there are along a side of that many pixels, at most."""
+    return max(1, (size - 2) // SMALLEST_CELL)
+
+
+class Layout(NamedTuple):
+    """How many pixels a cell is high and wide, and how thick a rule stands before every row and column of cells."""
+
+    tall: int
+    wide: int
+    row_rules: np.ndarray
+    col_rules: np.ndarray
+
+
+def layout(cells: Raster, out_shape: Shape, in_shape: Shape, size: int) -> Layout:
+    """Square cells, unless there are few along one side only; rules where cells are entries and there is room."""
+    grid = cells.values.shape
+    rules = [_rules(shape, count) for shape, count in zip((out_shape, in_shape), grid, strict=True)]
+    bare = [np.zeros(count, int) for count in grid]
     if cells.pooled:
-        rules = [np.zeros(count, int) for count in cells.values.shape]
-    spare = [size - 2 - int(rule.sum()) for rule in rules]
-    wide = min(room // count for room, count in zip(spare, cells.values.shape, strict=True))
-    if wide < SMALLEST_CELL:
-        rules = [np.zeros(count, int) for count in cells.values.shape]
-        wide = min((size - 2) // count for count in cells.values.shape)
-    wide = max(1, min(wide, LARGEST_CELL))
-    rows, cols = (_line(rule, wide) for rule in rules)
+        rules = bare
+    side = min((size - 2 - int(rule.sum())) // count for rule, count in zip(rules, grid, strict=True))
+    if side < SMALLEST_CELL:
+        rules = bare
+        side = max(1, min((size - 2) // count for count in grid))
+    sides = [max(min(side, LARGEST_CELL), min(STRIP, size - 2) // count) for count in grid]
+    return Layout(*sides, *rules)
+
+
+def draw(cells: Raster, plan: Layout) -> np.ndarray:
+    """Cells as pixels."""
+    rows, cols = _line(plan.row_rules, plan.tall), _line(plan.col_rules, plan.wide)
     colours = np.zeros((cells.values.shape[0] + 1, cells.values.shape[1] + 1, 4), np.uint8)
     colours[:-1, :-1] = _colours(cells)
     pixels = colours[rows][:, cols]  # the last row and column are those of rules
     pixels[(rows < 0)[:, None] | (cols < 0)[None, :]] = RULE
-    _dot(pixels, cells, rows, cols, wide)
+    _dot(pixels, cells, rows, cols, plan)
     return _frame(pixels)
 
 
 def _rules(shape: Shape, count: int) -> np.ndarray:
-    """How thick a rule stands before every row: 2 where the first of three axes changes, 1 for the one before last."""
+    """How thick a rule stands before every row: 1 where the axis before last changes, 2 where one before that does."""
     thick = np.zeros(count, int)
     for level, axis in enumerate(range(len(shape) - 1, 0, -1)):
         thick[:: max(1, prod(shape[axis:]))] = 1 + (level > 0)
@@ -154,12 +178,12 @@ def _colours(cells: Raster) -> np.ndarray:
     return colours
 
 
-def _dot(pixels: np.ndarray, cells: Raster, rows: np.ndarray, cols: np.ndarray, wide: int) -> None:
+def _dot(pixels: np.ndarray, cells: Raster, rows: np.ndarray, cols: np.ndarray, plan: Layout) -> None:
     """A dot in the middle of every cell whose entries are zero though no structure says so."""
     zero = np.zeros((cells.values.shape[0] + 1, cells.values.shape[1] + 1), bool)
     zero[:-1, :-1] = cells.reached & cells.known & (cells.values == 0)
-    thick = max(1, wide // 5)
-    middle = [_middle(line, wide, thick) for line in (rows, cols)]
+    thick = max(1, min(plan.tall, plan.wide) // 5)
+    middle = [_middle(line, side, thick) for line, side in ((rows, plan.tall), (cols, plan.wide))]
     pixels[zero[rows][:, cols] & middle[0][:, None] & middle[1][None, :]] = DOT
 
 

@@ -9,10 +9,10 @@ import numpy as np
 
 
 def encode(pixels: np.ndarray) -> bytes:
-    """The file for an array of bytes of shape (height, width, 4): red, green, blue, opacity.
+    r"""The file for an array of bytes of shape (height, width, 4): red, green, blue, opacity.
 
     >>> encode(np.zeros((1, 1, 4), np.uint8))[:4]
-    b'\\x89PNG'
+    b'\x89PNG'
     """
     height, width, _ = pixels.shape
     lines = np.zeros((height, 1 + 4 * width), np.uint8)  # every line begins with its filter: none

@@ -21,6 +21,7 @@ from jacobian.display.reach import boxes
 from jacobian.kernel.dispatch import is_foreign
 from jacobian.kernel.explain import multiplications
 from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.indexing import selection
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.sparse import entries_of, triples
 from jacobian.kernel.structure import reached
@@ -29,6 +30,31 @@ from jacobian.kernel.term import Operator
 DENSE_ENTRIES = 2**14
 LISTED_ENTRIES = 2**18
 MOST_WORK = 2**24  # multiplications that a look may cost: some hundredths of a second
+
+
+class Summary(NamedTuple):
+    """What is known of the values: the least and greatest finite one that the terms reach, and those not finite.
+
+    Of complex numbers it is the magnitudes. `whole` says whether all entries were looked at, and not a sample.
+    """
+
+    low: float
+    high: float
+    nans: int
+    infinities: int
+    whole: bool
+
+    @classmethod
+    def of(cls, values: np.ndarray, *, whole: bool) -> Summary | None:
+        """Of a list of values; None when there are none."""
+        if not values.size:
+            return None
+        with np.errstate(over="ignore", invalid="ignore"):
+            size = np.abs(values) if values.dtype.kind == "c" else values
+        nans = np.isnan(size)
+        finite = size[np.isfinite(size)]
+        low, high = (float(finite.min()), float(finite.max())) if finite.size else (np.nan, np.nan)
+        return cls(low, high, int(nans.sum()), int(np.isinf(size).sum()), whole)
 
 
 class Raster(NamedTuple):
@@ -41,6 +67,7 @@ class Raster(NamedTuple):
     known: np.ndarray
     """Whether the values of the cell were looked at."""
     entries: tuple[int, int]
+    summary: Summary | None
 
     @property
     def pooled(self) -> bool:
@@ -51,15 +78,15 @@ class Raster(NamedTuple):
 def raster(J: Jacobian, cells: int) -> Raster:
     """The matrix with at most that many cells along either side; both sides must have entries."""
     size = (prod(J.out_shape), prod(J.in_shape))
-    entries = (-(-size[0] // cells), -(-size[1] // cells))
+    entries = (block_of(J.out_shape, cells), block_of(J.in_shape, cells))
     grid = (-(-size[0] // entries[0]), -(-size[1] // entries[1]))
     if is_symbolic(J):
-        return Raster(np.zeros(grid), *_unseen(J, grid, entries), entries)
+        return Raster(np.zeros(grid), *_unseen(J, grid, entries), entries, None)
     cheap = cost(J) <= MOST_WORK
     if cheap and J.size <= DENSE_ENTRIES:
         return _pooled(np.asarray(J.matrix()).ravel(), *_everywhere(size), _mask(J).ravel(), grid, entries)
     if not J.terms:
-        return Raster(np.zeros(grid, J.dtype), np.zeros(grid, bool), np.ones(grid, bool), entries)
+        return Raster(np.zeros(grid, J.dtype), np.zeros(grid, bool), np.ones(grid, bool), entries, None)
     if cheap and sum(entries_of(term, LISTED_ENTRIES) for term in J.terms) <= LISTED_ENTRIES:
         values, rows, cols = _added(*triples(J), size[1])
         return _pooled(values, rows, cols, np.ones(values.shape, bool), grid, entries)
@@ -116,7 +143,8 @@ def _pooled(
     order = np.argsort(np.where(np.isnan(size), np.inf, size), kind="stable")
     order = np.concatenate([order[~np.isnan(size[order])], order[np.isnan(size[order])]])
     total[cell[order]] = values[order]  # the last one written stays
-    return Raster(total.reshape(grid), hit.reshape(grid), np.ones(grid, bool), entries)
+    summary = Summary.of(values[mask], whole=True)
+    return Raster(total.reshape(grid), hit.reshape(grid), np.ones(grid, bool), entries, summary)
 
 
 def _unseen(J: Jacobian, grid: Shape, entries: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -129,9 +157,9 @@ def _unseen(J: Jacobian, grid: Shape, entries: tuple[int, int]) -> tuple[np.ndar
 def _sampled(J: Jacobian, grid: Shape, entries: tuple[int, int]) -> Raster:
     """Where entries may be, and the values of one entry in a cell where that is cheap."""
     mask, known = _unseen(J, grid, entries)
-    total = np.zeros(grid, J.dtype)
+    total, summary = np.zeros(grid, J.dtype), None
     out, into = sample_of(J.out_shape, grid[0]), sample_of(J.in_shape, grid[1])
-    few = J.pick((*out, *into))
+    few = picked(J, out, into)
     if cost(few) <= MOST_WORK and not is_symbolic(few):
         found = _pooled(
             few.matrix().ravel(), *(side.ravel() for side in np.meshgrid(
@@ -140,22 +168,39 @@ def _sampled(J: Jacobian, grid: Shape, entries: tuple[int, int]) -> Raster:
         )  # fmt: skip
         total = np.where(mask, found.values, total)
         known = known | (found.values != 0)
-    return Raster(total, mask, known, entries)
+        summary = Summary.of(few.matrix().ravel(), whole=False)
+    return Raster(total, mask, known, entries, summary)
 
 
 def sample_of(shape: Shape, most: int) -> tuple[slice, ...]:
     """Slices that pick about `most` positions, evenly along the leading axes first."""
-    picked: list[slice] = []
+    slices: list[slice] = []
     for extent in shape:
         step = max(1, -(-extent // max(1, most)))
-        picked.append(slice(0, extent, step))
+        slices.append(slice(0, extent, step))
         most //= len(range(0, extent, step))
-    return tuple(picked)
+    return tuple(slices)
 
 
-def _flat(shape: Shape, picked: Sequence[slice]) -> np.ndarray:
+def picked(J: Jacobian, out: tuple[slice, ...], into: tuple[slice, ...]) -> Jacobian:
+    """The Jacobian of some outputs by some inputs, held as terms."""
+    rows, cols = selection(out, J.out_shape, J.dtype), selection(into, J.in_shape, J.dtype)
+    return rows.after(J).after(cols.T)
+
+
+def block_of(shape: Shape, cells: int) -> int:
+    """How many positions along one side a cell takes: whole blocks of the inner axes where they are of about a size."""
+    needed = -(-prod(shape) // cells)
+    for axis in range(1, len(shape)):
+        inner = prod(shape[axis:])
+        if inner <= 2 * needed:
+            return -(-needed // inner) * inner
+    return needed
+
+
+def _flat(shape: Shape, slices: Sequence[slice]) -> np.ndarray:
     """The flat positions of what slices pick."""
-    axes = [np.arange(extent)[piece] for extent, piece in zip(shape, picked, strict=True)]
+    axes = [np.arange(extent)[piece] for extent, piece in zip(shape, slices, strict=True)]
     flat = np.zeros((), np.int64)
     for extent, axis in zip(shape, axes, strict=True):
         flat = flat[..., None] * extent + axis

@@ -196,9 +196,35 @@ class Jacobian(Tensor):
         return explain(self)
 
     def __repr__(self) -> str:
-        """Shape first, on one line; cheap."""
-        kind = self.structure
-        return f"Jacobian {self.out_shape} × {self.in_shape} {self.dtype}, {kind}: {self.formula}"
+        """Shape first, then the formula and, where they cost next to nothing, the numbers; one screen at most."""
+        from jacobian.display.text import text
+
+        return text(self)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """What a notebook shows: text and html always, LaTeX when it is small."""
+        from jacobian.display.page import mimebundle
+
+        return mimebundle(self)
+
+    def plot(self, ax: Any = None, **kwargs: Any) -> Any:
+        """The heat map of the flattened matrix, drawn by matplotlib into `ax` or the current axes.
+
+        Further arguments are those of `ax.imshow`, whose image is returned. A large matrix is drawn in blocks, each
+        showing its entry of greatest magnitude.
+        """
+        from jacobian.display.plots import plot
+
+        return plot(self, ax, **kwargs)
+
+    def spy(self, ax: Any = None, **kwargs: Any) -> Any:
+        """Which entries the structure allows to be other than zero, drawn by matplotlib into `ax` or the current axes.
+
+        Further arguments are those of `ax.imshow`, whose image is returned.
+        """
+        from jacobian.display.plots import spy
+
+        return spy(self, ax, **kwargs)
 
     def __getitem__(self, key: Any) -> Any:
         """Entries by index vectors, output axes first, computed from the terms alone.
@@ -214,13 +240,6 @@ class Jacobian(Tensor):
             key = key[0] + key[1]
         picked = selection(key, self.shape, self.dtype)
         return (picked @ self._flattened()).product("J[…]", "pick fewer entries at a time")
-
-    def pick(self, key: tuple[slice, ...]) -> Jacobian:
-        """The Jacobian of some outputs by some inputs: a slice for every axis, output axes first; held as terms."""
-        outs = len(self.out_shape)
-        rows = selection(key[:outs], self.out_shape, self.dtype)
-        cols = selection(key[outs:], self.in_shape, self.dtype)
-        return (rows @ self @ cols.T).named(*self.names)
 
     def diagonal(self) -> Any:
         """`J[i, i]` for every index vector i of the output; needs `out_shape == in_shape`."""
