@@ -10,7 +10,8 @@ from jacobian.display.titles import axes_letters
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.pattern import Shape
 
-RULES = ("", "1px solid", "2px solid")
+HEAD = "1px solid"
+RULES = ("", "2px solid", "3px solid")
 
 
 def grid(J: Jacobian, found: Part, caption: str) -> str:
@@ -23,7 +24,7 @@ def grid(J: Jacobian, found: Part, caption: str) -> str:
     )  # fmt: skip
     body: list[str] = []
     place = {position: k for k, position in enumerate(found.cols)}
-    for line, (row, label, rule) in enumerate(_headed(found.rows, J.out_shape)):
+    for row, label, rule in _headed(found.rows, J.out_shape):
         if row is None:
             body.append("<tr>" + _gap("⋮") * (len(cols) + 1) + "</tr>")
             continue
@@ -32,10 +33,9 @@ def grid(J: Jacobian, found: Part, caption: str) -> str:
             _gap("…") if col is None else _entry(found, where, place[col], rule, left)
             for col, _, left in cols
         )  # fmt: skip
-        first = rule or (RULES[1] if line == 0 else "")
-        body.append(f'<tr><th scope="row" style="{_style("right", top=first)}">{label}</th>{cells}</tr>')
+        body.append(f'<tr><th scope="row" style="{_style("right", top=rule)}">{label}</th>{cells}</tr>')
     table = 'style="border-collapse:collapse;border:0;margin:.4em 0"'
-    top = f'<caption style="text-align:left;caption-side:top;padding:.2em 0">{escape(caption)}</caption>'
+    top = f'<caption style="text-align:left;caption-side:top;padding:.2em 0;white-space:nowrap">{escape(caption)}</caption>'
     return (
         f"<table {table}>{top}<thead><tr>{_corner(J)}{heads}</tr></thead><tbody>{''.join(body)}</tbody></table>"
     )  # fmt: skip
@@ -52,7 +52,7 @@ def _headed(positions: list[int], shape: Shape) -> list[tuple[int | None, str, s
     """Positions with their index vectors and the rule before them; None where some are left out."""
     found: list[tuple[int | None, str, str]] = []
     for k, (position, vector) in enumerate(zip(positions, index_vectors(positions, shape), strict=True)):
-        rule = RULES[changes(positions[k - 1], position, shape)] if k else ""
+        rule = RULES[changes(positions[k - 1], position, shape)] if k else HEAD
         if k and position != positions[k - 1] + 1:
             found.append((None, "", ""))
             rule = ""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from math import prod
 
-import numpy as np
-
 from jacobian.display.edges import Part, changes, index_vectors, part, shown
 from jacobian.display.numbers import ZERO, number
 from jacobian.kernel.expression import Jacobian

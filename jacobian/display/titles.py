@@ -66,6 +66,8 @@ def expression(f: Callable[..., Any]) -> str:
     'tanh'
     """
     name = str(getattr(f, "__name__", ""))
+    if str(getattr(f, "__module__", "")).split(".")[0] == "jacobian":  # one of ours, around the user's
+        return ""
     found = _returned(f, name)
     if found and len(found) <= LONGEST_EXPRESSION:
         return found
