@@ -67,10 +67,9 @@ def _block(J: Jacobian, block: Any, row: tuple[int, ...], col: tuple[int, ...]) 
         cells = cells._replace(reached=cells.values != 0)  # a dense array does not say which zeros are structural
         return image(draw(cells, layout(cells, *inner, PIXELS)), alt)
     matrix = array.reshape([*(inner[0] or (1,)), *(inner[1] or (1,))])
-    lines = "".join(
-        "<tr>"
-        + "".join(f'<td style="{INNER}">{ZERO if value == 0 else number(value)}</td>' for value in line)
-        + "</tr>"
-        for line in matrix
-    )
+    lines = "".join(f"<tr>{''.join(map(_entry, line))}</tr>" for line in matrix)
     return f'<table style="{TABLE}"><tbody>{lines}</tbody></table>'
+
+
+def _entry(value: Any) -> str:
+    return f'<td style="{INNER}">{ZERO if value == 0 else number(value)}</td>'

@@ -35,10 +35,11 @@ def grid(J: Jacobian, found: Part, caption: str) -> str:
         )  # fmt: skip
         body.append(f'<tr><th scope="row" style="{_style("right", top=rule)}">{label}</th>{cells}</tr>')
     table = 'style="border-collapse:collapse;border:0;margin:.4em 0"'
-    top = f'<caption style="text-align:left;caption-side:top;padding:.2em 0;white-space:nowrap">{escape(caption)}</caption>'
-    return (
-        f"<table {table}>{top}<thead><tr>{_corner(J)}{heads}</tr></thead><tbody>{''.join(body)}</tbody></table>"
-    )  # fmt: skip
+    style = "text-align:left;caption-side:top;padding:.2em 0;white-space:nowrap"
+    top = f'<caption style="{style}">{escape(caption)}</caption>'
+    rest = '<td style="width:100%;border:0;padding:0"></td>'  # takes what the caption is wider than the numbers
+    head = f"<thead><tr>{_corner(J)}{heads}{rest}</tr></thead>"
+    return f"<table {table}>{top}{head}<tbody>{''.join(body)}</tbody></table>"
 
 
 def _corner(J: Jacobian) -> str:
@@ -72,4 +73,4 @@ def _gap(text: str) -> str:
 
 def _style(align: str, top: str = "", left: str = "") -> str:
     rules = "".join(f";border-{side}:{rule}" for side, rule in (("top", top), ("left", left)) if rule)
-    return f"text-align:{align};padding:.1em .5em;border:0{rules}"
+    return f"text-align:{align};padding:.1em .5em;white-space:nowrap;border:0{rules}"
