@@ -56,7 +56,7 @@ class Scale(NamedTuple):
         if self.peak == 0:
             return np.ones(size.shape)
         if not self.logarithmic:
-            return size / self.peak
+            return np.asarray(size / self.peak)
         low, high = np.log10(self.least), np.log10(self.peak)
         strengths: np.ndarray = (np.log10(np.clip(size, self.least, self.peak)) - low) / (high - low)
         return strengths
@@ -65,7 +65,7 @@ class Scale(NamedTuple):
 def magnitudes(values: np.ndarray) -> np.ndarray:
     """Absolute values, as float64 or wider."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.abs(values.astype(np.result_type(values.dtype, np.float64)))
+        return np.asarray(np.abs(values.astype(np.result_type(values.dtype, np.float64))))
 
 
 def thumbnail(J: Jacobian, size: int = 64, alt: str | None = None) -> str:
@@ -148,10 +148,10 @@ def draw(cells: Raster, plan: Layout) -> np.ndarray:
 
 
 def _rules(shape: Shape, count: int) -> np.ndarray:
-    """How thick a rule stands before every row: 1 where the axis before last changes, 2 where one before that does."""
+    """How thick a rule stands before every row: 1 where the axis before last changes, 3 where one before that does."""
     thick = np.zeros(count, int)
     for level, axis in enumerate(range(len(shape) - 1, 0, -1)):
-        thick[:: max(1, prod(shape[axis:]))] = 1 + (level > 0)
+        thick[:: max(1, prod(shape[axis:]))] = 3 if level else 1
     thick[0] = 0
     return thick
 

@@ -83,7 +83,7 @@ def numbers(J: Jacobian) -> str:
     if found is None:
         return ""
     caption = f"{what} of {quotient(J)}.{_legend(found)}"
-    return f"<details><summary>{what}</summary>{grid(J, found, caption)}</details>"
+    return f"<details><summary>{what}</summary><div style="overflow-x:auto">{grid(J, found, caption)}</div></details>"
 
 
 def _legend(found: Part) -> str:

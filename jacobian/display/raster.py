@@ -33,6 +33,10 @@ LISTED_ENTRIES = 2**18
 MOST_WORK = 2**24  # multiplications that a look may cost: some hundredths of a second
 
 
+Entries = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Values, rows and columns."""
+
+
 class Summary(NamedTuple):
     """What is known of the values: the least and greatest finite one that the terms reach, and those not finite.
 
@@ -160,7 +164,7 @@ def _sampled(J: Jacobian, grid: Shape, entries: tuple[int, int]) -> Raster:
     """Where entries may be, and the values of one entry in a cell where that is cheap."""
     found = [boxes(term, grid, entries) for term in J.terms]
     mask = np.logical_or.reduce([cells for cells, _, _ in found])
-    seen: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    seen: list[Entries] = []
     out, into = sample_of(J.out_shape, grid[0]), sample_of(J.in_shape, grid[1])
     few = picked(J, out, into)
     if cost(few) <= MOST_WORK:
@@ -184,9 +188,7 @@ def _sampled(J: Jacobian, grid: Shape, entries: tuple[int, int]) -> Raster:
     return Raster(pooled.values, mask, known, entries, Summary.of(values[values != 0], whole=False))
 
 
-def _cells(
-    seen: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], grid: Shape, entries: tuple[int, int]
-) -> np.ndarray:
+def _cells(seen: Sequence[Entries], grid: Shape, entries: tuple[int, int]) -> np.ndarray:
     """The cells in which an entry other than zero was seen."""
     known = np.zeros(grid, bool)
     for values, rows, cols in seen:
