@@ -61,6 +61,10 @@ class MemoryLimitError(JacobianError, MemoryError):
     """Materialising would need more memory than the limit allows; carries the bill."""
 
 
+class MissingExtraError(JacobianError, ImportError):
+    """A package that comes with one of the extras is needed and not there."""
+
+
 class ExpressionError(JacobianError, ValueError):
     """An expression given as text that cannot be read; shows the place."""
 

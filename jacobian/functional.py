@@ -127,7 +127,8 @@ def _played(
         where = _Place(f, numbers, args, kwargs, played.script.outputs[place][3])
         for k, J in enumerate(found):
             orders = partial(played.orders, place, k)
-            J.origin = Origin(partial(where.value_at, played.inputs, k), played.inputs[k], played.values[place], orders)
+            function = partial(where.value_at, played.inputs, k)
+            J.origin = Origin(function, played.inputs[k], played.values[place], orders, f)
     return Outcome(played.script.result, played.values, jacobians)
 
 
@@ -242,7 +243,8 @@ def _attach(
     if any(isinstance(known, Tracer) for known in (value, *points)):
         return
     for k, (J, point) in enumerate(zip(found, points, strict=True)):
-        J.origin = Origin(partial(place.value_at, points, k), point, value, None if orders is None else orders[k])
+        compared = None if orders is None else orders[k]
+        J.origin = Origin(partial(place.value_at, points, k), point, value, compared, place.f)
 
 
 Op.differentiate = staticmethod(jacobian)

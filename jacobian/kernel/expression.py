@@ -22,15 +22,15 @@ from jacobian.kernel.operands import (
     with_scalar,
 )
 from jacobian.kernel.pattern import Access, Pattern, Shape, identity
+from jacobian.kernel.shown import Shown
 from jacobian.kernel.structure import Structure, count_nonzero_positions, structure_of
-from jacobian.kernel.tensor import Tensor
 from jacobian.kernel.term import Array, Factor, Term
 
 if TYPE_CHECKING:
     from jacobian.kernel.origin import Origin
 
 
-class Jacobian(Tensor):
+class Jacobian(Shown):
     """The generalized Jacobian `J[j, i] = ∂y_j/∂x_i`: output axes first, then input axes, C-order when flattened.
 
     It is held as a sum of terms and computed from them; the full tensor exists only when `np.asarray` asks for it.
@@ -194,11 +194,6 @@ class Jacobian(Tensor):
     def explain(self) -> str:
         """The terms, how each is contracted, multiplications and bytes, and the orders of elimination compared."""
         return explain(self)
-
-    def __repr__(self) -> str:
-        """Shape first, on one line; cheap."""
-        kind = self.structure
-        return f"Jacobian {self.out_shape} × {self.in_shape} {self.dtype}, {kind}: {self.formula}"
 
     def __getitem__(self, key: Any) -> Any:
         """Entries by index vectors, output axes first, computed from the terms alone.

@@ -39,18 +39,22 @@ class Prediction(NamedTuple):
 
 
 class Origin:
-    """The function of the differentiated argument alone, the point, the value there, and the orders compared."""
+    """The function of the differentiated argument alone, the point, the value there, and the orders compared.
 
-    __slots__ = ("function", "orders", "point", "value")
+    `of` is the function as the user gave it.
+    """
+
+    __slots__ = ("function", "of", "orders", "point", "value")
 
     def __init__(
         self, function: Callable[[np.ndarray], np.ndarray], point: Array, value: Array,
-        orders: Callable[[], str] | None = None,
+        orders: Callable[[], str] | None = None, of: Callable[..., Any] | None = None,
     ) -> None:  # fmt: skip
         self.function = function
         self.point = point
         self.value = value
         self.orders = orders
+        self.of = of
 
     def predict(self, J: Jacobian, dx: Any) -> Prediction:
         """First-order approximation at the point, and the observed order of its remainder."""

@@ -10,7 +10,7 @@ import numpy as np
 from jacobian.errors import ArgumentError, report
 from jacobian.kernel import memory
 from jacobian.kernel.access import Form, indices
-from jacobian.kernel.counting import Region, groups, intervals, points, region
+from jacobian.kernel.counting import MOST_WORK, Region, groups, intervals, points, region
 from jacobian.kernel.dispatch import is_foreign
 from jacobian.kernel.lower import core
 from jacobian.kernel.operands import holds_complex
@@ -36,9 +36,18 @@ def to_scipy(J: Jacobian, format: str) -> Any:  # noqa: A002
     size = (prod(J.out_shape), prod(J.in_shape))
     if not J.terms:
         return sparse.coo_array(size, dtype=J.dtype).asformat(format)
+    data, rows, cols = triples(J)
+    return sparse.coo_array((data, (rows, cols)), shape=size).asformat(format)
+
+
+def triples(J: Jacobian) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Values, rows and columns of what the terms reach in the flattened matrix; what shares a place is to be added.
+
+    There must be a term.
+    """
     terms = [_plain(term) for term in J.terms]
-    index = np.dtype(np.int32 if max(size) < 2**31 else np.int64)
-    entries = sum(map(_entries, terms))
+    index = np.dtype(np.int32 if max(prod(J.out_shape), prod(J.in_shape)) < 2**31 else np.int64)
+    entries = sum(map(entries_of, terms))
     kept = J.dtype.itemsize + 2 * index.itemsize  # as triples, and once more in the format asked for
     listed = INDEX * (2 + max(len(term.pattern.free) for term in terms))
     memory.check(
@@ -56,8 +65,7 @@ def to_scipy(J: Jacobian, format: str) -> Any:  # noqa: A002
         data.append(values.real if halves else values)
         for flat, forms, shape in ((rows, term.pattern.out, J.out_shape), (cols, term.pattern.into, J.in_shape)):
             flat.append(_flat(forms, shape, term, assignments, count).astype(index))
-    triples = (_joined(data), (_joined(rows), _joined(cols)))
-    return sparse.coo_array(triples, shape=size).asformat(format)
+    return _joined(data), _joined(rows), _joined(cols)
 
 
 def _plain(term: Term) -> Term:
@@ -69,10 +77,10 @@ def _plain(term: Term) -> Term:
     )
 
 
-def _entries(term: Term) -> int:
+def entries_of(term: Term, most_work: int = MOST_WORK) -> int:
     """How many entries are to be listed; all assignments where arithmetic does not tell."""
     found = region(term)
-    count = None if found is None else points(found)
+    count = None if found is None else points(found, most_work)
     return prod(term.pattern.sizes[index] for index in term.pattern.free) if count is None else count
 
 
