@@ -17,7 +17,10 @@ from jacobian.ops import primitive, sample
 
 if TYPE_CHECKING:
     from jacobian.backpropagation import backprop
+    from jacobian.checking.exercise import Exercise, exercise
     from jacobian.checking.finite_differences import Differences, finite_difference
+    from jacobian.checking.verdict import Verdict
+    from jacobian.checking.verify import verify
 
 __version__ = "0.1.0"
 
@@ -25,6 +28,10 @@ _LATER = {
     "backprop": "jacobian.backpropagation",
     "Differences": "jacobian.checking.finite_differences",
     "finite_difference": "jacobian.checking.finite_differences",
+    "Exercise": "jacobian.checking.exercise",
+    "exercise": "jacobian.checking.exercise",
+    "Verdict": "jacobian.checking.verdict",
+    "verify": "jacobian.checking.verify",
 }
 """Names that are imported when they are first asked for: most programs need few of them."""
 
@@ -45,10 +52,13 @@ def __dir__() -> list[str]:
 __all__ = [
     "Chain",
     "Differences",
+    "Exercise",
     "Jacobian",
+    "Verdict",
     "backprop",
     "compose",
     "errors",
+    "exercise",
     "finite_difference",
     "hessian",
     "jacobian",
@@ -58,4 +68,5 @@ __all__ = [
     "sample",
     "trace",
     "value_and_jacobian",
+    "verify",
 ]

@@ -14,6 +14,7 @@ import numpy as np
 
 import jacobian
 from jacobian.checking.comparison import compare
+from jacobian.checking.index_notation import is_formula
 from jacobian.display.entries import entry, jacobian_entries, values
 from jacobian.errors import ArgumentError, JacobianError, UsageError, report
 from jacobian.expressions import Expression, did_you_mean
@@ -42,6 +43,8 @@ examples:
   python -m jacobian "softmax(x)" x=[1,2,3] --upstream [1,0,0]
   python -m jacobian "(x[1:] - x[:-1])**2" x=1000000
   python -m jacobian "inv(A) @ b" A=A.npy b=3 --explain
+  python -m jacobian "softmax(W @ x)" W=3,4 x=4 --claim "dy[i]/dx[j] = y[i]*(W[i,j] - y[k]*W[k,j])"
+  python -m jacobian "A @ B" A=2,3 B=3,4 --wrt A --claim "G @ B.T" --kind downstream
 
 documentation of all ops, of some of them with examples, and as the pages docs/ops.md and docs/kinks.md:
   python -m jacobian ops
@@ -50,8 +53,8 @@ documentation of all ops, of some of them with examples, and as the pages docs/o
   python -m jacobian ops --kinks
 
 exit status:
-  0  every Jacobian agrees with central differences
-  1  one differs
+  0  every Jacobian agrees with central differences; the claim is right
+  1  one differs; the claim is wrong
   2  bad usage, or an expression that cannot be differentiated
 """
 
@@ -73,6 +76,8 @@ def _parser() -> _Parser:
     add("expression", help='NumPy, in quotes: "tanh(W @ x + b)"')
     add("inputs", nargs="*", metavar="name=value", help="its inputs: a shape, a value or a .npy file each")
     add("--wrt", action="append", metavar="NAME", help="differentiate with respect to this input only (repeat, or a,b)")
+    add("--claim", metavar="TEXT", help="judge this derivative: index notation, or an expression of the inputs and y")
+    add("--kind", choices=("jacobian", "downstream", "hessian"), default="jacobian", help="what the claim is")
     add("--upstream", metavar="VALUE", help="also print upstream·J; 'ones', or given like an input")
     add("--order", choices=("auto", "forward", "reverse"), default="auto", help="order of elimination")
     add("--explain", action="store_true", help="also print terms, contraction paths and costs")
@@ -127,11 +132,15 @@ def _run(options: argparse.Namespace) -> int:
             fix = did_you_mean(name, function.used) or "leave it out, or use it"
             raise UsageError(report(f"{name} is given, but the expression does not use it", fix=fix))
     wrt = _wrt(options.wrt, list(texts))
+    if options.kind != "jacobian" and options.claim is None:
+        raise UsageError(report(f"--kind {options.kind} says what a claim is", fix="give the claim: --claim TEXT"))
     if options.seed < 0:
         raise UsageError(f"--seed must not be negative, not {options.seed}")
     rng = np.random.default_rng(options.seed)
     args = [read_input(name, text, rng) for name, text in texts.items()]
     argnums = tuple(list(texts).index(name) for name in wrt)
+    if options.claim is not None:
+        return _judge(function, args, options, argnums)
     y, jacobians = jacobian.value_and_jacobian(function, argnums=argnums, order=options.order)(*args)
     if isinstance(y, tuple | list):
         raise ArgumentError(
@@ -181,6 +190,19 @@ def _ops(words: Sequence[str]) -> int:
         make = ops_page.ops_markdown if options.markdown else ops_page.kinks_markdown if options.kinks else None
         print((make or ops_page.all_ops)())
     return AGREES
+
+
+def _judge(function: Expression, args: Sequence[Any], options: argparse.Namespace, argnums: Sequence[int]) -> int:
+    """Print the verdict on a claim."""
+    names = function.inputs
+    if options.wrt is None and not is_formula(options.claim) and len(names) > 1:
+        raise UsageError(report("say by what the claim differentiates", fix=f"--wrt {names[0]}"))
+    if len(argnums) > 1 and options.wrt is not None:
+        raise UsageError(report("a claim differentiates by one input", got=f"--wrt {','.join(options.wrt)}"))
+    argnum = argnums[0]
+    verdict = jacobian.verify(function, *args, claim=options.claim, argnums=argnum, kind=options.kind)
+    print(verdict)
+    return AGREES if verdict else DIFFERS
 
 
 def _inputs(words: Sequence[str]) -> Mapping[str, str]:

@@ -147,7 +147,7 @@ def load() -> list[Identity]:
     """Every identity of every collection."""
     found = []
     for path in sorted(DATA.glob("*.json")):
-        for entry in json.loads(path.read_text())["identities"]:
+        for entry in json.loads(path.read_text()).get("identities", []):
             args = tuple((arg["name"], tuple(arg["shape"]), arg["kind"]) for arg in entry["args"])
             prefix = "cookbook:" if path.stem == "matrix_cookbook" else ""
             found.append(Identity(prefix + entry["eq"], entry["f"], entry["J"], entry["wrt"], args, entry["published"]))

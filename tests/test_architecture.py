@@ -16,7 +16,7 @@ ORDER = ["errors", "kernel", "ops", "tracing", "shifts", "plan", "writing", "pro
 
 ALLOWED = {room: set(ORDER[:place]) for place, room in enumerate(ORDER)}
 ALLOWED["backpropagation"] = set(ORDER)
-ALLOWED["checking"] = set(ORDER)
+ALLOWED["checking"] = {*ORDER, "expressions"}
 ALLOWED["display"] = {*ORDER, "backpropagation", "checking"}
 ALLOWED["expressions"] = {"errors", "kernel", "ops"}
 ALLOWED["__main__"] = {*ALLOWED["display"], "expressions", "display", ""}

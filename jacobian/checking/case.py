@@ -1,0 +1,237 @@
+"""A function, a point and a claim: where they are compared, and in which layouts."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from jacobian.checking import claims as reading
+from jacobian.checking import layouts
+from jacobian.checking.derivation import Run
+from jacobian.checking.layouts import DENOMINATOR, NUMERATOR, Layout
+from jacobian.checking.points import is_symmetric, near
+from jacobian.checking.tolerance import Tolerance
+from jacobian.checking.upstream import Downstream
+from jacobian.checking.whole import Axes
+from jacobian.errors import ArgumentError, JacobianError, report
+from jacobian.functional import jacobian
+from jacobian.tracing.run import argument_names, numbers_of
+from jacobian.tracing.surroundings import DIFFERENTIATES
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+KINDS = ("jacobian", "downstream", "hessian")
+POINTS = 2
+"""How many points near the given one a claim that can be evaluated there is compared at."""
+
+SPREADS = (0.2, 0.02, 0.002)
+"""How far away they are; the next where the function or its derivative does not exist there."""
+
+
+class Case:
+    """A function, a point and a claim."""
+
+    def __init__(
+        self, f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], claim: Any, argnums: int = 0,
+        kind: str = "jacobian", layout: str | None = None, rtol: float | None = None, output_name: str = "",
+    ) -> None:  # fmt: skip
+        if kind not in KINDS:
+            raise ArgumentError(report(f"verify: kind must be one of {', '.join(KINDS)}, not {kind!r}"))
+        if layout not in (None, "numerator", "denominator"):
+            raise ArgumentError(report(f"verify: layout must be 'numerator' or 'denominator', not {layout!r}"))
+        if not isinstance(argnums, int | np.integer):
+            raise ArgumentError(report(f"verify: argnums must be one whole number, not {argnums!r}"))
+        (self.argnum,) = numbers_of(int(argnums), len(args))
+        if kind == "jacobian" and reading.is_second_order(claim):
+            kind = "hessian"
+        self.second_order = kind == "hessian" or hasattr(f, DIFFERENTIATES)
+        self.downstream = kind == "downstream"
+        self.kind, self.given, self.output_name = kind, f, output_name
+        self.args, self.kwargs, self.wanted_layout, self.rtol = tuple(args), kwargs, layout, rtol
+        self._run_here()
+        self._check_repeats()
+        self.claim = reading.read(claim, self._names(), downstream=self.downstream)
+        if self.claim.argnum not in (None, self.argnum):
+            self._differentiate_by(int(self.claim.argnum or 0), argnums)
+        self.axes = Axes(self.here.out_shape, self.here.wrt.shape, (self.here.output_name, self.here.wrt.name))
+        self.upstream = Downstream(self.claim) if self.downstream else None
+
+    def _run_here(self) -> None:
+        self.f = self.given
+        if self.kind == "hessian":
+            self.f = jacobian(self.given, argnums=self.argnum)
+            names = argument_names(self.given, len(self.args))
+            self.output_name = f"(∂y/∂{names[self.argnum]})"
+        self.here = self._run(self.args)
+
+    def _run(self, args: Sequence[Any]) -> Run:
+        return Run(self.f, args, self.kwargs, self.argnum, self.output_name)
+
+    def _differentiate_by(self, argnum: int, given: int) -> None:
+        if given != 0:
+            names = self.here.input_names
+            headline = f"the formula differentiates by {names[argnum]}, but argnums={given} is {names[self.argnum]}"
+            raise ArgumentError(report(headline, fix=f"argnums={argnum}"))
+        self.argnum = argnum
+        self._run_here()
+
+    def _names(self) -> reading.Names:
+        run = self.here
+        inner = [node.name for node in run.trace.nodes if node.op is not None] + list(run.variables)
+        inner += ["y"] if self.kind == "hessian" else []
+        return reading.Names(run.input_names, run.output_name, tuple(dict.fromkeys(inner)))
+
+    def _check_repeats(self) -> None:
+        """Nothing can be said of a function that does not give the same value twice."""
+        first, second = (np.asarray(run.values[run.output_name]) for run in (self.here, self._run(self.args)))
+        if first.shape != second.shape or not np.array_equal(first, second):
+            raise ArgumentError(
+                report(
+                    "verify: the function gives another value at every call",
+                    got=f"{_brief(first)}, then {_brief(second)}",
+                    fix="draw random numbers outside and pass them in, or seed the generator inside",
+                )
+            )
+
+    # -- points -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def others(self) -> list[Run]:
+        """Runs near the given point, where the claim can be evaluated there."""
+        if not self.claim.moves:
+            return []
+        found = self.near(self.args, POINTS, seed=0)
+        if self.here.has_branches:  # a relu that is open, or shut, at all points hides what is forgotten of it
+            found += self.near(self.args, POINTS, seed=11, fresh=True)
+        return found
+
+    def near(
+        self, args: Sequence[Any], count: int, seed: int, free: Sequence[int] = (), *, fresh: bool = False
+    ) -> list[Run]:
+        """Runs near some arguments; inputs numbered in `free` do not stay symmetric, `fresh` ones change signs."""
+        found: list[Run] = []
+        for number in range(count):
+            for spread in SPREADS:
+                rng = np.random.default_rng([seed, number])
+                run = self._try(near(args, self.argnum, rng, spread, free, fresh=fresh))
+                if run is not None:
+                    found.append(run)
+                    break
+        return found
+
+    def _try(self, args: Sequence[Any]) -> Run | None:
+        """A run, if the function and its derivative exist there."""
+        try:
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                run = self._run(args)
+                finite = run.out_shape == self.here.out_shape and bool(np.isfinite(run.tensor).all())
+        except (JacobianError, ValueError, ArithmeticError, np.linalg.LinAlgError):
+            return None
+        return run if finite else None
+
+    def claimed(self, run: Run) -> Array:
+        """The claim at a point, as it stands; stacked over the upstreams for a downstream claim."""
+        shapes = (run.out_shape, run.wrt.shape)
+        if self.upstream is not None:
+            return self.upstream.stacked(run, shapes)
+        values = run.values
+        if self.kind == "hessian":  # there y is the value, not the first derivative
+            values = {"y": np.asarray(self.given(*run.args, **self.kwargs)), **values}
+        return self.claim.at(run.args, values, shapes, None)
+
+    def claimed_near(self, run: Run) -> Array | None:
+        """The same where it may be that the claim cannot be evaluated."""
+        try:
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                return self.claimed(run)
+        except (JacobianError, ValueError, ArithmeticError):
+            return None
+
+    # -- comparing --------------------------------------------------------------------------------------------------
+
+    def layouts(self, claimed: Array) -> list[Layout]:
+        """The layouts that the claim may be in."""
+        out, into = self.here.out_shape, self.here.wrt.shape
+        if self.claim.is_exact:
+            return [Layout(NUMERATOR, lambda C: C, "C")]
+        if self.downstream:
+            return layouts.downstream_layouts(claimed.shape[len(out) :], out, into)
+        found = layouts.layouts(claimed.shape, out, into)
+        if self.wanted_layout is not None:
+            name = {"numerator": NUMERATOR, "denominator": DENOMINATOR}[self.wanted_layout]
+            found = [layout for layout in found if layout.name.startswith(name)]
+        return found
+
+    def wrong(self, run: Run, tensor: Array) -> Array:
+        """Which entries of a claim differ from the truth at a point, as a matrix."""
+        shape = prod(run.out_shape), prod(run.wrt.shape)
+        return self.tolerance(tensor, run.tensor).wrong(tensor.reshape(shape), run.tensor.reshape(shape), _noise(run))
+
+    def tolerance(self, claimed: Array, true: Array) -> Tolerance:
+        """How far entries may be off."""
+        return Tolerance(self.rtol, claimed.dtype, true.dtype)
+
+    def is_right(self, run: Run) -> bool:
+        """Whether the claim is right at a point, in some layout."""
+        claimed = self.claimed_near(run)
+        if claimed is None:
+            return False
+        return any(not self.wrong(run, layout.expand(claimed)).any() for layout in self.layouts(claimed))
+
+    # -- symmetric inputs -------------------------------------------------------------------------------------------
+
+    def condition(self, layout: Layout) -> str:
+        """For which inputs alone a right claim is right: those that stay symmetric near the given point."""
+        if not self.claim.moves:
+            return ""
+        names = [
+            self.here.input_names[number]
+            for number, value in enumerate(self.args)
+            if is_symmetric(value) and not self._holds(layout, number)
+        ]
+        return f"for symmetric {' and '.join(names)}; for others it is wrong" if names else ""
+
+    def _holds(self, layout: Layout, number: int) -> bool:
+        """Whether the claim is still right when one input is not symmetric any more."""
+        for run in self.near(self.args, 1, seed=7, free=(number,)):
+            other = self.claimed_near(run)
+            if other is not None and self.wrong(run, layout.expand(other)).any():
+                return False
+        return True
+
+    def right_when_symmetric(self) -> str | None:
+        """The square inputs that make a wrong claim right by being symmetric: one alone, or all."""
+        if not self.claim.moves:
+            return None
+        square = [
+            number
+            for number, value in enumerate(self.args)
+            if isinstance(value, np.ndarray) and value.ndim >= 2 and value.shape[-1] == value.shape[-2] > 1
+        ]
+        for numbers in [*([n] for n in square), *([square] if len(square) > 1 else [])]:
+            args = list(self.args)
+            for number in numbers:
+                value = np.asarray(args[number], float)
+                args[number] = (value + np.swapaxes(value, -1, -2)) / 2
+            runs = self.near(args, 2, seed=3)
+            if runs and all(map(self.is_right, runs)):
+                return " and ".join(self.here.input_names[number] for number in numbers)
+        return None
+
+
+def _noise(run: Run) -> float:
+    """How large the quotients of a function are, where what cancels leaves rounding behind."""
+    value = np.abs(np.asarray(run.values[run.output_name], float)).max(initial=0.0)
+    size = np.abs(np.asarray(run.wrt.value, float)).max(initial=0.0)
+    return float(value / size) if size > 0 else 0.0
+
+
+def _brief(array: Array) -> str:
+    return np.array2string(array.reshape(-1)[:3], precision=6) + ("" if array.size <= 3 else " …")

@@ -1,0 +1,269 @@
+"""Which slip turns the true derivation into the claim: every single one is tried, then pairs, the cheapest first."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from jacobian.checking import cuts, miswritten, pairs, proportions, rules, slips, whole
+from jacobian.checking.derivation import Derivation, Run
+from jacobian.checking.refine import refined
+from jacobian.checking.slips import Mutation
+from jacobian.checking.tolerance import Tolerance
+from jacobian.checking.unshared import unshared
+from jacobian.checking.whole import Axes
+from jacobian.errors import JacobianError
+from jacobian.plan import is_complex
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+BUDGET = 1.2
+"""Seconds after which no further pair is begun."""
+
+ALSO_BUDGET = 0.4
+
+REFINING_FAILS = (JacobianError, ArithmeticError, KeyError, IndexError, TypeError, ValueError, AttributeError)
+"""A layer whose parameters are not those that are known is taken as it is."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What slipped: the name of the slip (two for a pair), one sentence, and other slips that give the same numbers."""
+
+    slips: tuple[str, ...]
+    sentence: str
+    also: tuple[str, ...] = ()
+    layout: int = 0
+
+    @property
+    def slip(self) -> str:
+        """The first slip's name."""
+        return self.slips[0]
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+class Suspect:
+    """A wrong claim at the points where it is compared: runs, and at each the claim in every layout, as matrices."""
+
+    def __init__(
+        self, runs: Sequence[Run], claims: Sequence[Sequence[Array]], axes: Axes, tolerance: Tolerance, *,
+        second_order: bool, symmetric: Callable[[], str | None],
+    ) -> None:  # fmt: skip
+        self.runs, self.claims, self.axes, self.tolerance = runs, claims, axes, tolerance
+        self.second_order, self.symmetric = second_order, symmetric
+        rows, columns = prod(axes.out), prod(axes.into)
+        self.truths = [run.tensor.reshape(rows, columns).astype(float) for run in runs]
+        self._derivations: dict[int, Derivation | None] = {}
+        self._twins: dict[int, dict[Hashable, Mutation]] = {}
+
+    def derivation(self, place: int = 0) -> Derivation | None:
+        """The derivation at one of the points; None where there is none that could be searched."""
+        if place not in self._derivations:
+            self._derivations[place] = derivation_of(self.runs[place])
+        return self._derivations[place]
+
+    @property
+    def D(self) -> Derivation:
+        """The derivation at the first point."""
+        found = self.derivation()
+        assert found is not None
+        return found
+
+    def at_all_points(self, right: Callable[[int, Derivation], bool]) -> bool:
+        """Whether something holds at every point but the first, at which it was found."""
+        for place in range(1, len(self.runs)):
+            D = self.derivation(place)
+            if D is None or not right(place, D):
+                return False
+        return True
+
+    def same(self, claim: Array, value: Array) -> bool:
+        """Whether a slip gives the claim; a claim of zeros is nobody's slip."""
+        if claim.shape != value.shape:
+            claim = self.D.part(claim)
+        scale = float(np.abs(value).max(initial=0.0))
+        limit = (1e-4 + self.tolerance.rtol) * scale
+        if not scale or float(np.abs(claim - value).max(initial=0.0)) > limit:
+            return False
+        return self.tolerance.same(claim, value, scale)
+
+    def twin(self, mutation: Mutation, place: int) -> Mutation | None:
+        """The same slip at another point."""
+        D = self.derivation(place)
+        if place not in self._twins and D is not None:
+            self._twins[place] = {found.key: found for stage in STAGES for found in stage(D, self)}
+        return self._twins.get(place, {}).get(mutation.key)
+
+
+def derivation_of(run: Run) -> Derivation | None:
+    """The derivation in small steps; in the traced ones where the small ones give other numbers."""
+    if isinstance(run.of, np.ndarray) or any(is_complex(node) for node in run.trace.nodes):
+        return None
+    full = run.tensor.reshape(prod(run.out_shape), prod(run.wrt.shape)).astype(float)
+    scale = float(np.abs(full).max(initial=0.0)) or 1.0
+    attempts: tuple[Callable[[], Any], ...] = (lambda: refined(run), lambda: (run.of, run.wrt))
+    for ends in attempts:
+        try:
+            found = Derivation(*ends())
+        except (MemoryError, *REFINING_FAILS):
+            continue
+        found.full, found.jacobian = full, run.jacobian
+        if found.of.index in found.down and np.allclose(found.truth, found.part(full), rtol=1e-6, atol=1e-8 * scale):
+            return found
+    return None
+
+
+def diagnose(suspect: Suspect) -> Diagnosis | None:
+    """The first slip, or pair of slips, that explains the claim; None when none does."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        if suspect.derivation() is None:
+            return None
+        return _Search(suspect).run()
+
+
+Stage = Callable[[Derivation, "Suspect"], Iterator[Mutation]]
+
+
+def _each_edge(rule: Callable[[Derivation, Any], Iterator[Mutation]]) -> Stage:
+    def stage(D: Derivation, suspect: Suspect) -> Iterator[Mutation]:
+        for edge in reversed(D.edges):
+            yield from rule(D, edge)
+
+    return stage
+
+
+def _on_axes(rule: Callable[[Axes], Iterator[Mutation]]) -> Stage:
+    return lambda D, suspect: rule(suspect.axes)
+
+
+def _on_graph(rule: Callable[[Derivation], Iterator[Mutation]]) -> Stage:
+    return lambda D, suspect: rule(D)
+
+
+def _deltas(D: Derivation, suspect: Suspect) -> Iterator[Mutation]:
+    shared, split = proportions.shared_axes(suspect.runs[0], suspect.axes)
+    return whole.deltas(suspect.axes, shared, split)
+
+
+def _links(kinds: tuple[str, ...]) -> Stage:
+    return lambda D, suspect: (m for m in cuts.links_left_out(D) if m.slip in kinds)
+
+
+STAGES: tuple[Stage, ...] = (
+    lambda D, suspect: iter((whole.sign(suspect.axes),)),
+    proportions.second_order,
+    _each_edge(rules.constants),
+    proportions.constant_ratio,
+    _on_axes(partial(whole.permuted, across=False)),
+    _on_graph(cuts.paths_left_out),
+    proportions.doubled,
+    _links((slips.SIGN, slips.FACTOR_OUT, slips.CONSTANT)),
+    _each_edge(rules.transposes),
+    _on_graph(cuts.links_exchanged),
+    _on_axes(whole.column_major),
+    _on_axes(partial(whole.permuted, across=True)),
+    _each_edge(miswritten.derivative_texts),
+    _each_edge(rules.factors),
+    _links((slips.LINK_OUT, slips.NO_SYMMETRY)),
+    _each_edge(rules.wrong_points),
+    _deltas,
+    lambda D, suspect: unshared(D, D.jacobian, suspect.axes),
+    _on_graph(cuts.diagonals_only),
+    _each_edge(rules.spread_deltas),
+    _on_axes(whole.symmetries),
+    _on_graph(cuts.terms_turned),
+)
+
+
+class _Search:
+    def __init__(self, suspect: Suspect) -> None:
+        self.suspect = suspect
+        self.D = suspect.D
+        self.started = time.perf_counter()
+        self.atoms: list[tuple[Mutation, Array]] = []
+
+    def late(self, budget: float = BUDGET) -> bool:
+        return time.perf_counter() - self.started > budget
+
+    def run(self) -> Diagnosis | None:
+        found: Diagnosis | None = None
+        also: list[str] = []
+        for stage in STAGES:
+            if found is not None and self.late(ALSO_BUDGET):
+                break
+            for mutation, value in self._made(stage):
+                layout = self._explains(stage, mutation, value)
+                if layout is None:
+                    self.atoms.append((mutation, value))
+                elif found is None:
+                    found = Diagnosis((mutation.slip,), mutation.sentence(), layout=layout)
+                elif mutation.slip != found.slip and mutation.slip not in also:
+                    also.append(mutation.slip)
+                if found is None and self.late():
+                    return self._without_single()
+        if found is not None:
+            return Diagnosis(found.slips, found.sentence, tuple(also), found.layout)
+        return self._without_single()
+
+    def _made(self, stage: Stage) -> Iterator[tuple[Mutation, Array]]:
+        for mutation in stage(self.D, self.suspect):
+            value = mutation.of(self.D)
+            if np.isfinite(value).all():
+                yield mutation, value
+
+    def _explains(self, stage: Stage | None, mutation: Mutation, value: Array) -> int | None:
+        """In which layout the slip gives the claim, at every point."""
+        for layout, claim in enumerate(self.suspect.claims[0]):
+            if self.suspect.same(claim, value) and (stage is None or self._confirmed(stage, mutation, layout)):
+                return layout
+        return None
+
+    def _confirmed(self, stage: Stage, mutation: Mutation, layout: int) -> bool:
+        """Whether the same slip gives the claim at the other points as well."""
+
+        def right(place: int, D: Derivation) -> bool:
+            twin = next((m for m in stage(D, self.suspect) if m.key == mutation.key), None)
+            return twin is not None and self.suspect.same(self.suspect.claims[place][layout], twin.of(D))
+
+        return self.suspect.at_all_points(right)
+
+    def _without_single(self) -> Diagnosis | None:
+        for member, count, layout in pairs.groups(self.suspect, self.atoms):
+            sentence = f"{member.sentence()} The same slip is made at {count} nodes."
+            return Diagnosis((member.slip,), sentence, layout=layout)
+        symmetric = self._symmetric()
+        if symmetric is not None:
+            return symmetric
+        explained = proportions.edge_ratio(self.suspect)
+        if explained is not None:
+            return Diagnosis((explained[0],), explained[1], layout=explained[2])
+        explained = proportions.any_ratio(self.suspect)
+        if explained is not None:
+            return Diagnosis((explained[0],), explained[1], layout=explained[2])
+        pair = pairs.search(self.suspect, self.atoms, self.late)
+        if pair is None:
+            return None
+        first, second = pair.first, pair.second
+        sentence = f"Two slips. {first.sentence()} {second.sentence()}"
+        return Diagnosis((first.slip, second.slip), sentence, layout=pair.layout)
+
+    def _symmetric(self) -> Diagnosis | None:
+        name = self.suspect.symmetric()
+        if name is not None:
+            return Diagnosis(
+                (slips.SYMMETRY,),
+                f"{name} is assumed to be symmetric: for a symmetric {name} the claim is right, for others it is not; "
+                f"tell {name} and {name}ᵀ apart.",
+            )
+        lacking = proportions.lacks_symmetry(self.suspect)
+        return None if lacking is None else Diagnosis((slips.NO_SYMMETRY,), lacking)

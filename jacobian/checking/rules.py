@@ -1,0 +1,308 @@
+"""Slips in one local Jacobian: a factor left out or used twice, the wrong point, a transpose, a constant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any
+
+import numpy as np
+
+from jacobian.checking import slips
+from jacobian.checking.cuts import MAX_SIZE, say
+from jacobian.checking.derivation import Derivation, Edge, matrix
+from jacobian.checking.slips import Mutation
+from jacobian.errors import JacobianError
+from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.notation import factor_text, letters_of
+from jacobian.kernel.term import Factor, Operator, Term
+from jacobian.ops.registry import Op, Point
+from jacobian.tracing.tracer import strip_all
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+MAX_CANDIDATES = 24
+FAILURES = (JacobianError, ArithmeticError, ValueError, TypeError, IndexError, np.linalg.LinAlgError)
+
+
+def mutation(
+    D: Derivation, slip: str, edge: Edge, detail: Hashable, local: Array, sentence: Callable[[], str]
+) -> Mutation:
+    """Another local Jacobian at one edge; `detail` tells it from others there."""
+    op = D.nodes[edge.node].op
+    name = "" if op is None else op.name
+    return Mutation(slip, (detail, edge), sentence, changes={edge: local}, kin=(slip, name, edge.operand, detail))
+
+
+def _local(op: Op, point: Point, operand: int) -> Array | None:
+    """The rule at another point; None where it cannot be evaluated."""
+    try:
+        found = matrix(op.local(point, operand))
+    except FAILURES:
+        return None
+    return found if np.isfinite(found).all() else None
+
+
+def point_of(D: Derivation, edge: Edge) -> Point:
+    """What the rule of an edge's node is evaluated at, in plain arrays."""
+    point = D.nodes[edge.node].point
+    return point._replace(y=strip_all(point.y), x=tuple(strip_all(x) for x in point.x))
+
+
+# -- constants --------------------------------------------------------------------------------------------------------
+
+
+def constants(D: Derivation, edge: Edge) -> Iterator[Mutation]:
+    """A number of one node left out or used twice: the 1/n of a mean, a coefficient, the 2 of a square."""
+    node = D.nodes[edge.node]
+    local, name = D.locals[edge], node.op.name if node.op else ""
+    if name == "mean":
+        count = float(np.size(D.nodes[edge.parent].value)) / max(float(np.size(node.value)), 1.0)
+        yield from _scaled(D, edge, count, f"1/{count:g}", slips.MEAN_OUT, slips.MEAN_TWICE)
+    numbers = [
+        x for k, x in enumerate(node.operands) if k != edge.operand and np.ndim(x) == 0 and isinstance(x, int | float)
+    ]
+    for number in numbers:
+        if number in (0, 1, -1):
+            continue
+        if name in ("multiply", "divide"):
+            count = 1 / number if name == "multiply" else number
+            out, twice = _mean_or_constant(D, edge, count)
+            yield from _scaled(D, edge, count, f"{number:g}" if name == "multiply" else f"1/{number:g}", out, twice)
+        elif name == "power":
+            yield from _scaled(D, edge, 1 / number, f"{number:g}", slips.CONSTANT, slips.CONSTANT)
+            power = local * np.reshape(np.broadcast_to(strip_all(node.operands[0]), node.shape), (-1, 1))
+            yield mutation(
+                D, slips.POWER, edge, "power", power,
+                say(D, edge, "the exponent does not go down by 1: take one off"),
+            )  # fmt: skip
+    if name == "square":
+        yield from _scaled(D, edge, 0.5, "2", slips.CONSTANT, slips.CONSTANT)
+    if name == "sqrt":
+        yield from _scaled(D, edge, 2.0, "1/2", slips.CONSTANT, slips.CONSTANT)
+
+
+def _mean_or_constant(D: Derivation, edge: Edge, count: float) -> tuple[str, str]:
+    """Whether a number is the 1/n of a mean that is written out: n is the length of what was summed just before."""
+    summed = D.nodes[edge.parent]
+    lengths: set[float] = set()
+    if summed.op is not None and summed.op.name == "sum":
+        lengths = {np.size(summed.operands[0]) / max(np.size(summed.value), 1)}
+    elif summed.op is not None and summed.op.name in ("matmul", "dot"):
+        lengths = {float(np.shape(summed.operands[0])[-1])}
+    is_mean = count > 1 and any(abs(count - length) < 1e-9 for length in lengths)
+    return (slips.MEAN_OUT, slips.MEAN_TWICE) if is_mean else (slips.CONSTANT, slips.CONSTANT)
+
+
+def _scaled(D: Derivation, edge: Edge, by: float, text: str, out: str, twice: str) -> Iterator[Mutation]:
+    local = D.locals[edge]
+    yield mutation(
+        D, out, edge, ("scale", out, "out"), local * by,
+        say(D, edge, f"the factor {text} is left out: multiply by it"),
+    )  # fmt: skip
+    yield mutation(
+        D, twice, edge, ("scale", twice, "twice"), local / by,
+        say(D, edge, f"the factor {text} is applied twice: once is enough"),
+    )  # fmt: skip
+
+
+# -- factors ----------------------------------------------------------------------------------------------------------
+
+
+def factors(D: Derivation, edge: Edge) -> Iterator[Mutation]:
+    """Each array in the terms of a local Jacobian left out, used twice, or transposed."""
+    J = D.nodes[edge.node].local(edge.operand)
+    for nth, term in enumerate(J.terms):
+        for place, factor in enumerate(term.factors):
+            array = strip_all(factor.array)
+            if isinstance(array, Operator) or not isinstance(array, np.ndarray):
+                continue
+            text = factor_text(factor.text, term.pattern.factors[place].forms, letters_of(term), place + 1)
+            for slip, other, told_as in (
+                (slips.FACTOR_OUT, np.ones_like(array), "is left out: multiply by it"),
+                (slips.FACTOR_TWICE, array * array, "is used twice: once is enough"),
+            ):
+                local = matrix(_with(J, nth, place, other))
+                yield mutation(
+                    D, slip, edge, (slip, nth, place), local,
+                    say(D, edge, f"the factor {text} {told_as}"),
+                )  # fmt: skip
+    local = D.locals[edge]
+    if local.shape[0] == local.shape[1] and 1 < len(local) <= MAX_SIZE and J.structure not in ("diagonal", "identity"):
+        yield mutation(
+            D, slips.FACTOR_TWICE, edge, "twice", local @ local,
+            say(D, edge, "the link is multiplied in twice: once is enough"),
+        )  # fmt: skip
+
+
+def _with(J: Jacobian, nth: int, place: int, array: Array) -> Jacobian:
+    """A Jacobian with one factor of one term exchanged."""
+    terms = list(J.terms)
+    found = list(terms[nth].factors)
+    found[place] = Factor(array, found[place].label)
+    terms[nth] = terms[nth].with_factors(tuple(found))
+    return Jacobian(terms, J.out_shape, J.in_shape, J.dtype, J.names)
+
+
+def transposes(D: Derivation, edge: Edge) -> Iterator[Mutation]:
+    """A square matrix where its transpose belongs, a product from the other side, a kernel the wrong way round."""
+    node = D.nodes[edge.node]
+    J, point = node.local(edge.operand), point_of(D, edge)
+    assert node.op is not None
+    for nth, term in enumerate(J.terms):
+        square = [k for k, f in enumerate(term.factors) if _is_square(strip_all(f.array))]
+        for places in [[k] for k in square] + ([square] if len(square) > 1 else []):
+            turned = J
+            for place in places:
+                turned = _with(turned, nth, place, np.swapaxes(strip_all(term.factors[place].array), -1, -2))
+            names = " and ".join(dict.fromkeys(_bare(term, place) for place in places))
+            yield mutation(
+                D, slips.TRANSPOSE, edge, ("transpose", nth, tuple(places)), matrix(turned),
+                say(D, edge, f"{names} stands where its transpose belongs (W instead of Wᵀ): exchange its two labels"),
+            )  # fmt: skip
+    if (
+        node.op.name in ("matmul", "dot")
+        and len(point.x) == 2
+        and np.shape(point.x[0]) == np.shape(point.x[1])
+        and np.ndim(point.x[0]) >= 2
+    ):
+        swapped = point._replace(x=point.x[::-1], names=point.names[::-1])
+        local = _local(node.op, swapped, 1 - edge.operand)
+        if local is not None:
+            other = point.names[1 - edge.operand]
+            yield mutation(
+                D, slips.LINK_ORDER, edge, "side", local,
+                say(D, edge, f"{other} stands on the wrong side: matrices do not commute"),
+            )  # fmt: skip
+    local = D.locals[edge]
+    if local.shape[0] == local.shape[1] and not np.array_equal(local, local.T):
+        yield mutation(
+            D, slips.AXES, edge, "whole", local.T,
+            say(D, edge, "output and input are exchanged: transpose it"),
+        )  # fmt: skip
+    yield from _flipped(D, edge, J)
+
+
+def _flipped(D: Derivation, edge: Edge, J: Jacobian) -> Iterator[Mutation]:
+    windows = any(not form.is_plain for t in J.terms for form in (*t.pattern.out, *t.pattern.into))
+    for nth, term in enumerate(J.terms):
+        for place, factor in enumerate(term.factors):
+            array = strip_all(factor.array)
+            if not isinstance(array, np.ndarray) or array.ndim == 0 or not (windows or array.ndim == 1):
+                continue
+            axes = tuple(range(max(array.ndim - 2, 0), array.ndim))
+            yield mutation(
+                D, slips.FLIPPED, edge, ("flip", nth, place), matrix(_with(J, nth, place, np.flip(array, axes))),
+                say(D, edge, f"{_bare(term, place)} is read backwards: convolution and correlation are exchanged"),
+            )  # fmt: skip
+
+
+def _is_square(array: Any) -> bool:
+    return isinstance(array, np.ndarray) and array.ndim >= 2 and array.shape[-1] == array.shape[-2] > 1
+
+
+def _bare(term: Term, place: int) -> str:
+    return re.sub(r"\[@.*", "", term.factors[place].text) or f"factor {place + 1}"
+
+
+# -- the point --------------------------------------------------------------------------------------------------------
+
+
+def wrong_points(D: Derivation, edge: Edge) -> Iterator[Mutation]:
+    """The derivative taken at another value of the same shape: at y instead of x, before the activation or after."""
+    node = D.nodes[edge.node]
+    op, point = node.op, point_of(D, edge)
+    assert op is not None
+    if op.family == "elementwise" and len(node.parents) == 1:
+        yield from _elementwise_points(D, edge, op, point)
+    yield from _factor_points(D, edge)
+    for position, x in enumerate(point.x):
+        if position == edge.operand or not isinstance(x, np.ndarray) or x.ndim == 0:
+            continue
+        for name, value in _candidates(D, edge, x, point.names[position]):
+            replaced = (*point.x[:position], value, *point.x[position + 1 :])
+            local = _local(op, point._replace(x=replaced), edge.operand)
+            if local is not None:
+                yield mutation(
+                    D, slips.WRONG_POINT, edge, ("operand", position, name), local,
+                    say(D, edge, f"{name} stands where {point.names[position]} belongs: the point is the wrong one"),
+                )  # fmt: skip
+
+
+def _factor_points(D: Derivation, edge: Edge) -> Iterator[Mutation]:
+    """Where a rule reads one array, such as the inverse, another of the same shape, such as the matrix itself."""
+    J = D.nodes[edge.node].local(edge.operand)
+    arrays = {id(factor.array): factor for term in J.terms for factor in term.factors}
+    for key, factor in arrays.items():
+        array = strip_all(factor.array)
+        if not isinstance(array, np.ndarray) or array.ndim < 2:
+            continue
+        own = re.sub(r"\[@.*", "", factor.text)
+        for name, value in _candidates(D, edge, array, own):
+            turned = J
+            for nth, term in enumerate(J.terms):
+                for place, other in enumerate(term.factors):
+                    if id(other.array) == key:
+                        turned = _with(turned, nth, place, value)
+            yield mutation(
+                D, slips.WRONG_POINT, edge, ("factor", own, name), matrix(turned),
+                say(D, edge, f"{name} stands where {own} belongs: the point is the wrong one"),
+            )  # fmt: skip
+
+
+def _elementwise_points(D: Derivation, edge: Edge, op: Op, point: Point) -> Iterator[Mutation]:
+    k = edge.operand
+    x, y = point.x[k], point.y
+
+    def told_as(name: str, instead_of: str) -> Callable[[], str]:
+        return say(D, edge, f"the derivative is taken at the wrong point, at {name} instead of {instead_of}")
+
+    if np.shape(x) == np.shape(y):
+        local = _local(op, point._replace(y=x), k)
+        if local is not None:
+            yield mutation(D, slips.WRONG_POINT, edge, "x for y", local, told_as(point.names[k], point.out_name))
+        local = _local(op, point._replace(x=(*point.x[:k], y, *point.x[k + 1 :])), k)
+        if local is not None:
+            yield mutation(D, slips.WRONG_POINT, edge, "y for x", local, told_as(point.out_name, point.names[k]))
+    for name, value in _candidates(D, edge, x, point.names[k]):
+        if np.shape(value) == np.shape(y):
+            local = _local(op, point._replace(y=value), k)
+            if local is not None:
+                yield mutation(D, slips.WRONG_POINT, edge, ("output", name), local, told_as(name, point.out_name))
+        operands = (*point.x[:k], value, *point.x[k + 1 :])
+        try:
+            moved = point._replace(x=operands, y=np.asarray(op.compute(operands, point.params)))
+        except FAILURES:
+            continue
+        local = _local(op, moved, k)
+        if local is not None:
+            yield mutation(D, slips.WRONG_POINT, edge, ("at", name), local, told_as(name, point.names[k]))
+
+
+def _candidates(D: Derivation, edge: Edge, x: Any, own: str) -> Iterator[tuple[str, Array]]:
+    """Values of the same shape, from the neighbourhood of the node first."""
+    shape, seen = np.shape(x), [x]
+    nodes = sorted(D.of.trace.nodes, key=lambda node: (abs(node.index - edge.node), node.index))
+    values = [(node.name, strip_all(node.value)) for node in nodes]
+    for node in nodes:
+        values += [(name, strip_all(value)) for name, value in zip(node.operand_names, node.operands, strict=True)]
+    for name, value in values:
+        if len(seen) > MAX_CANDIDATES:
+            return
+        if not isinstance(value, np.ndarray | np.floating) or np.shape(value) != shape or name == own:
+            continue
+        if not any(value is known or np.array_equal(value, known) for known in seen):
+            seen.append(value)
+            yield name, np.asarray(value)
+
+
+def spread_deltas(D: Derivation, edge: Edge) -> Iterator[Mutation]:
+    """An elementwise op taken for a dense one: its derivative at every entry of a row."""
+    op, local = D.nodes[edge.node].op, D.locals[edge]
+    if op is None or op.family != "elementwise" or local.shape[0] != local.shape[1] or len(local) < 2:
+        return
+    diagonal = np.diag(local)
+    yield mutation(
+        D, slips.DELTA_OUT, edge, "spread", np.broadcast_to(diagonal[:, None], local.shape).copy(),
+        say(D, edge, "δ is left out: it works entry by entry"),
+    )  # fmt: skip

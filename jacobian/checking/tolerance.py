@@ -1,0 +1,38 @@
+"""When two Jacobians count as equal: entry by entry, against the entry, its row, and the whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+RTOL = 1e-6
+ROW, WHOLE = 1e-9, 1e-12
+
+
+class Tolerance:
+    """How far an entry may be off: `rtol` of itself, a thousandth of that of the largest in its row, less of the whole.
+
+    `noise` is how large the numbers were of which the entries are sums: what cancels leaves rounding behind.
+    """
+
+    def __init__(self, rtol: float | None = None, *dtypes: Any) -> None:
+        kinds = [np.dtype(dtype) for dtype in dtypes if np.dtype(dtype).kind in "fc"]
+        eps = max([float(np.finfo(kind).eps) for kind in kinds], default=0.0)
+        self.rtol = max(RTOL, 1e3 * eps if eps > 1e-10 else 0.0) if rtol is None else rtol
+
+    def wrong(self, claimed: Array, true: Array, noise: float = 0.0) -> Array:
+        """Where a matrix differs from the true one."""
+        size = np.abs(true)
+        whole = float(size.max(initial=0.0))
+        row = size.max(axis=-1, keepdims=True, initial=0.0)
+        factor = max(self.rtol / RTOL, 1.0)
+        allowed = self.rtol * size + factor * (ROW * row + WHOLE * whole + 1e-14 * noise)
+        found: Array = ~(np.abs(claimed - true) <= allowed)
+        return found
+
+    def same(self, claimed: Array, true: Array, noise: float = 0.0) -> bool:
+        """Whether nothing differs."""
+        return not self.wrong(claimed, true, noise).any()

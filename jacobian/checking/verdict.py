@@ -1,0 +1,106 @@
+"""What `verify` answers: right, right in another layout, or wrong, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from jacobian.checking.diagnosis import Diagnosis
+
+RIGHT, ELSEWHERE, WRONG = "right", "right, in another layout", "wrong"
+
+SHOWN_ENTRIES = 3
+
+
+class Entry(NamedTuple):
+    """A wrong entry: the index vectors of output and input, what was claimed, and what is true."""
+
+    out: tuple[int, ...]
+    into: tuple[int, ...]
+    claimed: float
+    true: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A verdict on a hand derivation; truthy when it is right, in whichever layout. `str` of it is the report.
+
+    >>> import numpy as np, jacobian as jac
+    >>> verdict = jac.verify(np.sin, np.array([0.5, 1.0]), claim=lambda x: np.diag(-np.cos(x)))
+    >>> verdict.verdict, verdict.slip, bool(verdict)
+    ('wrong', 'sign', False)
+    """
+
+    verdict: str
+    quotient: str
+    names: tuple[str, str]
+    layout: str = ""
+    conversion: str = ""
+    condition: str = ""
+    right_entries: int = 0
+    entries: int = 0
+    worst: tuple[Entry, ...] = ()
+    diagnosis: Diagnosis | None = None
+    formula: str = ""
+    unexplained: str = ""
+    note: str = ""
+    compared: str = ""
+
+    def __bool__(self) -> bool:
+        return self.verdict != WRONG
+
+    @property
+    def share(self) -> float:
+        """The share of entries that are right."""
+        return self.right_entries / self.entries if self.entries else 1.0
+
+    @property
+    def slip(self) -> str | None:
+        """The name of the slip that was found, the first one when there are two."""
+        return None if self.diagnosis is None else self.diagnosis.slip
+
+    def __str__(self) -> str:
+        lines = [f"{self.verdict}: {self.quotient}{self._extent()}"]
+        if self.verdict == ELSEWHERE:
+            lines += [_line("layout", self.layout), _line("convert", f"J = {self.conversion}")]
+        if self.condition:
+            lines.append(_line("only", self.condition))
+        for nth, entry in enumerate(self.worst[:SHOWN_ENTRIES]):
+            lines.append(_line("worst" if nth == 0 else "", self.entry_text(entry)))
+        if self.diagnosis is not None:
+            lines.append(_line("slip", " and ".join(self.diagnosis.slips)))
+            lines.append(_line("why", self.diagnosis.sentence))
+            if self.diagnosis.also:
+                lines.append(_line("or", f"the same numbers as: {', '.join(self.diagnosis.also)}"))
+        if self.unexplained:
+            lines.append(_line("why", self.unexplained))
+        if self.note:
+            lines.append(_line("note", self.note))
+        if self.verdict == WRONG and self.formula:
+            lines.append(_line("correct", self.formula))
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _extent(self) -> str:
+        if self.verdict != WRONG:
+            return f", {self.compared}" if self.compared else ""
+        return f", {self.right_entries} of {self.entries} entries are right ({100 * self.share:.0f} %)"
+
+    def entry_text(self, entry: Entry) -> str:
+        """`∂y[0]/∂x[2] = 0.5 is claimed, but it is 0.25`."""
+        return f"{place(self.names, entry)} = {entry.claimed:.6g} is claimed, but it is {entry.true:.6g}"
+
+
+def place(names: tuple[str, str], entry: Entry) -> str:
+    """An entry by its two index vectors."""
+    out, into = (
+        f"{name}[{','.join(map(str, index))}]" if index else name
+        for name, index in zip(names, (entry.out, entry.into), strict=True)
+    )
+    return f"∂{out}/∂{into}"
+
+
+def _line(title: str, text: str) -> str:
+    first, *rest = text.split("\n")
+    return "\n".join([f"  {title:<8} {first}", *(" " * 11 + line for line in rest)])

@@ -1,0 +1,88 @@
+"""`verify`: is a derivative from paper right, and if not, what slipped?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from jacobian.checking import wrong
+from jacobian.checking.case import Case
+from jacobian.checking.layouts import Layout
+from jacobian.checking.verdict import ELSEWHERE, RIGHT, Verdict
+
+
+def verify(
+    f: Callable[..., Any],
+    *args: Any,
+    claim: Any,
+    argnums: int = 0,
+    kind: str = "jacobian",
+    layout: str | None = None,
+    rtol: float | None = None,
+    **kwargs: Any,
+) -> Verdict:
+    """Compare a derivative from paper with the true one: a verdict, and what slipped.
+
+    Args:
+        f: written in plain NumPy; returns one array.
+        *args: the point. A claim that can be evaluated elsewhere is also compared near it.
+        claim: an array in any layout; a function of the inputs (and of `y` and what `f` calls its intermediates) that
+            returns one; index notation, `"dY[i,k]/dA[p,q] = δ[i,p] * B[q,k]"`; or an expression as text.
+        argnums: the argument that is differentiated by; a formula says it itself.
+        kind: `"jacobian"`; `"downstream"` for what the node hands on, a function of the upstream as well, checked for
+            every upstream of a basis and for its linearity; `"hessian"` for the Jacobian of the Jacobian.
+        layout: `"numerator"` or `"denominator"`, where only this one is to count.
+        rtol: how far an entry may be off, 1e-6 unless given; say 1e-3 for numbers that were rounded.
+        **kwargs: passed to `f`.
+
+    Raises:
+        ShapeError: the claim has a shape that no layout has.
+        ExpressionError, LabelError: a formula that cannot be read, or with a name that is not known.
+        NonFiniteError: the claim holds NaN or infinity.
+        ArgumentError: the claim cannot be evaluated, or `f` does not give the same value twice.
+
+    >>> import numpy as np, jacobian as jac
+    >>> W, x = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([0.1, 0.2])
+    >>> verdict = jac.verify(lambda W, x: np.tanh(W @ x), W, x, claim="dy[i]/dx[j] = W[i,j]")
+    >>> bool(verdict), verdict.slip
+    (False, 'factor left out')
+    >>> print(verdict.diagnosis)
+    At y = tanh(v2): its derivative is left out: multiply by ∂y[i]/∂v2[i] = 1 - y[i]**2.
+    >>> bool(jac.verify(lambda A, B: A @ B, W, W, claim=lambda A, B, G: G @ B.T, kind="downstream"))
+    True
+    """
+    return judge(Case(f, args, kwargs, claim, argnums, kind, layout, rtol))
+
+
+def judge(case: Case) -> Verdict:
+    """Compare at the given point, then near it; say what slipped when the claim is wrong."""
+    claimed = case.claimed(case.here)
+    if case.upstream is not None and case.upstream.forgotten is not None:
+        return wrong.not_linear(case)
+    found = case.layouts(claimed)
+    if not found:
+        return wrong.of_impossible_shape(case, claimed)
+    runs = [case.here]
+    tensors = [[layout.expand(claimed) for layout in found]]
+    for run in case.others:
+        other = case.claimed_near(run)
+        if other is not None and other.shape == claimed.shape:
+            runs.append(run)
+            tensors.append([layout.expand(other) for layout in found])
+    off = [[case.wrong(run, tensor) for tensor in row] for run, row in zip(runs, tensors, strict=True)]
+    unbalanced = case.claim.unbalanced
+    for place, layout in enumerate(found):
+        if not unbalanced and not any(row[place].any() for row in off):
+            return _right(case, layout, len(runs))
+    return wrong.Wrong(case, runs, tensors, off).verdict(unbalanced)
+
+
+def _right(case: Case, layout: Layout, points: int) -> Verdict:
+    entries = int(case.here.tensor.size)
+    compared = "at the given point" if points == 1 else f"at {points} points"
+    return Verdict(
+        RIGHT if layout.is_standard else ELSEWHERE, case.axes.quotient, case.axes.names, layout.name, layout.convert,
+        case.condition(layout), entries, entries,
+        note="" if case.here.tensor.any() or not entries else "every entry is 0 here: another point would say more",
+        compared=f"all {entries} entries {compared}" if entries != 1 else f"its entry {compared}",
+    )  # fmt: skip

@@ -1,0 +1,159 @@
+"""What is said of a wrong claim: the worst entries, what slipped, or where the first wrong entry comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from jacobian.checking import misshapen, paths, slips
+from jacobian.checking.case import Case
+from jacobian.checking.derivation import Run
+from jacobian.checking.diagnosis import Diagnosis, Suspect, derivation_of, diagnose
+from jacobian.checking.layouts import accepted
+from jacobian.checking.verdict import WRONG, Entry, Verdict, place
+from jacobian.errors import ShapeError, report
+from jacobian.kernel.expression import Jacobian
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+WORST = 10
+CONFIRMED_AT = 2
+"""At how many points a slip must give the claim."""
+
+LONG_FORMULA = 600
+
+UNEXPLAINED = "No single slip and no pair of slips explains the claim."
+ONLY_HERE = Diagnosis(
+    (slips.POINT_ONLY,),
+    "The claim is right at the given point and wrong next to it: something in it is a number that should depend on the "
+    "inputs.",
+)
+
+
+class Wrong:
+    """A claim at several points, in every layout its shape allows, and the entries that are off."""
+
+    def __init__(
+        self, case: Case, runs: Sequence[Run], tensors: Sequence[Sequence[Array]], off: Sequence[Sequence[Array]]
+    ) -> None:
+        self.case, self.runs, self.tensors, self.off = case, runs, tensors, off
+
+    def verdict(self, unbalanced: Sequence[str]) -> Verdict:
+        """The whole verdict. Labels that are not summed are the slip where their sum would be right."""
+        diagnosis = self._diagnosis(unbalanced)
+        if diagnosis is None:
+            layout = int(np.argmin([np.count_nonzero(one) for one in self.off[0]]))
+        else:
+            layout = diagnosis.layout
+        shown = next((k for k, row in enumerate(self.off) if row[layout].any()), 0)
+        run, claimed, off = self.runs[shown], self.tensors[shown][layout], self.off[shown][layout]
+        return Verdict(
+            WRONG, self.case.axes.quotient, self.case.axes.names, right_entries=int(off.size - np.count_nonzero(off)),
+            entries=off.size, worst=_worst(run, claimed, off), diagnosis=diagnosis, formula=formula(self.case),
+            unexplained=self._unexplained(run, off) if diagnosis is None else "", note=_note(claimed, run.tensor),
+        )  # fmt: skip
+
+    def _diagnosis(self, unbalanced: Sequence[str]) -> Diagnosis | None:
+        if unbalanced and not any(row[0].any() for row in self.off):
+            labels = ", ".join(unbalanced)
+            text = f"The label {labels} stands on the right alone and is not summed: write Σ_{labels} in front."
+            return Diagnosis((slips.NOT_SUMMED,), text)
+        off = [k for k, row in enumerate(self.off) if all(one.any() for one in row)]
+        if 0 not in off:
+            return self._searched(off) or ONLY_HERE
+        return self._searched([k for k in off if k] or off)  # what is accidental at the given point is not near it
+
+    def _searched(self, places: Sequence[int]) -> Diagnosis | None:
+        """The search at some of the points, those with most to see first."""
+        if not places:
+            return None
+        places = sorted(places, key=lambda k: -np.count_nonzero(self.runs[k].tensor))[:CONFIRMED_AT]
+        case, runs, tensors = self.case, [self.runs[k] for k in places], [self.tensors[k] for k in places]
+        shape = prod(case.axes.out), prod(case.axes.into)
+        matrices = [[tensor.reshape(shape).astype(float) for tensor in row] for row in tensors]
+        suspect = Suspect(
+            runs, matrices, case.axes, case.tolerance(tensors[0][0], runs[0].tensor),
+            second_order=case.second_order, symmetric=case.right_when_symmetric,
+        )  # fmt: skip
+        return diagnose(suspect)
+
+    def _unexplained(self, run: Run, off: Array) -> str:
+        D = derivation_of(run)
+        if D is None or not off.any():
+            return UNEXPLAINED
+        row, column = (int(k) for k in np.argwhere(off)[0])
+        true = float(run.tensor.reshape(off.shape)[row, column])
+        entry = _entry(run, run.tensor, row * off.shape[1] + column)
+        head = f"{UNEXPLAINED} The first wrong entry {place(self.case.axes.names, entry)} comes from:"
+        return f"{head}\n{paths.explain(D, row, column, true)}"
+
+
+def _worst(run: Run, claimed: Array, off: Array) -> tuple[Entry, ...]:
+    size = np.where(off, np.abs(claimed - run.tensor).reshape(off.shape), -1.0).reshape(-1)
+    order = [int(flat) for flat in np.argsort(-size, kind="stable")[:WORST] if size[flat] >= 0]
+    return tuple(_entry(run, claimed, flat) for flat in order)
+
+
+def _entry(run: Run, claimed: Array, flat: int) -> Entry:
+    index = tuple(map(int, np.unravel_index(flat, run.tensor.shape))) if run.tensor.shape else ()
+    outs = len(run.out_shape)
+    return Entry(index[:outs], index[outs:], float(claimed[index]), float(run.tensor[index]))
+
+
+def _note(claimed: Array, true: Array) -> str:
+    """Whether only the last digits are wrong."""
+    scale = float(np.abs(true).max(initial=0.0))
+    off = float(np.abs(claimed - true).max(initial=0.0))
+    if not 0 < off <= 2e-3 * scale:
+        return ""
+    digits = int(-np.log10(off / scale))
+    return f"it agrees to {digits} digits of the largest entry; if it was rounded, give rtol=1e-{max(digits - 1, 1)}"
+
+
+def formula(case: Case) -> str:
+    """The truth in index notation; for a downstream claim what is handed on."""
+    J = case.here.jacobian
+    if case.upstream is not None and not isinstance(case.here.of, np.ndarray):
+        G = Jacobian.from_array(np.ones(case.here.out_shape), 0, case.upstream.name)
+        J = (G.named("L", case.here.output_name) @ J).named("L", case.here.wrt.name)
+    text = J.formula
+    return text if len(text) <= LONG_FORMULA else text[:LONG_FORMULA] + " …"
+
+
+# -- claims that cannot be compared entry by entry --------------------------------------------------------------------
+
+
+def not_linear(case: Case) -> Verdict:
+    """A downstream claim that has forgotten the upstream, or is not linear in it."""
+    assert case.upstream is not None
+    assert case.upstream.forgotten is not None
+    return _without_entries(case, slips.UPSTREAM, case.upstream.forgotten)
+
+
+def of_impossible_shape(case: Case, claimed: Array) -> Verdict:
+    """A shape that no layout has: a slip may explain it, such as an axis that is not summed; else it is an error."""
+    found = misshapen.explain(case.here, claimed, case.tolerance(claimed, case.here.tensor), case.axes)
+    if found is not None:
+        return _without_entries(case, *found)
+    output, into = case.here.output_name, case.here.wrt
+    if case.downstream:
+        shape = claimed.shape[len(case.here.out_shape) :]
+        fix = f"return what has the shape of {into.name}, {into.shape}"
+        raise ShapeError(report(f"the claim hands on an array of the shape {shape}", needed=into.shape, fix=fix))
+    raise ShapeError(
+        report(
+            f"the claim has the shape {claimed.shape}, in which {case.axes.quotient} cannot be written",
+            output=f"{output} {case.here.out_shape}", input=f"{into.name} {into.shape}",
+            fix=f"one of {accepted(case.here.out_shape, into.shape)}",
+        )
+    )  # fmt: skip
+
+
+def _without_entries(case: Case, slip: str, sentence: str) -> Verdict:
+    return Verdict(
+        WRONG, case.axes.quotient, case.axes.names, entries=int(case.here.tensor.size), formula=formula(case),
+        diagnosis=Diagnosis((slip,), sentence),
+    )  # fmt: skip

@@ -1,0 +1,391 @@
+"""Every form and layout of a claim, and what the verdict says."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import jacobian as jac
+from jacobian.checking.layouts import downstream_layouts, layouts
+from jacobian.checking.points import near
+from jacobian.checking.tolerance import Tolerance
+
+RNG = np.random.default_rng(2026)
+
+
+def draw(*shape: int) -> np.ndarray:
+    return RNG.normal(size=shape)
+
+
+# -- layouts ----------------------------------------------------------------------------------------------------------
+
+A_B = (lambda A, B: A @ B, (2, 3), (3, 4))
+
+LAYOUTS: dict[str, Callable[[Any], Any]] = {
+    "numerator layout": lambda J: J.tensor(),
+    "denominator layout": lambda J: J.T.tensor(),
+    "matrix, row-major": lambda J: J.matrix(),
+    "transposed matrix, row-major": lambda J: J.matrix().T,
+    "matrix, column-major vec": lambda J: J.matrix(order="F"),
+    "transposed matrix, column-major vec": lambda J: J.matrix(order="F").T,
+    "flattened input, row-major": lambda J: J.tensor().reshape(2, 4, 6),
+    "flattened input, column-major vec": lambda J: J.tensor().transpose(0, 1, 3, 2).reshape(2, 4, 6),
+    "flattened output, row-major": lambda J: J.tensor().reshape(8, 2, 3),
+    "flattened output, column-major vec": lambda J: J.tensor().transpose(1, 0, 2, 3).reshape(8, 2, 3),
+    "blocks, as J.blocks()": lambda J: np.array([list(row) for row in J.blocks()]),
+    "a block ∂y[i,j]/∂X for every i, j": lambda J: J.tensor().transpose(0, 2, 1, 3).reshape(4, 12),
+    "a block ∂Y/∂x[i,j] for every i, j": lambda J: J.tensor().transpose(2, 0, 3, 1).reshape(4, 12),
+    "one block for each index of the shared axes": lambda J: np.einsum("ijik->ijk", J.tensor()),
+    "axes of length 1 more or less": lambda J: J.tensor()[None, ..., None],
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_layout_is_recognised_and_the_conversion_is_true(name: str) -> None:
+    f, *shapes = A_B
+    args = [draw(*shape) for shape in shapes]
+    J = jac.jacobian(f)(*args)
+    C = LAYOUTS[name](J)
+    verdict = jac.verify(f, *args, claim=C)
+    assert verdict.layout == name
+    assert verdict.verdict == ("right" if name == "numerator layout" else "right, in another layout")
+    if verdict.conversion.startswith("C"):
+        np.testing.assert_array_equal(eval(verdict.conversion, {"C": C}), J)
+    as_function = jac.verify(f, *args, claim=lambda A, B: LAYOUTS[name](jac.jacobian(f)(A, B)))
+    assert as_function.layout == name
+
+
+def test_the_diagonal_alone_is_a_layout_of_elementwise_functions_only() -> None:
+    x = draw(4)
+    assert jac.verify(np.tanh, x, claim=lambda x: 1 - np.tanh(x) ** 2).layout == "the diagonal alone"
+    verdict = jac.verify(jac.ops.softmax, x, claim=lambda x: jac.ops.softmax(x) * (1 - jac.ops.softmax(x)))
+    assert not verdict
+    assert verdict.slip == "term left out"
+
+
+@pytest.mark.parametrize(
+    ("shape", "name"),
+    [((1, 12), "matrix, row-major"), ((12,), "flattened input, row-major"), ((12, 1), "transposed matrix, row-major")],
+)
+def test_a_scalar_by_a_matrix(shape: tuple[int, ...], name: str) -> None:
+    X, A = draw(3, 4), draw(4, 3)
+    verdict = jac.verify(lambda X, A: np.trace(X @ A), X, A, claim=lambda X, A: A.T.reshape(shape))
+    assert verdict.layout == name
+
+
+def test_the_report_of_another_layout() -> None:
+    W, x = draw(3, 4), draw(4)
+    assert str(jac.verify(lambda W, x: W @ x, W, x, claim=lambda W, x: W.T, argnums=1)) == (
+        "right, in another layout: ∂y[i]/∂x[j], all 12 entries at 3 points\n"
+        "  layout   denominator layout\n"
+        "  convert  J = C.transpose(1, 0)"
+    )
+
+
+def test_a_layout_can_be_insisted_on() -> None:
+    W, x = draw(3, 3), draw(3)
+    options: dict[str, Any] = {"argnums": 1, "claim": lambda W, x: W.T}
+    assert jac.verify(lambda W, x: W @ x, W, x, **options)
+    assert jac.verify(lambda W, x: W @ x, W, x, layout="denominator", **options)
+    verdict = jac.verify(lambda W, x: W @ x, W, x, layout="numerator", **options)
+    assert verdict.slip == "W instead of Wᵀ"
+
+
+def test_downstream_layouts() -> None:
+    A, B = draw(2, 3), draw(3, 4)
+    f = A_B[0]
+    flat = jac.verify(f, A, B, claim=lambda A, B, G: (G @ B.T).ravel(), kind="downstream")
+    assert flat.layout == "flattened, row-major"
+    by_columns = jac.verify(f, A, B, claim=lambda A, B, G: (G @ B.T).ravel(order="F"), kind="downstream")
+    assert by_columns.layout == "flattened, column-major vec"
+    assert [layout.name for layout in downstream_layouts((3, 1), (), (3,))] == ["axes of length 1 more or less"]
+
+
+def test_no_layout_fits_a_shape_of_another_size() -> None:
+    assert layouts((5,), (2,), (3,)) == []
+
+
+# -- index notation ---------------------------------------------------------------------------------------------------
+
+x, W, A, B = np.array([0.3, -0.5, 0.8]), draw(3, 3), draw(2, 3), draw(3, 4)
+
+FORMULAS: list[tuple[Callable[..., Any], tuple[Any, ...], str]] = [
+    (A_B[0], (A, B), "dY[i,k]/dA[p,q] = δ[i,p] * B[q,k]"),
+    (A_B[0], (A, B), "∂Y[i,k]/∂A[p,q] = delta(i,p) * B[q,k]"),
+    (A_B[0], (A, B), "dY[i,k]/dA[p,q] = B[q,k] * δ_{ip}"),
+    (A_B[0], (A, B), "dY[i,k]/dA[p,q] = [i == p] * B[q,k]"),
+    (A_B[0], (A, B), "dY[i,k]/dA[p,q] = [i = p] * B.T[k,q]"),
+    (A_B[0], (A, B), "dY[i,k]/dA[i,q] = B[q,k]"),
+    (A_B[0], (A, B), "dY[i,k]/dB[p,q] = A[i,p] * δ[k,q]"),
+    (np.tanh, (x,), "dy[i]/dx[j] = δ[i,j] * (1 - y[i]**2)"),
+    (np.tanh, (x,), "dy[i]/dx[j] = δ[i,j] - tanh(x[i])^2 * δ[i,j]"),
+    (np.tanh, (x,), "dy[i]/dx[j] = δ[i,j] * (1 - y[i]²)"),
+    (lambda x: np.sum(x**2), (x,), "dy/dx[i] = 2 * x[i]"),
+    (lambda x: np.sqrt(np.sum(x**2)), (x,), "dy/dx[i] = x[i] / sqrt(x[k] * x[k])"),
+    (lambda x: np.sqrt(np.sum(x**2)), (x,), "dy/dx[i] = x[i] / sqrt(Σ_k x[k]**2)"),
+    (lambda x: np.sqrt(np.sum(x**2)), (x,), "dy/dx[i] = x[i] / norm(x)"),
+    (jac.ops.softmax, (x,), "dy[i]/dx[j] = δ[i,j] * exp(x[i]) / Σ_k exp(x[k]) - y[i] * y[j]"),
+    (jac.ops.softmax, (x,), "dy[i]/dx[j] = softmax(x)[i] * (δ[i,j] - softmax(x)[j])"),
+    (jac.ops.softmax, (x,), "dy[i]/dx[j] = y[i] * δ[i,j] - sum(k, y[i] * y[k] * δ[k,j])"),
+    (lambda x, W: np.tanh(W @ x), (x, W), "dy[i]/dx[j] = (1 - tanh(W[i,k] * x[k])**2) * W[i,j]"),
+    (lambda x, W: x @ W @ x, (x, W), "dy/dx[i] = (W[i,j] + W[j,i]) * x[j]"),
+    (lambda x, W: x @ W @ x, (x, W), "dy/dx[i] = W[i,j] * x[j] + W[j,i] * x[j]"),
+    (lambda x, W: x @ W @ x, (x, W), "d2y/dx[i]dx[j] = W[i,j] + W[j,i]"),
+    (lambda x, W: x @ W @ x, (x, W), "dy/dW[i,j] = x[i] * x[j]"),
+    (np.linalg.inv, (W + 4 * np.eye(3),), "dy[k,l]/da[i,j] = -inv(a)[k,i] * inv(a)[j,l]"),
+    (np.linalg.det, (W + 4 * np.eye(3),), "dy/da[i,j] = det(a) * inv(a).T[i,j]"),
+    (np.mean, (x,), "dy/da[i] = 1/3"),
+    (np.cumsum, (x,), "dy[i]/da[j] = [j <= i]"),
+    (lambda x: x[1:] - x[:-1], (x,), "dy[i]/dx[j] = δ[j,i+1] - δ[j,i]"),
+    (lambda x: x[1:] * 2, (x,), "dy[i]/dx[i+1] = 2"),
+    (lambda w, x: w[0] * x[:-1] + w[1] * x[1:], (x[:2], x), "dy[i]/dx[j] = w[j-i]"),
+    (lambda w, x: w[0] * x[:-1] + w[1] * x[1:], (x[:2], x), "dy[i]/dw[k] = x[i + k]"),
+    (lambda k, i: k * i, (x, x[::-1].copy()), "dy[i]/dk[j] = δ[i,j] * i[j]"),
+    (lambda s: s**3, (2.0,), "dy/ds = 3 * s**2"),
+    (lambda x: x**1.5 * np.pi, (np.abs(x),), "dy[i]/dx[j] = 1.5e0 * pi * x[i]**0.5 * δ[i,j]"),
+]
+
+
+@pytest.mark.parametrize(("f", "args", "claim"), FORMULAS, ids=[claim for _, _, claim in FORMULAS])
+def test_formulas(f: Callable[..., Any], args: tuple[Any, ...], claim: str) -> None:
+    verdict = jac.verify(f, *args, claim=claim)
+    assert verdict.verdict == "right", verdict
+
+
+@pytest.mark.parametrize(
+    ("f", "args"),
+    [
+        (lambda W, x: np.tanh(W @ x), (W, x)), (lambda x: x @ x, (x,)), (lambda A, B: A @ B, (A, B)),
+        (lambda x: np.cumsum(np.exp(x)), (x,)), (lambda x: x / np.sum(x), (np.abs(x),)), (lambda X: X.T @ X, (A,)),
+        (jac.ops.softmax, (x,)), (lambda x: np.outer(x, x), (x,)),
+    ],
+)  # fmt: skip
+def test_what_the_package_prints_is_right(f: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    for argnum in range(len(args)):
+        formula = jac.jacobian(f, argnums=argnum)(*args).formula
+        if "v" in formula.partition("=")[2]:
+            continue  # nodes that have no name in a lambda
+        assert jac.verify(f, *args, claim=formula).verdict == "right", formula
+
+
+def test_a_label_that_is_not_summed_is_a_slip() -> None:
+    X, b = draw(4, 3), draw(3)
+    verdict = jac.verify(lambda X, b: X + b, X, b, claim="dL/db[j] = G[n,j]", kind="downstream")
+    assert verdict.slip == "broadcast axis not summed"
+    assert str(verdict.diagnosis) == ("The label n stands on the right alone and is not summed: write Σ_n in front.")
+    assert jac.verify(lambda X, b: X + b, X, b, claim="dL/db[j] = Σ_n G[n,j]", kind="downstream")
+
+
+# -- functions --------------------------------------------------------------------------------------------------------
+
+
+def network(W1: Any, W2: Any, x: Any) -> Any:
+    z = W1 @ x
+    h = np.tanh(z)
+    return W2 @ h
+
+
+NETWORK = (draw(4, 3), draw(2, 4), draw(3))
+
+
+def test_a_function_may_ask_for_what_the_function_calls_its_intermediates() -> None:
+    claim = lambda W2, h, W1: W2 @ np.diag(1 - h**2) @ W1  # noqa: E731
+    assert jac.verify(network, *NETWORK, claim=claim, argnums=2).verdict == "right"
+    assert jac.verify(network, *NETWORK, claim="W2 @ diag(1 - h**2) @ W1", argnums=2).verdict == "right"
+    assert jac.verify(network, *NETWORK, claim="dy[i]/dx[j] = W2[i,k]*(1 - h[k]**2)*W1[k,j]").verdict == "right"
+
+
+def test_a_function_with_names_of_its_own_gets_the_inputs_by_position() -> None:
+    assert jac.verify(lambda A, B: A @ B, A, B, claim=lambda P, Q, up: up @ Q.T, kind="downstream")
+    assert jac.verify(lambda A, B: A @ B, A, B, claim=lambda *args: np.kron(np.eye(2), args[1].T))
+
+
+def test_the_upstream_may_have_any_name() -> None:
+    assert jac.verify(lambda A, B: A @ B, A, B, claim=lambda B, dY: dY @ B.T, kind="downstream")
+
+
+def test_a_jacobian_is_a_claim() -> None:
+    J = jac.Jacobian.einsum("jk->ik|ij", B, i=2)
+    assert jac.verify(lambda A, B: A @ B, A, B, claim=J)
+    assert jac.verify(lambda A, B: A @ B, A, B, claim=lambda A, B: jac.Jacobian.einsum("jk->ik|ij", B, i=2))
+
+
+def test_a_claim_that_is_not_linear_in_the_upstream_is_wrong() -> None:
+    verdict = jac.verify(np.exp, x, claim=lambda x, y, G: G**3 * y, kind="downstream")  # right for 0 and 1
+    assert not verdict
+    assert str(verdict.diagnosis) == (
+        "The claim is not linear in the upstream G: what a node hands on is upstream · local, so G stands in every "
+        "term exactly once."
+    )
+
+
+def test_a_claim_that_is_right_at_the_given_point_only() -> None:
+    J = np.diag(np.cos(x))
+    verdict = jac.verify(np.sin, x, claim=lambda x: J)
+    assert verdict.slip == "right at the given point only"
+    assert jac.verify(np.sin, x, claim=J)
+
+
+def test_accidents_of_the_given_point_are_excluded() -> None:
+    verdict = jac.verify(
+        lambda W, x: W @ x, np.eye(3), np.ones(3), claim=lambda W, x, G: W @ G, argnums=1, kind="downstream"
+    )
+    assert verdict.slip == "W instead of Wᵀ"
+    assert not jac.verify(lambda x: x**2, np.ones(3), claim=lambda x: np.diag(2 * x**2))
+
+
+def test_a_relu_that_is_open_everywhere_does_not_hide_what_is_forgotten() -> None:
+    W, x = np.array([[1.0, -1.0], [2.0, 1.0]]), np.array([3.0, 1.0])
+    verdict = jac.verify(lambda W, x: jac.ops.relu(W @ x), W, x, claim="dy[i]/dx[j] = W[i,j]")
+    assert verdict.verdict == "wrong"
+
+
+def test_whole_numbers_are_labels() -> None:
+    logits, labels = draw(4, 3), np.array([0, 2, 1, 1])
+    claim = lambda z, t: (jac.ops.softmax(z) - np.eye(3)[t]) / 4  # noqa: E731
+    assert jac.verify(lambda z, t: jac.ops.cross_entropy(z, t), logits, labels, claim=claim).verdict == "right"
+
+
+def test_keyword_arguments_go_to_the_function() -> None:
+    f = lambda x, axis: np.sum(x**2, axis=axis)  # noqa: E731
+    assert jac.verify(f, A, claim=lambda x: np.einsum("ij,jk->jik", 2 * x, np.eye(3)), axis=0)
+
+
+def test_a_gradient_function_is_of_second_order() -> None:
+    verdict = jac.verify(jac.jacobian(lambda x: x @ x), x, claim=lambda x: np.eye(3))
+    assert verdict.slip == "second-order factor 2"
+    assert jac.verify(lambda x: np.sum(np.exp(x)), x, claim=lambda x: np.diag(np.exp(x)), kind="hessian")
+
+
+# -- what is said -----------------------------------------------------------------------------------------------------
+
+
+def test_the_report_of_a_wrong_claim() -> None:
+    W, x = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([0.1, 0.2])
+    verdict = jac.verify(lambda W, x: np.tanh(W @ x), W, x, claim=np.array([[1.0, 2.0], [3.0, 4.0]]), argnums=1)
+    assert str(verdict) == (
+        "wrong: ∂y[i]/∂x[j], 0 of 4 entries are right (0 %)\n"
+        "  worst    ∂y[1]/∂x[1] = 4 is claimed, but it is 1.43681\n"
+        "           ∂y[1]/∂x[0] = 3 is claimed, but it is 1.0776\n"
+        "           ∂y[0]/∂x[1] = 2 is claimed, but it is 1.5729\n"
+        "  slip     factor left out\n"
+        "  why      At y = tanh(v2): its derivative is left out: multiply by ∂y[i]/∂v2[i] = 1 - y[i]**2.\n"
+        "  correct  ∂y[i]/∂x[j] = (1 - y[i]**2) * W[i,j]"
+    )
+    assert verdict.share == 0
+    assert verdict.worst[0].out == (1,) and verdict.worst[0].into == (1,)
+
+
+def test_the_share_of_right_entries() -> None:
+    J = np.diag(np.cos(x))
+    J[1, 1] += 0.5
+    verdict = jac.verify(np.sin, x, claim=J)
+    assert verdict.right_entries == 8 and verdict.entries == 9
+    assert [(entry.out, entry.into) for entry in verdict.worst] == [((1,), (1,))]
+
+
+def test_what_nothing_explains_is_shown_path_by_path() -> None:
+    J = np.diag(np.cos(x) * x + np.sin(x))
+    J[1, 0] = 0.7
+    verdict = jac.verify(lambda x: x * np.sin(x), x, claim=J)
+    assert verdict.diagnosis is None
+    assert verdict.unexplained == (
+        "No single slip and no pair of slips explains the claim. The first wrong entry ∂y[1]/∂x[0] comes from:\n"
+        "           0  y ← x\n"
+        "           0  y ← v1 ← x\n"
+        "           0  in all"
+    )
+
+
+def test_rounded_numbers_are_told_from_wrong_ones() -> None:
+    claim = np.diag(np.cos(x)).round(4)
+    verdict = jac.verify(np.sin, x, claim=claim)
+    assert verdict.note == "it agrees to 4 digits of the largest entry; if it was rounded, give rtol=1e-3"
+    assert jac.verify(np.sin, x, claim=claim, rtol=1e-3)
+
+
+def test_two_slips() -> None:
+    W1, W2, x = draw(3, 3), draw(3, 3), draw(3)
+    f = lambda W1, W2, x: W2 @ np.tanh(W1 @ x)  # noqa: E731
+    verdict = jac.verify(f, W1, W2, x, claim=lambda W1, W2, x: -W2 @ W1, argnums=2)
+    assert verdict.diagnosis is not None
+    assert verdict.diagnosis.slips == ("factor left out", "sign")
+    other = jac.verify(f, W1, W2, x, claim=lambda W1, W2, x: W2.T @ W1, argnums=2, layout="numerator")
+    assert other.diagnosis is not None
+    assert set(other.diagnosis.slips) == {"factor left out", "W instead of Wᵀ"}
+    everywhere = jac.verify(
+        f,
+        W1,
+        W2,
+        x,
+        argnums=2,
+        kind="downstream",
+        claim=lambda W1, W2, x, G: W1 @ ((1 - np.tanh(W1 @ x) ** 2) * (W2 @ G)),
+    )
+    assert everywhere.slip == "W instead of Wᵀ"
+    assert str(everywhere.diagnosis).endswith("The same slip is made at 2 nodes.")
+
+
+def test_slips_that_give_the_same_numbers_are_told() -> None:
+    verdict = jac.verify(np.linalg.det, W + 4 * np.eye(3), claim="dy/da[i,j] = det(a) * inv(a)[i,j]")
+    assert verdict.diagnosis is not None
+    assert verdict.slip == "axes permuted"
+    assert "W instead of Wᵀ" in verdict.diagnosis.also
+    assert "  or       the same numbers as: " in str(verdict)
+
+
+MORE_SLIPS: list[tuple[str, Callable[..., Any], tuple[Any, ...], Any, str]] = [
+    ("wrong power", lambda x: x**3, (x,), lambda x: np.diag(3 * x**3), "jacobian"),
+    ("kernel flipped", lambda x, w: np.lib.stride_tricks.sliding_window_view(x, 3) @ w, (draw(6), draw(3)),
+     lambda x, w, G: np.convolve(G, w[::-1]), "downstream"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("slip", "f", "args", "claim", "kind"), MORE_SLIPS, ids=[one[0] for one in MORE_SLIPS])
+def test_more_slips(slip: str, f: Callable[..., Any], args: tuple[Any, ...], claim: Any, kind: str) -> None:
+    assert jac.verify(f, *args, claim=claim, kind=kind).slip == slip
+
+
+# -- the parts --------------------------------------------------------------------------------------------------------
+
+
+def test_points_nearby_keep_what_an_input_visibly_is() -> None:
+    S, p, one_hot, labels = A @ A.T, np.array([0.2, 0.8]), np.eye(3)[[0, 2]], np.array([1, 2])
+    moved = near([S, p, one_hot, labels, 2.0], 4, np.random.default_rng(0))
+    np.testing.assert_array_equal(moved[0], moved[0].T)
+    assert moved[1].sum() == pytest.approx(1) and np.all(moved[1] > 0)
+    np.testing.assert_allclose(moved[2].sum(axis=-1), 1)
+    assert moved[3] is labels
+    free = near([S], 0, np.random.default_rng(0), free=(0,))[0]
+    assert not np.array_equal(free, free.T)
+    np.testing.assert_array_equal(np.sign(near([x], 0, np.random.default_rng(0))[0]), np.sign(x))
+
+
+def test_the_tolerance_is_that_of_the_entry_of_its_row_and_of_the_whole() -> None:
+    true = np.array([[1.0, 1e-3], [1e-8, 0.0]])
+    tolerance = Tolerance()
+    assert tolerance.same(true * (1 + 1e-7), true)
+    assert not tolerance.same(true + [[0, 1e-7], [0, 0]], true)
+    assert not tolerance.same(true + [[0, 0], [1e-11, 0]], true)
+    assert tolerance.same(true + [[0, 0], [0, 1e-13]], true)
+    assert not Tolerance(None, np.float64).same(np.array([[1 + 1e-5]]), np.array([[1.0]]))
+    assert Tolerance(None, np.float32).same(np.array([[1 + 1e-5]]), np.array([[1.0]]))
+
+
+def test_a_profiler_goes_on() -> None:
+    seen: list[str] = []
+    sys.setprofile(lambda frame, event, arg: seen.append(event))
+    try:
+        jac.verify(np.sin, x, claim=lambda x: np.diag(np.cos(x)))
+        assert sys.getprofile() is not None
+    finally:
+        sys.setprofile(None)
+
+
+def test_complex_numbers_on_the_way() -> None:
+    f = lambda x: np.abs(np.fft.fft(x)) ** 2  # noqa: E731
+    J = np.asarray(jac.jacobian(f)(x))
+    assert jac.verify(f, x, claim=J)
+    assert not jac.verify(f, x, claim=J + 1)
