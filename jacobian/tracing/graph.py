@@ -160,7 +160,7 @@ class Graph:
     def constant_name(self, value: Any) -> str:
         """A captured array by the variable that held it, a number by its digits."""
         if np.ndim(value) == 0 and isinstance(value, int | float | np.number | np.ndarray):
-            return f"{np.asarray(value).item():g}" if np.asarray(value).dtype.kind in "iuf" else str(value)
+            return _digits(np.asarray(value).item()) if np.asarray(value).dtype.kind in "iuf" else str(value)
         return self._constant_names.get(id(value), "c")
 
     @property
@@ -198,6 +198,12 @@ class Graph:
                 node = self.nodes[index]
                 yield node
                 wanted.update(p.index for _, p in node.parents if p.index >= first and depends[p.index])
+
+
+def _digits(number: float) -> str:
+    """A number, all of it: `2`, `0.1`, `1e-05`."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(number)
 
 
 def shape_of(value: Any) -> tuple[int, ...]:

@@ -1,0 +1,492 @@
+"""How a derivation is found: local Jacobians, then node by node from the output back, each line checked as it stands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jacobian import plan
+from jacobian.checking.derivation import Run
+from jacobian.display.derivation_check import agrees, evaluated, is_right
+from jacobian.display.derivation_nodes import HELPERS, Scope, node_code
+from jacobian.display.derivation_terms import (
+    Axes,
+    Book,
+    Product,
+    Read,
+    Sum,
+    eliminate,
+    of_jacobian,
+    of_reshape,
+    settled,
+    simplified,
+)
+from jacobian.errors import ArgumentError, DerivationError, report
+from jacobian.kernel import notation
+from jacobian.kernel.access import Form, indices, plain
+from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.term import Operator, Term
+from jacobian.tracing.graph import Node
+from jacobian.tracing.tracer import strip_all
+
+MAX_ENTRIES = 2**20
+LONG_TEXT, MANY_PRODUCTS = 160, 4
+"""From here on what arrives at a node gets a name of its own."""
+
+SHOWN_PATHS = 6
+_KEYWORDS = frozenset("and as assert async await break class def del for from if import in is lambda not or pass".split())
+_RESERVED = frozenset({"np", "jac", "J", "t", *HELPERS, *_KEYWORDS})
+
+
+class Line(NamedTuple):
+    """One line: a formula, or a remark when `formula` is empty; `why` says how it comes from the line before."""
+
+    formula: str
+    why: str = ""
+
+
+class Part(NamedTuple):
+    """Some lines under a title."""
+
+    title: str
+    lines: tuple[Line, ...]
+
+
+class Definition(NamedTuple):
+    """A name for what arrives at a node, or for a rule that is no short formula."""
+
+    name: str
+    array: Any
+    total: Sum | None  # over its own axes
+    code: str = ""
+
+
+class Steps:
+    """Everything a derivation says, found and checked."""
+
+    def __init__(self, f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnum: int) -> None:
+        self.run = Run(f, args, kwargs, argnum)
+        self.of, self.wrt = self.run.of, self.run.wrt
+        self.scope = Scope()
+        self.definitions: dict[str, Definition] = {}
+        self.codes: dict[str, str | None] = {}  # of nodes, by name
+        self._name_everything(args)
+        self.book = Book({*self.scope.values, "t"})
+        while f"t{len(self.book.tables) or ''}" in self.scope.values:
+            self.book.tables.append(np.zeros(0, int))
+        self.locals: dict[tuple[int, int], Sum] = {}
+        self.parts: list[Part] = []
+        self.graph = self._paths()
+        self.jacobian = self._true(self.wrt)
+        self._tell_function()
+        self._tell_locals()
+        self.total = self._walk()
+        self.formula = self._final()
+
+    # -- names ---------------------------------------------------------------------------------------------------------
+
+    def _name_everything(self, args: Sequence[Any]) -> None:
+        """Every node and every array gets a name that is an identifier and nobody else's."""
+        nodes, graph = self.run.trace.nodes, self.run.trace._graph
+        taken = set(_RESERVED)
+        captured = {id(operand): graph.constant_name(operand) for operand in _constants(nodes)}
+
+        def unique(name: str) -> str:
+            name = re.sub(r"\W+", "_", name).strip("_") or "v"
+            name = f"v_{name}" if name[0].isdigit() else name
+            found = name
+            while found in taken or (hasattr(np, found) and callable(getattr(np, found))):
+                found += "_"
+            taken.add(found)
+            return found
+
+        for name, node in self.run.variables.items():
+            if node is self.of and node.op is not None:
+                node.name_hint = name
+        for node in nodes:
+            if node.op is None:
+                node.name_hint = unique(node.name)
+                self.scope.given[node.name_hint] = self.scope.values[node.name_hint] = np.asarray(strip_all(node.value))
+        for operand in _constants(nodes):
+            name = self.scope.name_of(operand) or unique(captured[id(operand)])
+            graph._constant_names[id(operand)] = name
+            self.scope.given.setdefault(name, operand)
+            self.scope.values[name] = operand
+        for name, value in zip(self.run.input_names, args, strict=False):
+            if isinstance(value, np.ndarray) and name not in taken and name.isidentifier():
+                self.scope.given[name] = self.scope.values[name] = np.array(value)
+        for node in nodes:
+            if node.op is not None:
+                node.name_hint = unique(node.name)
+                self.scope.values[node.name_hint] = np.asarray(strip_all(node.value))
+            node._locals = None
+
+    def _paths(self) -> plan.Paths | None:
+        if not isinstance(self.of, Node):
+            return None
+        graph = plan.paths(self.of, [self.wrt])
+        for node in graph.nodes:
+            if plan.is_complex(node):
+                raise ArgumentError(
+                    report(
+                        f"derive writes derivations in real numbers; {node.name} is complex",
+                        at=repr(node), fix="J.formula states the whole, jac.backprop every node",
+                    )
+                )  # fmt: skip
+            if prod(node.shape) * max(prod(self.of.shape), prod(self.wrt.shape)) > MAX_ENTRIES:
+                raise ArgumentError(
+                    report(
+                        "derive checks every line in numbers, and these arrays are large",
+                        got=f"{node.name} {node.shape}, output {self.of.shape}",
+                        fix="give smaller ones: the derivation is the same",
+                    )
+                )
+        shorter = plan.without_shifts(graph)
+        self.dropped = [
+            (node, parent) for node in graph.nodes for edge in graph.edges[node.index]
+            if edge not in shorter.edges[node.index] for parent in (edge[1],)
+        ]  # fmt: skip
+        return shorter
+
+    def _true(self, node: Node) -> Jacobian:
+        if isinstance(self.of, Node):
+            return self.run.trace.jacobian(self.of, node)
+        return Jacobian.zero(self.run.out_shape, node.shape, float, ("y", node.name))
+
+    # -- what is said --------------------------------------------------------------------------------------------------
+
+    def _tell_function(self) -> None:
+        lines = []
+        for node in self.run.trace.nodes:
+            if node.op is None:
+                continue
+            self.codes[node.name] = node_code(node, self.scope)
+            if self.codes[node.name] is None:
+                self.codes[node.name] = self._call(node)
+            if isinstance(self.of, Node) and node.index <= self.of.index:
+                shape = f"{node.shape}" if node.shape else "a number"
+                lines.append(Line(f"{node.name} = {self.codes[node.name]}", shape))
+        if lines:
+            self.parts.append(Part("The function, operation by operation", tuple(lines)))
+
+    def _call(self, node: Node) -> str:
+        """A node that NumPy has no function for, as a call of the op."""
+        assert node.op is not None
+        parents = dict(node.parents)
+        operands = [
+            parents[k].name if k in parents else self.scope.text(operand) for k, operand in enumerate(node.operands)
+        ]
+        params = [f"{name}={self.scope.text(value, name)}" for name, value in node.params.items() if value is not None]
+        return f"jac.ops.{node.op.name}.forward({', '.join([*operands, *params])})"
+
+    def local(self, node: Node, operand: int, parent: Node) -> Sum:
+        """A local Jacobian with its δ written out, checked."""
+        key = (node.index, operand)
+        if key not in self.locals:
+            J = node.local(operand)
+            self.locals[key] = self._short(node, J, parent) or self._opaque(node, operand, J, parent)
+        return self.locals[key]
+
+    def _short(self, node: Node, J: Jacobian, parent: Node) -> Sum | None:
+        out, into = self.book.axes(node.shape), self.book.axes(parent.shape)
+        assert node.op is not None
+        if node.op.name in ("reshape", "ravel"):
+            total = of_reshape(node.shape, parent.shape, self.book, out, into)
+            if self._is_right(total, (node.name, parent.name), J.tensor()):
+                return total
+        try:
+            total = simplified(of_jacobian(J, self.book, out, into, self._label))
+        except _NoLabelError:
+            return None
+        return total if self._is_right(total, (node.name, parent.name), J.tensor()) else None
+
+    def _label(self, term: Term, k: int) -> str:
+        """A factor's label, if it says what the factor holds."""
+        factor, access = term.factors[k], term.pattern.factors[k]
+        array = factor.array.dense() if isinstance(factor.array, Operator) else np.asarray(strip_all(factor.array))
+        label = _expanded(factor.text)
+        letters = [letter for letter in map(notation.letter, range(60)) if letter not in self.book.taken]
+        names = dict(enumerate(letters[: array.ndim]))
+        forms = tuple(plain(axis) for axis in range(array.ndim))
+        text = notation.factor_text(label, forms, names.__getitem__, k + 1)
+        sizes = {names[axis]: size for axis, size in enumerate(array.shape)}
+        left = f"∂F[{','.join(sizes)}]" if sizes else "∂F"
+        shape = tuple(access.shape)
+        if label and is_right(f"∂y/{left} = {text}", self.scope.values, ((), shape), sizes, array):
+            return label
+        raise _NoLabelError
+
+    def _opaque(self, node: Node, operand: int, J: Jacobian, parent: Node) -> Sum:
+        """A rule that is no short formula: its Jacobian gets a name."""
+        assert node.op is not None
+        name = f"D_{node.name}" if f"D_{node.name}" not in self.scope.values else f"D_{node.name}_{parent.name}"
+        code = self._call(node).replace(".forward(", ".jacobian(").removesuffix(")") + f", argnums={operand}).tensor()"
+        array = np.array(J.tensor())
+        self.scope.values[name] = array
+        if not self._runs(code, array):
+            code = ""
+            self.scope.given[name] = array
+        self.definitions[name] = Definition(name, array, None, code)
+        out, into = self.book.axes(node.shape), self.book.axes(parent.shape)
+        return Sum(out, into, (Product(reads=(Read(name, array, (*out, *into)),)),), self.book)
+
+    def _runs(self, code: str, expected: Any) -> bool:
+        import jacobian as jac
+
+        try:
+            return agrees(eval(code, {"np": np, "jac": jac, **self.scope.values}), expected)
+        except Exception:
+            return False
+
+    def _tell_locals(self) -> None:
+        if self.graph is None:
+            return
+        lines = []
+        for node in reversed(self.graph.nodes):
+            for operand, parent in self.graph.edges[node.index]:
+                total = self.local(node, operand, parent)
+                remark = self._remark(node, total)
+                lines.append(Line(self._stated(total, (node.name, parent.name), node.local(operand).tensor()), remark))
+        for node, parent in self.dropped:
+            remark = f"the path from {parent.name} to {node.name} is left out: its contributions cancel whatever the values are"
+            lines.append(Line("", remark))
+        if lines:
+            self.parts.append(Part("Local Jacobians", tuple(lines)))
+
+    def _remark(self, node: Node, total: Sum) -> str:
+        assert node.op is not None
+        names = [read.label for product in total.products for read in product.reads if read.label in self.definitions]
+        if names:
+            return f"the rule of {node.op.name} is no short formula in the entries; {names[0]} holds its Jacobian"
+        tables = [name for name in self._tables_in(total)]
+        if tables:
+            return f"{', '.join(tables)}: positions, looked up in a table that depends on data"
+        if node.op.name in ("cumsum", "cumprod"):
+            return "1 where the bracket holds, else 0"
+        if any(product.guards for product in total.products):
+            return "a bracket is 1 where it holds, else 0"
+        return ""
+
+    def _tables_in(self, total: Sum) -> list[str]:
+        text = total.right(self.book.names(total.order()).__getitem__)
+        return list(dict.fromkeys(re.findall(r"\bt\d*(?=\[)", text)))
+
+    # -- the walk back -------------------------------------------------------------------------------------------------
+
+    def _walk(self) -> Sum:
+        of = self.of
+        into = self.book.axes(self.wrt.shape)
+        if not isinstance(of, Node) or self.graph is None:
+            return Sum(self.book.axes(self.run.out_shape), into, (), self.book)
+        out = self.book.axes(of.shape)
+        if of is self.wrt:
+            pairs = tuple(zip(out, into, strict=True))
+            return Sum(out, into, (Product(deltas=pairs).bound({}),), self.book)
+        arrived: dict[int, Sum] = {}
+        self._tell_chain()
+        uses: dict[int, list[tuple[Node, int]]] = {}
+        for node in self.graph.nodes:
+            for operand, parent in self.graph.edges[node.index]:
+                uses.setdefault(parent.index, []).append((node, operand))
+        for parent in self.graph.nodes:
+            found = [(n, k) for n, k in uses.get(parent.index, []) if n is of or n.index in arrived]
+            if parent is not of and found:
+                arrived[parent.index] = self._step(parent, found, arrived, out)
+        if self.wrt.index not in arrived:
+            return Sum(out, into, (), self.book)
+        return arrived[self.wrt.index]
+
+    def _tell_chain(self) -> None:
+        assert self.graph is not None and isinstance(self.of, Node)
+        found = _all_paths(self.graph, self.of, self.wrt, SHOWN_PATHS + 1)
+        left = f"∂{self.of.name}/∂{self.wrt.name}"
+        if len(found) > SHOWN_PATHS:
+            text = f"{left} is the sum over all paths from {self.wrt.name} to {self.of.name}; there are more than {SHOWN_PATHS}"
+            self.parts.append(Part("The chain rule", (Line("", f"{text}, so it is taken node by node"),)))
+            return
+        if len(found) == 1 and len(found[0]) < 3:
+            return
+        terms = [" · ".join(f"∂{b.name}/∂{a.name}" for b, a in zip(path, path[1:], strict=False)) for path in found]
+        why = f"{len(found)} paths, one term each; · sums over the whole index vector between" if len(found) > 1 else (
+            "· sums over the whole index vector between"
+        )
+        self.parts.append(Part("The chain rule", (Line(f"{left} = {' + '.join(terms)}", why),)))
+
+    def _step(self, parent: Node, uses: Sequence[tuple[Node, int]], arrived: Mapping[int, Sum], out: Axes) -> Sum:
+        assert isinstance(self.of, Node)
+        into, names = self.book.axes(parent.shape), (self.of.name, parent.name)
+        expected = self._true(parent).tensor()
+        products: list[Product] = []
+        chain: list[tuple[Node, Node, Axes]] = []
+        check: Any = 0
+        for node, operand in uses:
+            local = self.local(node, operand, parent)
+            between = out if node is self.of else self.book.axes(node.shape)
+            local = local.with_axes(between, into)
+            if node is self.of:
+                products += local.products
+                check = check + node.local(operand).tensor()
+            else:
+                upstream = arrived[node.index].with_axes(out, between)
+                free = tuple(index for form in between for index in indices(form))
+                for up in upstream.products:
+                    for down in local.with_axes(between, into).products:
+                        joined = up.times(down)
+                        products.append(Product(joined.scale, joined.deltas, joined.guards, joined.reads, free + joined.summed).bound({}))
+                check = check + (self._true(node) @ node.local(operand)).tensor()
+            chain.append((node, parent, between))
+        total = Sum(out, into, tuple(products), self.book)
+        lines: list[Line] = []
+        if any(node is not self.of for node, _, _ in chain):
+            if not agrees(check, expected):
+                raise _wrong(f"∂{names[0]}/∂{names[1]}", "the chain rule")
+            lines.append(Line(self._chain_text(chain, total), "the chain rule at this node"))
+            lines.append(Line(self._stated(total, names, expected), "the Jacobians put in"))
+        else:
+            lines.append(Line(self._stated(total, names, expected), f"the local Jacobian of {names[0]}"))
+        total = self._reduced(total, names, expected, lines)
+        total = self._named(total, names, parent, expected, lines)
+        if len(lines) > 1 or len(self.graph.nodes) > 2:  # type: ignore[union-attr]
+            self.parts.append(Part(f"∂{names[0]}/∂{names[1]}", tuple(lines)))
+        return total
+
+    def _chain_text(self, chain: Sequence[tuple[Node, Node, Axes]], total: Sum) -> str:
+        names = self.book.names(total.order() + [i for _, _, axes in chain for form in axes for i in indices(form)])
+        assert isinstance(self.of, Node)
+        out, into = self.of.name, chain[0][1].name
+        def at(name: str, forms: Axes) -> str:
+            return notation.indexed(name, forms, names.__getitem__)
+
+        terms = []
+        for node, parent, between in chain:
+            local = f"∂{at(node.name, between)}/∂{at(parent.name, total.into)}"
+            if node is self.of:
+                terms.append(local)
+                continue
+            summed = ",".join(names[index] for form in between for index in indices(form))
+            text = f"∂{at(out, total.out)}/∂{at(node.name, between)} * {local}"
+            terms.append(f"Σ_{summed} {text}" if summed else text)
+        return f"∂{at(out, total.out)}/∂{at(into, total.into)} = {' + '.join(terms)}"
+
+    def _reduced(self, total: Sum, names: tuple[str, str], expected: Any, lines: list[Line]) -> Sum:
+        """Eliminate one δ after the other."""
+        while (step := eliminate(total)) is not None:
+            order = total.order()
+            letters = self.book.names(order)
+            index, form = letters[step.index], notation.form_text(step.form, letters.__getitem__)
+            total = step.result
+            lines.append(Line(self._stated(total, names, expected, order), f"δ: the sum over {index} leaves {index} = {form}"))
+        before, order = self._right(total), total.order()
+        total = simplified(total)
+        if self._right(total) != before:
+            lines.append(Line(self._stated(total, names, expected), "collected"))
+        return total
+
+    def _right(self, total: Sum) -> str:
+        return total.right(self.book.names(total.order()).__getitem__)
+
+    def _named(self, total: Sum, names: tuple[str, str], parent: Node, expected: Any, lines: list[Line]) -> Sum:
+        """What has become long gets a name, before it is carried on."""
+        if parent is self.wrt or (len(total.products) <= MANY_PRODUCTS and len(self._right(total)) <= LONG_TEXT):
+            return total
+        left = settled(total)
+        free = tuple(dict.fromkeys(indices(*left.out, *left.into)))
+        if any(product.deltas for product in left.products):
+            left, free = total, tuple(dict.fromkeys(indices(*total.out, *total.into)))
+        shape = tuple(self.book.sizes[index] for index in free)
+        letters = self.book.names(left.order())
+        name = f"G_{parent.name}"
+        while name in self.scope.values:
+            name += "_"
+        axes = tuple(plain(index) for index in free)
+        right = left.right(letters.__getitem__)
+        at = notation.indexed(name, axes, letters.__getitem__)
+        sizes = {letter: self.book.sizes[index] for index, letter in letters.items()}
+        array = evaluated(f"∂y/∂{at} = {right}", self._values(), ((), shape), sizes)
+        self.scope.values[name] = array
+        self.definitions[name] = Definition(name, array, Sum((), axes, left.products, self.book))
+        deltas = tuple(zip((*total.out, *total.into), (*left.out, *left.into), strict=True))
+        short = Sum(total.out, total.into, (Product(deltas=deltas, reads=(Read(name, array, axes),)).bound({}),), self.book)
+        lines.append(Line(f"{at} = {right}", "a name for it, as it has become long"))
+        lines.append(Line(self._stated(short, names, expected), "with that name"))
+        return short
+
+    # -- checking ------------------------------------------------------------------------------------------------------
+
+    def _values(self) -> dict[str, Any]:
+        tables = {f"t{number or ''}": table for number, table in enumerate(self.book.tables) if table.size}
+        return {**self.scope.values, **tables}
+
+    def _is_right(self, total: Sum, names: tuple[str, str], expected: Any) -> bool:
+        letters = self.book.names(total.order())
+        sizes = {letter: self.book.sizes[index] for index, letter in letters.items()}
+        shapes = np.shape(expected)[: len(total.out)], np.shape(expected)[len(total.out) :]
+        return is_right(self._text(total, names, letters), self._values(), shapes, sizes, expected)
+
+    def _text(self, total: Sum, names: tuple[str, str], letters: Mapping[int, str]) -> str:
+        out, into = (notation.indexed(n, side, letters.__getitem__) for n, side in zip(names, (total.out, total.into), strict=True))
+        return f"∂{out}/∂{into} = {total.right(letters.__getitem__)}"
+
+    def _stated(self, total: Sum, names: tuple[str, str], expected: Any, order: Sequence[int] = ()) -> str:
+        """A line, after it was read and found to state what it should."""
+        letters = self.book.names([*order, *total.order()])
+        text = self._text(total, names, letters)
+        sizes = {letter: self.book.sizes[index] for index, letter in letters.items()}
+        shapes = np.shape(expected)[: len(total.out)], np.shape(expected)[len(total.out) :]
+        if not is_right(text, self._values(), shapes, sizes, expected):
+            raise _wrong(text, "its value")
+        return text
+
+    def _final(self) -> str:
+        names = (self.run.output_name, self.wrt.name)
+        self.settled = settled(self.total)
+        expected = self.jacobian.tensor()
+        text = self._stated(self.settled, names, expected)
+        why = ""
+        if self.settled.out + self.settled.into != self.total.out + self.total.into:
+            why = "an index on both sides of the quotient is a δ: every other entry is 0"
+        self.parts.append(Part("Result", (Line(text, why),)))
+        return text
+
+
+class _NoLabelError(Exception):
+    """A factor whose label does not say what it holds. Never leaves this file."""
+
+
+def _wrong(text: str, what: str) -> DerivationError:
+    return DerivationError(
+        report(f"a line of the derivation could not be verified: {what}", line=text, fix="this is a fault of jacobian's")
+    )
+
+
+def _constants(nodes: Sequence[Node]) -> list[Any]:
+    found = {}
+    for node in nodes:
+        parents = dict(node.parents)
+        for k, operand in enumerate(node.operands):
+            if k not in parents and isinstance(operand, np.ndarray) and operand.ndim:
+                found[id(operand)] = operand
+    return list(found.values())
+
+
+def _expanded(label: str) -> str:
+    """Helpers of ours that people do not know, written out."""
+    return re.sub(r"\bcof\((\w+)\)\[(@\d+),(@\d+)\]", r"det(\1) * inv(\1)[\3,\2]", label)
+
+
+def _all_paths(graph: plan.Paths, of: Node, wrt: Node, limit: int) -> list[list[Node]]:
+    """Paths from the output back, at most so many."""
+    found: list[list[Node]] = []
+    waiting: list[list[Node]] = [[of]]
+    while waiting and len(found) < limit:
+        path = waiting.pop()
+        if path[-1] is wrt:
+            found.append(path)
+            continue
+        edges = graph.edges.get(path[-1].index, ())
+        waiting += [[*path, parent] for _, parent in reversed(edges)]
+    return found
