@@ -52,7 +52,7 @@ class Sides:
     @property
     def free(self) -> frozenset[str]:
         """The labels on the left."""
-        return frozenset(label for form in (*self.outs, *self.ins) for label in names_in(form))
+        return frozenset(label for form in (*self.outs, *self.ins) for label in _labels_of_position(form))
 
 
 def is_formula(text: str) -> bool:

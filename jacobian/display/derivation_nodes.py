@@ -23,12 +23,12 @@ _TEXTS = {
     "silu": "{0} / (1 + np.exp(-{0}))", "softplus": "np.logaddexp({0}, 0)", "softsign": "{0} / (1 + np.abs({0}))",
     "logsigmoid": "-np.logaddexp(-{0}, 0)", "logabsdet": "np.linalg.slogdet({0})[1]",
     "sign_of_det": "np.linalg.slogdet({0})[0]", "convolved": "np.convolve({0}, {1})", "outer": "np.outer({0}, {1})",
-    "transpose": "{0}.T", "ravel": "{0}.ravel()", "kron_blocks": "np.kron({0}, {1})", "mse": "np.mean(({0} - {1})**2)",
+    "transpose": "{0}.T", "ravel": "{0}.ravel()", "kron_blocks": "np.kron({0}, {1})", "where": "np.where({condition}, {0}, {1})", "mse": "np.mean(({0} - {1})**2)",
     "linear": "{0} @ {1}.T + {2}", "running_max": "np.maximum.accumulate({0})",
     "running_min": "np.minimum.accumulate({0})", "mish": "{0} * np.tanh(np.logaddexp({0}, 0))",
     "leaky_relu": "np.where({0} > 0, {0}, {negative_slope} * {0})",
     "elu": "np.where({0} > 0, {0}, {alpha} * np.expm1({0}))",
-    "cross_entropy": "-np.mean(log_softmax({0})[np.arange(len({0})), {target}])",
+    "cross_entropy": "-np.mean(log_softmax({0})[np.arange(len({0})), {labels}])",
     "softmax": "softmax({0}, {axis})", "log_softmax": "log_softmax({0}, {axis})", "logsumexp": "logsumexp({0}, {axis})",
 }  # fmt: skip
 
@@ -53,8 +53,7 @@ class Scope:
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
         self.given: dict[str, Any] = {}  # inputs and constants: what code is run with
-        self._literals: dict[int, str] = {}
-        self._kept: list[Any] = []
+        self.captured: dict[int, str] = {}  # what the function calls an array, by its id
 
     def name_of(self, value: Any) -> str | None:
         """What an array is called here, if it has a name."""
@@ -87,6 +86,7 @@ class Scope:
         return repr(value)
 
     def _new(self, value: np.ndarray, base: str) -> str:
+        base = self.captured.get(id(value), base)
         names = [base, *(f"{base}{k}" for k in range(1, 10_000))]
         name = next(one for one in names if one not in self.values)
         self.given[name] = self.values[name] = value

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from math import prod
 from typing import Any, NamedTuple
 
@@ -93,6 +94,7 @@ class Steps:
         """Every node and every array gets a name that is an identifier and nobody else's."""
         nodes, graph = self.run.trace.nodes, self.run.trace._graph
         taken = set(_RESERVED)
+        self.scope.captured = dict(graph._constant_names)
         captured = {id(operand): graph.constant_name(operand) for operand in _constants(nodes)}
 
         def unique(name: str) -> str:
@@ -199,26 +201,37 @@ class Steps:
             if self._is_right(total, (node.name, parent.name), J.tensor()):
                 return total
         try:
-            total = simplified(of_jacobian(J, self.book, out, into, self._label))
+            total = simplified(of_jacobian(J, self.book, out, into, partial(self._label, node)))
         except _NoLabelError:
             return None
         return total if self._is_right(total, (node.name, parent.name), J.tensor()) else None
 
-    def _label(self, term: Term, k: int) -> str:
+    def _label(self, node: Node, term: Term, k: int) -> str:
         """A factor's label, if it says what the factor holds."""
         factor, access = term.factors[k], term.pattern.factors[k]
         array = factor.array.dense() if isinstance(factor.array, Operator) else np.asarray(strip_all(factor.array))
-        label = _expanded(factor.text)
+        if "onehot[" in factor.text:
+            self._define_onehot(node)
         letters = [letter for letter in map(notation.letter, range(60)) if letter not in self.book.taken]
         names = dict(enumerate(letters[: array.ndim]))
         forms = tuple(plain(axis) for axis in range(array.ndim))
-        text = notation.factor_text(label, forms, names.__getitem__, k + 1)
         sizes = {names[axis]: size for axis, size in enumerate(array.shape)}
         left = f"∂F[{','.join(sizes)}]" if sizes else "∂F"
         shape = tuple(access.shape)
-        if label and is_right(f"∂y/{left} = {text}", self.scope.values, ((), shape), sizes, array):
-            return label
+        for label in _readings(factor.text, node.name):
+            text = notation.factor_text(label, forms, names.__getitem__, k + 1)
+            if is_right(f"∂y/{left} = {text}", self.scope.values, ((), shape), sizes, array):
+                return label
         raise _NoLabelError
+
+    def _define_onehot(self, node: Node) -> None:
+        """The labels of a classification as rows with a single 1."""
+        labels, logits = node.params.get("labels"), node.operands[0]
+        if isinstance(labels, np.ndarray) and labels.ndim == 1 and np.ndim(logits) == 2 and "onehot" not in self.scope.values:
+            classes = np.shape(logits)[1]
+            self.scope.values["onehot"] = np.eye(classes)[labels]
+            code = f"np.eye({classes})[{self.scope.text(labels, 'labels')}]"
+            self.definitions["onehot"] = Definition("onehot", self.scope.values["onehot"], None, code)
 
     def _opaque(self, node: Node, operand: int, J: Jacobian, parent: Node) -> Sum:
         """A rule that is no short formula: its Jacobian gets a name."""
@@ -311,6 +324,8 @@ class Steps:
         if len(found) == 1 and len(found[0]) < 3:
             return
         terms = [" · ".join(f"∂{b.name}/∂{a.name}" for b, a in zip(path, path[1:], strict=False)) for path in found]
+        if len(found) > 1:
+            terms = [f"{term}|direct" if "·" not in term else term for term in terms]
         why = f"{len(found)} paths, one term each; · sums over the whole index vector between" if len(found) > 1 else (
             "· sums over the whole index vector between"
         )
@@ -344,18 +359,20 @@ class Steps:
         if any(node is not self.of for node, _, _ in chain):
             if not agrees(check, expected):
                 raise _wrong(f"∂{names[0]}/∂{names[1]}", "the chain rule")
-            lines.append(Line(self._chain_text(chain, total), "the chain rule at this node"))
-            lines.append(Line(self._stated(total, names, expected), "the Jacobians put in"))
+            order = list(indices(*out, *into, *(form for _, _, axes in chain for form in axes)))
+            lines.append(Line(self._chain_text(chain, total, order), "the chain rule at this node"))
+            lines.append(Line(self._stated(total, names, expected, order), "the Jacobians put in"))
         else:
+            order = []
             lines.append(Line(self._stated(total, names, expected), f"the local Jacobian of {names[0]}"))
-        total = self._reduced(total, names, expected, lines)
+        total = self._reduced(total, names, expected, lines, [*order, *total.order()])
         total = self._named(total, names, parent, expected, lines)
-        if len(lines) > 1 or len(self.graph.nodes) > 2:  # type: ignore[union-attr]
+        if len(lines) > 1:
             self.parts.append(Part(f"∂{names[0]}/∂{names[1]}", tuple(lines)))
         return total
 
-    def _chain_text(self, chain: Sequence[tuple[Node, Node, Axes]], total: Sum) -> str:
-        names = self.book.names(total.order() + [i for _, _, axes in chain for form in axes for i in indices(form)])
+    def _chain_text(self, chain: Sequence[tuple[Node, Node, Axes]], total: Sum, order: Sequence[int]) -> str:
+        names = self.book.names(order)
         assert isinstance(self.of, Node)
         out, into = self.of.name, chain[0][1].name
         def at(name: str, forms: Axes) -> str:
@@ -365,29 +382,30 @@ class Steps:
         for node, parent, between in chain:
             local = f"∂{at(node.name, between)}/∂{at(parent.name, total.into)}"
             if node is self.of:
-                terms.append(local)
+                terms.append(f"{local}|direct")
                 continue
             summed = ",".join(names[index] for form in between for index in indices(form))
             text = f"∂{at(out, total.out)}/∂{at(node.name, between)} * {local}"
             terms.append(f"Σ_{summed} {text}" if summed else text)
         return f"∂{at(out, total.out)}/∂{at(into, total.into)} = {' + '.join(terms)}"
 
-    def _reduced(self, total: Sum, names: tuple[str, str], expected: Any, lines: list[Line]) -> Sum:
-        """Eliminate one δ after the other."""
+    def _reduced(
+        self, total: Sum, names: tuple[str, str], expected: Any, lines: list[Line], order: Sequence[int]
+    ) -> Sum:
+        """Eliminate one δ after the other; every index keeps its letter."""
         while (step := eliminate(total)) is not None:
-            order = total.order()
             letters = self.book.names(order)
             index, form = letters[step.index], notation.form_text(step.form, letters.__getitem__)
             total = step.result
             lines.append(Line(self._stated(total, names, expected, order), f"δ: the sum over {index} leaves {index} = {form}"))
-        before, order = self._right(total), total.order()
+        before = self._right(total, order)
         total = simplified(total)
-        if self._right(total) != before:
-            lines.append(Line(self._stated(total, names, expected), "collected"))
+        if self._right(total, order) != before:
+            lines.append(Line(self._stated(total, names, expected, order), "collected"))
         return total
 
-    def _right(self, total: Sum) -> str:
-        return total.right(self.book.names(total.order()).__getitem__)
+    def _right(self, total: Sum, order: Sequence[int] = ()) -> str:
+        return total.right(self.book.names([*order, *total.order()]).__getitem__)
 
     def _named(self, total: Sum, names: tuple[str, str], parent: Node, expected: Any, lines: list[Line]) -> Sum:
         """What has become long gets a name, before it is carried on."""
@@ -473,9 +491,16 @@ def _constants(nodes: Sequence[Node]) -> list[Any]:
     return list(found.values())
 
 
-def _expanded(label: str) -> str:
-    """Helpers of ours that people do not know, written out."""
-    return re.sub(r"\bcof\((\w+)\)\[(@\d+),(@\d+)\]", r"det(\1) * inv(\1)[\3,\2]", label)
+def _readings(label: str, out: str) -> Iterator[str]:
+    """A label as it may be written, the most readable first: each is tried."""
+    if not label:
+        return
+    if match := re.fullmatch(r"cof\((\w+)\)(\[@0,@1\])?", label):
+        yield f"{out} * inv({match[1]})[@1,@0]"
+    yield re.sub(r"where\(\S+ == 0, 0\.5, 0\.0\)", "0.0", label)
+    yield label
+    if label.startswith("(") and label.endswith(")"):
+        yield label[1:-1]
 
 
 def _all_paths(graph: plan.Paths, of: Node, wrt: Node, limit: int) -> list[list[Node]]:

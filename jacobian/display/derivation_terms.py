@@ -6,12 +6,26 @@ index of its own at first, so that the derivation can show where each δ comes f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from jacobian.kernel import notation
-from jacobian.kernel.access import Form, constant, indices, inside, plain, relabel, substitute
+from jacobian.kernel.access import (
+    Form,
+    Lookup,
+    Table,
+    combine,
+    constant,
+    indices,
+    inside,
+    plain,
+    relabel,
+    substitute,
+)
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.term import Scalar, Term
@@ -49,8 +63,6 @@ class Book:
 
     def stays(self, form: Form, extent: int) -> bool:
         """Whether a position provably lies on an axis of that length."""
-        from jacobian.kernel.access import Table
-
         tables = [Table(table.shape, int(table.max(initial=-1)) + 1) for table in self.tables]
         return inside(form, extent, self.sizes, tables)
 
@@ -114,22 +126,23 @@ class Product:
 
     def text(self, names: Names) -> str:
         """As it is written; the sign stands in front."""
-        pieces = [f"δ[{notation.form_text(a, names)},{notation.form_text(b, names)}]" for a, b in self.deltas]
+        pieces = [delta_text(a, b, names) for a, b in self.deltas]
         for nth, read in enumerate(self.reads):
             piece = notation.factor_text(read.label, read.forms, names, nth + 1)
             pieces.append(piece)
         scale = self.scale
         if not isinstance(scale, complex):
             scale, pieces = notation.without_numbers(scale, pieces)
-        alone = len(pieces) == 1 and not self.guards and scale == 1 and not self.summed
-        pieces = [_bracketed(piece, alone=alone) for piece in pieces]
+        pieces, below, scale = _over_and_under(pieces, scale)
+        alone = len(pieces) == 1 and not self.guards and scale == 1 and not self.summed and not below
+        pieces = [f"({piece})" if not alone and notation.is_sum(piece) else piece for piece in pieces]
         for form, extent in self.guards:
             pieces.append(guard_text(form, extent, names))
         sign = "-" if not isinstance(scale, complex) and scale < 0 else ""
         size = abs(scale) if sign else scale
         if size != 1 or not pieces:
             pieces.insert(0, notation.number_text(size))
-        body = " * ".join(pieces)
+        body = " * ".join(pieces) + (f" / {below}" if below else "")
         if self.summed:
             body = f"Σ_{','.join(names(index) for index in self.summed)} {body}"
         return sign + body
@@ -141,10 +154,63 @@ def guard_text(form: Form, extent: int, names: Names) -> str:
     return f"[{text} = 0]" if extent == 1 else f"[0 <= {text} < {extent}]"
 
 
-def _bracketed(piece: str, *, alone: bool) -> str:
-    """A factor that is a sum or a quotient in brackets: `δ[i,j] * (1 / s)`."""
-    quotient = " / " in _outside_brackets(piece)
-    return f"({piece})" if not alone and (notation.is_sum(piece) or quotient) else piece
+def delta_text(a: Form, b: Form, names: Names) -> str:
+    """`δ[i,j]`, in the order of the letters; what is more than a letter stands last."""
+    pair = sorted([(not form.is_plain, notation.form_text(form, names)) for form in (a, b)])
+    return f"δ[{pair[0][1]},{pair[1][1]}]"
+
+
+def _over_and_under(pieces: Sequence[str], scale: Scalar) -> tuple[list[str], str, Scalar]:
+    """Quotients among the factors become one: what stands above, what stands below, and the number in front."""
+    over: list[str] = []
+    under: list[str] = []
+    for piece in pieces:
+        above, below = _quotient(piece)
+        number = re.fullmatch(r"\d+(\.\d+)?", above)
+        if number and not isinstance(scale, complex):
+            scale = scale * float(above)
+        else:
+            over.append(above)
+        if re.fullmatch(r"\d+(\.\d+)?", below) and not isinstance(scale, complex) and float(below):
+            scale = scale / float(below)
+        elif below:
+            under.append(below)
+    for piece in list(under):
+        if piece in over:
+            over.remove(piece)
+            under.remove(piece)
+    counts = {piece: under.count(piece) for piece in dict.fromkeys(under)}
+    shown = [f"{_in_brackets(piece)}**{count}" if count > 1 else piece for piece, count in counts.items()]
+    below = shown[0] if len(shown) == 1 and not _is_product(shown[0]) else f"({' * '.join(map(_loose, shown))})"
+    return over, below if shown else "", scale
+
+
+def _loose(piece: str) -> str:
+    return f"({piece})" if notation.is_sum(piece) else piece
+
+
+def _is_product(text: str) -> bool:
+    outside = _outside_brackets(text)
+    return " * " in outside or " / " in outside or notation.is_sum(text)
+
+
+def _in_brackets(text: str) -> str:
+    return f"({text})" if _is_product(text) or "**" in _outside_brackets(text) else text
+
+
+def _quotient(piece: str) -> tuple[str, str]:
+    """A factor's last division at the top: what stands above and what below."""
+    if notation.is_sum(piece):
+        return piece, ""
+    depth = 0
+    for place in range(len(piece) - 1, -1, -1):
+        depth += piece[place] in ")]}"
+        depth -= piece[place] in "([{"
+        if depth == 0 and piece.startswith(" * ", place):
+            return piece, ""
+        if depth == 0 and piece.startswith(" / ", place):
+            return piece[:place], piece[place + 3 :]
+    return piece, ""
 
 
 def _outside_brackets(text: str) -> str:
@@ -264,8 +330,6 @@ def _taken(shape: Shape, place: int) -> tuple[tuple[list[int], int], int]:
 
 
 def _counted(axes: Axes, places: Sequence[int], shape: Shape) -> Form:
-    from jacobian.kernel.access import combine
-
     total = constant(0)
     for place in places:
         total = combine((shape[place], total), (1, axes[place]))
@@ -293,7 +357,10 @@ def eliminate(total: Sum) -> Elimination | None:
         index, form = found
         products = []
         for one in total.products:
-            same = index in one.summed and any({plain(index), form} == set(delta) for delta in one.deltas)
+            meant = combine((1, plain(index)), (-1, form))
+            same = index in one.summed and any(
+                combine((sign, a), (-sign, b)) == meant for a, b in one.deltas for sign in (1, -1)
+            )
             products.append(_carried_out(one, index, form, total.book) if same else one)
         return Elimination(index, form, total.with_products(products))
     return None
@@ -304,6 +371,13 @@ def _decided(product: Product, book: Book) -> tuple[int, Form] | None:
         for one, other in ((a, b), (b, a)):
             if one.is_plain and next(indices(one)) in product.summed and next(indices(one)) not in set(indices(other)):
                 return next(indices(one)), other
+    for a, b in product.deltas:  # i - k = j: the sum over k leaves k = i - j
+        parts = combine((1, a), (-1, b)).parts
+        if any(isinstance(atom, Lookup) or abs(stride) != 1 for atom, stride in parts):
+            continue
+        for atom, stride in parts:
+            if atom in product.summed:
+                return atom, combine((-stride, a), (stride, b), (1, plain(atom)))  # type: ignore[arg-type]
     return None
 
 
@@ -322,13 +396,27 @@ def simplified(total: Sum) -> Sum:
         scale = product.scale
         for index in idle:
             scale = scale * total.book.sizes[index]
-        guards = tuple((f, n) for f, n in product.guards if not total.book.stays(f, n))
+        guards = tuple(one for one in product.guards if not _is_implied(one, product, total.book))
         kept = tuple(index for index in product.summed if index not in idle)
         product = replace(product, scale=scale, guards=guards, summed=kept)
         key = _key(total, product)
         before = merged.get(key)
         merged[key] = product if before is None else replace(before, scale=before.scale + product.scale)
     return total.with_products(product for product in merged.values() if product.scale != 0)
+
+
+def _is_implied(guard: Range, product: Product, book: Book) -> bool:
+    """Whether a bracket says nothing new: what is read outside an array is 0, and δ are between places on axes."""
+    form, extent = guard
+    if book.stays(form, extent):
+        return True
+    for read in product.reads:
+        if any(one == form and size <= extent for one, size in zip(read.forms, np.shape(read.array), strict=True)):
+            return True
+    for pair in product.deltas:
+        if form in pair and all(book.stays(one, extent) for one in pair if one != form):
+            return True
+    return False
 
 
 def _key(total: Sum, product: Product) -> str:
