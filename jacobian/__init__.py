@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from jacobian.checking.finite_differences import Differences, finite_difference
     from jacobian.checking.verdict import Verdict
     from jacobian.checking.verify import verify
+    from jacobian.display.derivation import Derivation, derive
 
 __version__ = "0.1.0"
 
 _LATER = {
     "backprop": "jacobian.backpropagation",
+    "Derivation": "jacobian.display.derivation",
+    "derive": "jacobian.display.derivation",
     "Differences": "jacobian.checking.finite_differences",
     "finite_difference": "jacobian.checking.finite_differences",
     "Exercise": "jacobian.checking.exercise",
@@ -51,12 +54,14 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "Chain",
+    "Derivation",
     "Differences",
     "Exercise",
     "Jacobian",
     "Verdict",
     "backprop",
     "compose",
+    "derive",
     "errors",
     "exercise",
     "finite_difference",

@@ -299,10 +299,10 @@ def form_code(form: Form, names: Callable[[int], str]) -> str:
 
 def tensor_lines(total: Sum, shape: Shape, name: str, writer: Writer) -> list[str]:
     """Statements after which `name` is the full tensor."""
-    parts = [settled(total.with_products([product])) for product in total.products]
+    parts = [settled(total.with_products([product]), tables=True) for product in total.products]
     if not parts:
         return [f"{name} = np.zeros({shape})"]
-    joint = settled(total)
+    joint = settled(total, tables=True)
     if not any(product.deltas for product in joint.products):
         parts = [joint.with_products([product]) for product in joint.products]
     dense = _dense(parts, shape, name, writer)

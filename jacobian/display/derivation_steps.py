@@ -218,7 +218,7 @@ class Steps:
         sizes = {names[axis]: size for axis, size in enumerate(array.shape)}
         left = f"∂F[{','.join(sizes)}]" if sizes else "∂F"
         shape = tuple(access.shape)
-        for label in _readings(factor.text, node.name):
+        for label in _readings(factor.text, node):
             text = notation.factor_text(label, forms, names.__getitem__, k + 1)
             if is_right(f"∂y/{left} = {text}", self.scope.values, ((), shape), sizes, array):
                 return label
@@ -491,16 +491,18 @@ def _constants(nodes: Sequence[Node]) -> list[Any]:
     return list(found.values())
 
 
-def _readings(label: str, out: str) -> Iterator[str]:
+def _readings(label: str, node: Node) -> Iterator[str]:
     """A label as it may be written, the most readable first: each is tried."""
-    if not label:
-        return
     if match := re.fullmatch(r"cof\((\w+)\)(\[@0,@1\])?", label):
-        yield f"{out} * inv({match[1]})[@1,@0]"
-    yield re.sub(r"where\(\S+ == 0, 0\.5, 0\.0\)", "0.0", label)
-    yield label
-    if label.startswith("(") and label.endswith(")"):
-        yield label[1:-1]
+        yield f"{node.name} * inv({match[1]})[@1,@0]"
+    if node.op is not None and node.op.name == "var" and node.params.get("axis") is None:
+        x, shape = node.operand_names[0], np.shape(node.operands[0])
+        count = prod(shape) - node.params.get("ddof", 0)
+        yield f"2 / {count} * ({notation.indexed_label(x, len(shape))} - mean({x}))"
+    if label:
+        yield re.sub(r"where\(\S+ == 0, 0\.5, 0\.0\)", "0.0", label)
+        yield re.sub(r"\((\d+) (?=\w)", r"(\1 * ", label)
+        yield label
 
 
 def _all_paths(graph: plan.Paths, of: Node, wrt: Node, limit: int) -> list[list[Node]]:

@@ -170,7 +170,7 @@ def _over_and_under(pieces: Sequence[str], scale: Scalar) -> tuple[list[str], st
         if number and not isinstance(scale, complex):
             scale = scale * float(above)
         else:
-            over.append(above)
+            over += [above] if notation.is_sum(above) else _split(above, " * ")
         if re.fullmatch(r"\d+(\.\d+)?", below) and not isinstance(scale, complex) and float(below):
             scale = scale / float(below)
         elif below:
@@ -183,6 +183,18 @@ def _over_and_under(pieces: Sequence[str], scale: Scalar) -> tuple[list[str], st
     shown = [f"{_in_brackets(piece)}**{count}" if count > 1 else piece for piece, count in counts.items()]
     below = shown[0] if len(shown) == 1 and not _is_product(shown[0]) else f"({' * '.join(map(_loose, shown))})"
     return over, below if shown else "", scale
+
+
+def _split(text: str, sign: str) -> list[str]:
+    """A text taken apart at a sign outside of all brackets."""
+    found, depth, start = [], 0, 0
+    for place, character in enumerate(text):
+        depth += character in "([{"
+        depth -= character in ")]}"
+        if depth == 0 and text.startswith(sign, place):
+            found.append(text[start:place])
+            start = place + len(sign)
+    return [*found, text[start:]]
 
 
 def _loose(piece: str) -> str:
@@ -437,8 +449,11 @@ def _key(total: Sum, product: Product) -> str:
     return repr((sorted(pieces), deltas, guards, len(product.summed)))
 
 
-def settled(total: Sum) -> Sum:
-    """The δ between free indices moved to the left side, where all products have the same ones."""
+def settled(total: Sum, *, tables: bool = False) -> Sum:
+    """The δ between free indices moved to the left side, where all products have the same ones.
+
+    Positions from tables are moved only if that is asked for.
+    """
     if not total.products:
         return total
     first = total.products[0].deltas
@@ -447,8 +462,9 @@ def settled(total: Sum) -> Sum:
     out, into, products = total.out, total.into, total.products
     for a, b in first:
         for one, other in ((b, a), (a, b)):
-            one, other = (substitute(form, {}) for form in (one, other))
             index = next(indices(one), -1)
+            if other.has_lookup and not tables:
+                continue
             if not one.is_plain or index in set(indices(other)) or not total.book.stays(other, total.book.sizes[index]):
                 continue
             if index not in set(indices(*out, *into)):
@@ -456,5 +472,5 @@ def settled(total: Sum) -> Sum:
             bindings = {index: other}
             out, into = (tuple(substitute(form, bindings) for form in side) for side in (out, into))
             products = tuple(product.bound(bindings) for product in products)
-            return settled(Sum(out, into, products, total.book))
+            return settled(Sum(out, into, products, total.book), tables=tables)
     return total
