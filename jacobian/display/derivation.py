@@ -11,7 +11,7 @@ import numpy as np
 
 from jacobian.display.derivation_check import agrees
 from jacobian.display.derivation_code import NotPlainError, Writer, tensor_lines
-from jacobian.display.derivation_matrix import Form2, matrix_forms, on_paper
+from jacobian.display.derivation_matrix import MatrixForm, matrix_forms, on_paper
 from jacobian.display.derivation_nodes import FEW, HELPERS
 from jacobian.display.derivation_steps import Line, Part, Steps
 from jacobian.errors import DerivationError, JacobianError, report
@@ -135,7 +135,7 @@ def _tables(steps: Steps) -> dict[str, Any]:
     return {f"t{number or ''}": table for number, table in enumerate(steps.book.tables) if table.size}
 
 
-def _verified_forms(steps: Steps, shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> list[Form2]:
+def _verified_forms(steps: Steps, shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> list[MatrixForm]:
     """The matrix forms whose code gives what it should."""
     out, into = shapes
     J = steps.jacobian.tensor()
@@ -256,7 +256,7 @@ def _as_text(line: Line) -> list[str]:
     return [f"  {line.formula}" + (" " * room + line.why if line.why else "")]
 
 
-def _what(form: Form2) -> str:
+def _what(form: MatrixForm) -> str:
     if form.what == "J":
         return "⊙ and powers entry by entry" if "*" in form.code else ""
     if form.what == "F":
@@ -303,7 +303,7 @@ def _plain(why: str) -> str:
     return why.replace("δ", r"$\delta$").replace("·", r"$\cdot$").replace("_", r"\_")
 
 
-def _form_latex(form: Form2) -> str:
+def _form_latex(form: MatrixForm) -> str:
     match = re.fullmatch(r"∂(vec\()?(\w+)\)?/∂(vec\()?(\w+)\)?", form.left)
     assert match is not None
     names = [name_latex(match[2]), name_latex(match[4])]

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from jacobian.display.derivation_nodes import HELPERS
-from jacobian.display.derivation_terms import Book, Product, Read, Sum, settled
+from jacobian.display.derivation_terms import Book, Product, Read, Sum, over_and_under, settled
 from jacobian.kernel import notation
 from jacobian.kernel.access import Form, Lookup, indices
 from jacobian.kernel.pattern import Shape
+from jacobian.kernel.term import Scalar
 
 Labels = tuple[str, ...]
 WIDTH = 100
@@ -64,20 +65,27 @@ def labelled(node: ast.expr, order: Labels, known: Iterable[str]) -> tuple[str, 
             return f"-{_term(code)}", labels
         case ast.BinOp(left=left, op=op, right=right):
             parts = [labelled(left, order, known), labelled(right, order, known)]
-            merged = tuple(label for label in order if label in parts[0][1] + parts[1][1])
+            merged = _merged([labels for _, labels in parts], order)
             codes = [aligned(code, labels, merged) for code, labels in parts]
             return _joined(op, codes), merged
         case ast.Call(func=func, args=args, keywords=[]):
             found = [labelled(arg, order, known) for arg in args]
-            merged = tuple(label for label in order if any(label in labels for _, labels in found))
+            merged = _merged([labels for _, labels in found], order)
             inner = ", ".join(aligned(code, labels, merged) for code, labels in found)
             return f"{_numpy(ast.unparse(func))}({inner})", merged
         case ast.Compare(left=left, ops=[op], comparators=[right]):
             parts = [labelled(left, order, known), labelled(right, order, known)]
-            merged = tuple(label for label in order if label in parts[0][1] + parts[1][1])
+            merged = _merged([labels for _, labels in parts], order)
             codes = [aligned(code, labels, merged) for code, labels in parts]
             return f"({codes[0]} {_COMPARED[type(op)]} {codes[1]})", merged
     raise NotPlainError
+
+
+def _merged(every: Sequence[Labels], order: Labels) -> Labels:
+    """All labels: as the array that has them all has them, else in the order given."""
+    found = {label for labels in every for label in labels}
+    whole = next((labels for labels in every if len(labels) == len(found)), None)
+    return whole if whole is not None else tuple(label for label in order if label in found)
 
 
 _COMPARED: Mapping[type[ast.cmpop], str] = {
@@ -173,18 +181,30 @@ class Writer:
         self.book = book
         self.known = set(known)
 
-    def groups(self, product: Product, names: Callable[[int], str], order: Labels) -> dict[Labels, list[str]]:
-        """The factors of a product by the labels of their axes; they are multiplied entry by entry."""
+    def groups(
+        self, product: Product, names: Callable[[int], str], order: Labels
+    ) -> tuple[dict[Labels, str], Scalar]:
+        """The factors of a product by the labels of their axes, multiplied entry by entry; and the number in front."""
+        texts = [
+            notation.factor_text(read.label, read.forms, names, nth + 1) for nth, read in enumerate(product.reads)
+        ]
+        scale, texts = notation.without_numbers(product.scale, texts)  # type: ignore[arg-type]
+        over, under, scale = over_and_under(texts, scale)
         found: dict[Labels, list[str]] = {}
-        for nth, read in enumerate(product.reads):
-            text = notation.factor_text(read.label, read.forms, names, nth + 1)
+        for text in over:
             code, labels = labelled(_parsed(text), order, self.known)
-            found.setdefault(labels, []).append(code)
-        turned = {labels: labels[::-1] for labels in found if len(labels) == 2}
-        for labels, other in turned.items():
-            if labels in found and other in found and labels < other:
-                found[labels] += [aligned(code, other, labels) for code in found.pop(other)]
-        return found
+            known = next((one for one in found if set(one) == set(labels)), labels)
+            found.setdefault(known, []).append(aligned(code, labels, known))
+        merged = {labels: multiplied(codes) for labels, codes in found.items()}
+        for text in under:
+            code, labels = labelled(_parsed(text), order, self.known)
+            home = next((one for one in merged if labels and set(labels) <= set(one)), None)
+            if home is not None:
+                merged[home] = f"{_factor(merged[home])} / {wrapped(aligned(code, labels, home))}"
+            else:
+                before = merged.get(labels)
+                merged[labels] = f"{_factor(before) if before else 1} / {wrapped(code)}"
+        return merged, scale
 
     def value(self, product: Product, names: Callable[[int], str], free: Labels) -> tuple[str, Labels]:
         """A product with plain positions: its code, and the labels of its axes in the order of `free`.
@@ -195,11 +215,10 @@ class Writer:
         if product.deltas or product.guards:
             raise NotPlainError
         summed = tuple(names(index) for index in product.summed)
-        groups = self.groups(product, names, (*free, *summed))
-        scalars = groups.pop((), [])
-        scale = product.scale
+        groups, scale = self.groups(product, names, (*free, *summed))
+        scalar = groups.pop((), "")
         carried = tuple(label for label in free if any(label in labels for labels in groups))
-        operands = [(multiplied(codes), labels) for labels, codes in groups.items()]
+        operands = [(code, labels) for labels, code in groups.items()]
         if not summed:
             pieces = [aligned(code, labels, carried) for code, labels in operands]
         elif len(operands) == 1 and len(operands[0][1]) == len(carried) + len(summed):
@@ -213,7 +232,7 @@ class Writer:
             spec = ",".join("".join(letters[label] for label in labels) for _, labels in operands)
             out = "".join(letters[label] for label in carried)
             pieces = [f'np.einsum("{spec}->{out}", {", ".join(code for code, _ in operands)})']
-        return multiplied([*number_pieces(scale), *scalars, *pieces], always="1"), carried
+        return with_number(multiplied([*pieces, scalar]), scale), carried
 
     def grid(self, product: Product, names: Callable[[int], str]) -> str:
         """A product as it is written, on index grids."""
@@ -233,9 +252,8 @@ class Writer:
             text = form_code(form, names)
             pieces.append(f"({text} == 0)" if extent == 1 else f"(0 <= {text}) * ({text} < {extent})")
         for read in product.reads:
-            pieces.append(self._on_grid(read, place))
-        pieces = [*number_pieces(product.scale), *pieces, *inside]
-        code = multiplied([_factor(one) for one in pieces], always="1.0")
+            pieces.append(_factor(self._on_grid(read, place)))
+        code = with_number(" * ".join([*pieces, *inside]), product.scale)
         if product.summed:
             axes = tuple(range(-len(product.summed), 0))
             code = f"np.sum({code}, axis={axes[0] if len(axes) == 1 else axes}, keepdims=True)"
@@ -276,19 +294,25 @@ def multiplied(codes: Sequence[str], always: str = "") -> str:
     return " * ".join([body, *(_factor(code) for code in rest)])
 
 
-def number_pieces(scale: Any) -> list[str]:
-    """A number in front, unless it is 1."""
-    return [] if scale == 1 else [notation.number_text(scale) if scale == int(scale) else exact(scale)]
+def with_number(code: str, scale: Scalar) -> str:
+    """A number times a product: `2 * code`, `-code`, `code / 5`."""
+    if isinstance(scale, complex):
+        raise NotPlainError
+    sign, size = "-" if scale < 0 else "", abs(scale)
+    text = notation.number_text(size)
+    if not code:
+        return sign + (text.replace("/", " / ") if _is_exact(text, size) else repr(float(size)))
+    if size == 1:
+        return f"-{_factor(code)}" if sign else code
+    if text.startswith("1/") and _is_exact(text, size):
+        return f"{sign}{_factor(code)} / {text[2:]}"
+    number = text.replace("/", " / ") if _is_exact(text, size) else repr(float(size))
+    return f"{sign}{number} * {_factor(code)}"
 
 
-def exact(scale: float) -> str:
-    """A number as code: `1 / 5` where it is that."""
-    text = notation.number_text(scale)
-    if "/" in text:
-        above, _, below = text.partition("/")
-        if float(above) / float(below) == scale:
-            return f"{above} / {below}"
-    return repr(float(scale))
+def _is_exact(text: str, size: float) -> bool:
+    above, _, below = text.partition("/")
+    return float(above) / float(below or 1) == size
 
 
 def form_code(form: Form, names: Callable[[int], str]) -> str:
@@ -308,9 +332,20 @@ def tensor_lines(total: Sum, shape: Shape, name: str, writer: Writer) -> list[st
     dense = _dense(parts, shape, name, writer)
     if dense is not None:
         return dense
-    lines = [f"{name} = np.zeros({shape})"]
+    written: dict[tuple[str, str], list[str]] = {}
     for part in parts:
-        lines += _written(part, name, writer)
+        grid, place, code = _written(part, writer)
+        written.setdefault((grid, place), []).append(code)
+    lines, before = [f"{name} = np.zeros({shape})"], ""
+    for (grid, place), codes in written.items():
+        if grid and grid != before:
+            lines.append(grid)
+        before = grid
+        total = _added(codes)
+        sign = "=" if len(written) == 1 else "+="
+        if sign == "+=" and len(codes) == 1 and total.startswith("-") and not _is_sum(total):
+            sign, total = "-=", total[1:]
+        lines.append(f"{name}[{place}] {sign} {total}")
     return lines
 
 
@@ -351,8 +386,8 @@ def _is_sum(code: str) -> bool:
     )
 
 
-def _written(part: Sum, name: str, writer: Writer) -> list[str]:
-    """One product added where it belongs."""
+def _written(part: Sum, writer: Writer) -> tuple[str, str, str]:
+    """One product where it belongs: the index grids, the positions, and the values."""
     product = part.products[0]
     names = names_for(part)
     left = [*part.out, *part.into]
@@ -364,14 +399,12 @@ def _written(part: Sum, name: str, writer: Writer) -> list[str]:
         code, grid = aligned(code, carried, free) if carried else code, free_indices
     except NotPlainError:
         code, grid = writer.grid(product, names.__getitem__), [*free_indices, *product.summed]
-    lines = []
+    if not grid:
+        return "", place, code
     if len(grid) == 1:
-        lines.append(f"{names[grid[0]]} = np.arange({writer.book.sizes[grid[0]]})")
-    elif grid:
-        sizes = ", ".join(f":{writer.book.sizes[index]}" for index in grid)
-        lines.append(f"{', '.join(names[index] for index in grid)} = np.ogrid[{sizes}]")
-    sign = "-=" if code.startswith("-") and not _is_sum(code) else "+="
-    return [*lines, f"{name}[{place}] {sign} {code.removeprefix('-') if sign == '-=' else code}"]
+        return f"{names[grid[0]]} = np.arange({writer.book.sizes[grid[0]]})", place, code
+    sizes = ", ".join(f":{writer.book.sizes[index]}" for index in grid)
+    return f"{', '.join(names[index] for index in grid)} = np.ogrid[{sizes}]", place, code
 
 
 def names_for(total: Sum) -> dict[int, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -11,20 +12,19 @@ import numpy as np
 from jacobian.display.derivation_code import (
     NotPlainError,
     Writer,
-    aligned,
-    exact,
     multiplied,
     names_for,
+    with_number,
     wrapped,
 )
-from jacobian.display.derivation_terms import Product, Read, Sum, settled
+from jacobian.display.derivation_terms import Product, Read, Sum, eliminate, settled
 from jacobian.kernel.access import Form, indices
 from jacobian.kernel.latex import name_latex
 
 Labels = tuple[str, ...]
 
 
-class Form2(NamedTuple):
+class MatrixForm(NamedTuple):
     """A matrix form: its left side, its right side as code, and what it is the form of."""
 
     left: str
@@ -34,16 +34,16 @@ class Form2(NamedTuple):
 
 def matrix_forms(
     total: Sum, names: tuple[str, str], shapes: tuple[tuple[int, ...], tuple[int, ...]], writer: Writer
-) -> list[Form2]:
+) -> list[MatrixForm]:
     """Candidates, the caller runs each: `J` flattened in both orders, or the gradient, and the downstream form."""
     out, into = shapes
-    found: list[Form2] = []
+    found: list[MatrixForm] = []
     left = f"∂{names[0]}/∂{names[1]}"
     try:
         if 1 in (*out, *into):
             return []
         if len(out) + len(into) <= 2:
-            found.append(Form2(left, _whole(total, writer), "J"))
+            found.append(MatrixForm(left, _whole(total, writer), "J"))
         elif len(out) == len(into) == 2:
             found += _kronecker(total, names, writer)
     except NotPlainError:
@@ -52,7 +52,7 @@ def matrix_forms(
         if out and 1 not in (*out, *into) and len(into) in (1, 2):
             loss, upstream = _loss_and_upstream(names, writer)
             code = _whole(_downstream(total, upstream, out), writer, {upstream})
-            found.append(Form2(f"∂{loss}/∂{names[1]}", code, upstream))
+            found.append(MatrixForm(f"∂{loss}/∂{names[1]}", code, upstream))
     except NotPlainError:
         pass
     return found
@@ -74,8 +74,6 @@ def _downstream(total: Sum, upstream: str, shape: tuple[int, ...]) -> Sum:
             (*dict.fromkeys(indices(*total.out)), *product.summed),
         )  # fmt: skip
         single = Sum((), total.into, (one,), total.book)
-        from jacobian.display.derivation_terms import eliminate
-
         while (step := eliminate(single)) is not None:
             single = step.result
         products += single.products
@@ -112,134 +110,140 @@ def _product(product: Product, labels: Labels, names: Callable[[int], str], writ
         raise NotPlainError
     distinct = tuple(dict.fromkeys(labels))
     summed = tuple(names(index) for index in product.summed)
-    groups = {key: multiplied(codes) for key, codes in writer.groups(product, names, (*distinct, *summed)).items()}
-    if any(len(key) > 2 for key in groups):
-        raise NotPlainError
+    groups, scale = writer.groups(product, names, (*distinct, *summed))
     scalar = groups.pop((), "")
-    scale = product.scale
-    pieces = _Pieces(groups)
+    pieces = _Pieces(groups, summed)
     if len(labels) == 2 and len(distinct) == 1:
-        body = _diagonal(pieces.vector(labels[0]), writer, names, product, labels[0])
+        vector = pieces.vector(labels[0])
+        body = f"np.diag({vector})" if vector else _eye_of(labels[0], names, writer)
     elif len(labels) == 2:
         body = pieces.matrix(*labels)
     elif labels:
         body = pieces.vector(labels[0]) or ""
     else:
         body = pieces.number()
-    if pieces.groups or not body:
+    if pieces.groups or (labels and not body):
         raise NotPlainError
-    sign = "-" if scale < 0 else ""  # type: ignore[operator]
-    size = "" if abs(scale) == 1 else exact(abs(scale)) if abs(scale) != int(abs(scale).real) else str(int(abs(scale)))  # type: ignore[arg-type]
-    front = multiplied([one for one in (size, scalar) if one])
-    return f"{sign}{multiplied([front, _as_factor(body)]) if front else _as_term(body)}"
+    match = re.fullmatch(r"1 / (\w+)", scalar)
+    if match:
+        return with_number(f"{_as_factor(body)} / {match[1]}", scale)
+    return with_number(multiplied([one for one in (scalar, _as_factor(body) if scalar or scale != 1 else body) if one]), scale)
 
 
 def _as_factor(body: str) -> str:
+    if not body:
+        return ""
     node = ast.parse(body, mode="eval").body
     loose = isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult | ast.Add | ast.Sub)
     return f"({body})" if loose else body
 
 
-def _as_term(body: str) -> str:
-    node = ast.parse(body, mode="eval").body
-    return f"({body})" if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub) else body
-
-
-def _diagonal(vector: str | None, writer: Writer, names: Any, product: Product, label: str) -> str:
-    if vector:
-        return f"np.diag({vector})"
-    size = next(writer.book.sizes[index] for index in range(len(writer.book.sizes)) if _called(names, index) == label)
-    return f"np.eye({size})"
-
-
-def _called(names: Callable[[int], str], index: int) -> str | None:
-    try:
-        return names(index)
-    except KeyError:
-        return None
+def _eye_of(label: str, names: Callable[[int], str], writer: Writer) -> str:
+    for index, size in enumerate(writer.book.sizes):
+        try:
+            if names(index) == label:
+                return f"np.eye({size})"
+        except KeyError:
+            continue
+    raise NotPlainError
 
 
 class _Pieces:
-    """Matrices and vectors by their labels, taken one after the other."""
+    """Matrices and vectors by their labels. Summed labels are contracted one after the other."""
 
-    def __init__(self, groups: dict[Labels, str]) -> None:
+    def __init__(self, groups: dict[Labels, str], summed: Sequence[str]) -> None:
+        if any(len(key) > 2 for key in groups):
+            raise NotPlainError
         self.groups = dict(groups)
+        waiting = list(summed)
+        while waiting:
+            label = min(waiting, key=lambda one: len(self._matrices(one)))
+            waiting.remove(label)
+            self._contract(label)
+
+    def _matrices(self, label: str) -> list[Labels]:
+        return [key for key in self.groups if label in key and len(key) == 2]
+
+    def _contract(self, label: str) -> None:
+        matrices, vector = self._matrices(label), self.groups.pop((label,), None)
+        if len(matrices) == 2:
+            left, right = (self._turned(key, label) for key in matrices)
+            middle = f"{left[0]} @ np.diag({vector})" if vector else left[0]
+            if left[1] == right[1]:
+                raise NotPlainError
+            self._put((left[1], right[1]), f"{middle} @ {_turned_back(right[0])}")
+        elif len(matrices) == 1:
+            key = matrices[0]
+            code, other = self._turned(key, label)
+            if vector is None:
+                base = code.removesuffix(".T") if code.endswith(".T") else code
+                self._put((other,), f"np.sum({base}, axis={0 if code.endswith('.T') else 1})")
+            else:
+                self._put((other,), f"{code} @ {wrapped(vector)}")
+        else:
+            raise NotPlainError
+
+    def _turned(self, key: Labels, label: str) -> tuple[str, str]:
+        """A matrix with that label last, and its other label."""
+        code = wrapped(self.groups.pop(key))
+        return (code, key[0]) if key[1] == label else (f"{code}.T", key[1])
+
+    def _put(self, key: Labels, code: str) -> None:
+        known = next((one for one in self.groups if set(one) == set(key)), None)
+        if known is None:
+            self.groups[key] = code
+            return
+        turned = code if known == key else f"({code}).T"
+        before = self.groups[known]
+        self.groups[known] = f"{wrapped(turned)} * {before if _is_product(ast.parse(before, mode='eval').body) else wrapped(before)}"
 
     def number(self) -> str:
-        """All labels summed: u · v, or the sum of a vector."""
-        label = next((key[0] for key in self.groups if len(key) == 1), None)
-        if label is None:
-            raise NotPlainError
-        left = self.groups.pop((label,))
-        right = self.vector(label)
-        return f"{wrapped(left)} @ {wrapped(right)}" if right else f"np.sum({left})"
+        """Nothing is left but a number."""
+        raise NotPlainError
 
     def vector(self, label: str) -> str | None:
-        """What is left over one label: a vector, a matrix times a vector, or a row sum."""
-        own = self.groups.pop((label,), None)
-        key = next((key for key in self.groups if label in key), None)
-        if key is None:
-            return own
-        code, other = self.groups.pop(key), key[1 - key.index(label)]
-        if any(label in one for one in self.groups):
-            raise NotPlainError
-        rest = self.vector(other)
-        if rest is None:
-            product = f"np.sum({code}, axis={key.index(other)})"
-        elif key[0] == label:
-            product = f"{wrapped(code)} @ {wrapped(rest)}"
-        else:
-            product = f"{wrapped(code)}.T @ {wrapped(rest)}"
-        return product if own is None else f"{wrapped(own)} * ({product})"
+        """What is left over one label."""
+        return self.groups.pop((label,), None)
 
     def matrix(self, row: str, column: str) -> str:
-        """A chain of matrices from one label to the other, or an outer product; times what has both labels."""
+        """What is left over two labels: a matrix, rows and columns scaled, or an outer product."""
+        left, right = self.vector(row), self.vector(column)
         both = self.groups.pop((row, column), None)
         if both is None and (column, row) in self.groups:
-            both = f"{wrapped(self.groups.pop((column, row)))}.T"
-        chain = self._chain(row, column) if any(self.groups) else None
+            both = self._transposed(self.groups.pop((column, row)))
         if both is None:
-            if chain is None:
+            if left is None or right is None:
                 raise NotPlainError
-            return chain
-        return both if chain is None else f"{wrapped(both)} * ({chain})"
+            return f"np.outer({left}, {right})"
+        if left or right:
+            both = wrapped(both) if not _is_matmul(both) else both
+        both = f"np.diag({left}) @ {both}" if left else both
+        return f"{both} @ np.diag({right})" if right else both
 
-    def _chain(self, row: str, column: str) -> str:
-        steps: list[str] = []
-        at = row
-        while True:
-            scale = self.groups.pop((at,), None)
-            touching = [key for key in self.groups if at in key]
-            if scale is not None:
-                steps.append(f"np.diag({scale})" if touching or steps else scale)
-            if at == column:
-                return " @ ".join(steps) if len(steps) > 1 or not steps else steps[0]
-            if not touching:
-                return self._outer(steps, row, column, scale)
-            if len(touching) > 1:
-                raise NotPlainError
-            key = touching[0]
-            code = wrapped(self.groups.pop(key))
-            steps.append(code if key[0] == at else f"{code}.T")
-            at = key[1 - key.index(at)]
-
-    def _outer(self, steps: list[str], row: str, column: str, last: str | None) -> str:
-        """No way from row to column: two vectors."""
-        if len(steps) == 1 and last is not None:
-            left = steps[0]
-        elif len(steps) > 1 and last is not None:  # a diagonal that stands last is a vector
-            left = " @ ".join([*steps[:-1], wrapped(last)])
-        elif steps:
-            left = f"np.sum({' @ '.join(steps)}, axis=1)"
-        else:
-            raise NotPlainError
-        right = self.vector(column)
-        if right is None:
-            raise NotPlainError
-        return f"np.outer({left}, {right})"
+    def _transposed(self, code: str) -> str:
+        """`(A.T @ B).T` is `B.T @ A`."""
+        node = ast.parse(code, mode="eval").body
+        factors: list[ast.expr] = []
+        while isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+            factors.append(node.right)
+            node = node.left
+        factors.append(node)
+        return " @ ".join(_turned_back(wrapped(ast.unparse(factor))) for factor in factors)
 
 
-def _kronecker(total: Sum, names: tuple[str, str], writer: Writer) -> list[Form2]:
+def _turned_back(code: str) -> str:
+    """The transpose of a factor; a diagonal matrix is its own."""
+    if code.startswith("np.diag("):
+        return code
+    return code.removesuffix(".T") if code.endswith(".T") else f"{code}.T"
+
+
+def _is_matmul(code: str) -> bool:
+    node = ast.parse(code, mode="eval").body
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult)
+
+
+def _kronecker(total: Sum, names: tuple[str, str], writer: Writer) -> list[MatrixForm]:
     """Both ways to flatten a Jacobian of a matrix by a matrix."""
     by_rows, by_columns = [], []
     for product in total.products:
@@ -250,32 +254,28 @@ def _kronecker(total: Sum, names: tuple[str, str], writer: Writer) -> list[Form2
         letters = names_for(one)
         i, j, k, m = (letters[next(indices(form))] for form in left)
         single = one.products[0]
-        if single.deltas or single.guards or single.scale not in (1, -1):
-            raise NotPlainError
         summed = tuple(letters[index] for index in single.summed)
-        groups = {
-            key: multiplied(codes)
-            for key, codes in writer.groups(single, letters.__getitem__, (*dict.fromkeys((i, j, k, m)), *summed)).items()
-        }
+        groups, scale = writer.groups(single, letters.__getitem__, (*dict.fromkeys((i, j, k, m)), *summed))
+        scalar = groups.pop((), "")
+        if single.deltas or single.guards or scale not in (1, -1) or scalar:
+            raise NotPlainError
+        pieces = _Pieces(groups, summed)
         if (i, j) == (k, m):
-            whole = groups.pop((i, j), None)
-            if groups or whole is None:
-                raise NotPlainError
+            whole = pieces.matrix(i, j)
             first, second = f"np.diag({_flat(whole)})", f'np.diag({wrapped(whole)}.ravel("F"))'
         elif len({i, j, k, m}) < 3 or i == m or j == k:
             raise NotPlainError
         else:
-            pieces = _Pieces(groups)
             rows = _eye(one.out[0], writer) if i == k else pieces.matrix(i, k)
             columns = _eye(one.out[1], writer) if j == m else pieces.matrix(j, m)
-            if pieces.groups:
-                raise NotPlainError
             first, second = f"np.kron({rows}, {columns})", f"np.kron({columns}, {rows})"
-        sign = "-" if single.scale == -1 else ""
+        if pieces.groups:
+            raise NotPlainError
+        sign = "-" if scale == -1 else ""
         by_rows.append(sign + first)
         by_columns.append(sign + second)
     left_side = f"∂vec({names[0]})/∂vec({names[1]})"
-    return [Form2(left_side, _sum(by_columns), "F"), Form2(left_side, _sum(by_rows), "C")]
+    return [MatrixForm(left_side, _sum(by_columns), "F"), MatrixForm(left_side, _sum(by_rows), "C")]
 
 
 def _flat(code: str) -> str:
@@ -394,4 +394,3 @@ def _is_quotient(node: ast.expr) -> bool:
     return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and isinstance(node.left, ast.Constant)
 
 
-__all__ = ["Form2", "aligned", "matrix_forms", "on_paper"]

@@ -40,7 +40,7 @@ LONG_TEXT, MANY_PRODUCTS = 160, 4
 
 SHOWN_PATHS = 6
 _KEYWORDS = frozenset("and as assert async await break class def del for from if import in is lambda not or pass".split())
-_RESERVED = frozenset({"np", "jac", "J", "t", *HELPERS, *_KEYWORDS})
+_RESERVED = frozenset({"np", "jac", "J", "t", "where", "mean", "inv", "det", "pi", *HELPERS, *_KEYWORDS})
 
 
 class Line(NamedTuple):
@@ -101,7 +101,7 @@ class Steps:
             name = re.sub(r"\W+", "_", name).strip("_") or "v"
             name = f"v_{name}" if name[0].isdigit() else name
             found = name
-            while found in taken or (hasattr(np, found) and callable(getattr(np, found))):
+            while found in taken or isinstance(getattr(np, found, None), np.ufunc):
                 found += "_"
             taken.add(found)
             return found

@@ -133,7 +133,11 @@ class Product:
         scale = self.scale
         if not isinstance(scale, complex):
             scale, pieces = notation.without_numbers(scale, pieces)
-        pieces, below, scale = _over_and_under(pieces, scale)
+        pieces, under, scale = over_and_under(pieces, scale)
+        fraction = under and not isinstance(scale, complex) and re.fullmatch(r"-?1/\d+", notation.number_text(scale))
+        if fraction:  # 1/5 * a / b is a / (5 * b)
+            under, scale = [str(round(abs(1 / scale))), *under], 1 if scale > 0 else -1
+        below = _below(under)
         alone = len(pieces) == 1 and not self.guards and scale == 1 and not self.summed and not below
         pieces = [f"({piece})" if not alone and notation.is_sum(piece) else piece for piece in pieces]
         for form, extent in self.guards:
@@ -160,7 +164,7 @@ def delta_text(a: Form, b: Form, names: Names) -> str:
     return f"δ[{pair[0][1]},{pair[1][1]}]"
 
 
-def _over_and_under(pieces: Sequence[str], scale: Scalar) -> tuple[list[str], str, Scalar]:
+def over_and_under(pieces: Sequence[str], scale: Scalar) -> tuple[list[str], list[str], Scalar]:
     """Quotients among the factors become one: what stands above, what stands below, and the number in front."""
     over: list[str] = []
     under: list[str] = []
@@ -179,10 +183,15 @@ def _over_and_under(pieces: Sequence[str], scale: Scalar) -> tuple[list[str], st
         if piece in over:
             over.remove(piece)
             under.remove(piece)
+    return over, under, scale
+
+
+def _below(under: Sequence[str]) -> str:
+    """What stands below the line."""
     counts = {piece: under.count(piece) for piece in dict.fromkeys(under)}
     shown = [f"{_in_brackets(piece)}**{count}" if count > 1 else piece for piece, count in counts.items()]
     below = shown[0] if len(shown) == 1 and not _is_product(shown[0]) else f"({' * '.join(map(_loose, shown))})"
-    return over, below if shown else "", scale
+    return below if shown else ""
 
 
 def _split(text: str, sign: str) -> list[str]:
