@@ -71,7 +71,7 @@ def labelled(node: ast.expr, order: Labels, known: Iterable[str]) -> tuple[str, 
         case ast.Call(func=func, args=args, keywords=[]):
             found = [labelled(arg, order, known) for arg in args]
             merged = _merged([labels for _, labels in found], order)
-            inner = ", ".join(aligned(code, labels, merged) for code, labels in found)
+            inner = ", ".join(_bare(aligned(code, labels, merged)) for code, labels in found)
             return f"{_numpy(ast.unparse(func))}({inner})", merged
         case ast.Compare(left=left, ops=[op], comparators=[right]):
             parts = [labelled(left, order, known), labelled(right, order, known)]
@@ -79,6 +79,17 @@ def labelled(node: ast.expr, order: Labels, known: Iterable[str]) -> tuple[str, 
             codes = [aligned(code, labels, merged) for code, labels in parts]
             return f"({codes[0]} {_COMPARED[type(op)]} {codes[1]})", merged
     raise NotPlainError
+
+
+def _bare(code: str) -> str:
+    """A comparison as an argument needs no brackets of its own."""
+    inner = code[1:-1]
+    if code.startswith("(") and code.endswith(")"):
+        try:
+            return inner if isinstance(ast.parse(inner, mode="eval").body, ast.Compare) else code
+        except SyntaxError:
+            return code
+    return code
 
 
 def _merged(every: Sequence[Labels], order: Labels) -> Labels:
@@ -232,7 +243,7 @@ class Writer:
             spec = ",".join("".join(letters[label] for label in labels) for _, labels in operands)
             out = "".join(letters[label] for label in carried)
             pieces = [f'np.einsum("{spec}->{out}", {", ".join(code for code, _ in operands)})']
-        return with_number(multiplied([*pieces, scalar]), scale), carried
+        return with_number(times_scalar(multiplied(pieces), scalar), scale), carried
 
     def grid(self, product: Product, names: Callable[[int], str]) -> str:
         """A product as it is written, on index grids."""
@@ -292,6 +303,13 @@ def multiplied(codes: Sequence[str], always: str = "") -> str:
     first, *rest = shown
     body = f"({first})" if _is_loose(first) and not first.startswith("-") else first
     return " * ".join([body, *(_factor(code) for code in rest)])
+
+
+def times_scalar(code: str, scalar: str) -> str:
+    """Times a scalar factor; `1 / s` divides."""
+    if scalar.startswith("1 / ") and code:
+        return f"{_factor(code)} / {scalar[4:]}"
+    return multiplied([one for one in (scalar, code) if one])
 
 
 def with_number(code: str, scale: Scalar) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -12,8 +11,8 @@ import numpy as np
 from jacobian.display.derivation_code import (
     NotPlainError,
     Writer,
-    multiplied,
     names_for,
+    times_scalar,
     with_number,
     wrapped,
 )
@@ -112,7 +111,7 @@ def _product(product: Product, labels: Labels, names: Callable[[int], str], writ
     summed = tuple(names(index) for index in product.summed)
     groups, scale = writer.groups(product, names, (*distinct, *summed))
     scalar = groups.pop((), "")
-    pieces = _Pieces(groups, summed)
+    pieces = _Pieces(groups, summed, distinct)
     if len(labels) == 2 and len(distinct) == 1:
         vector = pieces.vector(labels[0])
         body = f"np.diag({vector})" if vector else _eye_of(labels[0], names, writer)
@@ -124,10 +123,9 @@ def _product(product: Product, labels: Labels, names: Callable[[int], str], writ
         body = pieces.number()
     if pieces.groups or (labels and not body):
         raise NotPlainError
-    match = re.fullmatch(r"1 / (\w+)", scalar)
-    if match:
-        return with_number(f"{_as_factor(body)} / {match[1]}", scale)
-    return with_number(multiplied([one for one in (scalar, _as_factor(body) if scalar or scale != 1 else body) if one]), scale)
+    if not scalar and _is_matmul(body or "0") and scale == int(scale.real):
+        return body if scale == 1 else f"-{body}" if scale == -1 else f"{int(scale)} * {body}"  # type: ignore[arg-type]
+    return with_number(times_scalar(_as_factor(body), scalar), scale)
 
 
 def _as_factor(body: str) -> str:
@@ -151,10 +149,11 @@ def _eye_of(label: str, names: Callable[[int], str], writer: Writer) -> str:
 class _Pieces:
     """Matrices and vectors by their labels. Summed labels are contracted one after the other."""
 
-    def __init__(self, groups: dict[Labels, str], summed: Sequence[str]) -> None:
+    def __init__(self, groups: dict[Labels, str], summed: Sequence[str], ends: Sequence[str]) -> None:
         if any(len(key) > 2 for key in groups):
             raise NotPlainError
         self.groups = dict(groups)
+        self.row, self.column = ends[0] if ends else "", ends[-1] if ends else ""
         waiting = list(summed)
         while waiting:
             label = min(waiting, key=lambda one: len(self._matrices(one)))
@@ -168,6 +167,8 @@ class _Pieces:
         matrices, vector = self._matrices(label), self.groups.pop((label,), None)
         if len(matrices) == 2:
             left, right = (self._turned(key, label) for key in matrices)
+            if right[1] == self.row or (left[1] == self.column and left[1] != self.row):
+                left, right = right, left
             middle = f"{left[0]} @ np.diag({vector})" if vector else left[0]
             if left[1] == right[1]:
                 raise NotPlainError
@@ -259,7 +260,7 @@ def _kronecker(total: Sum, names: tuple[str, str], writer: Writer) -> list[Matri
         scalar = groups.pop((), "")
         if single.deltas or single.guards or scale not in (1, -1) or scalar:
             raise NotPlainError
-        pieces = _Pieces(groups, summed)
+        pieces = _Pieces(groups, summed, (i, j))
         if (i, j) == (k, m):
             whole = pieces.matrix(i, j)
             first, second = f"np.diag({_flat(whole)})", f'np.diag({wrapped(whole)}.ravel("F"))'
@@ -337,9 +338,13 @@ class _Paper:
             case ast.Add():
                 return f"{self.show(left)} + {self.show(right)}"
             case ast.Sub():
-                return f"{self.show(left)} - {self._factor(right)}"
+                loose = isinstance(right, ast.UnaryOp) or (
+                    isinstance(right, ast.BinOp) and isinstance(right.op, ast.Add | ast.Sub)
+                )
+                return f"{self.show(left)} - {self._closed(right) if loose else self.show(right)}"
             case ast.MatMult():
-                return self._factor(left) + self.pick(r"\,", " ") + self._factor(right)
+                first = self.show(left) if _is_signed(left) else self._factor(left)
+                return first + self.pick(r"\,", " ") + self._factor(right)
             case ast.Mult():
                 by_number = isinstance(left, ast.Constant) or isinstance(right, ast.Constant) or _is_quotient(left)
                 sign = self.pick(r"\,", " ") if by_number else self.pick(r" \odot ", " ⊙ ")
@@ -384,6 +389,13 @@ class _Paper:
         if axis == "0":
             return self._closed(args[0]) + turned + space + one
         return one + turned + space + self._closed(args[0])
+
+
+def _is_signed(node: ast.expr) -> bool:
+    """Whether a matrix has a sign or a number in front."""
+    return isinstance(node, ast.UnaryOp) or (
+        isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) and isinstance(node.left, ast.Constant)
+    )
 
 
 def _is_product(node: ast.expr) -> bool:

@@ -498,7 +498,7 @@ def _readings(label: str, node: Node) -> Iterator[str]:
     if node.op is not None and node.op.name == "var" and node.params.get("axis") is None:
         x, shape = node.operand_names[0], np.shape(node.operands[0])
         count = prod(shape) - node.params.get("ddof", 0)
-        yield f"2 / {count} * ({notation.indexed_label(x, len(shape))} - mean({x}))"
+        yield f"2/{count} * ({notation.indexed_label(x, len(shape))} - mean({x}))"
     if label:
         yield re.sub(r"where\(\S+ == 0, 0\.5, 0\.0\)", "0.0", label)
         yield re.sub(r"\((\d+) (?=\w)", r"(\1 * ", label)
