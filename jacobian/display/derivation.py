@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -14,10 +14,13 @@ from jacobian.display.derivation_code import NotPlainError, Writer, tensor_lines
 from jacobian.display.derivation_matrix import MatrixForm, matrix_forms, on_paper
 from jacobian.display.derivation_nodes import FEW, HELPERS
 from jacobian.display.derivation_steps import Line, Part, Steps
-from jacobian.errors import DerivationError, JacobianError, report
+from jacobian.errors import DerivationError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.latex import latex, name_latex
 from jacobian.tracing.run import numbers_of
+
+COLUMN = 56
+"""Where remarks stand."""
 
 
 class Derivation:
@@ -40,7 +43,10 @@ class Derivation:
     @property
     def title(self) -> str:
         """`∂y/∂W, y (5, 3) by W (4, 3)`."""
-        out, into = (f"{name} {shape}" if shape else f"{name} a number" for name, shape in zip(self.names, self._shapes, strict=True))
+        out, into = (
+            f"{name} {shape}" if shape else f"{name} a number"
+            for name, shape in zip(self.names, self._shapes, strict=True)
+        )
         return f"∂{self.names[0]}/∂{self.names[1]}: {out}, {into}"
 
     def __str__(self) -> str:
@@ -76,7 +82,11 @@ class Derivation:
         for part in self.parts:
             lines += ["", f"**{_title_markdown(part.title)}**", ""]
             if _is_code(part):
-                lines += ["```python", *(line.formula + (f"  # {line.why}" if line.why else "") for line in part.lines), "```"]
+                lines += [
+                    "```python",
+                    *(line.formula + (f"  # {line.why}" if line.why else "") for line in part.lines),
+                    "```",
+                ]
                 continue
             for line in part.lines:
                 why = f"*{line.why}*" if line.why else ""
@@ -144,8 +154,10 @@ def _verified_forms(steps: Steps, shapes: tuple[tuple[int, ...], tuple[int, ...]
     for form in matrix_forms(steps.total, (steps.run.output_name, steps.wrt.name), shapes, _writer(steps)):
         G = rng.normal(size=out)
         expected = {
-            "J": lambda: J, "C": lambda: steps.jacobian.matrix(), "F": lambda: steps.jacobian.matrix(order="F"),
-        }.get(form.what, lambda G=G: np.tensordot(G, J, len(out)))()  # type: ignore[misc]
+            "J": lambda: J,
+            "C": lambda: steps.jacobian.matrix(),
+            "F": lambda: steps.jacobian.matrix(order="F"),
+        }.get(form.what, lambda G=G: np.tensordot(G, J, len(out)))()
         if not _is_short(form.code):
             continue
         scope = {**steps.scope.values, **({form.what: G} if form.what not in "JCF" else {})}
@@ -183,7 +195,11 @@ def _program(steps: Steps, shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> t
     found = _assembled(steps, body) if body is not None else None
     if found is None or not _reproduces(*found, steps.jacobian.tensor()):
         raise DerivationError(
-            report("the code of the derivation does not give the Jacobian", formula=steps.formula, fix="this is a fault of jacobian's")
+            report(
+                "the code of the derivation does not give the Jacobian",
+                formula=steps.formula,
+                fix="this is a fault of jacobian's",
+            )
         )
     return found
 
@@ -213,7 +229,9 @@ def _assembled(steps: Steps, body: list[str]) -> tuple[str, dict[str, Any]]:
     head = ["import numpy as np", *(["import jacobian as jac"] if re.search(r"\bjac\.", text) else [])]
     helpers = [part for name in _helpers(text) for part in ("", *HELPERS[name].splitlines())]
     space = [""] if helpers else []
-    told = [f"# given: {', '.join(f'{name} {np.shape(value)}' if np.ndim(value) else name for name, value in given.items())}"]
+    told = [
+        f"# given: {', '.join(f'{name} {np.shape(value)}' if np.ndim(value) else name for name, value in given.items())}"
+    ]
     return "\n".join([*head, *helpers, *space, *(told if given else []), *lines]), given
 
 
@@ -222,13 +240,14 @@ def _sources(steps: Steps) -> dict[str, list[str]]:
     sources: dict[str, list[str]] = {}
     inputs = {node.name for node in steps.run.trace.nodes if node.op is None} | set(steps.run.input_names)
     for name, table in _tables(steps).items():
-        sources[name] = [_table_line(name, table)]
+        sources[name] = [_literal(name, table)]
     for name, value in steps.scope.given.items():
         if name not in inputs and not _was_captured(steps, name, value) and np.size(value) <= FEW:
-            sources[name] = [f"{name} = np.array({np.asarray(value).tolist()})"]
+            sources[name] = [_literal(name, value)]
     for node in steps.run.trace.nodes:
         if node.op is not None:
-            sources[node.name] = [f"{node.name} = {steps.codes[node.name]}"]
+            code = steps.codes[node.name]
+            sources[node.name] = [f"{node.name} = {code}" if code else _literal(node.name, node.value)]
     for name, definition in steps.definitions.items():
         if definition.code:
             sources[name] = [f"{name} = {definition.code}"]
@@ -241,9 +260,8 @@ def _was_captured(steps: Steps, name: str, value: Any) -> bool:
     return steps.scope.captured.get(id(value)) == name
 
 
-def _table_line(name: str, table: Any) -> str:
-    whole = table.size <= FEW**2
-    return f"{name} = np.array({table.tolist()})" if whole else f"{name} = None"
+def _literal(name: str, value: Any) -> str:
+    return f"{name} = np.array({np.asarray(value).tolist()})"
 
 
 # -- showing -----------------------------------------------------------------------------------------------------------
@@ -252,15 +270,18 @@ def _table_line(name: str, table: Any) -> str:
 def _as_text(line: Line) -> list[str]:
     if not line.formula:
         return [f"  {line.why}"]
-    room = max(2, 64 - len(line.formula))
-    return [f"  {line.formula}" + (" " * room + line.why if line.why else "")]
+    if not line.why:
+        return [f"  {line.formula}"]
+    if len(line.formula) > COLUMN - 4:
+        return [f"  {line.formula}", f"{'':{COLUMN}}{line.why}"]
+    return [f"  {line.formula}".ljust(COLUMN) + line.why]
 
 
 def _what(form: MatrixForm) -> str:
     if form.what == "J":
         return "⊙ and powers entry by entry" if "*" in form.code else ""
     if form.what == "F":
-        return "column-major vec, columns below one another: J.matrix(order=\"F\")"
+        return 'column-major vec, columns below one another: J.matrix(order="F")'
     if form.what == "C":
         return "row-major vec, rows one after the other: J.matrix()"
     return f"downstream, {form.what} being {form.left.partition('/')[0]}/∂y"
@@ -290,8 +311,11 @@ def _latex_of(formula: str) -> str:
     if shown is None:
         return rf"\text{{{formula}}}"
     shown = shown.replace(r"\,\mathrm{DOT\_MARK}\,", r" \cdot ")
-    return re.sub(r"(\\frac\{\\partial [^{}]*(?:\{[^{}]*\}[^{}]*)*\}\{\\partial [^{}]*(?:\{[^{}]*\}[^{}]*)*\})\\,\\mathrm\{DIRECT\\_MARK\}",
-                  r"\\left.\1\\right|_{\\text{direct}}", shown)
+    return re.sub(
+        r"(\\frac\{\\partial [^{}]*(?:\{[^{}]*\}[^{}]*)*\}\{\\partial [^{}]*(?:\{[^{}]*\}[^{}]*)*\})\\,\\mathrm\{DIRECT\\_MARK\}",
+        r"\\left.\1\\right|_{\\text{direct}}",
+        shown,
+    )
 
 
 def _row(line: Line) -> str:
@@ -310,11 +334,3 @@ def _form_latex(form: MatrixForm) -> str:
     if match[1]:
         names = [rf"\operatorname{{vec}} {name}" for name in names]
     return rf"\frac{{\partial {names[0]}}}{{\partial {names[1]}}} = {on_paper(form.code, latex=True)}"
-
-
-def joined(derivations: Iterable[Derivation]) -> str:
-    """Several derivations one below the other."""
-    return "\n\n".join(map(str, derivations))
-
-
-__all__ = ["Derivation", "JacobianError", "derive", "joined"]

@@ -43,7 +43,11 @@ def agrees(found: Any, expected: Any) -> bool:
         return False
     finite = expected[np.isfinite(expected)]
     scale = float(np.max(np.abs(finite), initial=0.0))
-    single = np.finfo(expected.dtype).bits // (2 if expected.dtype.kind == "c" else 1) < 64 if expected.dtype.kind in "fc" else False
+    single = (
+        np.finfo(expected.dtype).bits // (2 if expected.dtype.kind == "c" else 1) < 64
+        if expected.dtype.kind in "fc"
+        else False
+    )
     tolerance = 1e-3 if single else 1e-8
     return bool(np.allclose(found, expected, rtol=tolerance, atol=tolerance * max(scale, 1e-300), equal_nan=True))
 

@@ -6,7 +6,6 @@ import ast
 import copy
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -192,15 +191,13 @@ class Writer:
         self.book = book
         self.known = set(known)
 
-    def groups(
-        self, product: Product, names: Callable[[int], str], order: Labels
-    ) -> tuple[dict[Labels, str], Scalar]:
+    def groups(self, product: Product, names: Callable[[int], str], order: Labels) -> tuple[dict[Labels, str], Scalar]:
         """The factors of a product by the labels of their axes, multiplied entry by entry; and the number in front."""
-        texts = [
-            notation.factor_text(read.label, read.forms, names, nth + 1) for nth, read in enumerate(product.reads)
-        ]
-        scale, texts = notation.without_numbers(product.scale, texts)  # type: ignore[arg-type]
-        over, under, scale = over_and_under(texts, scale)
+        texts = [notation.factor_text(read.label, read.forms, names, nth + 1) for nth, read in enumerate(product.reads)]
+        if isinstance(product.scale, complex):
+            raise NotPlainError
+        number, texts = notation.without_numbers(product.scale, texts)
+        over, under, scale = over_and_under(texts, number)
         found: dict[Labels, list[str]] = {}
         for text in over:
             code, labels = labelled(_parsed(text), order, self.known)
@@ -272,7 +269,9 @@ class Writer:
 
     def _on_grid(self, read: Read, place: Callable[[Form, int], str]) -> str:
         shape = np.shape(read.array)
-        marks = {f"P{axis}_": place(form, size) for axis, (form, size) in enumerate(zip(read.forms, shape, strict=True))}
+        marks = {
+            f"P{axis}_": place(form, size) for axis, (form, size) in enumerate(zip(read.forms, shape, strict=True))
+        }
         label = read.label if "@" in read.label else notation.indexed_label(read.label, len(shape))
         text = plain_code(_parsed(re.sub(r"@(\d+)", r"P\1_", label)), self.known)
         for mark, position in marks.items():
@@ -359,11 +358,11 @@ def tensor_lines(total: Sum, shape: Shape, name: str, writer: Writer) -> list[st
         if grid and grid != before:
             lines.append(grid)
         before = grid
-        total = _added(codes)
+        value = _added(codes)
         sign = "=" if len(written) == 1 else "+="
-        if sign == "+=" and len(codes) == 1 and total.startswith("-") and not _is_sum(total):
-            sign, total = "-=", total[1:]
-        lines.append(f"{name}[{place}] {sign} {total}")
+        if sign == "+=" and len(codes) == 1 and value.startswith("-") and not _is_sum(value):
+            sign, value = "-=", value[1:]
+        lines.append(f"{name}[{place}] {sign} {value}")
     return lines
 
 
@@ -399,9 +398,8 @@ def _added(codes: Sequence[str]) -> str:
 
 
 def _is_sum(code: str) -> bool:
-    return isinstance(ast.parse(code, mode="eval").body, ast.BinOp) and isinstance(
-        ast.parse(code, mode="eval").body.op, ast.Add | ast.Sub  # type: ignore[attr-defined]
-    )
+    body = ast.parse(code, mode="eval").body
+    return isinstance(body, ast.BinOp) and isinstance(body.op, ast.Add | ast.Sub)
 
 
 def _written(part: Sum, writer: Writer) -> tuple[str, str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -59,13 +59,15 @@ def matrix_forms(
 
 def _loss_and_upstream(names: tuple[str, str], writer: Writer) -> tuple[str, str]:
     taken = {*writer.known, *names}
-    pick = [next(name for name in choice if name not in taken) for choice in (("L", "loss", "L_"), ("G", "upstream", "G_"))]
+    pick = [
+        next(name for name in choice if name not in taken) for choice in (("L", "loss", "L_"), ("G", "upstream", "G_"))
+    ]
     return pick[0], pick[1]
 
 
 def _downstream(total: Sum, upstream: str, shape: tuple[int, ...]) -> Sum:
     """The upstream times the Jacobian: every output index is summed, and its δ are gone."""
-    products = []
+    products: list[Product] = []
     for product in total.products:
         read = Read(upstream, np.zeros(shape), total.out)
         one = Product(
@@ -196,7 +198,9 @@ class _Pieces:
             return
         turned = code if known == key else f"({code}).T"
         before = self.groups[known]
-        self.groups[known] = f"{wrapped(turned)} * {before if _is_product(ast.parse(before, mode='eval').body) else wrapped(before)}"
+        self.groups[known] = (
+            f"{wrapped(turned)} * {before if _is_product(ast.parse(before, mode='eval').body) else wrapped(before)}"
+        )
 
     def number(self) -> str:
         """Nothing is left but a number."""
@@ -295,6 +299,12 @@ def on_paper(code: str, *, latex: bool = False) -> str:
     return _Paper(latex=latex).show(ast.parse(code, mode="eval").body)
 
 
+_RELATIONS: dict[type[ast.cmpop], tuple[str, str]] = {
+    ast.Gt: (r"\gt", ">"), ast.Lt: (r"\lt", "<"), ast.GtE: (r"\ge", ">="), ast.LtE: (r"\le", "<="),
+    ast.Eq: ("=", "=="), ast.NotEq: (r"\ne", "!="),
+}  # fmt: skip
+
+
 class _Paper:
     def __init__(self, *, latex: bool) -> None:
         self.latex = latex
@@ -316,6 +326,8 @@ class _Paper:
                 return self._binary(left, op, right)
             case ast.Call():
                 return self._call(node)
+            case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _RELATIONS:
+                return f"{self.show(left)} {self.pick(*_RELATIONS[type(op)])} {self.show(right)}"
         return self.pick(rf"\texttt{{{ast.unparse(node)}}}".replace("_", r"\_"), ast.unparse(node))
 
     def _raised(self, value: ast.expr, sign: str) -> str:
@@ -404,5 +416,3 @@ def _is_product(node: ast.expr) -> bool:
 
 def _is_quotient(node: ast.expr) -> bool:
     return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and isinstance(node.left, ast.Constant)
-
-

@@ -110,7 +110,7 @@ def node_code(node: Node, scope: Scope) -> str | None:
         try:
             if agrees(scope.run(text), node.value):
                 return text
-        except Exception:  # whatever a guess raises, it is none  # noqa: S112
+        except Exception:  # whatever a guess raises, it is none
             continue
     return None
 

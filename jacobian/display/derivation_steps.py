@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from math import prod
 from typing import Any, NamedTuple
 
@@ -28,7 +29,7 @@ from jacobian.display.derivation_terms import (
 )
 from jacobian.errors import ArgumentError, DerivationError, report
 from jacobian.kernel import notation
-from jacobian.kernel.access import Form, indices, plain
+from jacobian.kernel.access import indices, plain
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Operator, Term
 from jacobian.tracing.graph import Node
@@ -39,7 +40,9 @@ LONG_TEXT, MANY_PRODUCTS = 160, 4
 """From here on what arrives at a node gets a name of its own."""
 
 SHOWN_PATHS = 6
-_KEYWORDS = frozenset("and as assert async await break class def del for from if import in is lambda not or pass".split())
+_KEYWORDS = frozenset(
+    "and as assert async await break class def del for from if import in is lambda not or pass".split()
+)
 _RESERVED = frozenset({"np", "jac", "J", "t", "where", "mean", "inv", "det", "pi", *HELPERS, *_KEYWORDS})
 
 
@@ -167,11 +170,13 @@ class Steps:
             if node.op is None:
                 continue
             self.codes[node.name] = node_code(node, self.scope)
-            if self.codes[node.name] is None:
+            if self.codes[node.name] is None and self._runs(self._call(node), node.value):
                 self.codes[node.name] = self._call(node)
             if isinstance(self.of, Node) and node.index <= self.of.index:
                 shape = f"{node.shape}" if node.shape else "a number"
-                lines.append(Line(f"{node.name} = {self.codes[node.name]}", shape))
+                code = self.codes[node.name]
+                silent = f"{node.name}, {shape}: {node.op.name} of {', '.join(p.name for _, p in node.parents)}"
+                lines.append(Line(f"{node.name} = {code}", shape) if code else Line("", silent))
         if lines:
             self.parts.append(Part("The function, operation by operation", tuple(lines)))
 
@@ -227,7 +232,12 @@ class Steps:
     def _define_onehot(self, node: Node) -> None:
         """The labels of a classification as rows with a single 1."""
         labels, logits = node.params.get("labels"), node.operands[0]
-        if isinstance(labels, np.ndarray) and labels.ndim == 1 and np.ndim(logits) == 2 and "onehot" not in self.scope.values:
+        if (
+            isinstance(labels, np.ndarray)
+            and labels.ndim == 1
+            and np.ndim(logits) == 2
+            and "onehot" not in self.scope.values
+        ):
             classes = np.shape(logits)[1]
             self.scope.values["onehot"] = np.eye(classes)[labels]
             code = f"np.eye({classes})[{self.scope.text(labels, 'labels')}]"
@@ -323,11 +333,13 @@ class Steps:
             return
         if len(found) == 1 and len(found[0]) < 3:
             return
-        terms = [" · ".join(f"∂{b.name}/∂{a.name}" for b, a in zip(path, path[1:], strict=False)) for path in found]
+        terms = [" · ".join(f"∂{b.name}/∂{a.name}" for b, a in pairwise(path)) for path in found]
         if len(found) > 1:
             terms = [f"{term}|direct" if "·" not in term else term for term in terms]
-        why = f"{len(found)} paths, one term each; · sums over the whole index vector between" if len(found) > 1 else (
-            "· sums over the whole index vector between"
+        why = (
+            f"{len(found)} paths, one term each; · sums over the whole index vector between"
+            if len(found) > 1
+            else ("· sums over the whole index vector between")
         )
         self.parts.append(Part("The chain rule", (Line(f"{left} = {' + '.join(terms)}", why),)))
 
@@ -351,7 +363,11 @@ class Steps:
                 for up in upstream.products:
                     for down in local.with_axes(between, into).products:
                         joined = up.times(down)
-                        products.append(Product(joined.scale, joined.deltas, joined.guards, joined.reads, free + joined.summed).bound({}))
+                        products.append(
+                            Product(
+                                joined.scale, joined.deltas, joined.guards, joined.reads, free + joined.summed
+                            ).bound({})
+                        )
                 check = check + (self._true(node) @ node.local(operand)).tensor()
             chain.append((node, parent, between))
         total = Sum(out, into, tuple(products), self.book)
@@ -375,6 +391,7 @@ class Steps:
         names = self.book.names(order)
         assert isinstance(self.of, Node)
         out, into = self.of.name, chain[0][1].name
+
         def at(name: str, forms: Axes) -> str:
             return notation.indexed(name, forms, names.__getitem__)
 
@@ -397,7 +414,9 @@ class Steps:
             letters = self.book.names(order)
             index, form = letters[step.index], notation.form_text(step.form, letters.__getitem__)
             total = step.result
-            lines.append(Line(self._stated(total, names, expected, order), f"δ: the sum over {index} leaves {index} = {form}"))
+            lines.append(
+                Line(self._stated(total, names, expected, order), f"δ: the sum over {index} leaves {index} = {form}")
+            )
         before = self._right(total, order)
         total = simplified(total)
         if self._right(total, order) != before:
@@ -428,7 +447,9 @@ class Steps:
         self.scope.values[name] = array
         self.definitions[name] = Definition(name, array, Sum((), axes, left.products, self.book))
         deltas = tuple(zip((*total.out, *total.into), (*left.out, *left.into), strict=True))
-        short = Sum(total.out, total.into, (Product(deltas=deltas, reads=(Read(name, array, axes),)).bound({}),), self.book)
+        short = Sum(
+            total.out, total.into, (Product(deltas=deltas, reads=(Read(name, array, axes),)).bound({}),), self.book
+        )
         lines.append(Line(f"{at} = {right}", "a name for it, as it has become long"))
         lines.append(Line(self._stated(short, names, expected), "with that name"))
         return short
@@ -446,7 +467,10 @@ class Steps:
         return is_right(self._text(total, names, letters), self._values(), shapes, sizes, expected)
 
     def _text(self, total: Sum, names: tuple[str, str], letters: Mapping[int, str]) -> str:
-        out, into = (notation.indexed(n, side, letters.__getitem__) for n, side in zip(names, (total.out, total.into), strict=True))
+        out, into = (
+            notation.indexed(n, side, letters.__getitem__)
+            for n, side in zip(names, (total.out, total.into), strict=True)
+        )
         return f"∂{out}/∂{into} = {total.right(letters.__getitem__)}"
 
     def _stated(self, total: Sum, names: tuple[str, str], expected: Any, order: Sequence[int] = ()) -> str:
@@ -477,7 +501,9 @@ class _NoLabelError(Exception):
 
 def _wrong(text: str, what: str) -> DerivationError:
     return DerivationError(
-        report(f"a line of the derivation could not be verified: {what}", line=text, fix="this is a fault of jacobian's")
+        report(
+            f"a line of the derivation could not be verified: {what}", line=text, fix="this is a fault of jacobian's"
+        )
     )
 
 

@@ -136,7 +136,7 @@ class Product:
         pieces, under, scale = over_and_under(pieces, scale)
         fraction = under and not isinstance(scale, complex) and re.fullmatch(r"-?1/\d+", notation.number_text(scale))
         if fraction:  # 1/5 * a / b is a / (5 * b)
-            under, scale = [str(round(abs(1 / scale))), *under], 1 if scale > 0 else -1
+            under, scale = [notation.number_text(scale).partition("/")[2], *under], scale * abs(1 / scale)
         below = _below(under)
         alone = len(pieces) == 1 and not self.guards and scale == 1 and not self.summed and not below
         pieces = [f"({piece})" if not alone and notation.is_sum(piece) else piece for piece in pieces]
@@ -398,7 +398,7 @@ def _decided(product: Product, book: Book) -> tuple[int, Form] | None:
             continue
         for atom, stride in parts:
             if atom in product.summed:
-                return atom, combine((-stride, a), (stride, b), (1, plain(atom)))  # type: ignore[arg-type]
+                return atom, combine((-stride, a), (stride, b), (1, plain(atom)))
     return None
 
 
@@ -434,10 +434,7 @@ def _is_implied(guard: Range, product: Product, book: Book) -> bool:
     for read in product.reads:
         if any(one == form and size <= extent for one, size in zip(read.forms, np.shape(read.array), strict=True)):
             return True
-    for pair in product.deltas:
-        if form in pair and all(book.stays(one, extent) for one in pair if one != form):
-            return True
-    return False
+    return any(form in pair and all(book.stays(one, extent) for one in pair if one != form) for pair in product.deltas)
 
 
 def _key(total: Sum, product: Product) -> str:

@@ -16,10 +16,10 @@ _NAMED = {"inv": r"\operatorname{inv}", "sqrt": r"\sqrt", "abs": r"\left|"}
 
 
 def latex(text: str) -> str | None:
-    """A formula, or one side of it, as LaTeX; None where it is not written as Python reads it.
+    r"""A formula, or one side of it, as LaTeX; None where it is not written as Python reads it.
 
     >>> print(latex("Σ_k 1 / s[k,0] * A[k,i]"))
-    \\sum_{k} \\frac{1}{s_{k,0}}\\,A_{k,i}
+    \sum_{k} \frac{1}{s_{k,0}}\,A_{k,i}
     """
     marks: dict[str, str] = {}
 
@@ -101,7 +101,7 @@ class _Printer:
     def show(self, node: ast.expr) -> str:
         match node:
             case ast.Constant(value=value):
-                return f"{value}" if not isinstance(value, complex) else f"{value.imag:g}\\mathrm{{i}}"
+                return str(value) if not isinstance(value, complex) else f"{value.imag:g}\\mathrm{{i}}"
             case ast.Name(id=name):
                 return self.marks.get(name) or name_latex(name)
             case ast.Subscript(value=value):
@@ -163,7 +163,7 @@ class _Printer:
         return rf"\left({text}\right)" if loose or isinstance(node, ast.UnaryOp) else text
 
     def _comparison(self, left: ast.expr, ops: list[ast.cmpop], right: list[ast.expr]) -> str:
-        signs = {ast.Eq: "=", ast.LtE: r"\le", ast.Lt: "<", ast.Gt: ">", ast.GtE: r"\ge", ast.NotEq: r"\ne"}
+        signs = {ast.Eq: "=", ast.LtE: r"\le", ast.Lt: r"\lt", ast.Gt: r"\gt", ast.GtE: r"\ge", ast.NotEq: r"\ne"}
         pieces = [self.show(left)]
         for op, one in zip(ops, right, strict=True):
             pieces += [signs[type(op)], self.show(one)]
@@ -174,7 +174,7 @@ class _Printer:
         if name == "Σ":
             first = node.args[0]
             assert isinstance(first, ast.Constant)
-            return rf"\sum_{{{first.value}}} {self.show(node.args[1])}"
+            return rf"\sum_{{{first.value!s}}} {self.show(node.args[1])}"
         inner = ", ".join(self.show(one) for one in node.args)
         if name == "sqrt":
             return rf"\sqrt{{{inner}}}"
