@@ -147,7 +147,7 @@ def _tables(steps: Steps) -> dict[str, Any]:
 
 def _verified_forms(steps: Steps, shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> list[MatrixForm]:
     """The matrix forms whose code gives what it should."""
-    out, into = shapes
+    out, _ = shapes
     J = steps.jacobian.tensor()
     rng = np.random.default_rng(0)
     found = []
@@ -155,7 +155,7 @@ def _verified_forms(steps: Steps, shapes: tuple[tuple[int, ...], tuple[int, ...]
         G = rng.normal(size=out)
         expected = {
             "J": lambda: J,
-            "C": lambda: steps.jacobian.matrix(),
+            "C": steps.jacobian.matrix,
             "F": lambda: steps.jacobian.matrix(order="F"),
         }.get(form.what, lambda G=G: np.tensordot(G, J, len(out)))()
         if not _is_short(form.code):
@@ -229,9 +229,8 @@ def _assembled(steps: Steps, body: list[str]) -> tuple[str, dict[str, Any]]:
     head = ["import numpy as np", *(["import jacobian as jac"] if re.search(r"\bjac\.", text) else [])]
     helpers = [part for name in _helpers(text) for part in ("", *HELPERS[name].splitlines())]
     space = [""] if helpers else []
-    told = [
-        f"# given: {', '.join(f'{name} {np.shape(value)}' if np.ndim(value) else name for name, value in given.items())}"
-    ]
+    shown = [f"{name} {np.shape(value)}" if np.ndim(value) else name for name, value in given.items()]
+    told = [f"# given: {', '.join(shown)}"]
     return "\n".join([*head, *helpers, *space, *(told if given else []), *lines]), given
 
 
@@ -311,11 +310,11 @@ def _latex_of(formula: str) -> str:
     if shown is None:
         return rf"\text{{{formula}}}"
     shown = shown.replace(r"\,\mathrm{DOT\_MARK}\,", r" \cdot ")
-    return re.sub(
-        r"(\\frac\{\\partial [^{}]*(?:\{[^{}]*\}[^{}]*)*\}\{\\partial [^{}]*(?:\{[^{}]*\}[^{}]*)*\})\\,\\mathrm\{DIRECT\\_MARK\}",
-        r"\\left.\1\\right|_{\\text{direct}}",
-        shown,
-    )
+    return re.sub(_QUOTIENT + r"\\,\\mathrm\{DIRECT\\_MARK\}", r"\\left.\1\\right|_{\\text{direct}}", shown)
+
+
+_BRACES = r"\{\\partial [^{}]*(?:\{[^{}]*\}[^{}]*)*\}"
+_QUOTIENT = rf"(\\frac{_BRACES}{_BRACES})"
 
 
 def _row(line: Line) -> str:

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
+from jacobian.display.derivation_deltas import settled
 from jacobian.display.derivation_nodes import HELPERS
-from jacobian.display.derivation_terms import Book, Product, Read, Sum, over_and_under, settled
+from jacobian.display.derivation_terms import Book, Product, Read, Sum, over_and_under
 from jacobian.kernel import notation
-from jacobian.kernel.access import Form, Lookup, indices
+from jacobian.kernel.access import Form, indices
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.term import Scalar
 
@@ -259,8 +260,7 @@ class Writer:
         for form, extent in product.guards:
             text = form_code(form, names)
             pieces.append(f"({text} == 0)" if extent == 1 else f"(0 <= {text}) * ({text} < {extent})")
-        for read in product.reads:
-            pieces.append(_factor(self._on_grid(read, place)))
+        pieces += [_factor(self._on_grid(read, place)) for read in product.reads]
         code = with_number(" * ".join([*pieces, *inside]), product.scale)
         if product.summed:
             axes = tuple(range(-len(product.summed), 0))
@@ -334,8 +334,7 @@ def _is_exact(text: str, size: float) -> bool:
 
 def form_code(form: Form, names: Callable[[int], str]) -> str:
     """A position as code."""
-    text = notation.form_text(form, names)
-    return text if not any(isinstance(atom, Lookup) for atom, _ in form.parts) else text
+    return notation.form_text(form, names)
 
 
 def tensor_lines(total: Sum, shape: Shape, name: str, writer: Writer) -> list[str]:

@@ -16,7 +16,8 @@ from jacobian.display.derivation_code import (
     with_number,
     wrapped,
 )
-from jacobian.display.derivation_terms import Product, Read, Sum, eliminate, settled
+from jacobian.display.derivation_deltas import eliminate, settled
+from jacobian.display.derivation_terms import Product, Read, Sum
 from jacobian.kernel.access import Form, indices
 from jacobian.kernel.latex import name_latex
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,8 @@ _TEXTS = {
     "silu": "{0} / (1 + np.exp(-{0}))", "softplus": "np.logaddexp({0}, 0)", "softsign": "{0} / (1 + np.abs({0}))",
     "logsigmoid": "-np.logaddexp(-{0}, 0)", "logabsdet": "np.linalg.slogdet({0})[1]",
     "sign_of_det": "np.linalg.slogdet({0})[0]", "convolved": "np.convolve({0}, {1})", "outer": "np.outer({0}, {1})",
-    "transpose": "{0}.T", "ravel": "{0}.ravel()", "kron_blocks": "np.kron({0}, {1})", "where": "np.where({condition}, {0}, {1})", "mse": "np.mean(({0} - {1})**2)",
+    "transpose": "{0}.T", "ravel": "{0}.ravel()", "kron_blocks": "np.kron({0}, {1})",
+    "where": "np.where({condition}, {0}, {1})", "mse": "np.mean(({0} - {1})**2)",
     "linear": "{0} @ {1}.T + {2}", "running_max": "np.maximum.accumulate({0})",
     "running_min": "np.minimum.accumulate({0})", "mish": "{0} * np.tanh(np.logaddexp({0}, 0))",
     "leaky_relu": "np.where({0} > 0, {0}, {negative_slope} * {0})",
@@ -135,10 +137,8 @@ def _candidates(op: Op, node: Node, operands: list[str], scope: Scope) -> Iterat
     params = {name: scope.text(value, name) for name, value in node.params.items() if value is not None}
     if op.name in _TEXTS:
         filled = {"axis": "None"} | {name: scope.text(value, name) for name, value in node.params.items()}
-        try:
+        with suppress(IndexError, KeyError):
             yield _TEXTS[op.name].format(*numbers, **filled)
-        except (IndexError, KeyError):
-            pass
     for name in _shortest(answers(op)):
         plain = {k: v for k, v in params.items() if v not in ("False", "None", "()")}
         for chosen in (plain, params, {}):

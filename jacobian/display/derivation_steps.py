@@ -1,4 +1,4 @@
-"""How a derivation is found: local Jacobians, then node by node from the output back, each line checked as it stands."""
+"""How a derivation is found: local Jacobians, then node by node from the output back, each line checked."""
 
 from __future__ import annotations
 
@@ -12,22 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jacobian import plan
-from jacobian.checking.derivation import Run
 from jacobian.display.derivation_check import agrees, evaluated, is_right
-from jacobian.display.derivation_nodes import HELPERS, Scope, node_code
-from jacobian.display.derivation_terms import (
-    Axes,
-    Book,
-    Product,
-    Read,
-    Sum,
-    eliminate,
-    of_jacobian,
-    of_reshape,
-    settled,
-    simplified,
-)
-from jacobian.errors import ArgumentError, DerivationError, report
+from jacobian.display.derivation_deltas import eliminate, settled, simplified
+from jacobian.display.derivation_ground import Ground
+from jacobian.display.derivation_nodes import node_code
+from jacobian.display.derivation_terms import Axes, Product, Read, Sum, of_jacobian, of_reshape
+from jacobian.errors import DerivationError, report
 from jacobian.kernel import notation
 from jacobian.kernel.access import indices, plain
 from jacobian.kernel.expression import Jacobian
@@ -35,15 +25,10 @@ from jacobian.kernel.term import Operator, Term
 from jacobian.tracing.graph import Node
 from jacobian.tracing.tracer import strip_all
 
-MAX_ENTRIES = 2**20
 LONG_TEXT, MANY_PRODUCTS = 160, 4
 """From here on what arrives at a node gets a name of its own."""
 
 SHOWN_PATHS = 6
-_KEYWORDS = frozenset(
-    "and as assert async await break class def del for from if import in is lambda not or pass".split()
-)
-_RESERVED = frozenset({"np", "jac", "J", "t", "where", "mean", "inv", "det", "pi", *HELPERS, *_KEYWORDS})
 
 
 class Line(NamedTuple):
@@ -69,98 +54,19 @@ class Definition(NamedTuple):
     code: str = ""
 
 
-class Steps:
+class Steps(Ground):
     """Everything a derivation says, found and checked."""
 
     def __init__(self, f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnum: int) -> None:
-        self.run = Run(f, args, kwargs, argnum)
-        self.of, self.wrt = self.run.of, self.run.wrt
-        self.scope = Scope()
+        super().__init__(f, args, kwargs, argnum)
         self.definitions: dict[str, Definition] = {}
         self.codes: dict[str, str | None] = {}  # of nodes, by name
-        self._name_everything(args)
-        self.book = Book({*self.scope.values, "t"})
-        while f"t{len(self.book.tables) or ''}" in self.scope.values:
-            self.book.tables.append(np.zeros(0, int))
         self.locals: dict[tuple[int, int], Sum] = {}
         self.parts: list[Part] = []
-        self.graph = self._paths()
-        self.jacobian = self._true(self.wrt)
         self._tell_function()
         self._tell_locals()
         self.total = self._walk()
         self.formula = self._final()
-
-    # -- names ---------------------------------------------------------------------------------------------------------
-
-    def _name_everything(self, args: Sequence[Any]) -> None:
-        """Every node and every array gets a name that is an identifier and nobody else's."""
-        nodes, graph = self.run.trace.nodes, self.run.trace._graph
-        taken = set(_RESERVED)
-        self.scope.captured = dict(graph._constant_names)
-        captured = {id(operand): graph.constant_name(operand) for operand in _constants(nodes)}
-
-        def unique(name: str) -> str:
-            name = re.sub(r"\W+", "_", name).strip("_") or "v"
-            name = f"v_{name}" if name[0].isdigit() else name
-            found = name
-            while found in taken or isinstance(getattr(np, found, None), np.ufunc):
-                found += "_"
-            taken.add(found)
-            return found
-
-        for name, node in self.run.variables.items():
-            if node is self.of and node.op is not None:
-                node.name_hint = name
-        for node in nodes:
-            if node.op is None:
-                node.name_hint = unique(node.name)
-                self.scope.given[node.name_hint] = self.scope.values[node.name_hint] = np.asarray(strip_all(node.value))
-        for operand in _constants(nodes):
-            name = self.scope.name_of(operand) or unique(captured[id(operand)])
-            graph._constant_names[id(operand)] = name
-            self.scope.given.setdefault(name, operand)
-            self.scope.values[name] = operand
-        for name, value in zip(self.run.input_names, args, strict=False):
-            if isinstance(value, np.ndarray) and name not in taken and name.isidentifier():
-                self.scope.given[name] = self.scope.values[name] = np.array(value)
-        for node in nodes:
-            if node.op is not None:
-                node.name_hint = unique(node.name)
-                self.scope.values[node.name_hint] = np.asarray(strip_all(node.value))
-            node._locals = None
-
-    def _paths(self) -> plan.Paths | None:
-        if not isinstance(self.of, Node):
-            return None
-        graph = plan.paths(self.of, [self.wrt])
-        for node in graph.nodes:
-            if plan.is_complex(node):
-                raise ArgumentError(
-                    report(
-                        f"derive writes derivations in real numbers; {node.name} is complex",
-                        at=repr(node), fix="J.formula states the whole, jac.backprop every node",
-                    )
-                )  # fmt: skip
-            if prod(node.shape) * max(prod(self.of.shape), prod(self.wrt.shape)) > MAX_ENTRIES:
-                raise ArgumentError(
-                    report(
-                        "derive checks every line in numbers, and these arrays are large",
-                        got=f"{node.name} {node.shape}, output {self.of.shape}",
-                        fix="give smaller ones: the derivation is the same",
-                    )
-                )
-        shorter = plan.without_shifts(graph)
-        self.dropped = [
-            (node, parent) for node in graph.nodes for edge in graph.edges[node.index]
-            if edge not in shorter.edges[node.index] for parent in (edge[1],)
-        ]  # fmt: skip
-        return shorter
-
-    def _true(self, node: Node) -> Jacobian:
-        if isinstance(self.of, Node):
-            return self.run.trace.jacobian(self.of, node)
-        return Jacobian.zero(self.run.out_shape, node.shape, float, ("y", node.name))
 
     # -- what is said --------------------------------------------------------------------------------------------------
 
@@ -275,7 +181,7 @@ class Steps:
                 remark = self._remark(node, total)
                 lines.append(Line(self._stated(total, (node.name, parent.name), node.local(operand).tensor()), remark))
         for node, parent in self.dropped:
-            remark = f"the path from {parent.name} to {node.name} is left out: its contributions cancel whatever the values are"
+            remark = f"{node.name} by {parent.name} is left out: what passes there cancels, whatever the values are"
             lines.append(Line("", remark))
         if lines:
             self.parts.append(Part("Local Jacobians", tuple(lines)))
@@ -285,7 +191,7 @@ class Steps:
         names = [read.label for product in total.products for read in product.reads if read.label in self.definitions]
         if names:
             return f"the rule of {node.op.name} is no short formula in the entries; {names[0]} holds its Jacobian"
-        tables = [name for name in self._tables_in(total)]
+        tables = self._tables_in(total)
         if tables:
             return f"{', '.join(tables)}: positions, looked up in a table that depends on data"
         if node.op.name in ("cumsum", "cumprod"):
@@ -324,12 +230,13 @@ class Steps:
         return arrived[self.wrt.index]
 
     def _tell_chain(self) -> None:
-        assert self.graph is not None and isinstance(self.of, Node)
+        assert self.graph is not None
+        assert isinstance(self.of, Node)
         found = _all_paths(self.graph, self.of, self.wrt, SHOWN_PATHS + 1)
         left = f"∂{self.of.name}/∂{self.wrt.name}"
         if len(found) > SHOWN_PATHS:
-            text = f"{left} is the sum over all paths from {self.wrt.name} to {self.of.name}; there are more than {SHOWN_PATHS}"
-            self.parts.append(Part("The chain rule", (Line("", f"{text}, so it is taken node by node"),)))
+            text = f"{left} is a sum over more than {SHOWN_PATHS} paths from {self.wrt.name} to {self.of.name}"
+            self.parts.append(Part("The chain rule", (Line("", f"{text}: it is taken node by node"),)))
             return
         if len(found) == 1 and len(found[0]) < 3:
             return
@@ -505,16 +412,6 @@ def _wrong(text: str, what: str) -> DerivationError:
             f"a line of the derivation could not be verified: {what}", line=text, fix="this is a fault of jacobian's"
         )
     )
-
-
-def _constants(nodes: Sequence[Node]) -> list[Any]:
-    found = {}
-    for node in nodes:
-        parents = dict(node.parents)
-        for k, operand in enumerate(node.operands):
-            if k not in parents and isinstance(operand, np.ndarray) and operand.ndim:
-                found[id(operand)] = operand
-    return list(found.values())
 
 
 def _readings(label: str, node: Node) -> Iterator[str]:
