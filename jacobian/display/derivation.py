@@ -59,7 +59,7 @@ class Derivation:
         if self._forms:
             lines += ["", "In matrices"]
             for form, text in zip(self._forms, self.matrix, strict=True):
-                lines += _as_text(Line(text, _what(form)))
+                lines += _as_text(Line(text, _what(form, self.names[0])))
         lines += ["", "In NumPy", *(f"  {line}".rstrip() for line in self.code.splitlines())]
         return "\n".join(lines)
 
@@ -94,7 +94,9 @@ class Derivation:
                 lines.append("- " + " — ".join(one for one in (shown, why) if one))
         if self._forms:
             lines += ["", "**In matrices**", ""]
-            lines += [f"- $\\displaystyle {_form_latex(form)}$ — *{_what(form)}*" for form in self._forms]
+            for form in self._forms:
+                what = _what(form, self.names[0])
+                lines.append(f"- $\\displaystyle {_form_latex(form)}$" + (f" — *{what}*" if what else ""))
         lines += ["", "**In NumPy**", "", "```python", *self.code.splitlines(), "```"]
         return "\n".join(lines)
 
@@ -276,14 +278,14 @@ def _as_text(line: Line) -> list[str]:
     return [f"  {line.formula}".ljust(COLUMN) + line.why]
 
 
-def _what(form: MatrixForm) -> str:
+def _what(form: MatrixForm, out: str) -> str:
     if form.what == "J":
-        return "⊙ and powers entry by entry" if "*" in form.code else ""
+        return "⊙, powers and quotients entry by entry" if set("⊙/*") & set(on_paper(form.code)) else ""
     if form.what == "F":
         return 'column-major vec, columns below one another: J.matrix(order="F")'
     if form.what == "C":
         return "row-major vec, rows one after the other: J.matrix()"
-    return f"downstream, {form.what} being {form.left.partition('/')[0]}/∂y"
+    return f"downstream, {form.what} being {form.left.partition('/')[0]}/∂{out}"
 
 
 def _is_code(part: Part) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Hashable, Iterator, Sequence
 from itertools import count
+from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
@@ -52,6 +54,8 @@ class Node:
         nodes = trace.nodes
         self.index = len(nodes)
         nodes.append(self)
+        if trace.code is not None and op is not None:
+            trace.find_frame()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -130,8 +134,18 @@ class Graph:
         self.seen = False  # whether the function looked at a number: with others it may take another course
         self.of_complex = False  # whether an input is complex: then nodes that are not holomorphic are noted
         self.notes: dict[int, tuple[str, str | None]] = {}  # of those nodes: what the user called, and the line
+        self.code: CodeType | None = None  # of the function, until its frame is found
+        self.frame: FrameType | None = None  # of the function: what its variables hold gets their names
         self._snapshots: dict[int, tuple[Any, Array]] = {}
         self._constant_names: dict[int, str] = {}
+
+    def find_frame(self) -> None:
+        """Look for the function's frame, at its first operation; it keeps its variables after the function is done."""
+        code, self.code = self.code, None
+        frame: FrameType | None = sys._getframe(2)
+        while frame is not None and frame.f_code is not code:
+            frame = frame.f_back
+        self.frame = frame
 
     def constant(self, value: Any) -> Array:
         """A value that is not traced, safe from later changes: copied unless nobody can change it."""
