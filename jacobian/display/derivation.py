@@ -15,6 +15,7 @@ from jacobian.display.derivation_matrix import MatrixForm, matrix_forms, on_pape
 from jacobian.display.derivation_nodes import FEW, HELPERS
 from jacobian.display.derivation_steps import Line, Part, Steps
 from jacobian.errors import DerivationError, report
+from jacobian.kernel.code import run_text
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.latex import latex, name_latex
 from jacobian.tracing.run import numbers_of
@@ -175,7 +176,7 @@ def _is_short(code: str) -> bool:
 def _run_expression(code: str, values: Mapping[str, Any]) -> Any:
     scope: dict[str, Any] = {"np": np}
     for name in _helpers(code):
-        exec(HELPERS[name], scope)
+        run_text(HELPERS[name], scope)
     try:
         with np.errstate(all="ignore"):
             return eval(code, {**scope, **values})
@@ -207,9 +208,8 @@ def _program(steps: Steps, shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> t
 
 
 def _reproduces(code: str, inputs: Mapping[str, Any], expected: Any) -> bool:
-    scope = dict(inputs)
     with np.errstate(all="ignore"):
-        exec(code, scope)
+        scope = run_text(code, dict(inputs))
     return agrees(scope["J"], expected)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from jacobian.display.declared import answers
 from jacobian.display.derivation_check import agrees
+from jacobian.kernel.code import run_text
 from jacobian.ops.registry import Op
 from jacobian.tracing.graph import Node
 
@@ -99,7 +100,7 @@ class Scope:
         used = {name: text for name, text in HELPERS.items() if re.search(rf"\b{name}\(", code)}
         scope: dict[str, Any] = {"np": np}
         for text in used.values():
-            exec(text, scope)
+            run_text(text, scope)
         with np.errstate(all="ignore"):
             return eval(code, {**scope, **self.values})
 
