@@ -188,7 +188,7 @@ def labels_in(node: ast.AST, known: Mapping[str, Any]) -> Counter[str]:
         base = node.value if isinstance(node, ast.Subscript) else None
         return found + labels_in(base, known) if base is not None else found
     if isinstance(node, ast.List):  # an Iverson bracket
-        found.update(names_in(node))
+        found.update(_labels_of_position(node))
         return found
     for child in ast.iter_child_nodes(node):
         found += labels_in(child, known)

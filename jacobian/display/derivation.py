@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+
+from jacobian import ops
 
 from jacobian.display.derivation_check import agrees
 from jacobian.display.derivation_code import NotPlainError, Writer, tensor_lines
@@ -133,8 +136,18 @@ def derive(f: Callable[..., Any], *args: Any, argnums: int | Sequence[int] = 0, 
     """
     several = isinstance(argnums, tuple | list)
     numbers = numbers_of(argnums, len(args))
-    found = tuple(Derivation(Steps(f, args, kwargs, number)) for number in numbers)
+    found = tuple(_derived(f, args, kwargs, number) for number in numbers)
     return found if several else found[0]
+
+
+def _derived(f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], number: int) -> Derivation:
+    """A derivation; where positions become too involved to be carried on, their Jacobians are taken as arrays."""
+    for level in (0, 1):
+        try:
+            return Derivation(Steps(f, args, kwargs, number, level))
+        except DerivationError:
+            continue
+    return Derivation(Steps(f, args, kwargs, number, 2))
 
 
 # -- code --------------------------------------------------------------------------------------------------------------
@@ -174,7 +187,7 @@ def _is_short(code: str) -> bool:
 
 
 def _run_expression(code: str, values: Mapping[str, Any]) -> Any:
-    scope: dict[str, Any] = {"np": np}
+    scope: dict[str, Any] = {"np": np, "jac": SimpleNamespace(ops=ops)}
     for name in _helpers(code):
         run_text(HELPERS[name], scope)
     try:
@@ -208,8 +221,11 @@ def _program(steps: Steps, shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> t
 
 
 def _reproduces(code: str, inputs: Mapping[str, Any], expected: Any) -> bool:
-    with np.errstate(all="ignore"):
-        scope = run_text(code, dict(inputs))
+    try:
+        with np.errstate(all="ignore"):
+            scope = run_text(code, dict(inputs))
+    except (ValueError, TypeError, IndexError, NameError, ArithmeticError):
+        return False
     return agrees(scope["J"], expected)
 
 

@@ -49,7 +49,7 @@ def agrees(found: Any, expected: Any) -> bool:
         else False
     )
     tolerance = 1e-3 if single else 1e-8
-    return bool(np.allclose(found, expected, rtol=tolerance, atol=tolerance * max(scale, 1e-300), equal_nan=True))
+    return bool(np.allclose(found, expected, rtol=tolerance, atol=tolerance * max(scale, 1e-4), equal_nan=True))
 
 
 def is_right(

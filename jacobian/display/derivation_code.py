@@ -16,6 +16,7 @@ from jacobian.kernel import notation
 from jacobian.kernel.access import Form, indices
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.term import Scalar
+from jacobian.ops import REGISTRY
 
 Labels = tuple[str, ...]
 WIDTH = 100
@@ -179,6 +180,8 @@ def _numpy(name: str) -> str:
     for space, module in (("np", np), ("np.linalg", np.linalg), ("np.fft", np.fft)):
         if hasattr(module, name):
             return f"{space}.{name}"
+    if name in REGISTRY:
+        return f"jac.ops.{name}"
     raise NotPlainError
 
 
@@ -261,7 +264,12 @@ class Writer:
             text = form_code(form, names)
             pieces.append(f"({text} == 0)" if extent == 1 else f"(0 <= {text}) * ({text} < {extent})")
         pieces += [_factor(self._on_grid(read, place)) for read in product.reads]
-        code = with_number(" * ".join([*pieces, *inside]), product.scale)
+        pieces += inside
+        if product.scale == -1 and not product.reads:
+            pieces.insert(0, "-1.0")  # what is true or false has no minus
+            code = " * ".join(pieces)
+        else:
+            code = with_number(" * ".join(pieces), product.scale)
         if product.summed:
             axes = tuple(range(-len(product.summed), 0))
             code = f"np.sum({code}, axis={axes[0] if len(axes) == 1 else axes}, keepdims=True)"

@@ -124,7 +124,8 @@ def settled(total: Sum, *, tables: bool = False) -> Sum:
                 continue
             if not one.is_plain or index in set(indices(other)) or not total.book.stays(other, total.book.sizes[index]):
                 continue
-            if index not in set(indices(*out, *into)):
+            free = set(indices(*out, *into))
+            if index not in free or not set(indices(other)) <= free:
                 continue
             bindings = {index: other}
             out, into = (tuple(substitute(form, bindings) for form in side) for side in (out, into))

@@ -40,7 +40,7 @@ def matrix_forms(
     found: list[MatrixForm] = []
     left = f"∂{names[0]}/∂{names[1]}"
     try:
-        if 1 in (*out, *into):
+        if 1 in (*out, *into) or not total.products:
             return []
         if len(out) + len(into) <= 2:
             found.append(MatrixForm(left, _whole(total, writer), "J"))

@@ -43,6 +43,7 @@ HELPERS: Mapping[str, str] = {
     "logsumexp": "def logsumexp(x, axis=None):\n    m = np.max(x, axis=axis, keepdims=True)\n"
     "    return np.squeeze(m, axis) + np.log(np.sum(np.exp(x - m), axis=axis))",
     "sigmoid": "def sigmoid(x):\n    return 1 / (1 + np.exp(-x))",
+    "softplus": "def softplus(x):\n    return np.logaddexp(x, 0)",
     "relu": "def relu(x):\n    return np.maximum(x, 0)",
 }
 """Functions that NumPy does not have, as they are written out above a program."""

@@ -58,8 +58,11 @@ class Definition(NamedTuple):
 class Steps(Ground):
     """Everything a derivation says, found and checked."""
 
-    def __init__(self, f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnum: int) -> None:
+    def __init__(
+        self, f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnum: int, level: int = 0
+    ) -> None:
         super().__init__(f, args, kwargs, argnum)
+        self.level = level  # 1: local Jacobians with brackets or tables are taken as arrays; 2: all of them
         self.definitions: dict[str, Definition] = {}
         self.codes: dict[str, str | None] = {}  # of nodes, by name
         self.locals: dict[tuple[int, int], Sum] = {}
@@ -115,6 +118,8 @@ class Steps(Ground):
         try:
             total = simplified(of_jacobian(J, self.book, out, into, partial(self._label, node)))
         except _NoLabelError:
+            return None
+        if self.level and any(self.level > 1 or product.guards or _has_tables(product) for product in total.products):
             return None
         return total if self._is_right(total, (node.name, parent.name), J.tensor()) else None
 
@@ -404,6 +409,10 @@ class Steps(Ground):
 
 class _NoLabelError(Exception):
     """A factor whose label does not say what it holds. Never leaves this file."""
+
+
+def _has_tables(product: Product) -> bool:
+    return any(form.has_lookup for form in product.forms)
 
 
 def _wrong(text: str, what: str) -> DerivationError:
