@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from jacobian import ops
-
 from jacobian.display.derivation_check import agrees
 from jacobian.display.derivation_code import NotPlainError, Writer, tensor_lines
 from jacobian.display.derivation_matrix import MatrixForm, matrix_forms, on_paper

@@ -165,7 +165,7 @@ def over_and_under(pieces: Sequence[str], scale: Scalar) -> tuple[list[str], lis
     """Quotients among the factors become one: what stands above, what stands below, and the number in front."""
     over: list[str] = []
     under: list[str] = []
-    for piece in pieces:
+    for piece in map(_unwrapped, pieces):
         above, below = _quotient(piece)
         number = re.fullmatch(r"\d+(\.\d+)?", above)
         if number and not isinstance(scale, complex):
@@ -189,6 +189,20 @@ def _below(under: Sequence[str]) -> str:
     shown = [f"{_in_brackets(piece)}**{count}" if count > 1 else piece for piece, count in counts.items()]
     below = shown[0] if len(shown) == 1 and not _is_product(shown[0]) else f"({' * '.join(map(_loose, shown))})"
     return below if shown else ""
+
+
+def _unwrapped(piece: str) -> str:
+    """`(1 / s)` without its brackets; a sum keeps them."""
+    inner = piece[1:-1]
+    whole = piece.startswith("(") and piece.endswith(")")
+    if not whole or inner.count("(") != inner.count(")") or notation.is_sum(inner):
+        return piece
+    depth = 0
+    for character in inner:
+        depth += (character == "(") - (character == ")")
+        if depth < 0:
+            return piece
+    return inner
 
 
 def _split(text: str, sign: str) -> list[str]:
