@@ -15,7 +15,8 @@ from jacobian.display.derivation_check import agrees
 from jacobian.display.derivation_code import NotPlainError, Writer, tensor_lines
 from jacobian.display.derivation_matrix import MatrixForm, matrix_forms, on_paper
 from jacobian.display.derivation_nodes import FEW, HELPERS
-from jacobian.display.derivation_steps import Line, Part, Steps
+from jacobian.display.derivation_parts import Line, Part
+from jacobian.display.derivation_steps import Steps
 from jacobian.errors import DerivationError, report
 from jacobian.kernel.code import run_text
 from jacobian.kernel.expression import Jacobian
@@ -31,6 +32,13 @@ class Derivation:
 
     `parts` are its lines under their titles, `formula` is the last one, `matrix` its matrix forms as text, `inputs`
     the arrays that the code is to be run with, `jacobian` the Jacobian itself.
+
+    >>> import numpy as np, jacobian as jac
+    >>> d = jac.derive(lambda x: x @ x, np.ones(3))
+    >>> print(d.code)
+    import numpy as np
+    # given: x (3,)
+    J = 2 * x
     """
 
     def __init__(self, steps: Steps) -> None:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
-from math import prod
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from jacobian import ops, plan
+from jacobian import ops
 from jacobian.display.derivation_check import agrees, evaluated, is_right
 from jacobian.display.derivation_deltas import eliminate, settled, simplified
 from jacobian.display.derivation_ground import Ground
 from jacobian.display.derivation_nodes import node_code
+from jacobian.display.derivation_parts import Definition, Line, Part, all_paths, readings
 from jacobian.display.derivation_terms import Axes, Product, Read, Sum, of_jacobian, of_reshape
 from jacobian.errors import DerivationError, report
 from jacobian.kernel import notation
@@ -30,29 +30,6 @@ LONG_TEXT, MANY_PRODUCTS = 160, 4
 """From here on what arrives at a node gets a name of its own."""
 
 SHOWN_PATHS = 6
-
-
-class Line(NamedTuple):
-    """One line: a formula, or a remark when `formula` is empty; `why` says how it comes from the line before."""
-
-    formula: str
-    why: str = ""
-
-
-class Part(NamedTuple):
-    """Some lines under a title."""
-
-    title: str
-    lines: tuple[Line, ...]
-
-
-class Definition(NamedTuple):
-    """A name for what arrives at a node, or for a rule that is no short formula."""
-
-    name: str
-    array: Any
-    total: Sum | None  # over its own axes
-    code: str = ""
 
 
 class Steps(Ground):
@@ -135,7 +112,7 @@ class Steps(Ground):
         sizes = {names[axis]: size for axis, size in enumerate(array.shape)}
         left = f"∂F[{','.join(sizes)}]" if sizes else "∂F"
         shape = tuple(access.shape)
-        for label in _readings(factor.text, node):
+        for label in readings(factor.text, node):
             text = notation.factor_text(label, forms, names.__getitem__, k + 1)
             if is_right(f"∂y/{left} = {text}", self.scope.values, ((), shape), sizes, array):
                 return label
@@ -237,7 +214,7 @@ class Steps(Ground):
     def _tell_chain(self) -> None:
         assert self.graph is not None
         assert isinstance(self.of, Node)
-        found = _all_paths(self.graph, self.of, self.wrt, SHOWN_PATHS + 1)
+        found = all_paths(self.graph, self.of, self.wrt, SHOWN_PATHS + 1)
         left = f"∂{self.of.name}/∂{self.wrt.name}"
         if len(found) > SHOWN_PATHS:
             text = f"{left} is a sum over more than {SHOWN_PATHS} paths from {self.wrt.name} to {self.of.name}"
@@ -421,31 +398,3 @@ def _wrong(text: str, what: str) -> DerivationError:
             f"a line of the derivation could not be verified: {what}", line=text, fix="this is a fault of jacobian's"
         )
     )
-
-
-def _readings(label: str, node: Node) -> Iterator[str]:
-    """A label as it may be written, the most readable first: each is tried."""
-    if match := re.fullmatch(r"cof\((\w+)\)(\[@0,@1\])?", label):
-        yield f"{node.name} * inv({match[1]})[@1,@0]"
-    if node.op is not None and node.op.name == "var" and node.params.get("axis") is None:
-        x, shape = node.operand_names[0], np.shape(node.operands[0])
-        count = prod(shape) - node.params.get("ddof", 0)
-        yield f"2/{count} * ({notation.indexed_label(x, len(shape))} - mean({x}))"
-    if label:
-        yield re.sub(r"where\(\S+ == 0, 0\.5, 0\.0\)", "0.0", label)
-        yield re.sub(r"\((\d+) (?=\w)", r"(\1 * ", label)
-        yield label
-
-
-def _all_paths(graph: plan.Paths, of: Node, wrt: Node, limit: int) -> list[list[Node]]:
-    """Paths from the output back, at most so many."""
-    found: list[list[Node]] = []
-    waiting: list[list[Node]] = [[of]]
-    while waiting and len(found) < limit:
-        path = waiting.pop()
-        if path[-1] is wrt:
-            found.append(path)
-            continue
-        edges = graph.edges.get(path[-1].index, ())
-        waiting += [[*path, parent] for _, parent in reversed(edges)]
-    return found
