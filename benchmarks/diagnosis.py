@@ -90,6 +90,8 @@ def draw(rng: np.random.Generator, given: Any) -> Any:
         return 1 / (1 + np.exp(-X))
     if kind == "signs":
         return np.sign(X)
+    if kind == "causal":
+        return np.tri(*shape)
     if kind == "onehot":
         return np.eye(shape[-1])[rng.integers(0, shape[-1], shape[:-1])]
     if kind == "sym":

@@ -17,8 +17,11 @@ from jacobian.ops import primitive, sample
 
 if TYPE_CHECKING:
     from jacobian.backpropagation import backprop
+    from jacobian.checking.check import check
+    from jacobian.checking.differences import Differences
     from jacobian.checking.exercise import Exercise, exercise
-    from jacobian.checking.finite_differences import Differences, finite_difference
+    from jacobian.checking.finite_differences import finite_difference
+    from jacobian.checking.report import Report
     from jacobian.checking.verdict import Verdict
     from jacobian.checking.verify import verify
     from jacobian.display.derivation import Derivation, derive
@@ -29,7 +32,9 @@ _LATER = {
     "backprop": "jacobian.backpropagation",
     "Derivation": "jacobian.display.derivation",
     "derive": "jacobian.display.derivation",
-    "Differences": "jacobian.checking.finite_differences",
+    "check": "jacobian.checking.check",
+    "Differences": "jacobian.checking.differences",
+    "Report": "jacobian.checking.report",
     "finite_difference": "jacobian.checking.finite_differences",
     "Exercise": "jacobian.checking.exercise",
     "exercise": "jacobian.checking.exercise",
@@ -58,8 +63,10 @@ __all__ = [
     "Differences",
     "Exercise",
     "Jacobian",
+    "Report",
     "Verdict",
     "backprop",
+    "check",
     "compose",
     "derive",
     "errors",

@@ -173,6 +173,19 @@ def _run(options: argparse.Namespace) -> int:
     return AGREES if agreed else DIFFERS
 
 
+def _judge(function: Expression, args: Sequence[Any], options: argparse.Namespace, argnums: Sequence[int]) -> int:
+    """Print the verdict on a claim."""
+    names = function.inputs
+    if options.wrt is None and not is_formula(options.claim) and len(names) > 1:
+        raise UsageError(report("say by what the claim differentiates", fix=f"--wrt {names[0]}"))
+    if len(argnums) > 1 and options.wrt is not None:
+        raise UsageError(report("a claim differentiates by one input", got=f"--wrt {','.join(options.wrt)}"))
+    argnum = argnums[0]
+    verdict = jacobian.verify(function, *args, claim=options.claim, argnums=argnum, kind=options.kind)
+    print(verdict)
+    return AGREES if verdict else DIFFERS
+
+
 def _ops(words: Sequence[str]) -> int:
     """Documentation of all ops, or of those named."""
     from jacobian.display import ops_page
@@ -185,7 +198,10 @@ def _ops(words: Sequence[str]) -> int:
     options = parser.parse_args(words)
     for name in options.names:
         if name not in REGISTRY:
-            fix = did_you_mean(name, [op.name for op in REGISTRY]) or "python -m jacobian ops names them all"
+            fix = (
+                did_you_mean(name, [op.name for op in REGISTRY if op.built_in])
+                or "python -m jacobian ops names them all"
+            )
             raise UsageError(report(f"there is no op {name!r}", fix=fix))
     if options.names and (options.markdown or options.kinks):
         raise UsageError(report("a page in Markdown is one of all ops", fix="give no names"))
@@ -195,19 +211,6 @@ def _ops(words: Sequence[str]) -> int:
         make = ops_page.ops_markdown if options.markdown else ops_page.kinks_markdown if options.kinks else None
         print((make or ops_page.all_ops)())
     return AGREES
-
-
-def _judge(function: Expression, args: Sequence[Any], options: argparse.Namespace, argnums: Sequence[int]) -> int:
-    """Print the verdict on a claim."""
-    names = function.inputs
-    if options.wrt is None and not is_formula(options.claim) and len(names) > 1:
-        raise UsageError(report("say by what the claim differentiates", fix=f"--wrt {names[0]}"))
-    if len(argnums) > 1 and options.wrt is not None:
-        raise UsageError(report("a claim differentiates by one input", got=f"--wrt {','.join(options.wrt)}"))
-    argnum = argnums[0]
-    verdict = jacobian.verify(function, *args, claim=options.claim, argnums=argnum, kind=options.kind)
-    print(verdict)
-    return AGREES if verdict else DIFFERS
 
 
 def _inputs(words: Sequence[str]) -> Mapping[str, str]:

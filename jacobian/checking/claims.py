@@ -20,6 +20,7 @@ from jacobian.kernel.expression import Jacobian
 Array = np.ndarray[Any, np.dtype[Any]]
 
 UPSTREAM_NAMES = ("G", "upstream", "g", "u", "grad")
+_KINDS = {"c": "complex numbers", "U": "text", "S": "text", "O": "objects"}
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -83,6 +84,9 @@ def read(claim: Any, names: Names, *, downstream: bool) -> Claim:
         array = np.asarray(claim)
     except ValueError:
         raise ShapeError(report("the claim is not an array: its rows differ in length")) from None
+    if array.dtype.kind in "cUSO" and isinstance(claim, np.ndarray | list | tuple | complex):
+        fix = "claim=C.real, if nothing is lost" if array.dtype.kind == "c" else None
+        raise DTypeError(report(f"the claim holds {_KINDS[array.dtype.kind]}, not real numbers", fix=fix))
     if array.dtype.kind not in "iufb":
         raise ArgumentError(
             report(

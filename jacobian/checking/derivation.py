@@ -84,7 +84,7 @@ class Run:
     def has_branches(self) -> bool:
         """Whether the function may be another one elsewhere: it has kinks, or looked at its numbers."""
         ops = [node.op for node in self.trace.nodes if node.op is not None]
-        return self.trace._graph.seen or any(not op.smooth or op.name == "where" for op in ops)
+        return self.trace._graph.seen or any(op.kinks or op.name == "where" for op in ops)
 
     @property
     def output_name(self) -> str:
@@ -159,6 +159,9 @@ class Derivation:
 
     jacobian: Jacobian
     """The whole with its structure."""
+
+    coarser: Derivation | None = None
+    """The same in the steps that were traced, where this one is in smaller ones."""
 
     def __init__(self, of: Node, wrt: Node, owners: Mapping[int, int] | None = None) -> None:
         self.of, self.wrt = of, wrt

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from jacobian.checking import cuts, miswritten, pairs, proportions, rules, slips, whole
-from jacobian.checking.derivation import Derivation, Run
+from jacobian.checking import cuts, miswritten, pairs, proportions, revalued, rules, slips, whole
+from jacobian.checking.derivation import Derivation, Run, matrix
 from jacobian.checking.refine import refined
 from jacobian.checking.slips import Mutation
 from jacobian.checking.tolerance import Tolerance
@@ -21,10 +21,11 @@ from jacobian.checking.unshared import unshared
 from jacobian.checking.whole import Axes
 from jacobian.errors import JacobianError
 from jacobian.plan import is_complex
+from jacobian.tracing.graph import Node
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-BUDGET = 1.2
+BUDGET = 0.8
 """Seconds after which no further pair is begun."""
 
 ALSO_BUDGET = 0.4
@@ -56,10 +57,10 @@ class Suspect:
 
     def __init__(
         self, runs: Sequence[Run], claims: Sequence[Sequence[Array]], axes: Axes, tolerance: Tolerance, *,
-        second_order: bool, symmetric: Callable[[], str | None],
+        second_order: bool, is_array: bool, symmetric: Callable[[], str | None],
     ) -> None:  # fmt: skip
         self.runs, self.claims, self.axes, self.tolerance = runs, claims, axes, tolerance
-        self.second_order, self.symmetric = second_order, symmetric
+        self.second_order, self.is_array, self.symmetric = second_order, is_array, symmetric
         rows, columns = prod(axes.out), prod(axes.into)
         self.truths = [run.tensor.reshape(rows, columns).astype(float) for run in runs]
         self._derivations: dict[int, Derivation | None] = {}
@@ -118,8 +119,19 @@ def derivation_of(run: Run) -> Derivation | None:
             continue
         found.full, found.jacobian = full, run.jacobian
         if found.of.index in found.down and np.allclose(found.truth, found.part(full), rtol=1e-6, atol=1e-8 * scale):
+            if found.of is not run.of and len(found.of.trace.nodes) > len(run.trace.nodes):
+                found.coarser = _as_traced(run)
             return found
     return None
+
+
+def _as_traced(run: Run) -> Derivation | None:
+    """The derivation in the steps that were traced: a slip in the formula of a layer is one in these."""
+    assert isinstance(run.of, Node)
+    try:
+        return Derivation(run.of, run.wrt)
+    except (MemoryError, *REFINING_FAILS):
+        return None
 
 
 def diagnose(suspect: Suspect) -> Diagnosis | None:
@@ -142,6 +154,17 @@ def _each_edge(rule: Callable[[Derivation, Any], Iterator[Mutation]]) -> Stage:
     return stage
 
 
+def _as_layers(D: Derivation, suspect: Suspect) -> Iterator[Mutation]:
+    """Factors of the Jacobians of whole layers, where these are searched in smaller steps."""
+    C = D.coarser
+    if C is None or not (C.is_whole and D.is_whole):
+        return
+    for edge in reversed(C.edges):
+        for rule in (rules.factors, rules.wrong_points):
+            for found in rule(C, edge):
+                yield Mutation(found.slip, ("layer", found.key), found.sentence, delta=found.of(C) - C.truth)
+
+
 def _on_axes(rule: Callable[[Axes], Iterator[Mutation]]) -> Stage:
     return lambda D, suspect: rule(suspect.axes)
 
@@ -150,9 +173,35 @@ def _on_graph(rule: Callable[[Derivation], Iterator[Mutation]]) -> Stage:
     return lambda D, suspect: rule(D)
 
 
+def _flattened(D: Derivation, suspect: Suspect) -> Iterator[Mutation]:
+    """Column-major `vec` on both sides, where the claim is an array whose axes have no names."""
+    if not suspect.is_array:
+        return
+    found = next(whole.column_major(suspect.axes), None)
+    if found is not None and min(len(suspect.axes.out), len(suspect.axes.into)) > 1:
+        yield found
+
+
 def _deltas(D: Derivation, suspect: Suspect) -> Iterator[Mutation]:
     shared, split = proportions.shared_axes(suspect.runs[0], suspect.axes)
     return whole.deltas(suspect.axes, shared, split)
+
+
+def other_inputs(D: Derivation, suspect: Suspect) -> Iterator[Mutation]:
+    """The derivative by another input of the same shape."""
+    run = next(run for place, run in enumerate(suspect.runs) if suspect.derivation(place) is D)
+    for node in run.trace.nodes:
+        if node.op is not None or node is run.wrt or node.shape != run.wrt.shape or not isinstance(run.of, Node):
+            continue
+        found = matrix(run.trace.jacobian(run.of, node))
+        yield Mutation(
+            slips.OTHER_INPUT, ("input", node.name),
+            partial(_other_input_sentence, run.of.name, run.wrt.name, node.name), delta=D.part(found) - D.truth,
+        )  # fmt: skip
+
+
+def _other_input_sentence(of: str, wrt: str, other: str) -> str:
+    return f"The claim is ∂{of}/∂{other}, not ∂{of}/∂{wrt}: differentiate by {wrt}, holding {other} constant."
 
 
 def _links(kinds: tuple[str, ...]) -> Stage:
@@ -165,23 +214,33 @@ STAGES: tuple[Stage, ...] = (
     _each_edge(rules.constants),
     proportions.constant_ratio,
     _on_axes(partial(whole.permuted, across=False)),
+    _flattened,
+    proportions.halved,
     _on_graph(cuts.paths_left_out),
     proportions.doubled,
     _links((slips.SIGN, slips.FACTOR_OUT, slips.CONSTANT)),
     _each_edge(rules.transposes),
     _on_graph(cuts.links_exchanged),
+    _on_graph(rules.transposed_twice),
     _on_axes(whole.column_major),
     _on_axes(partial(whole.permuted, across=True)),
     _each_edge(miswritten.derivative_texts),
     _each_edge(rules.factors),
+    _as_layers,
+    _on_graph(revalued.transposed_on_the_way),
+    _on_graph(revalued.reversed_on_the_way),
     _links((slips.LINK_OUT, slips.NO_SYMMETRY)),
     _each_edge(rules.wrong_points),
     _deltas,
     lambda D, suspect: unshared(D, D.jacobian, suspect.axes),
     _on_graph(cuts.diagonals_only),
     _each_edge(rules.spread_deltas),
+    _each_edge(rules.spread_choices),
     _on_axes(whole.symmetries),
     _on_graph(cuts.terms_turned),
+    other_inputs,
+    proportions.named_factors,
+    _on_graph(revalued.revalued),
 )
 
 
@@ -239,7 +298,7 @@ class _Search:
 
     def _without_single(self) -> Diagnosis | None:
         for member, count, layout in pairs.groups(self.suspect, self.atoms):
-            sentence = f"{member.sentence()} The same slip is made at {count} nodes."
+            sentence = f"{member.sentence()[:-1]}; the same slip is made at {count} nodes."
             return Diagnosis((member.slip,), sentence, layout=layout)
         symmetric = self._symmetric()
         if symmetric is not None:

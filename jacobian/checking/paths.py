@@ -38,14 +38,31 @@ def _walk(
         yield from _walk(D, edge.parent, arriving @ D.locals[edge], (*nodes, edge.parent), column)
 
 
+def bundles(D: Derivation, row: int, column: int) -> list[tuple[float, str]]:
+    """The same where there are too many: paths with the same last steps are taken together, the largest first."""
+    seed, start = np.zeros((prod(D.wrt.shape), 1)), np.zeros(prod(D.of.shape))
+    seed[column], start[row] = 1.0, 1.0
+    reached = D.forward({}, seed=seed)
+    open_ends: list[tuple[Array, tuple[int, ...]]] = [(start, (D.of.index,))]
+    while True:
+        place = max(range(len(open_ends)), key=lambda k: open_ends[k][1][-1])
+        arriving, nodes = open_ends[place]
+        into = D.into[nodes[-1]]
+        if not into or len(open_ends) + len(into) - 1 > SHOWN_PATHS:
+            break
+        steps = [(arriving @ D.locals[edge], (*nodes, edge.parent)) for edge in into]
+        open_ends[place : place + 1] = steps
+    found = []
+    for arriving, nodes in open_ends:
+        rest = () if nodes[-1] == D.wrt.index else ("…", D.wrt.name)
+        value = float(arriving @ reached[nodes[-1]][:, 0])
+        found.append((value, " ← ".join((*(D.name(index) for index in nodes), *rest))))
+    return sorted(found, key=lambda one: -abs(one[0]))
+
+
 def explain(D: Derivation, row: int, column: int, true: float) -> str:
     """The paths behind an entry as lines."""
-    found = contributions(D, row, column)
-    if not found:
-        into = D.into[D.of.index]
-        return "there are too many paths to list; the last steps are " + ", ".join(
-            D.nodes[edge.node].local(edge.operand).formula for edge in into
-        )
+    found = contributions(D, row, column) or bundles(D, row, column)
     lines = [f"{value:>12.6g}  {path}" for value, path in found[:SHOWN_PATHS]]
     if len(found) > SHOWN_PATHS:
         rest = sum(value for value, _ in found[SHOWN_PATHS:])

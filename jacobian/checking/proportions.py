@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import partial
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from jacobian.checking.diagnosis import Suspect
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+MAX_MERGES = 40
 
 Found = tuple[str, str, int]
 """A slip, its sentence, and in which layout."""
@@ -51,7 +54,8 @@ def _ratios(suspect: Suspect) -> Iterator[tuple[int, list[float]]]:
             yield layout, [c for c in found if c is not None]
 
 
-def _is_nice(value: float) -> bool:
+def is_nice(value: float) -> bool:
+    """Whether a number is a simple fraction."""
     fraction = Fraction(value).limit_denominator(24)
     return abs(fraction.numerator) <= 64 and abs(float(fraction) - value) < 1e-7 * abs(value)
 
@@ -62,7 +66,7 @@ def constant_ratio(D: Derivation, suspect: Suspect) -> Iterator[Mutation]:
         c = found[0]
         if len(found) > 1 and max(found) - min(found) > 1e-6 * abs(c):
             continue
-        if len(found) == 1 and not _is_nice(c):
+        if len(found) == 1 and not is_nice(c):
             continue
         yield _constant(suspect, c)
 
@@ -103,9 +107,14 @@ def any_ratio(suspect: Suspect) -> Found | None:
         if named is not None:
             slip, text = named
             return slip, f"The factor {text} {_TOLD[slip]}, in {suspect.axes.quotient}.", layout
+        c = found[0]
         if len(found) == 1:
-            c = found[0]
             return slips.CONSTANT, _constant(suspect, c).sentence(), layout
+        text = (
+            f"The claim is {number(c)} times {suspect.axes.quotient} at the given point and another one next to it: "
+            f"a scalar factor that depends on the inputs is left out, {number(1 / c)} here; multiply by it."
+        )
+        return slips.FACTOR_OUT, text, layout
     return None
 
 
@@ -139,10 +148,32 @@ def _scalar_named(suspect: Suspect, found: list[float]) -> tuple[str, str] | Non
 
 def _divides(node: Node) -> bool:
     """Whether a derivative holds 1/v rather than v: of a root by itself, and where something is divided by it."""
-    if node.op is not None and node.op.name in ("sqrt", "vector_norm", "cbrt", "log"):
+    if node.op is not None and node.op.name in ("sqrt", "vector_norm", "cbrt"):
         return True
     users = [other for other in node.trace.nodes if any(parent is node for _, parent in other.parents)]
     return any(user.op is not None and user.op.name == "divide" and user.parents[-1][1] is node for user in users)
+
+
+def named_factors(D: Derivation, suspect: Suspect) -> Iterator[Mutation]:
+    """The whole times or by an array of the derivation that has the output's axes, or the input's."""
+    axes = suspect.axes
+    outs, rank = len(axes.out), len(axes.shape)
+    for node in D.of.trace.nodes:
+        value = np.asarray(strip_all(node.value))
+        if value.dtype.kind != "f" or not value.ndim or not value.all():
+            continue
+        for shape, wide in ((axes.out, value.reshape(*value.shape, *[1] * (rank - outs))), (axes.into, value)):
+            if node.shape != shape:
+                continue
+            for text, factor in ((node.name, 1 / wide), (f"1/{node.name}", wide)):
+                yield Mutation(
+                    slips.FACTOR_OUT, ("named", text, shape is axes.out),
+                    partial(_named_sentence, axes, text), whole=axes.lifted(partial(np.multiply, factor)),
+                )  # fmt: skip
+
+
+def _named_sentence(axes: Axes, text: str) -> str:
+    return f"The factor {text} is left out, entry by entry, in {axes.quotient}: multiply by it."
 
 
 # -- one path ---------------------------------------------------------------------------------------------------------
@@ -154,7 +185,14 @@ def edge_ratio(suspect: Suspect) -> Found | None:
         D = suspect.D
         for edge in D.edges:
             c = ratio(D.part(claim) - D.truth, D.contribution(edge))
-            if c is None or abs(c + 1) < 1e-6 or not _everywhere(suspect, edge, layout, c):
+            if c is None or abs(c + 1) < 1e-6:
+                continue
+            if not _everywhere(suspect, edge, layout, c):
+                named = _edge_times_scalar(suspect, edge, layout)
+                if named is not None:
+                    slip, factor = named
+                    text = f"in the term through {D.name(edge.parent)} the factor {factor} {_TOLD[slip]}"
+                    return slip, say(D, edge, text)(), layout
                 continue
             slip = slips.SIGN if abs(c + 2) < 1e-6 else slips.CONSTANT
             text = "with the wrong sign" if slip == slips.SIGN else f"{number(1 + c)} times"
@@ -162,9 +200,23 @@ def edge_ratio(suspect: Suspect) -> Found | None:
     return None
 
 
+def _edge_times_scalar(suspect: Suspect, edge: Edge, layout: int) -> tuple[str, str] | None:
+    """Which scalar is left out of what passes over one edge, or is too much there."""
+    found: list[float] = []
+    for place in range(len(suspect.runs)):
+        D = suspect.derivation(place)
+        if D is None or edge not in D.locals:
+            return None
+        c = ratio(D.part(suspect.claims[place][layout]) - D.truth, D.contribution(edge))
+        if c is None:
+            return None
+        found.append(1 + c)
+    return _scalar_named(suspect, found)
+
+
 def _everywhere(suspect: Suspect, edge: Edge, layout: int, c: float) -> bool:
     if len(suspect.runs) == 1:
-        return _is_nice(c)
+        return is_nice(c)
 
     def right(place: int, D: Derivation) -> bool:
         if edge not in D.locals:
@@ -175,10 +227,27 @@ def _everywhere(suspect: Suspect, edge: Edge, layout: int, c: float) -> bool:
     return suspect.at_all_points(right)
 
 
+def halved(D: Derivation, suspect: Suspect) -> Iterator[Mutation]:
+    """Of two equal terms of a second derivative one: the 2 of `2 g' + x g''` is left out."""
+    merges = [edge for edge in D.edges if len(D.into[edge.node]) > 1 or len(D.uses[edge.parent]) > 1]
+    if not suspect.second_order or len(merges) > MAX_MERGES:
+        return
+    found = {edge: D.contribution(edge) for edge in merges}
+    scale = float(np.abs(D.truth).max(initial=0.0))
+    for one, other in combinations(merges, 2):
+        same = np.allclose(found[one], found[other], rtol=1e-9, atol=1e-12 * scale)
+        if same and one.parent == other.parent and found[one].any() and not np.allclose(2 * found[one], D.truth):
+            yield Mutation(
+                slips.SECOND_ORDER, ("halved", one, other),
+                say(D, one, "this term comes twice in the second derivative, and its factor 2 is left out: double it"),
+                delta=-found[one],
+            )  # fmt: skip
+
+
 def doubled(D: Derivation, suspect: Suspect) -> Iterator[Mutation]:
     """One of two terms taken twice in place of both, as for a symmetric matrix: 2 A x for (A + Aᵀ) x."""
     merges = [edge for edge in D.edges if len(D.into[edge.node]) > 1 or len(D.uses[edge.parent]) > 1]
-    if len(merges) > 40:
+    if len(merges) > MAX_MERGES:
         return
     found = {edge: D.contribution(edge) for edge in merges}
     for one in merges:

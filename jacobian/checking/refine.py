@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from jacobian.checking.derivation import Run
-from jacobian.ops.registry import Params
+from jacobian.ops.normalisation import VIEWS, Seen, View
+from jacobian.ops.registry import Op, Params
 from jacobian.tracing.graph import Node
 from jacobian.tracing.tracer import Tracer, record_bound, strip_all
 
@@ -31,8 +32,7 @@ def refined(run: Run) -> tuple[Node, Node, dict[int, int]]:
             operands = list(node.operands)
             for position, parent in node.parents:
                 operands[position] = made[parent.index]
-            expansion = EXPANSIONS.get(node.op.name)
-            result = None if expansion is None else expansion(tuple(operands), node.params)
+            result = _expanded(node.op, tuple(operands), node.params)
             if result is None:
                 result = record_bound(node.op, operands, node.params)
             made[node.index] = result
@@ -45,6 +45,18 @@ def refined(run: Run) -> tuple[Node, Node, dict[int, int]]:
     assert isinstance(run.of, Node)
     _make_names_differ(graph.nodes)
     return made[run.of.index].node, made[run.wrt.index].node, belongs
+
+
+def _expanded(op: Op, operands: tuple[Any, ...], params: Params) -> Any:
+    """What an op does in smaller steps; None where it is a step itself."""
+    expansion = EXPANSIONS.get(op.name)
+    if expansion is not None:
+        return expansion(operands, params)
+    reduction = params.get("reduction")
+    if reduction in ("mean", "sum"):  # any loss: one number for each row, then their mean or sum
+        losses = record_bound(op, list(operands), {**params, "reduction": "none"})
+        return _reduced(_called(losses, "losses"), reduction)
+    return None
 
 
 def _make_names_differ(nodes: list[Node]) -> None:
@@ -88,6 +100,15 @@ def _log_softmax(x: Any, axis: Any) -> Any:
     return shifted - np.log(_called(np.sum(e, axis=axis, keepdims=True), "Z"))
 
 
+def _logsumexp(operands: tuple[Any, ...], params: Params) -> Any:
+    if len(operands) != 1 or not set(params) <= {"axis", "keepdims"}:
+        return None
+    x, axis = operands[0], params.get("axis")
+    shift = np.max(_constant(x), axis=axis, keepdims=True)
+    total = np.sum(_called(np.exp(x - shift), "e"), axis=axis, keepdims=params.get("keepdims", False))
+    return np.log(_called(total, "Z"))
+
+
 def _reduced(losses: Any, reduction: str) -> Any:
     return losses if reduction == "none" else np.mean(losses) if reduction == "mean" else np.sum(losses)
 
@@ -129,23 +150,34 @@ def _std(operands: tuple[Any, ...], params: Params) -> Any:
     return None if variance is None else np.sqrt(_called(variance, "σ²"))
 
 
-def _normalisation(own_of: Callable[[tuple[int, ...], int], tuple[int, ...]]) -> Expansion:
+def _normalisation(seen: Seen) -> Expansion:
     def expansion(operands: tuple[Any, ...], params: Params) -> Any:
-        x, rank = operands[0], np.ndim(operands[0])
-        axis = params["axis"]
-        axes = tuple(a % rank for a in (axis if isinstance(axis, tuple) else (axis,)))
-        mean = _called(np.mean(x, axis=axes, keepdims=True), "μ")
-        centred = _called(x - mean, "d")
-        variance = _called(np.mean(centred**2, axis=axes, keepdims=True), "σ²")
-        result = _called(centred / _called(np.sqrt(variance + params["eps"]), "σ"), "x̂")
-        own = own_of(axes, rank)
-        spread = tuple(size if a in own else 1 for a, size in enumerate(np.shape(x)))
-        gamma, beta = (np.reshape(v, spread) if np.ndim(v) else v for v in (*operands[1:], 1.0, 0.0)[:2])
+        shape = np.shape(operands[0])
+        view = seen(shape, params)
+        x = operands[0] if view.shape == shape else np.reshape(operands[0], view.shape)
+        result = _called(_hat(x, view, params), "x̂")
+        weight, bias = (
+            np.reshape(value, view.spread) if np.ndim(value) else value for value in (*operands[1:], 1.0, 0.0)[:2]
+        )
         if len(operands) > 1:
-            result = result * gamma
-        return result + beta if len(operands) > 2 else result
+            result = result * weight
+        if len(operands) > 2:
+            result = result + bias
+        return result if view.shape == shape else np.reshape(result, shape)
 
     return expansion
+
+
+def _hat(x: Any, view: View, params: Params) -> Any:
+    """What is normalised, before weight and bias."""
+    if params.get("statistics") is not None:
+        mean, variance = (np.reshape(value, view.spread) for value in params["statistics"])
+        return (x - mean) / np.sqrt(variance + params["eps"])
+    if view.centred:
+        mean = _called(np.mean(x, axis=view.axes, keepdims=True), "μ")
+        x = _called(x - mean, "d")
+    variance = _called(np.mean(x**2, axis=view.axes, keepdims=True), "σ²" if view.centred else "mean(x²)")
+    return x / _called(np.sqrt(variance + params["eps"]), "σ")
 
 
 def _attention(operands: tuple[Any, ...], params: Params) -> Any:
@@ -153,8 +185,9 @@ def _attention(operands: tuple[Any, ...], params: Params) -> Any:
     scores = np.matmul(q, np.matrix_transpose(k)) * params["scale"]
     if bias:
         scores = scores + bias[0]
-    if params["keep"] is not None:
-        scores = np.where(params["keep"], scores, -1e30)
+    keep = np.tri(*np.shape(scores)[-2:]) > 0 if params["causal"] else params["keep"]
+    if keep is not None:
+        scores = np.where(keep, scores, -1e30)
     return np.matmul(_called(_softmax(_called(scores, "S"), -1), "P"), v)
 
 
@@ -179,9 +212,9 @@ EXPANSIONS: dict[str, Expansion] = {
     "mse": _mse,
     "var": _var,
     "std": _std,
-    "layer_norm": _normalisation(lambda axes, rank: axes),
-    "batch_norm": _normalisation(lambda axes, rank: tuple(a for a in range(rank) if a not in axes)),
+    "logsumexp": _logsumexp,
     "attention": _attention,
     "linear": _linear,
     "vector_norm": _norm,
+    **{name: _normalisation(seen) for name, seen in VIEWS.items()},
 }

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Iterator
+from functools import partial
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from jacobian.checking import slips
-from jacobian.checking.cuts import MAX_SIZE, say
+from jacobian.checking.cuts import MAX_SIZE, node_text, say
 from jacobian.checking.derivation import Derivation, Edge, matrix
 from jacobian.checking.slips import Mutation
 from jacobian.errors import JacobianError
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.notation import factor_text, letters_of
 from jacobian.kernel.term import Factor, Operator, Term
-from jacobian.ops.registry import Op, Point
+from jacobian.ops.registry import REGISTRY, Op, Point
+from jacobian.tracing.graph import Node
 from jacobian.tracing.tracer import strip_all
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 MAX_CANDIDATES = 24
+MAX_TOGETHER = 10
+POOLING = {"divisor_override": None, "count_include_pad": True}
+"""What a pooling by means needs to be told besides what one by maxima is."""
 FAILURES = (JacobianError, ArithmeticError, ValueError, TypeError, IndexError, np.linalg.LinAlgError)
 
 
@@ -59,6 +65,8 @@ def constants(D: Derivation, edge: Edge) -> Iterator[Mutation]:
     if name == "mean":
         count = float(np.size(D.nodes[edge.parent].value)) / max(float(np.size(node.value)), 1.0)
         yield from _scaled(D, edge, count, f"1/{count:g}", slips.MEAN_OUT, slips.MEAN_TWICE)
+    elif (count := _is_mean(local)) > 1:
+        yield from _scaled(D, edge, count, f"1/{count:g}", slips.MEAN_OUT, slips.MEAN_TWICE)
     numbers = [
         x for k, x in enumerate(node.operands) if k != edge.operand and np.ndim(x) == 0 and isinstance(x, int | float)
     ]
@@ -69,6 +77,9 @@ def constants(D: Derivation, edge: Edge) -> Iterator[Mutation]:
             count = 1 / number if name == "multiply" else number
             out, twice = _mean_or_constant(D, edge, count)
             yield from _scaled(D, edge, count, f"{number:g}" if name == "multiply" else f"1/{number:g}", out, twice)
+            for length in _lengths(D.nodes[edge.parent]):  # of a 1/(2n) the 1/n alone
+                if length > 1 and count > length and abs(count / length - round(count / length)) < 1e-9:
+                    yield from _scaled(D, edge, length, f"1/{length:g}", slips.MEAN_OUT, slips.MEAN_TWICE)
         elif name == "power":
             yield from _scaled(D, edge, 1 / number, f"{number:g}", slips.CONSTANT, slips.CONSTANT)
             power = local * np.reshape(np.broadcast_to(strip_all(node.operands[0]), node.shape), (-1, 1))
@@ -84,14 +95,27 @@ def constants(D: Derivation, edge: Edge) -> Iterator[Mutation]:
 
 def _mean_or_constant(D: Derivation, edge: Edge, count: float) -> tuple[str, str]:
     """Whether a number is the 1/n of a mean that is written out: n is the length of what was summed just before."""
-    summed = D.nodes[edge.parent]
-    lengths: set[float] = set()
-    if summed.op is not None and summed.op.name == "sum":
-        lengths = {np.size(summed.operands[0]) / max(np.size(summed.value), 1)}
-    elif summed.op is not None and summed.op.name in ("matmul", "dot"):
-        lengths = {float(np.shape(summed.operands[0])[-1])}
+    lengths = _lengths(D.nodes[edge.parent])
     is_mean = count > 1 and any(abs(count - length) < 1e-9 for length in lengths)
     return (slips.MEAN_OUT, slips.MEAN_TWICE) if is_mean else (slips.CONSTANT, slips.CONSTANT)
+
+
+def _lengths(summed: Node) -> set[float]:
+    """Over how many entries a node sums."""
+    if summed.op is not None and summed.op.name == "sum":
+        return {np.size(summed.operands[0]) / max(np.size(summed.value), 1)}
+    if summed.op is not None and summed.op.name in ("matmul", "dot"):
+        return {float(np.shape(summed.operands[0])[-1])}
+    return set()
+
+
+def _is_mean(local: Array) -> float:
+    """Over how many entries every row takes the mean: equal entries that sum to 1; 0 where it is none."""
+    rows = np.count_nonzero(local, axis=1)
+    if not local.size or rows.min() < 2 or rows.min() != rows.max():
+        return 0.0
+    count = float(rows[0])
+    return count if np.allclose(local[local != 0], 1 / count, rtol=1e-12) else 0.0
 
 
 def _scaled(D: Derivation, edge: Edge, by: float, text: str, out: str, twice: str) -> Iterator[Mutation]:
@@ -111,28 +135,93 @@ def _scaled(D: Derivation, edge: Edge, by: float, text: str, out: str, twice: st
 
 def factors(D: Derivation, edge: Edge) -> Iterator[Mutation]:
     """Each array in the terms of a local Jacobian left out, used twice, or transposed."""
-    J = D.nodes[edge.node].local(edge.operand)
+    node = D.nodes[edge.node]
+    J, is_product = node.local(edge.operand), node.op is not None and node.op.family == "multilinear"
     for nth, term in enumerate(J.terms):
         for place, factor in enumerate(term.factors):
             array = strip_all(factor.array)
             if isinstance(array, Operator) or not isinstance(array, np.ndarray):
                 continue
             text = factor_text(factor.text, term.pattern.factors[place].forms, letters_of(term), place + 1)
-            for slip, other, told_as in (
-                (slips.FACTOR_OUT, np.ones_like(array), "is left out: multiply by it"),
-                (slips.FACTOR_TWICE, array * array, "is used twice: once is enough"),
-            ):
+            others = [
+                (slips.FACTOR_OUT, "", np.ones_like(array), "is left out: multiply by it"),
+                (slips.FACTOR_TWICE, "", array * array, "is used twice: once is enough"),
+            ]
+            if _is_square(array) and not is_product:  # of a product it is the link that is left out
+                eye = np.broadcast_to(np.eye(array.shape[-1]), array.shape)
+                others.append((slips.FACTOR_OUT, "eye", eye, "is left out: multiply by it"))
+            for slip, how, other, told_as in others:
                 local = matrix(_with(J, nth, place, other))
                 yield mutation(
-                    D, slip, edge, (slip, nth, place), local,
+                    D, slip, edge, (slip, nth, place, how), local,
                     say(D, edge, f"the factor {text} {told_as}"),
                 )  # fmt: skip
+    yield from _common_factors(D, edge, J)
     local = D.locals[edge]
     if local.shape[0] == local.shape[1] and 1 < len(local) <= MAX_SIZE and J.structure not in ("diagonal", "identity"):
         yield mutation(
             D, slips.FACTOR_TWICE, edge, "twice", local @ local,
             say(D, edge, "the link is multiplied in twice: once is enough"),
         )  # fmt: skip
+
+
+def _common_factors(D: Derivation, edge: Edge, J: Jacobian) -> Iterator[Mutation]:
+    """What stands in every term at the same labels, such as `y[i]` in `δ y - y y`, left out of all of them."""
+    if len(J.terms) < 2:
+        return
+    places = [_placed(term) for term in J.terms]
+    for key in [key for key in places[0] if all(key in other for other in places[1:])]:
+        turned = J
+        for nth, found in enumerate(places):
+            turned = _with(turned, nth, found[key], np.ones_like(strip_all(J.terms[nth].factors[found[key]].array)))
+        term, place = J.terms[0], places[0][key]
+        text = factor_text(term.factors[place].text, term.pattern.factors[place].forms, letters_of(term), place + 1)
+        yield mutation(
+            D, slips.FACTOR_OUT, edge, ("common", key[1]), matrix(turned),
+            say(D, edge, f"the factor {text} of all terms is left out: multiply by it"),
+        )  # fmt: skip
+
+
+def _placed(term: Term) -> dict[tuple[int, Hashable], int]:
+    """The arrays of a term and at which axes of output and input they are read: which factor that is."""
+    found: dict[tuple[int, Hashable], int] = {}
+    axes = [*(("out", k, form) for k, form in enumerate(term.pattern.out))]
+    axes += [("in", k, form) for k, form in enumerate(term.pattern.into)]
+    for place, factor in enumerate(term.factors):
+        forms = term.pattern.factors[place].forms
+        read = tuple(next(((side, k) for side, k, own in axes if own == form), None) for form in forms)
+        if isinstance(strip_all(factor.array), np.ndarray) and None not in read:
+            found[id(factor.array), read] = place
+    return found
+
+
+def spread_choices(D: Derivation, edge: Edge) -> Iterator[Mutation]:
+    """A maximum taken for a sum: every entry gets what only the chosen one does."""
+    op, params = D.nodes[edge.node].op, D.nodes[edge.node].params
+    if op is None or len(D.nodes[edge.node].operands) > 1:
+        return
+    if op.name.startswith("max_pool"):  # the windows are those of the mean
+        mean = REGISTRY[f"avg{op.name.removeprefix('max')}"]
+        point = point_of(D, edge)
+        own = _local(mean, point._replace(params={**POOLING, **point.params}), 0)
+        if own is not None:
+            yield _all_chosen(D, edge, np.asarray(own != 0, float))
+        return
+    if op.name not in ("max", "min"):
+        return
+    into, out = D.nodes[edge.parent].shape, D.nodes[edge.node].shape
+    try:
+        kept = np.sum(np.empty(into), axis=params.get("axis"), keepdims=True).shape
+    except FAILURES:
+        return
+    rows = np.broadcast_to(np.arange(int(np.prod(out, dtype=int))).reshape(kept), into).reshape(-1)
+    local = np.asarray(rows == np.arange(int(np.prod(out, dtype=int)))[:, None], float)
+    yield _all_chosen(D, edge, local)
+
+
+def _all_chosen(D: Derivation, edge: Edge, local: Array) -> Mutation:
+    told_as = say(D, edge, "the choice is left out: only the entry that is chosen gets anything, multiply by 0 or 1")
+    return mutation(D, slips.FACTOR_OUT, edge, "all chosen", local, told_as)
 
 
 def _with(J: Jacobian, nth: int, place: int, array: Array) -> Jacobian:
@@ -181,6 +270,26 @@ def transposes(D: Derivation, edge: Edge) -> Iterator[Mutation]:
             say(D, edge, "output and input are exchanged: transpose it"),
         )  # fmt: skip
     yield from _flipped(D, edge, J)
+
+
+def transposed_twice(D: Derivation) -> Iterator[Mutation]:
+    """A square matrix transposed at two nodes, as in `A G Aᵀ` where `Aᵀ G A` belongs."""
+    single = [m for edge in reversed(D.edges) for m in transposes(D, edge) if m.slip == slips.TRANSPOSE]
+    if len(single) > MAX_TOGETHER:
+        return
+    for one, other in combinations(single, 2):
+        assert one.changes is not None
+        assert other.changes is not None
+        if not set(one.changes) & set(other.changes):
+            yield Mutation(
+                slips.TRANSPOSE, ("twice", one.key, other.key), partial(_both_sentence, D, one, other),
+                changes={**one.changes, **other.changes},
+            )  # fmt: skip
+
+
+def _both_sentence(D: Derivation, one: Mutation, other: Mutation) -> str:
+    where = " and ".join(node_text(D, edge.node) for edge in other.changes or ())
+    return f"{one.sentence()[:-1]}; the same slip is made at {where}."
 
 
 def _flipped(D: Derivation, edge: Edge, J: Jacobian) -> Iterator[Mutation]:

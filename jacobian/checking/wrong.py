@@ -76,7 +76,8 @@ class Wrong:
         matrices = [[tensor.reshape(shape).astype(float) for tensor in row] for row in tensors]
         suspect = Suspect(
             runs, matrices, case.axes, case.tolerance(tensors[0][0], runs[0].tensor),
-            second_order=case.second_order, symmetric=case.right_when_symmetric,
+            second_order=case.second_order, is_array=not (case.claim.is_exact or case.downstream),
+            symmetric=case.right_when_symmetric,
         )  # fmt: skip
         return diagnose(suspect)
 

@@ -43,6 +43,9 @@ class View(NamedTuple):
 Seen = Callable[[Shape, Params], View]
 """What a normalisation makes of a shape."""
 
+VIEWS: dict[str, Seen] = {}
+"""How each normalisation sees its input, by name, for whoever writes it out in smaller steps."""
+
 
 # -- the numbers ------------------------------------------------------------------------------------------------------
 
@@ -86,6 +89,7 @@ def normalisation(
 
     Weight and bias are numbers, or have their axes in that view; where they have `channels`, axis 1 of the input.
     """
+    VIEWS[name] = seen
 
     def forward(x: np.ndarray, weight: Any = 1.0, bias: Any = 0.0, **params: Any) -> Any:
         view = seen(x.shape, params)

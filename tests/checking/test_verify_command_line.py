@@ -39,7 +39,7 @@ def test_a_right_claim_exits_with_0(words: list[str], printed: str, capsys: pyte
 
 def test_a_second_derivative(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sum(x**3)", "x=3", "--claim", "6*diag(x)", "--kind", "hessian"]) == 0
-    assert capsys.readouterr().out == "right: ∂(∂y/∂x)[i]/∂x[j], all 9 entries at 3 points\n"
+    assert capsys.readouterr().out == "right: ∂(∂y/∂x)[i]/∂x[j], all 9 entries at 5 points\n"
 
 
 @pytest.mark.parametrize(

@@ -67,8 +67,8 @@ def test_the_corpus_is_large_and_holds_every_slip() -> None:
     assert len({(case.name, str(case.args)) for case in (*WRONG, *RIGHT)}) == len(WRONG) + len(RIGHT)
     counts = Counter(case.slip for case in WRONG)
     assert set(counts) <= set(SLIPS)
-    extra = {"wrong power", "kernel flipped", "right at the given point only"}
-    assert set(SLIPS) - extra == set(counts)
+    extra = {"wrong power", "kernel flipped", "by another input", "right at the given point only"}
+    assert set(SLIPS) - extra <= set(counts)
 
 
 def test_the_benchmark_prints_the_table(capsys: pytest.CaptureFixture[str]) -> None:

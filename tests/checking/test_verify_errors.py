@@ -1,5 +1,6 @@
 """Bad claims and bad functions: the full text of every error."""
 
+import time
 from typing import Any
 
 import numpy as np
@@ -127,6 +128,15 @@ CASES: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         ("a claim is an array, a function or a text, not NoneType\n"
         '  fix:   claim=W, claim=lambda W, x: W, or claim="dy[i]/dx[j] = W[i,j]"'),
     ),
+    (
+        np.ones((8, 6)) * 1j, {}, errors.DTypeError,
+        "the claim holds complex numbers, not real numbers\n  fix:   claim=C.real, if nothing is lost",
+    ),
+    (np.array([["a", "b"]]), {}, errors.DTypeError, "the claim holds text, not real numbers"),
+    (
+        "qqqqqqq", {}, errors.LabelError,
+        "the claim uses qqqqqqq, which is not known\n  claim: qqqqqqq\n  known: A, B, y",
+    ),
     ([[1, 2], [3]], {}, errors.ShapeError, "the claim is not an array: its rows differ in length"),
     (
         lambda A, B: [[1, 2], [3]], {}, errors.ShapeError,
@@ -203,3 +213,35 @@ def test_what_the_claim_cannot_do_next_to_the_point_is_left_out() -> None:
 
     verdict = jac.verify(np.sin, X, claim=claim)
     assert str(verdict) == "right: ∂y[i]/∂x[j], all 9 entries at the given point"
+
+
+def test_many_paths_are_told_by_their_last_steps() -> None:
+    def f(x: Any) -> Any:
+        for _ in range(9):
+            x = np.sin(x) + x
+        return x
+
+    verdict = jac.verify(f, X[:2], claim=np.array([[1.0, 2.0], [3.0, 4.0]]))
+    head, *lines, total = verdict.unexplained.splitlines()
+    assert head == (
+        "No single slip and no pair of slips explains the claim. The first wrong entry ∂y[0]/∂x[0] comes from:"
+    )
+    assert len(lines) == 8
+    assert all(line.endswith(" ← … ← x") for line in lines)
+    assert np.isclose(sum(float(line.split()[0]) for line in lines), float(total.split()[0]), rtol=1e-4)
+    assert total.endswith("  in all")
+
+
+def test_a_verdict_on_fifty_nodes_takes_less_than_two_seconds() -> None:
+    def f(x: Any) -> Any:
+        for _ in range(17):
+            x = np.tanh(x) + np.sin(x)
+        return x
+
+    x = np.linspace(-1, 1, 8)
+    assert len(jac.trace(f, x).nodes) > 50
+    true = np.asarray(jac.jacobian(f)(x))
+    for claim, right in ((true, True), (-true, False), (np.outer(x, x), False), (lambda x: np.outer(x, x), False)):
+        start = time.perf_counter()
+        assert bool(jac.verify(f, x, claim=claim)) is right
+        assert time.perf_counter() - start < 2

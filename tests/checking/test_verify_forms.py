@@ -325,7 +325,7 @@ def test_two_slips() -> None:
         claim=lambda W1, W2, x, G: W1 @ ((1 - np.tanh(W1 @ x) ** 2) * (W2 @ G)),
     )
     assert everywhere.slip == "W instead of Wᵀ"
-    assert str(everywhere.diagnosis).endswith("The same slip is made at 2 nodes.")
+    assert str(everywhere.diagnosis).endswith("; the same slip is made at v3 = matmul(W1, x).")
 
 
 def test_slips_that_give_the_same_numbers_are_told() -> None:

@@ -72,7 +72,7 @@ c(
 c("factor left out", lambda W, b, x: sigmoid(W @ x + b), (R(3, 4), R(3), R(4)), lambda W, b, x, G: W.T @ G, 2, D)
 c("factor left out", lambda x: np.sqrt(np.sum(x**2)), (R(4),), lambda x: x)
 c("factor left out", lambda X: det(X), (R(3, 3),), lambda X: inv(X).T)
-c("factor left out", lambda g, x: layer_norm(x, g), (R(5), R(2, 5)), lambda g, x, G: np.sum(G, axis=0), 0, D)
+c("factor left out", lambda g, x: layer_norm(x, 5, g), (R(5), R(2, 5)), lambda g, x, G: np.sum(G, axis=0), 0, D)
 c("factor used twice", lambda W, x: np.tanh(W @ x), (R(3, 4), R(4)), lambda W, x, y: ((1 - y**2) ** 2)[:, None] * W, 1)
 c("factor used twice", lambda x, A: np.exp(A @ x), (R(3), R(2, 3)), "dy[i]/dx[j] = y[i]**2*A[i,j]")
 # wrong point
