@@ -251,5 +251,8 @@ def find_node(nodes: Sequence[Node], key: Any) -> Node:
     for node in nodes:
         if node.name == key:
             return node
+    for node in nodes:
+        if key == f"v{node.index}":  # it bears a variable's name, and its number still finds it
+            return node
     names = ", ".join(node.name for node in nodes[:20])
     raise ArgumentError(report(f"there is no node {key!r} in this trace", nodes=names))
