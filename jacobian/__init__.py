@@ -24,11 +24,14 @@ if TYPE_CHECKING:
     from jacobian.checking.report import Report
     from jacobian.checking.verdict import Verdict
     from jacobian.checking.verify import verify
+    from jacobian.display.derivation import Derivation, derive
 
 __version__ = "0.1.0"
 
 _LATER = {
     "backprop": "jacobian.backpropagation",
+    "Derivation": "jacobian.display.derivation",
+    "derive": "jacobian.display.derivation",
     "check": "jacobian.checking.check",
     "Differences": "jacobian.checking.differences",
     "Report": "jacobian.checking.report",
@@ -56,6 +59,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "Chain",
+    "Derivation",
     "Differences",
     "Exercise",
     "Jacobian",
@@ -64,6 +68,7 @@ __all__ = [
     "backprop",
     "check",
     "compose",
+    "derive",
     "errors",
     "exercise",
     "finite_difference",

@@ -44,6 +44,7 @@ examples:
   python -m jacobian "(x[1:] - x[:-1])**2" x=1000000
   python -m jacobian "inv(A) @ b" A=A.npy b=3 --explain
   python -m jacobian "softmax(W @ x)" W=3,4 x=4 --claim "dy[i]/dx[j] = y[i]*(W[i,j] - y[k]*W[k,j])"
+  python -m jacobian "softmax(W @ x)" W=3,4 x=4 --wrt x --derive
   python -m jacobian "A @ B" A=2,3 B=3,4 --wrt A --claim "G @ B.T" --kind downstream
 
 documentation of all ops, of some of them with examples, and as the pages docs/ops.md and docs/kinks.md:
@@ -81,6 +82,7 @@ def _parser() -> _Parser:
     add("--upstream", metavar="VALUE", help="also print upstream·J; 'ones', or given like an input")
     add("--order", choices=("auto", "forward", "reverse"), default="auto", help="order of elimination")
     add("--explain", action="store_true", help="also print terms, contraction paths and costs")
+    add("--derive", action="store_true", help="write the derivation, step by step, and NumPy code that computes it")
     add("--seed", type=int, default=0, metavar="N", help="seed of what is drawn (default 0)")
     return parser
 
@@ -141,6 +143,9 @@ def _run(options: argparse.Namespace) -> int:
     argnums = tuple(list(texts).index(name) for name in wrt)
     if options.claim is not None:
         return _judge(function, args, options, argnums)
+    if options.derive:
+        print("\n\n".join(map(str, jacobian.derive(function, *args, argnums=argnums))))
+        return AGREES
     y, jacobians = jacobian.value_and_jacobian(function, argnums=argnums, order=options.order)(*args)
     if isinstance(y, tuple | list):
         raise ArgumentError(

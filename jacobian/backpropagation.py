@@ -64,6 +64,9 @@ class Backpropagation:
         for step in self.steps:
             if step.node.name == key:
                 return step
+        for step in self.steps:
+            if key == f"v{step.node.index}":  # it bears a variable's name, and its number still finds it
+                return step
         names = ", ".join(step.node.name for step in self.steps)
         raise ArgumentError(report(f"backpropagation visited no node {key!r}", nodes=names))
 

@@ -95,3 +95,7 @@ class KinkWarning(JacobianWarning):
 
 class NonFiniteWarning(JacobianWarning):
     """A Jacobian holds NaN or infinity; names the op and the entries."""
+
+
+class DerivationError(JacobianError):
+    """A line of a derivation could not be verified: a fault of this package's, which is told rather than printed."""

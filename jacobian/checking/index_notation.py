@@ -52,7 +52,7 @@ class Sides:
     @property
     def free(self) -> frozenset[str]:
         """The labels on the left."""
-        return frozenset(label for form in (*self.outs, *self.ins) for label in names_in(form))
+        return frozenset(label for form in (*self.outs, *self.ins) for label in _labels_of_position(form))
 
 
 def is_formula(text: str) -> bool:
@@ -184,15 +184,23 @@ def labels_in(node: ast.AST, known: Mapping[str, Any]) -> Counter[str]:
     if isinstance(node, ast.Subscript | ast.Call) and (isinstance(node, ast.Subscript) or is_delta(node.func, known)):
         for position in positions_of(node):
             if not isinstance(position, ast.Slice):
-                found.update(names_in(position))
+                found.update(_labels_of_position(position))
         base = node.value if isinstance(node, ast.Subscript) else None
         return found + labels_in(base, known) if base is not None else found
     if isinstance(node, ast.List):  # an Iverson bracket
-        found.update(names_in(node))
+        found.update(_labels_of_position(node))
         return found
     for child in ast.iter_child_nodes(node):
         found += labels_in(child, known)
     return found
+
+
+def _labels_of_position(position: ast.AST) -> Iterator[str]:
+    """The labels in a position; the `t` of `A[t[i]]` is none."""
+    tables = {id(inner.value) for inner in ast.walk(position) if isinstance(inner, ast.Subscript)}
+    for inner in ast.walk(position):
+        if isinstance(inner, ast.Name) and id(inner) not in tables:
+            yield inner.id
 
 
 def is_sum(node: ast.AST) -> bool:

@@ -226,6 +226,9 @@ class Evaluation:
                 return Labelled(-inner.array, inner.labels)
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _WHOLE:
                 return _apply(_WHOLE[type(op)], self._position(left), self._position(right))
+            case ast.Subscript():
+                looked_up = self._read(form)
+                return Labelled(looked_up.array.astype(int), looked_up.labels)
         self._fail(f"{ast.unparse(form)} is not a position", fix="labels, whole numbers, +, - and *")
 
     def _read(self, node: ast.Subscript) -> Labelled:

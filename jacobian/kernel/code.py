@@ -295,6 +295,12 @@ class Code:
         return program
 
 
+def run_text(text: str, scope: dict[str, Any]) -> dict[str, Any]:
+    """Run statements in that scope, and hand it back with what they assigned."""
+    exec(compile(text, PROGRAM, "exec"), scope)
+    return scope
+
+
 def common_kind(symbols: Sequence[Symbol]) -> np.dtype[Any] | None:
     """The dtype of all of them, if it is known and the same."""
     kinds = {symbol.kind for symbol in symbols}

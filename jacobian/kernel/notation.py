@@ -94,7 +94,7 @@ def product_text(term: Term, names: Names, deltas: Iterable[str] = ()) -> str:
     alone = len(pieces) == 1 and not pattern.guards and not summed and term.scale == 1
     scale = term.scale
     if not alone and not isinstance(scale, complex):
-        scale, pieces = _without_numbers(scale, pieces)
+        scale, pieces = without_numbers(scale, pieces)
     pieces = [f"({piece})" if is_sum(piece) and not alone else piece for piece in pieces]
     for guard in pattern.guards:
         text = form_text(guard.form, names)
@@ -109,7 +109,7 @@ def product_text(term: Term, names: Names, deltas: Iterable[str] = ()) -> str:
     return sign + body
 
 
-def _without_numbers(scale: float, pieces: Sequence[str]) -> tuple[float, list[str]]:
+def without_numbers(scale: float, pieces: Sequence[str]) -> tuple[float, list[str]]:
     """Signs and numbers that stand first in a factor join the number in front: `-1/2 * 2 * x` is `-x`."""
     rest: list[str] = []
     for piece in pieces:
@@ -199,7 +199,14 @@ def _with_deltas(term: Term, axes: Sequence[str]) -> str:
 
 
 def latex(text: str) -> str:
-    """A formula as LaTeX: subscripts for positions, fractions for quotients of differentials."""
+    """A formula as LaTeX: subscripts for positions, fractions for quotients."""
+    from jacobian.kernel.latex import latex as parsed  # only when it is asked for
+
+    return parsed(text) or _roughly(text)
+
+
+def _roughly(text: str) -> str:
+    """The same for labels that are not written as Python reads them, piece by piece."""
     left, _, right = text.partition(" = ")
     out, _, into = left.partition("/∂")
     head = rf"\frac{{{_pieces(out)}}}{{{_pieces('∂' + into)}}}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Hashable, Iterator, Sequence
 from itertools import count
+from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
@@ -52,6 +54,8 @@ class Node:
         nodes = trace.nodes
         self.index = len(nodes)
         nodes.append(self)
+        if trace.code is not None and op is not None:
+            trace.find_frame()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -130,8 +134,18 @@ class Graph:
         self.seen = False  # whether the function looked at a number: with others it may take another course
         self.of_complex = False  # whether an input is complex: then nodes that are not holomorphic are noted
         self.notes: dict[int, tuple[str, str | None]] = {}  # of those nodes: what the user called, and the line
+        self.code: CodeType | None = None  # of the function, until its frame is found
+        self.frame: FrameType | None = None  # of the function: what its variables hold gets their names
         self._snapshots: dict[int, tuple[Any, Array]] = {}
         self._constant_names: dict[int, str] = {}
+
+    def find_frame(self) -> None:
+        """Look for the function's frame, at its first operation; it keeps its variables after the function is done."""
+        code, self.code = self.code, None
+        frame: FrameType | None = sys._getframe(2)
+        while frame is not None and frame.f_code is not code:
+            frame = frame.f_back
+        self.frame = frame
 
     def constant(self, value: Any) -> Array:
         """A value that is not traced, safe from later changes: copied unless nobody can change it."""
@@ -160,7 +174,7 @@ class Graph:
     def constant_name(self, value: Any) -> str:
         """A captured array by the variable that held it, a number by its digits."""
         if np.ndim(value) == 0 and isinstance(value, int | float | np.number | np.ndarray):
-            return f"{np.asarray(value).item():g}" if np.asarray(value).dtype.kind in "iuf" else str(value)
+            return _digits(np.asarray(value).item()) if np.asarray(value).dtype.kind in "iuf" else str(value)
         return self._constant_names.get(id(value), "c")
 
     @property
@@ -200,6 +214,12 @@ class Graph:
                 wanted.update(p.index for _, p in node.parents if p.index >= first and depends[p.index])
 
 
+def _digits(number: float) -> str:
+    """A number, all of it: `2`, `0.1`, `1e-05`."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(number)
+
+
 def shape_of(value: Any) -> tuple[int, ...]:
     """The shape of an array, or of what NumPy would make one of."""
     try:
@@ -230,6 +250,9 @@ def find_node(nodes: Sequence[Node], key: Any) -> Node:
         return nodes[key]
     for node in nodes:
         if node.name == key:
+            return node
+    for node in nodes:
+        if key == f"v{node.index}":  # it bears a variable's name, and its number still finds it
             return node
     names = ", ".join(node.name for node in nodes[:20])
     raise ArgumentError(report(f"there is no node {key!r} in this trace", nodes=names))

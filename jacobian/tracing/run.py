@@ -21,7 +21,7 @@ from jacobian.tracing.refusals import ambiguous_truth
 from jacobian.tracing.snapshots import kept_snapshot
 from jacobian.tracing.source import line_that_raised
 from jacobian.tracing.tracer import Tracer, strip_all
-from jacobian.tracing.tree import is_array_list, is_container, map_leaves
+from jacobian.tracing.tree import is_array_list, is_container, leaves, map_leaves
 
 CO_VARARGS = 4
 MAX_WRAPPERS = 20
@@ -131,6 +131,8 @@ def run(f: Callable[..., Any], argnums: Sequence[int], args: Sequence[Any], kwar
     call = list(args)
     for number in argnums:
         call[number] = _traced(graph, args[number], names[number], inputs, number)
+    code = getattr(f, "__code__", None)
+    graph.code = code if isinstance(code, CodeType) else None
     try:
         result = f(*call, **kwargs)
     except (TypeError, ValueError) as error:
@@ -140,6 +142,7 @@ def run(f: Callable[..., Any], argnums: Sequence[int], args: Sequence[Any], kwar
             raise ambiguous_truth(line_that_raised(error)) from None
         raise
     _name_constants(graph, f, names, args, kwargs)
+    _name_nodes(graph, result)
     return Recording(graph, inputs, result)
 
 
@@ -213,6 +216,19 @@ def _name_constants(graph: Graph, f: Callable[..., Any], names: list[str], args:
     given = (*zip(names, args, strict=False), *kwargs.items())
     variables |= {name: value for name, value in given if isinstance(value, np.ndarray)}
     graph.name_constants(variables)
+
+
+def _name_nodes(graph: Graph, result: Any) -> None:
+    """Call what the function computed by the variables that hold it at its end; the result has names of its own."""
+    frame, graph.frame, graph.code = graph.frame, None, None
+    if frame is None:
+        return
+    taken = {node.name_hint for node in graph.nodes} | {*graph.captured}
+    found = {id(leaf.node) for leaf in leaves(result) if isinstance(leaf, Tracer)}
+    for name, value in frame.f_locals.items():
+        if type(value) is not Tracer or value.graph is not graph or name in taken or id(value.node) in found:
+            continue
+        value.node.name_hint = value.node.name_hint or name
 
 
 def output(value: Any, path: str, graph: Graph) -> Node | np.ndarray:
