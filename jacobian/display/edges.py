@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jacobian.display.raster import cost, is_symbolic
-from jacobian.kernel.access import Form, Lookup, Table, plain
+from jacobian.display.raster import cost, is_symbolic, looked_up
+from jacobian.kernel.access import plain
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.pattern import Pattern, Shape
 from jacobian.kernel.structure import reached
@@ -44,13 +44,10 @@ def part(J: Jacobian, rows: list[int], cols: list[int], most_work: int) -> Part 
 
 
 def _selection(positions: list[int], shape: Shape, dtype: np.dtype[np.generic]) -> Jacobian:
-    """The Jacobian of `x -> x.ravel()[positions]`."""
-    tables = tuple(np.asarray(axis, np.intp) for axis in np.unravel_index(positions, shape)) if shape else ()
-    size = len(positions)
-    into = tuple(Form(0, ((Lookup(axis, (plain(0),)), 1),)) for axis in range(len(shape)))
-    known = tuple(Table((size,), extent) for extent in shape)
-    pattern = Pattern((size,), (plain(0),), into, (size,), shape, (), (), known)
-    return Jacobian((Term(pattern, (), tables),), (size,), shape, dtype)
+    """The Jacobian of `x -> x.ravel()[positions]`; of a number there is one position."""
+    if not shape:
+        return Jacobian((Term(Pattern((1,), (plain(0),), (), (1,), ())),), (1,), (), dtype)
+    return looked_up(np.unravel_index(positions, shape), shape, dtype)
 
 
 def shown(count: int, most: int) -> list[int]:

@@ -45,18 +45,24 @@ def figure(J: Jacobian, cells: Raster, size: int, alt: str) -> str:
         f'vertical-align:middle;{BARE};padding-right:4px">{",".join(map(str, label.vector))}</th>'
         for label in rows or []
     ]
+    top = top or "<td></td>"
     span = f'rowspan="{max(1, len(side))}" colspan="{max(1, len(cols or []))}"'
     body = f'<td {span} style="{BARE};text-align:left;vertical-align:top;font-size:0">{picture}</td>'
-    corner = f'<td style="{BARE};text-align:right;vertical-align:bottom;padding-right:4px">' + (
+    corner = (
+        f'<td style="{BARE};text-align:right;vertical-align:bottom;padding-right:4px;white-space:nowrap">'
         f"<em>{escape(_corner(down, across))}</em></td>"
     )
+    rest = '<td style="width:100%;border:0;padding:0"></td>'  # takes what the caption is wider than the picture
     first = side[0] if side else f'<td style="{BARE}"></td>'
-    lines = [f"<tr>{corner}{top}</tr>", f"<tr>{first}{body}</tr>", *(f"<tr>{label}</tr>" for label in side[1:])]
+    lines = [f"<tr>{corner}{top}{rest}</tr>", f"<tr>{first}{body}</tr>", *(f"<tr>{label}</tr>" for label in side[1:])]
+    rows_are, cols_are = ("inputs", "outputs") if J.denominator else ("outputs", "inputs")
     caption = (
-        f'<caption style="caption-side:bottom;text-align:left;padding:.3em 0">{escape(legend(J, cells))}</caption>'
+        '<caption style="text-align:left;caption-side:top;padding:0;white-space:nowrap">'
+        f"Rows are {rows_are}, columns {cols_are}</caption>"
     )
     style = "border-collapse:separate;border-spacing:0;border:0;margin:.4em 0;table-layout:auto"
-    return f'<table cellspacing="0" cellpadding="0" style="{style}">{caption}<tbody>{"".join(lines)}</tbody></table>'
+    table = f'<table cellspacing="0" cellpadding="0" style="{style}">{caption}<tbody>{"".join(lines)}</tbody></table>'
+    return f'{table}<p style="margin:.2em 0;max-width:48em;font-size:.9em">{escape(legend(cells))}</p>'
 
 
 def _corner(down: str, across: str) -> str:
@@ -78,16 +84,18 @@ def labels(shape: Shape, rules: np.ndarray, side: int, least: int) -> list[Label
     return None
 
 
-def legend(J: Jacobian, cells: Raster) -> str:
+def legend(cells: Raster) -> str:
     """How the picture is to be read: what stands in it, no more."""
     values = cells.values
     scale = Scale.of(values)
-    parts = ["Rows are outputs, columns inputs."]
+    parts = []
     if cells.pooled:
         rows, cols = cells.entries
-        parts.append(f"A cell stands for {rows:,} × {cols:,} entries and shows the one of greatest magnitude.")
+        whole = cells.summary is not None and cells.summary.whole
+        shown = "the one of greatest magnitude" if whole else "one of them"
+        parts.append(f"A cell stands for {rows:,} × {cols:,} entries{f' and shows {shown}' if scale.peak else ''}.")
     if scale.peak > 0:
-        colours = "Violet" if values.dtype.kind == "c" else _signs(values)
+        colours = "Violet is magnitude" if values.dtype.kind == "c" else _signs(values)
         parts.append(f"{colours}, strongest at {scale.peak:.3g}{', logarithmic' if scale.logarithmic else ''}.")
     if np.any(cells.known & cells.reached & (values == 0)):
         parts.append("A dot is a zero by value.")

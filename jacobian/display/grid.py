@@ -10,7 +10,8 @@ from jacobian.display.titles import axes_letters
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.pattern import Shape
 
-RULES = ("", "1px solid", "2px solid")
+HEAD = "1px solid"
+RULES = ("", "2px solid", "3px solid")
 
 
 def grid(J: Jacobian, found: Part, caption: str) -> str:
@@ -23,7 +24,7 @@ def grid(J: Jacobian, found: Part, caption: str) -> str:
     )  # fmt: skip
     body: list[str] = []
     place = {position: k for k, position in enumerate(found.cols)}
-    for line, (row, label, rule) in enumerate(_headed(found.rows, J.out_shape)):
+    for row, label, rule in _headed(found.rows, J.out_shape):
         if row is None:
             body.append("<tr>" + _gap("⋮") * (len(cols) + 1) + "</tr>")
             continue
@@ -32,13 +33,13 @@ def grid(J: Jacobian, found: Part, caption: str) -> str:
             _gap("…") if col is None else _entry(found, where, place[col], rule, left)
             for col, _, left in cols
         )  # fmt: skip
-        first = rule or (RULES[1] if line == 0 else "")
-        body.append(f'<tr><th scope="row" style="{_style("right", top=first)}">{label}</th>{cells}</tr>')
+        body.append(f'<tr><th scope="row" style="{_style("right", top=rule)}">{label}</th>{cells}</tr>')
     table = 'style="border-collapse:collapse;border:0;margin:.4em 0"'
-    top = f'<caption style="text-align:left;caption-side:top;padding:.2em 0">{escape(caption)}</caption>'
-    return (
-        f"<table {table}>{top}<thead><tr>{_corner(J)}{heads}</tr></thead><tbody>{''.join(body)}</tbody></table>"
-    )  # fmt: skip
+    style = "text-align:left;caption-side:top;padding:.2em 0;white-space:nowrap"
+    top = f'<caption style="{style}">{escape(caption)}</caption>'
+    rest = '<td style="width:100%;border:0;padding:0"></td>'  # takes what the caption is wider than the numbers
+    head = f"<thead><tr>{_corner(J)}{heads}{rest}</tr></thead>"
+    return f"<table {table}>{top}{head}<tbody>{''.join(body)}</tbody></table>"
 
 
 def _corner(J: Jacobian) -> str:
@@ -52,7 +53,7 @@ def _headed(positions: list[int], shape: Shape) -> list[tuple[int | None, str, s
     """Positions with their index vectors and the rule before them; None where some are left out."""
     found: list[tuple[int | None, str, str]] = []
     for k, (position, vector) in enumerate(zip(positions, index_vectors(positions, shape), strict=True)):
-        rule = RULES[changes(positions[k - 1], position, shape)] if k else ""
+        rule = RULES[changes(positions[k - 1], position, shape)] if k else HEAD
         if k and position != positions[k - 1] + 1:
             found.append((None, "", ""))
             rule = ""
@@ -72,4 +73,4 @@ def _gap(text: str) -> str:
 
 def _style(align: str, top: str = "", left: str = "") -> str:
     rules = "".join(f";border-{side}:{rule}" for side, rule in (("top", top), ("left", left)) if rule)
-    return f"text-align:{align};padding:.1em .5em;border:0{rules}"
+    return f"text-align:{align};padding:.1em .5em;white-space:nowrap;border:0{rules}"

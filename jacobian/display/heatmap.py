@@ -41,31 +41,31 @@ class Scale(NamedTuple):
     @property
     def logarithmic(self) -> bool:
         """Whether magnitudes are compared by their logarithms."""
-        return self.peak > 0 and np.log10(self.peak) - np.log10(self.least) > DECADES
+        return self.peak > 0 and bool(np.log10(self.peak) - np.log10(self.least) > DECADES)
 
     @classmethod
     def of(cls, values: np.ndarray) -> Scale:
-        """From the least to the greatest magnitude that is neither zero nor infinite."""
+        """From almost the least to the greatest magnitude that is neither zero nor infinite."""
         size = magnitudes(values)
         size = size[(size > 0) & np.isfinite(size)]
-        return cls(float(size.min()), float(size.max())) if size.size else cls(0.0, 0.0)
+        return cls(float(np.quantile(size, 0.05, method="lower")), float(size.max())) if size.size else cls(0.0, 0.0)
 
     def strength(self, values: np.ndarray) -> np.ndarray:
         """From 0 to 1; infinite numbers are as strong as the greatest finite one."""
-        size = np.clip(np.nan_to_num(magnitudes(values), nan=0.0, posinf=self.peak), self.least, self.peak)
+        size = np.nan_to_num(magnitudes(values), nan=0.0, posinf=self.peak)
         if self.peak == 0:
             return np.ones(size.shape)
         if not self.logarithmic:
-            return size / self.peak
+            return np.asarray(size / self.peak)
         low, high = np.log10(self.least), np.log10(self.peak)
-        strengths: np.ndarray = (np.log10(size) - low) / (high - low)
+        strengths: np.ndarray = (np.log10(np.clip(size, self.least, self.peak)) - low) / (high - low)
         return strengths
 
 
 def magnitudes(values: np.ndarray) -> np.ndarray:
     """Absolute values, as float64 or wider."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.abs(values.astype(np.result_type(values.dtype, np.float64)))
+        return np.asarray(np.abs(values.astype(np.result_type(values.dtype, np.float64))))
 
 
 def thumbnail(J: Jacobian, size: int = 64, alt: str | None = None) -> str:
@@ -148,10 +148,10 @@ def draw(cells: Raster, plan: Layout) -> np.ndarray:
 
 
 def _rules(shape: Shape, count: int) -> np.ndarray:
-    """How thick a rule stands before every row: 1 where the axis before last changes, 2 where one before that does."""
+    """How thick a rule stands before every row: 1 where the axis before last changes, 3 where one before that does."""
     thick = np.zeros(count, int)
     for level, axis in enumerate(range(len(shape) - 1, 0, -1)):
-        thick[:: max(1, prod(shape[axis:]))] = 1 + (level > 0)
+        thick[:: max(1, prod(shape[axis:]))] = 3 if level else 1
     thick[0] = 0
     return thick
 

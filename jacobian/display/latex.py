@@ -16,7 +16,7 @@ MOST_ENTRIES = 64
 
 
 def latex(J: Jacobian) -> str:
-    r"""The formula and the matrix; empty when the Jacobian is not small.
+    r"""The formula and the matrix; empty when it is not small, or its names are none that LaTeX can have.
 
     >>> print(latex(Jacobian.identity((2,))))
     $\displaystyle \frac{\partial y_{i}}{\partial x_{i}} = 1 \qquad \begin{bmatrix} 1 & 0 \\ 0 & 1 \end{bmatrix}$
@@ -24,7 +24,7 @@ def latex(J: Jacobian) -> str:
     rows, cols = prod(J.out_shape), prod(J.in_shape)
     small = max(rows, cols) <= MOST_ROWS and 0 < rows * cols <= MOST_ENTRIES
     found = part(J, list(range(rows)), list(range(cols)), CHEAP) if small else None
-    if found is None or len(J.formula) > LONGEST:
+    if found is None or len(J.formula) > LONGEST or not all(map(str.isidentifier, J.names)):
         return ""
     if J.ndim == 0:
         return rf"$\displaystyle {J.latex} = {_entry(found.values[0, 0])}$"

@@ -83,7 +83,8 @@ def numbers(J: Jacobian) -> str:
     if found is None:
         return ""
     caption = f"{what} of {quotient(J)}.{_legend(found)}"
-    return f"<details><summary>{what}</summary>{grid(J, found, caption)}</details>"
+    table = f'<div style="overflow-x:auto">{grid(J, found, caption)}</div>'
+    return f"<details><summary>{what}</summary>{table}</details>"
 
 
 def _legend(found: Part) -> str:

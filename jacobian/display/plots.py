@@ -20,10 +20,10 @@ CELLS = 512
 def axes(ax: Any, name: str) -> Any:
     """The axes that were given, else matplotlib's current ones."""
     try:
-        from matplotlib import pyplot
+        import matplotlib.pyplot as plt
     except ImportError as error:
         raise MissingExtraError(report(f"{name} needs matplotlib", fix="pip install 'jacobian[plot]'")) from error
-    return pyplot.gca() if ax is None else ax
+    return plt.gca() if ax is None else ax
 
 
 def plot(J: Jacobian, ax: Any = None, **kwargs: Any) -> Any:
@@ -34,7 +34,7 @@ def plot(J: Jacobian, ax: Any = None, **kwargs: Any) -> Any:
     hidden = (values == 0) & (cells.known | ~cells.reached)
     peak = Scale.of(values).peak or 1.0
     signed = cells.values.dtype.kind != "c"
-    given = {"cmap": "RdBu_r" if signed else "Purples"}
+    given: dict[str, Any] = {"cmap": "RdBu_r" if signed else "Purples"}
     if "norm" not in kwargs:
         given |= {"vmin": -peak if signed else 0.0, "vmax": peak}
     return _image(J, cells, np.ma.masked_array(values.astype(float), hidden), ax, {**given, **kwargs})

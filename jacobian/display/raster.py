@@ -13,23 +13,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from jacobian.display.reach import boxes
+from jacobian.kernel.access import Form, Lookup, Table, plain
 from jacobian.kernel.dispatch import is_foreign
 from jacobian.kernel.explain import multiplications
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.indexing import selection
-from jacobian.kernel.pattern import Shape
+from jacobian.kernel.pattern import Pattern, Shape
 from jacobian.kernel.sparse import entries_of, triples
 from jacobian.kernel.structure import reached
-from jacobian.kernel.term import Operator
+from jacobian.kernel.term import Operator, Term
 
 DENSE_ENTRIES = 2**14
 LISTED_ENTRIES = 2**18
 MOST_WORK = 2**24  # multiplications that a look may cost: some hundredths of a second
+
+
+Entries = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Values, rows and columns."""
 
 
 class Summary(NamedTuple):
@@ -148,28 +153,66 @@ def _pooled(
 
 
 def _unseen(J: Jacobian, grid: Shape, entries: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Which cells may be reached, and that of those no value is known."""
     mask = np.zeros(grid, bool)
     for term in J.terms:
-        mask |= boxes(term, grid, entries)
+        mask |= boxes(term, grid, entries)[0]
     return mask, ~mask
 
 
 def _sampled(J: Jacobian, grid: Shape, entries: tuple[int, int]) -> Raster:
     """Where entries may be, and the values of one entry in a cell where that is cheap."""
-    mask, known = _unseen(J, grid, entries)
-    total, summary = np.zeros(grid, J.dtype), None
+    found = [boxes(term, grid, entries) for term in J.terms]
+    mask = np.logical_or.reduce([cells for cells, _, _ in found])
+    seen: list[Entries] = []
     out, into = sample_of(J.out_shape, grid[0]), sample_of(J.in_shape, grid[1])
     few = picked(J, out, into)
-    if cost(few) <= MOST_WORK and not is_symbolic(few):
-        found = _pooled(
-            few.matrix().ravel(), *(side.ravel() for side in np.meshgrid(
-                _flat(J.out_shape, out), _flat(J.in_shape, into), indexing="ij")),
-            np.ones(few.size, bool), grid, entries,
-        )  # fmt: skip
-        total = np.where(mask, found.values, total)
-        known = known | (found.values != 0)
-        summary = Summary.of(few.matrix().ravel(), whole=False)
-    return Raster(total, mask, known, entries, summary)
+    if cost(few) <= MOST_WORK:
+        rows, cols = np.meshgrid(_flat(J.out_shape, out), _flat(J.in_shape, into), indexing="ij")
+        seen.append((few.matrix().ravel(), rows.ravel(), cols.ravel()))
+    known = _cells(seen, grid, entries)
+    rows, cols = (np.concatenate([place[side] for place in found]) for side in (1, 2))
+    cell = (rows // entries[0]) * grid[1] + cols // entries[1]
+    _, first = np.unique(cell, return_index=True)  # one entry in every cell that is not known yet
+    first = first[~known.ravel()[cell[first]]]
+    if first.size:
+        few = listed(J, rows[first], cols[first])
+        if cost(few) <= MOST_WORK:
+            seen.append((few.matrix().ravel(), rows[first], cols[first]))
+            known |= _cells(seen[-1:], grid, entries)
+    if not seen:
+        return Raster(np.zeros(grid, J.dtype), mask, ~mask, entries, None)
+    values, rows, cols = (np.concatenate(parts) for parts in zip(*seen, strict=True))
+    pooled = _pooled(values, rows, cols, np.ones(values.size, bool), grid, entries)
+    known |= ~mask
+    return Raster(pooled.values, mask, known, entries, Summary.of(values[values != 0], whole=False))
+
+
+def _cells(seen: Sequence[Entries], grid: Shape, entries: tuple[int, int]) -> np.ndarray:
+    """The cells in which an entry other than zero was seen."""
+    known = np.zeros(grid, bool)
+    for values, rows, cols in seen:
+        there = values != 0
+        known[rows[there] // entries[0], cols[there] // entries[1]] = True
+    return known
+
+
+def listed(J: Jacobian, rows: np.ndarray, cols: np.ndarray) -> Jacobian:
+    """The entries at listed rows and columns of the matrix, held as terms: a column."""
+    axes = [
+        *(np.unravel_index(rows, J.out_shape) if J.out_shape else ()),
+        *(np.unravel_index(cols, J.in_shape) if J.in_shape else ()),
+    ]
+    return looked_up(axes, J.shape, J.dtype).after(J._flattened())
+
+
+def looked_up(axes: Sequence[np.ndarray], shape: Shape, dtype: np.dtype[Any]) -> Jacobian:
+    """The Jacobian of `x -> x[axes]`, an integer array of one length for every axis of x."""
+    size = len(axes[0]) if axes else 1
+    into = tuple(Form(0, ((Lookup(axis, (plain(0),)), 1),)) for axis in range(len(shape)))
+    known = tuple(Table((size,), extent) for extent in shape)
+    pattern = Pattern((size,), (plain(0),), into, (size,), shape, (), (), known)
+    return Jacobian((Term(pattern, (), tuple(np.asarray(axis, np.intp) for axis in axes)),), (size,), shape, dtype)
 
 
 def sample_of(shape: Shape, most: int) -> tuple[slice, ...]:
@@ -193,7 +236,7 @@ def block_of(shape: Shape, cells: int) -> int:
     needed = -(-prod(shape) // cells)
     for axis in range(1, len(shape)):
         inner = prod(shape[axis:])
-        if inner <= 2 * needed:
+        if needed > 1 and inner <= 2 * needed:
             return -(-needed // inner) * inner
     return needed
 

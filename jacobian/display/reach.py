@@ -8,6 +8,7 @@ import numpy as np
 
 from jacobian.kernel.access import Form, Lookup, indices
 from jacobian.kernel.pattern import Shape
+from jacobian.kernel.positions import values_at
 from jacobian.kernel.term import Term
 
 MOST_BOXES = 2**17
@@ -15,11 +16,12 @@ MOST_BOXES = 2**17
 Bounds = tuple[np.ndarray, np.ndarray]
 
 
-def boxes(term: Term, grid: Shape, entries: tuple[int, int]) -> np.ndarray:
+def boxes(term: Term, grid: Shape, entries: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A mask of the grid; every cell that the term reaches is in it, and it may hold neighbours of those.
 
     The ranges of the free indices are cut so finely that within a piece a position moves by a cell at most; for each
     box of pieces the rows and columns lie in intervals. What a box cannot reach for its guards is left out.
+    Also gives the row and the column of one entry in every box where its first corner is one.
     """
     pattern = term.pattern
     free = pattern.free
@@ -48,7 +50,26 @@ def boxes(term: Term, grid: Shape, entries: tuple[int, int]) -> np.ndarray:
             first = first * extent + np.clip(low, 0, extent - 1)
             last = last * extent + np.clip(high, 0, extent - 1)
         sides.append((np.broadcast_to(first // width, full)[alive], np.broadcast_to(last // width, full)[alive]))
-    return _painted(sides, grid)
+    corner = {k: np.broadcast_to(ranges[k][0], full)[alive] for k in free}
+    return _painted(sides, grid), *_positions(term, corner, int(alive.sum()))
+
+
+def _positions(term: Term, corner: dict[int, np.ndarray], size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The rows and columns of assignments that are listed, without those that leave the matrix."""
+    pattern = term.pattern
+    inside, flats = np.ones(size, bool), []
+    for guard in pattern.guards:
+        if set(indices(guard.form)) <= set(pattern.free):
+            value = values_at(guard.form, corner, term.tables)
+            inside &= (value >= 0) & (value < guard.extent)
+    for forms, extents in ((pattern.out, pattern.out_shape), (pattern.into, pattern.in_shape)):
+        flat = np.zeros(size, np.int64)
+        for form, extent in zip(forms, extents, strict=True):
+            value = values_at(form, corner, term.tables)
+            inside &= (value >= 0) & (value < extent)
+            flat = flat * extent + value
+        flats.append(flat)
+    return flats[0][inside], flats[1][inside]
 
 
 def _painted(sides: list[Bounds], grid: Shape) -> np.ndarray:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from math import prod
 
-import numpy as np
-
 from jacobian.display.edges import Part, changes, index_vectors, part, shown
 from jacobian.display.numbers import ZERO, number
 from jacobian.kernel.expression import Jacobian
@@ -72,7 +70,7 @@ def _labels(positions: list[int], shape: Shape) -> list[str]:
 def _narrowed(
     lines: list[list[str]], widths: list[int], cols: list[int]
 ) -> tuple[list[list[str]], list[int], int | None]:
-    """Columns from the middle are left out until the line is narrow enough; also says after which one there is a gap."""
+    """Without columns from the middle, so that the line is narrow enough; also says before which one there is a gap."""
     total, keep = sum(widths) + 3 * len(widths), list(range(len(cols)))
     while total > WIDTH and len(keep) > 2:
         middle = keep.pop(len(keep) // 2)

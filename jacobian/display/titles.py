@@ -66,6 +66,10 @@ def expression(f: Callable[..., Any]) -> str:
     'tanh'
     """
     name = str(getattr(f, "__name__", ""))
+    if (
+        str(getattr(f, "__globals__", {}).get("__name__", "")).split(".")[0] == "jacobian"
+    ):  # one of ours, around the user's
+        return ""
     found = _returned(f, name)
     if found and len(found) <= LONGEST_EXPRESSION:
         return found

@@ -132,8 +132,10 @@ class Tensor:
         flat: np.ndarray = read_only(np.reshape(array, (prod(self.out_shape), prod(self.in_shape))))
         return flat
 
-    def blocks(self) -> np.ndarray:
+    def blocks(self) -> Blocks:
         """A matrix of matrices, an object array: the last output and input axis are inside a block, the rest outside.
+
+        A notebook shows it as a table of tables.
 
         >>> import numpy as np, jacobian as jac
         >>> jac.jacobian(lambda X: X.T)(np.ones((2, 3))).blocks()[0, 1]
@@ -147,11 +149,24 @@ class Tensor:
         array = array.transpose(*outer, *inner)
         rows, cols = prod(self.out_shape[:-1]), prod(self.in_shape[:-1])
         array = read_only(array.reshape(rows, cols, *array.shape[len(outer) :]))
-        blocks = np.empty((rows, cols), object)
+        blocks = np.empty((rows, cols), object).view(Blocks)
         for row in range(rows):
             for col in range(cols):
                 blocks[row, col] = array[row, col]
+        blocks.whole = self
         return blocks
+
+
+class Blocks(np.ndarray):
+    """A matrix of matrices; `whole` is the Jacobian that it shows, None once something was done to it."""
+
+    whole: Tensor | None = None
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """What a notebook shows."""
+        from jacobian.display.blocks import mimebundle
+
+        return mimebundle(self)
 
 
 def materialise(J: Tensor) -> Array:
