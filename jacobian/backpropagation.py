@@ -19,7 +19,6 @@ from jacobian.tracing.graph import Node
 from jacobian.tracing.run import run
 from jacobian.tracing.tracer import strip_all
 
-
 SCREEN = 40  # lines
 
 

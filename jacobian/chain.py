@@ -21,7 +21,6 @@ from jacobian.tracing.graph import Graph, Node, find_node
 from jacobian.tracing.run import Recording, output, run
 from jacobian.tracing.tree import is_container, leaves, map_leaves
 
-
 MOST_OPS = 6  # of a link, that are named
 
 

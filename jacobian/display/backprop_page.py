@@ -53,9 +53,9 @@ def step_mimebundle(step: Step) -> dict[str, str]:
 def step_html(step: Step, count: int) -> Html:
     """One node: a line, and a table to unfold; `count` steps are shown together."""
     node = step.node
-    by = ", ".join(step.local) or "nothing: an input"
+    onward = f"downstream to {', '.join(step.local)}" if step.local else "an input: this is the Jacobian"
     line = f"<code>{escape(made(node))}</code> {shape_text(node.shape)}, value {escape(value_text(node.value))}"
-    back = f"upstream {sides(step.upstream)}, hands on to {escape(by)}"
+    back = f"upstream {sides(step.upstream)}; {escape(onward)}"
     return details(Html(f"{line}; {back}"), _step_table(step, count), unfolded=count <= UNFOLDED)
 
 

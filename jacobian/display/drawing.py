@@ -21,12 +21,15 @@ WIRE, FLOW = "#808080", "#b8651b"  # of values, and of what flows back
 LABEL = "#7a7a7a"
 FONT = "system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif"
 
-BIG, SMALL = 12, 10  # sizes of type
-CHARACTER = 0.6  # of the size, how wide a character is, generously
-LINE = 14
+ARROW = 'viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse"'
+
+BIG, SMALL = 13, 11  # sizes of type
+CHARACTER = 0.58  # of the size, how wide a character is, generously
+LINE, ROW = 15, 13  # between lines of a card, and of the text at a wire
 PAD = 8
 GAP = 26  # between columns, at least
 MARGIN = 6
+TALLEST = 1600  # pixels that are shown without being scrolled
 NARROWEST, WIDEST = 96, 220
 LONGEST_LABEL = 26  # characters of a line at a wire
 
@@ -56,10 +59,11 @@ class Sheet(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """Sizes in pixels: of a card, the distance of columns and of layers, and the whole."""
+    """Sizes in pixels: of a card, of the room for it, the distance of columns and of layers, and the whole."""
 
     wide: float
     tall: float
+    slot: float
     across: float
     down: float
     width: float
@@ -67,17 +71,19 @@ class Frame(NamedTuple):
 
     def middle(self, spot: tuple[float, int]) -> tuple[float, float]:
         """The middle of a card at a place."""
-        return MARGIN + self.wide / 2 + spot[0] * self.across, MARGIN + self.tall / 2 + spot[1] * self.down
+        return MARGIN + self.slot / 2 + spot[0] * self.across, MARGIN + self.tall / 2 + spot[1] * self.down
 
 
 def image(sheet: Sheet) -> str:
-    """The picture as an `<img>` that carries its own data."""
+    """The picture as an `<img>` that carries its own data, in its own size; a very tall one is scrolled."""
     text, frame = _drawn(sheet)
     data = b64encode(text.encode()).decode("ascii")
-    return (
+    img = (
         f'<img src="data:image/svg+xml;base64,{data}" width="{ceil(frame.width)}" height="{ceil(frame.height)}" '
-        f'alt="{escape(sheet.sentence)}">'
+        f'style="max-width:none" alt="{escape(sheet.sentence)}">'
     )
+    style = "overflow:auto;max-height:90vh" if frame.height > TALLEST else "overflow-x:auto"
+    return f'<div style="{style}">{img}</div>'
 
 
 def svg(sheet: Sheet) -> str:
@@ -94,12 +100,12 @@ def _drawn(sheet: Sheet) -> tuple[str, Frame]:
     frame = frame_of(sheet, found)
     colour = FLOW if sheet.backwards else WIRE
     spots = label_spots(sheet, found, frame)
+    size = f'width="{frame.width:.0f}" height="{frame.height:.0f}"'
+    box = f'viewBox="0 0 {frame.width:.0f} {frame.height:.0f}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{frame.width:.0f}" height="{frame.height:.0f}" '
-        f'viewBox="0 0 {frame.width:.0f} {frame.height:.0f}" role="img" font-family="{FONT}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} {box} role="img" font-family="{FONT}">',
         f"<title>{clean(sheet.sentence)}</title>",
-        '<defs><marker id="a" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
-        f'orient="auto-start-reverse"><path d="M0 0L8 4L0 8z" fill="{colour}"/></marker></defs>',
+        f'<defs><marker id="a" {ARROW}><path d="M0 0L8 4L0 8z" fill="{colour}"/></marker></defs>',
         *(_wire(sheet, found, frame, k, spots[k], colour) for k in range(len(sheet.wires))),
         *(_card(card, frame, frame.middle(spot)) for card, spot in zip(sheet.cards, found.nodes, strict=True)),
         "</svg>",
@@ -115,11 +121,12 @@ def frame_of(sheet: Sheet, found: Placement) -> Frame:
     labels = [shortened(line, LONGEST_LABEL) for wire in sheet.wires for line in wire.lines]
     label = max((text_width(line, SMALL) for line in labels), default=0.0)
     tall = PAD + LINE * max((len(card.lines) for card in sheet.cards), default=0) + PAD / 2
-    across = max(wide + GAP, label * 1.3 if len(sheet.wires) >= len(sheet.cards) else 0)
+    slot = max(wide, label)
+    across = slot + GAP
     rows = max((len(wire.lines) for wire in sheet.wires), default=0)
-    down = tall + 44 + 12 * rows
-    width = 2 * MARGIN + wide + found.columns * across
-    return Frame(wide, tall, across, down, max(width, label + 2 * MARGIN), 2 * MARGIN + tall + (found.layers - 1) * down)
+    down = tall + 48 + ROW * rows
+    width, height = slot + found.columns * across, tall + (found.layers - 1) * down
+    return Frame(wide, tall, slot, across, down, width + 2 * MARGIN, height + 2 * MARGIN)
 
 
 def text_width(text: str, size: int) -> float:
@@ -147,7 +154,7 @@ Point = tuple[float, float]
 def label_spots(sheet: Sheet, found: Placement, frame: Frame) -> list[Point]:
     """Where the text of every wire stands: at a place that the wire passes, else between its cards.
 
-    There, it stands nearer to the end at which fewer wires meet, so that texts keep clear of each other.
+    There, it stands straight below or above the card at which fewer wires meet, so that texts keep clear of each other.
     """
     fan_out = Counter(wire.start for wire in sheet.wires)
     fan_in = Counter(wire.stop for wire in sheet.wires)
@@ -158,7 +165,7 @@ def label_spots(sheet: Sheet, found: Placement, frame: Frame) -> list[Point]:
             continue
         (x1, y1), (x2, y2) = (frame.middle(found.nodes[end]) for end in (wire.start, wire.stop))
         many, few = fan_in[wire.stop] > 1, fan_out[wire.start] > 1
-        share = 0.5 if many == few else 0.2 if many else 0.8
+        share = 0.5 if many == few else 0.0 if many else 1.0
         spots.append((x1 + share * (x2 - x1), (y1 + y2) / 2))
     return spots
 
@@ -170,8 +177,7 @@ def _wire(sheet: Sheet, found: Placement, frame: Frame, number: int, spot: Point
     arrow = 0 if sheet.backwards else len(paths) - 1
     marker = f' marker-{"start" if sheet.backwards else "end"}="url(#a)"'
     lines = "".join(
-        f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="1.4"'
-        f"{marker if k == arrow else ''}/>"
+        f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="1.4"{marker if k == arrow else ""}/>'
         for k, path in enumerate(paths)
     )
     return lines + _text(wire.lines, spot)
@@ -182,7 +188,7 @@ def _strokes(wire: Wire, found: Placement, frame: Frame, number: int, spot: Poin
     (x, y), (x2, y2) = (frame.middle(found.nodes[end]) for end in (wire.start, wire.stop))
     passed = [frame.middle(place) for place in found.ways[number]] or [spot]
     y, y2 = y + frame.tall / 2, y2 - frame.tall / 2
-    gap = 6.0 * len(wire.lines) + 3 if wire.lines else 0.0
+    gap = ROW / 2 * len(wire.lines) + 3 if wire.lines else 0.0
     paths = [f"M{x:.1f} {y:.1f}"]
     for px, py in passed:
         here = gap if (px, py) == spot else 0.0
@@ -208,9 +214,9 @@ def _card(card: Card, frame: Frame, middle: Point) -> str:
     )
     room = frame.wide - 2 * PAD
     title, *rest = card.lines
-    lines = _line(shortened(title, fitting(room, BIG)), middle[0], y + PAD + 10, BIG, "#ffffff", bold=True)
+    lines = _line(shortened(title, fitting(room, BIG)), middle[0], y + PAD + 11, BIG, "#ffffff", bold=True)
     for k, text in enumerate(rest, start=1):
-        lines += _line(shortened(text, fitting(room, SMALL)), middle[0], y + PAD + LINE * k + 10, SMALL, "#ffffff")
+        lines += _line(shortened(text, fitting(room, SMALL)), middle[0], y + PAD + LINE * k + 11, SMALL, "#ffffff")
     return f"<g><title>{clean(' · '.join(card.lines))}</title>{rect}{lines}</g>"
 
 
@@ -220,9 +226,9 @@ def fitting(room: float, size: int) -> int:
 
 
 def _text(lines: Sequence[str], spot: Point) -> str:
-    top = spot[1] - 6 * len(lines)
+    top = spot[1] - ROW / 2 * len(lines)
     return "".join(
-        _line(shortened(text, LONGEST_LABEL), spot[0], top + 12 * k + 9, SMALL, LABEL) for k, text in enumerate(lines)
+        _line(shortened(text, LONGEST_LABEL), spot[0], top + ROW * k + 10, SMALL, LABEL) for k, text in enumerate(lines)
     )
 
 

@@ -17,7 +17,6 @@ from jacobian.tracing.graph import Node
 MOST_DRAWN = 300  # nodes of a picture
 MOST_ROWS = 200  # nodes of a table
 LONGEST_FORMULA = 120
-SCROLLED = "max-height:44em;overflow:auto"
 
 
 def mimebundle(trace: Trace) -> dict[str, str]:
@@ -50,8 +49,8 @@ def pictured(sheet: Callable[[], Sheet], count: int, caption: str) -> Html:
     except MissingExtraError as error:
         return Html(f"<p>{escape(caption)}</p><pre>{escape(str(error))}</pre>")
     return Html(
-        f'<figure style="margin:.4em 0"><figcaption>{escape(caption)}</figcaption>'
-        f'<div style="{SCROLLED}">{img}</div></figure>'
+        f'<figure style="margin:.4em 0"><figcaption style="margin-bottom:.6em"><strong>{escape(caption)}</strong>'
+        f"</figcaption>{img}</figure>"
     )
 
 

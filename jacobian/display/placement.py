@@ -7,6 +7,7 @@ a place of its own in each of them, so that it runs past the nodes and not throu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from jacobian.errors import MissingExtraError, report
@@ -83,7 +84,7 @@ def place(count: int, edges: Sequence[Edge]) -> Placement:
         layers += between
         chains.append(chain)
         stations = [start, *chain, stop]
-        short += zip(stations, stations[1:], strict=False)
+        short += pairwise(stations)
     if not layers:
         return Placement((), ())
     found = igraph.Graph(len(layers), short, directed=True).layout_sugiyama(layers=layers, hgap=1, vgap=1)

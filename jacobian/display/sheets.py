@@ -85,7 +85,7 @@ def of_backpropagation(found: Backpropagation) -> Sheet:
         Wire(
             place[parent.index],
             place[step.node.index],
-            (*_local_lines(step.local[key]), f"hands on {sides(step.downstream[key])}"),
+            (*_local_lines(step.local[key], "local"), f"downstream {sides(step.downstream[key])}"),
         )
         for step in steps
         for key, parent in handed_on(step)
@@ -119,8 +119,8 @@ def _kind(node: Node, outputs: set[int]) -> str:
     return "output" if node.index in outputs else "input" if node.op is None else "op"
 
 
-def _local_lines(J: Jacobian | None) -> tuple[str, ...]:
-    return ("no derivative",) if J is None else (f"∂ {sides(J)}", str(J.structure))
+def _local_lines(J: Jacobian | None, called: str = "∂") -> tuple[str, ...]:
+    return ("no derivative",) if J is None else (f"{called} {sides(J)}", str(J.structure))
 
 
 def _merged(wires: Iterable[Wire]) -> tuple[Wire, ...]:

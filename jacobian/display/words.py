@@ -94,4 +94,3 @@ def _einsum(term: Term) -> str:
 def _axes(forms: Sequence[Form], names: Names) -> str:
     texts = [form_text(form, names).replace(" ", "") for form in forms]
     return "".join(text if len(text) == 1 and text.isalpha() else f"[{text}]" for text in texts)
-
