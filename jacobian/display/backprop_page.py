@@ -64,8 +64,8 @@ def _step_table(step: Step, count: int) -> Html:
     about = f"{node.name}: {shape_text(node.shape)} {dtype_of(node)}, value {value_text(node.value)}"
     upstream = _cell(step.upstream, with_numbers)
     if not step.local:
-        head = ("input", "upstream: what arrives from all its uses, the Jacobian")
-        return table(about, head, [(Head(code(node.name)), upstream)])
+        arrives = ("input", "upstream: what arrives from all its uses, the Jacobian")
+        return table(about, arrives, [(Head(code(node.name)), upstream)])
     head = ("back to", "upstream", "· local", "= downstream", "einsum")
     keys = [key for key, _ in handed_on(step)]
     rows = []

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 TABLE = "border-collapse:collapse;border:0;margin:.4em 0"
 CELL = "text-align:left;vertical-align:top;padding:.25em .9em .25em 0;border:0"
+ONE_LINE = 40  # characters
 RULE = "border-bottom:1px solid rgba(128,128,128,.5)"
 
 
@@ -26,8 +27,9 @@ def to_html(value: object) -> str:
 
 
 def code(text: str) -> Html:
-    """Text in the type of code."""
-    return Html(f"<code>{escape(text)}</code>")
+    """Text in the type of code; a short one stays on one line."""
+    style = ' style="white-space:nowrap"' if len(text) <= ONE_LINE else ""
+    return Html(f"<code{style}>{escape(text)}</code>")
 
 
 def stacked(parts: Iterable[object]) -> Html:
@@ -56,7 +58,7 @@ def table(caption: str, head: Sequence[object], rows: Iterable[Sequence[object]]
     '<table style="border-collapse:collapse;border:0;margin:.4em 0'
     """
     top = f'<caption style="text-align:left;caption-side:top;padding:0"><strong>{escape(caption)}</strong></caption>'
-    heading = "".join(f'<th scope="col" style="{CELL};{RULE}">{to_html(name)}</th>' for name in head)
+    heading = "".join(f'<th scope="col" style="{CELL};{RULE};white-space:nowrap">{to_html(name)}</th>' for name in head)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     return Html(f'<table style="{TABLE}">{top}<thead><tr>{heading}</tr></thead><tbody>{body}</tbody></table>')
 
