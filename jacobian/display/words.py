@@ -38,7 +38,7 @@ def value_text(value: Any) -> str:
         return str(array.dtype)
     if array.ndim == 0:
         return number(array[()])
-    if array.size <= FEW and array.ndim == 1:
+    if 0 < array.size <= FEW and array.ndim == 1:
         return f"[{' '.join(number(entry, 3) for entry in array)}]"
     return _range(array)
 

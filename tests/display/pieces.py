@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from html.parser import HTMLParser
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 VOID = {"img", "br"}
 
@@ -51,13 +51,13 @@ def read(html: str) -> Element:
     return reader.stack[0]
 
 
-def svg_of(image: Element) -> ElementTree.Element:
+def svg_of(image: Element) -> ET.Element:
     head, _, data = image.attributes["src"].partition(",")
     assert head == "data:image/svg+xml;base64"
-    return ElementTree.fromstring(b64decode(data))
+    return ET.fromstring(b64decode(data))
 
 
-def svg_texts(root: ElementTree.Element) -> list[str]:
+def svg_texts(root: ET.Element) -> list[str]:
     return [text.text or "" for text in root.iter("{http://www.w3.org/2000/svg}text")]
 
 

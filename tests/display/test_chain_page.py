@@ -1,6 +1,6 @@
 """A chain in a notebook: a row per link, and the orders side by side."""
 
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ def bracketings(parts):
 
 @pytest.mark.parametrize("sizes", [(3, 7, 2, 9, 4), (1, 8, 8, 8, 8), (8, 8, 8, 1), (6, 1, 6, 1, 6), (5, 5)])
 def test_the_best_bracketing_is_the_best_of_all(sizes) -> None:
-    locals_ = [jac.Jacobian.einsum("ij->i|j", np.ones((m, n))) for m, n in zip(sizes, sizes[1:], strict=False)]
+    locals_ = [jac.Jacobian.einsum("ij->i|j", np.ones((m, n))) for m, n in pairwise(sizes)]
     found = {order.name: order for order in orders(locals_)}
     assert found["best"].cost.multiplications == min(work for _, work in bracketings(locals_))
     assert found["best"].cost.multiplications <= found["reverse"].cost.multiplications

@@ -1,6 +1,6 @@
 """Graphs and chains drawn by matplotlib."""
 
-import builtins
+import sys
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ import jacobian as jac
 pytest.importorskip("igraph")
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("agg")
-from matplotlib import pyplot  # noqa: E402
+from matplotlib import pyplot as plt  # noqa: E402
 
 X = np.array([0.5, -1.0, 2.0])
 
@@ -18,7 +18,7 @@ X = np.array([0.5, -1.0, 2.0])
 @pytest.fixture(autouse=True)
 def closed():
     yield
-    pyplot.close("all")
+    plt.close("all")
 
 
 def f(x):
@@ -27,7 +27,7 @@ def f(x):
 
 @pytest.mark.parametrize("shown", [jac.trace(f, X), jac.backprop(f, X)])
 def test_graphs_are_drawn_into_axes(shown) -> None:
-    figure, (left, right) = pyplot.subplots(1, 2)
+    figure, (left, right) = plt.subplots(1, 2)
     texts = shown.plot(ax=left, fontsize=5)
     figure.canvas.draw()
     assert [text.get_text().splitlines()[0] for text in texts] == [
@@ -37,13 +37,13 @@ def test_graphs_are_drawn_into_axes(shown) -> None:
         "y = sum(v2)",
     ]
     assert all(text.axes is left and text.get_fontsize() == 5 for text in texts) and not right.texts
-    pyplot.sca(right)
+    plt.sca(right)
     assert shown.plot()[0].axes is right
 
 
 def test_a_chain_is_drawn_as_bars() -> None:
     net = jac.Chain(np.sum, lambda v: np.ones((4, 3)) @ v, np.tanh)
-    _, ax = pyplot.subplots()
+    _, ax = plt.subplots()
     bars = net.plot(X, ax=ax, color="0.5")
     assert len(bars) == 4 and bars[0].axes is ax
     costs = net.costs(X)
@@ -62,14 +62,8 @@ def test_a_chain_is_drawn_as_bars() -> None:
     ],
 )  # fmt: skip
 def test_without_matplotlib_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch, plot, name: str) -> None:
-    found = builtins.__import__
-
-    def without(module, *args, **kwargs):
-        if module == "matplotlib":
-            raise ImportError(module)
-        return found(module, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # as if it were not installed
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(jac.errors.MissingExtraError) as caught:
         plot()
     assert str(caught.value) == f"{name} needs matplotlib\n  fix:   pip install 'jacobian[plot]'"
