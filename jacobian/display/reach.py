@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
 import numpy as np
@@ -49,9 +50,10 @@ def boxes(term: Term, grid: Shape, entries: tuple[int, int]) -> tuple[np.ndarray
             alive = alive & (high >= 0) & (low < extent)
             first = first * extent + np.clip(low, 0, extent - 1)
             last = last * extent + np.clip(high, 0, extent - 1)
-        sides.append((np.broadcast_to(first // width, full)[alive], np.broadcast_to(last // width, full)[alive]))
+        sides.append((first // width, last // width))
+    places = [tuple(np.broadcast_to(end, full)[alive] for end in side) for side in sides]
     corner = {k: np.broadcast_to(ranges[k][0], full)[alive] for k in free}
-    return _painted(sides, grid), *_positions(term, corner, int(alive.sum()))
+    return _painted(*places, grid=grid), *_positions(term, corner, int(alive.sum()))
 
 
 def _positions(term: Term, corner: dict[int, np.ndarray], size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -72,9 +74,9 @@ def _positions(term: Term, corner: dict[int, np.ndarray], size: int) -> tuple[np
     return flats[0][inside], flats[1][inside]
 
 
-def _painted(sides: list[Bounds], grid: Shape) -> np.ndarray:
-    """The union of rectangles of cells: their corners, summed twice."""
-    (top, bottom), (left, right) = sides
+def _painted(rows: Sequence[np.ndarray], cols: Sequence[np.ndarray], grid: Shape) -> np.ndarray:
+    """The union of rectangles of cells, from first to last: their corners, summed twice."""
+    (top, bottom), (left, right) = rows, cols
     corners = np.zeros((grid[0] + 1, grid[1] + 1), np.int64)
     for row, col, sign in ((top, left, 1), (bottom + 1, left, -1), (top, right + 1, -1), (bottom + 1, right + 1, 1)):
         np.add.at(corners, (row, col), sign)

@@ -19,7 +19,7 @@ CHEAP = 2**17
 def text(J: Jacobian) -> str:
     """Shape, structure and formula; below them the matrix or its edges, unless they cost more than a text may.
 
-    >>> import jacobian as jac
+    >>> import numpy as np, jacobian as jac
     >>> print(text(jac.jacobian(lambda x: x**2)(np.array([1.0, 0.0, -2.0]))))
     Jacobian (3,) × (3,) float64, diagonal: ∂y[i]/∂x[i] = 2 * x[i]
        0  1   2

@@ -22,15 +22,15 @@ from jacobian.kernel.operands import (
     with_scalar,
 )
 from jacobian.kernel.pattern import Access, Pattern, Shape, identity
+from jacobian.kernel.shown import Shown
 from jacobian.kernel.structure import Structure, count_nonzero_positions, structure_of
-from jacobian.kernel.tensor import Tensor
 from jacobian.kernel.term import Array, Factor, Term
 
 if TYPE_CHECKING:
     from jacobian.kernel.origin import Origin
 
 
-class Jacobian(Tensor):
+class Jacobian(Shown):
     """The generalized Jacobian `J[j, i] = ∂y_j/∂x_i`: output axes first, then input axes, C-order when flattened.
 
     It is held as a sum of terms and computed from them; the full tensor exists only when `np.asarray` asks for it.
@@ -194,37 +194,6 @@ class Jacobian(Tensor):
     def explain(self) -> str:
         """The terms, how each is contracted, multiplications and bytes, and the orders of elimination compared."""
         return explain(self)
-
-    def __repr__(self) -> str:
-        """Shape first, then the formula and, where they cost next to nothing, the numbers; one screen at most."""
-        from jacobian.display.text import text
-
-        return text(self)
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """What a notebook shows: text and html always, LaTeX when it is small."""
-        from jacobian.display.page import mimebundle
-
-        return mimebundle(self)
-
-    def plot(self, ax: Any = None, **kwargs: Any) -> Any:
-        """The heat map of the flattened matrix, drawn by matplotlib into `ax` or the current axes.
-
-        Further arguments are those of `ax.imshow`, whose image is returned. A large matrix is drawn in blocks, each
-        showing its entry of greatest magnitude.
-        """
-        from jacobian.display.plots import plot
-
-        return plot(self, ax, **kwargs)
-
-    def spy(self, ax: Any = None, **kwargs: Any) -> Any:
-        """Which entries the structure allows to be other than zero, drawn by matplotlib into `ax` or the current axes.
-
-        Further arguments are those of `ax.imshow`, whose image is returned.
-        """
-        from jacobian.display.plots import spy
-
-        return spy(self, ax, **kwargs)
 
     def __getitem__(self, key: Any) -> Any:
         """Entries by index vectors, output axes first, computed from the terms alone.

@@ -1,0 +1,44 @@
+"""How a Jacobian is shown; what shows it is imported when it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jacobian.kernel.tensor import Tensor
+
+
+class Shown(Tensor):
+    """The part of a `Jacobian` that hands it to the room that shows things."""
+
+    __slots__ = ()
+
+    def __repr__(self: Any) -> str:
+        """Shape first, then the formula and, where they cost next to nothing, the numbers; one screen at most."""
+        from jacobian.display.text import text
+
+        return text(self)
+
+    def _repr_mimebundle_(self: Any, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """What a notebook shows: text and html always, LaTeX when it is small."""
+        from jacobian.display.page import mimebundle
+
+        return mimebundle(self)
+
+    def plot(self: Any, ax: Any = None, **kwargs: Any) -> Any:
+        """The heat map of the flattened matrix, drawn by matplotlib into `ax` or the current axes.
+
+        Further arguments are those of `ax.imshow`, whose image is returned. A large matrix is drawn in blocks, each
+        showing its entry of greatest magnitude.
+        """
+        from jacobian.display.plots import plot
+
+        return plot(self, ax, **kwargs)
+
+    def spy(self: Any, ax: Any = None, **kwargs: Any) -> Any:
+        """Which entries the structure allows to be other than zero, drawn by matplotlib into `ax` or the current axes.
+
+        Further arguments are those of `ax.imshow`, whose image is returned.
+        """
+        from jacobian.display.plots import spy
+
+        return spy(self, ax, **kwargs)
