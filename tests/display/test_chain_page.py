@@ -4,7 +4,8 @@ from itertools import pairwise, product
 
 import numpy as np
 import pytest
-from display.pieces import check_is_at_home_anywhere, read, rows_of
+from display.html_reader import read
+from display.pieces import check_is_at_home_anywhere, rows_of
 
 import jacobian as jac
 from jacobian import plan

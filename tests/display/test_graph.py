@@ -6,7 +6,8 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
-from display.pieces import check_is_at_home_anywhere, read, rows_of, svg_of, svg_texts
+from display.html_reader import read
+from display.pieces import check_is_at_home_anywhere, rows_of, svg_of, svg_texts
 
 import jacobian as jac
 from jacobian.display.drawing import Card, Sheet, Wire, frame_of, label_spots, svg
@@ -67,14 +68,14 @@ def test_the_picture_shows_ops_shapes_values_and_local_jacobians() -> None:
     root = read(html_of(jac.trace(layer, W, X)))
     check_is_at_home_anywhere(root)
     (image,) = root.all("img")
-    assert image.attributes["alt"] == (
+    assert image.attrs["alt"] == (
         "Graph of 6 nodes: inputs W, x, then v2 = matmul(W, x); v3 = tanh(v2); v4 = power(v3, 2); y = sum(v4)"
     )
     drawn = svg_of(image)
     texts = svg_texts(drawn)
     assert {"W", "x", "v2 = matmul(W, x)", "(3,4) float64", value_text(W), "y = sum(v4)"} <= set(texts)
     assert {"∂ (3)×(3,4)", "block-diagonal over axis 0", "∂ (3)×(4)", "∂ ()×(3)", "diagonal"} <= set(texts)
-    assert float(image.attributes["width"]) >= float(drawn.attrib["width"]) > 0
+    assert float(image.attrs["width"]) >= float(drawn.attrib["width"]) > 0
     rects = drawn.findall(".//{http://www.w3.org/2000/svg}rect")
     assert len(rects) == 6, "a card for every node, and no background"
 
@@ -88,9 +89,9 @@ def test_the_table_has_a_row_for_every_edge() -> None:
         "W", "∂v2[i]/∂W[i,j] = x[j]", "(3)×(3,4)", "block-diagonal over axis 0",
     ]  # fmt: skip
     assert rows[4] == ["x", "∂v2[i]/∂x[j] = W[i,j]", "(3)×(4)", "dense"], "node, shape and value span both rows"
-    (head,) = [cell for cell in table.all("th") if cell.attributes["scope"] == "rowgroup"]
-    assert head.attributes["rowspan"] == "2"
-    assert len(root.all("details")) == 1 and "open" not in root.all("details")[0].attributes
+    (head,) = [cell for cell in table.all("th") if cell.attrs["scope"] == "rowgroup"]
+    assert head.attrs["rowspan"] == "2"
+    assert len(root.all("details")) == 1 and "open" not in root.all("details")[0].attrs
 
 
 def test_an_operand_used_twice_has_one_wire() -> None:
@@ -108,7 +109,7 @@ def test_a_hundred_nodes_are_drawn_within_a_second() -> None:
     root = read(text)
     (image,) = root.all("img")
     assert len(svg_of(image).findall(".//{http://www.w3.org/2000/svg}rect")) == len(t.nodes)
-    assert " and " in image.attributes["alt"] and len(image.attributes["alt"]) < 600
+    assert " and " in image.attrs["alt"] and len(image.attrs["alt"]) < 600
     assert len(repr(t).splitlines()) < 45
 
 
@@ -122,7 +123,7 @@ def test_more_nodes_than_can_be_seen_are_told() -> None:
     root = read(html_of(t))
     assert not root.all("img") and "more than the 300 that a picture can show" in root.text
     assert "401 nodes, the first and last 100 of them" in root.all("caption")[0].text
-    assert "open" in root.all("details")[0].attributes
+    assert "open" in root.all("details")[0].attrs
     b = jac.backprop(long, X)
     assert "… and 281 more nodes" in read(html_of(b)).text
     assert repr(b).splitlines()[-1].startswith("… ") and len(repr(b).splitlines()) <= 41
@@ -142,7 +143,7 @@ def test_without_igraph_there_are_tables_and_what_to_install(monkeypatch: pytest
     t = jac.trace(layer, W, X)
     root = read(html_of(t))
     assert not root.all("img") and "pip install 'jacobian[graph]'" in root.text
-    assert "open" in root.all("details")[0].attributes and root.all("table")
+    assert "open" in root.all("details")[0].attrs and root.all("table")
     assert "v2 = matmul(W, x)" in t._repr_mimebundle_()["text/plain"]
     with pytest.raises(jac.errors.MissingExtraError) as caught:
         t.svg()
@@ -161,7 +162,7 @@ def test_backpropagation_shows_upstream_local_and_downstream() -> None:
     assert {"upstream ()×(3,4)", "local (3)×(3,4)", "downstream ()×(3,4)"} <= set(texts)
     assert 'marker-start="url(#a)"' in b.svg() and "marker-end" not in b.svg()
     steps = [element for element in root.children[0].children if getattr(element, "tag", "") == "details"]
-    assert len(steps) == 6 and all("open" in step.attributes for step in steps)
+    assert len(steps) == 6 and all("open" in step.attrs for step in steps)
     rows = rows_of(steps[3].all("table")[0])
     assert steps[3].all("summary")[0].text.startswith("v2 = matmul(W, x) (3), value [")
     assert rows[0] == ["back to", "upstream", "· local", "= downstream", "einsum"]
