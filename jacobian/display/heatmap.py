@@ -29,6 +29,7 @@ FAINTEST = 0.22  # opacity of the smallest number: still no zero
 LARGEST_CELL = 24
 STRIP = 16  # pixels that even a single row of cells is high
 SMALLEST_CELL = 3  # a cell needs that many pixels for its dot to be seen
+RULED_CELL = 6  # where cells are smaller, rules would be most of the picture
 DECADES = 3.0  # when magnitudes span more, the scale is logarithmic
 
 
@@ -129,18 +130,18 @@ def layout(cells: Raster, out_shape: Shape, in_shape: Shape, size: int) -> Layou
     if cells.pooled:
         rules = bare
     side = min((size - 2 - int(rule.sum())) // count for rule, count in zip(rules, grid, strict=True))
-    if side < SMALLEST_CELL:
+    if side < RULED_CELL:
         rules = bare
         side = max(1, min((size - 2) // count for count in grid))
     sides = [max(min(side, LARGEST_CELL), min(STRIP, size - 2) // count) for count in grid]
     return Layout(*sides, *rules)
 
 
-def draw(cells: Raster, plan: Layout) -> np.ndarray:
-    """Cells as pixels."""
+def draw(cells: Raster, plan: Layout, scale: Scale | None = None) -> np.ndarray:
+    """Cells as pixels; by a scale of their own unless one is given."""
     rows, cols = _line(plan.row_rules, plan.tall), _line(plan.col_rules, plan.wide)
     colours = np.zeros((cells.values.shape[0] + 1, cells.values.shape[1] + 1, 4), np.uint8)
-    colours[:-1, :-1] = _colours(cells)
+    colours[:-1, :-1] = _colours(cells, scale or Scale.of(cells.values))
     pixels = colours[rows][:, cols]  # the last row and column are those of rules
     pixels[(rows < 0)[:, None] | (cols < 0)[None, :]] = RULE
     _dot(pixels, cells, rows, cols, plan)
@@ -162,9 +163,8 @@ def _line(rules: np.ndarray, wide: int) -> np.ndarray:
     return np.repeat(parts, np.stack([rules, np.full(rules.shape, wide)], axis=1).ravel())
 
 
-def _colours(cells: Raster) -> np.ndarray:
+def _colours(cells: Raster, scale: Scale) -> np.ndarray:
     values = cells.values
-    scale = Scale.of(values)
     colours = np.zeros((*values.shape, 4), np.uint8)
     if values.dtype.kind == "c":
         colours[..., :3] = COMPLEX

@@ -53,7 +53,7 @@ def boxes(term: Term, grid: Shape, entries: tuple[int, int]) -> tuple[np.ndarray
         sides.append((first // width, last // width))
     places = [tuple(np.broadcast_to(end, full)[alive] for end in side) for side in sides]
     corner = {k: np.broadcast_to(ranges[k][0], full)[alive] for k in free}
-    return _painted(*places, grid=grid), *_positions(term, corner, int(alive.sum()))
+    return _painted(places[0], places[1], grid), *_positions(term, corner, int(alive.sum()))
 
 
 def _positions(term: Term, corner: dict[int, np.ndarray], size: int) -> tuple[np.ndarray, np.ndarray]:

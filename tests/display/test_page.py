@@ -247,6 +247,9 @@ def test_larger_blocks_are_heat_maps_and_cut_ones_are_text() -> None:
     page = read(bundle(blocks)["text/html"])
     assert len(page.all("img")) == 16
     assert all(image.attrs["alt"].startswith("Block (") for image in page.all("img"))
+    strongest = [pixels_of(image)[1:-1, 1:-1, 3].max() for image in page.all("img")]
+    assert sorted(strongest)[-1] == 255  # of all blocks: they have one scale
+    assert sum(peak == 255 for peak in strongest) < 16
     assert list(bundle(blocks[:1])) == ["text/plain"]
     assert type(blocks[0, 0]) is np.ndarray
 
