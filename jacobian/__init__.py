@@ -17,13 +17,18 @@ from jacobian.ops import primitive, sample
 
 if TYPE_CHECKING:
     from jacobian.backpropagation import backprop
-    from jacobian.checking.finite_differences import Differences, finite_difference
+    from jacobian.checking.check import check
+    from jacobian.checking.differences import Differences
+    from jacobian.checking.finite_differences import finite_difference
+    from jacobian.checking.report import Report
 
 __version__ = "0.1.0"
 
 _LATER = {
     "backprop": "jacobian.backpropagation",
-    "Differences": "jacobian.checking.finite_differences",
+    "check": "jacobian.checking.check",
+    "Differences": "jacobian.checking.differences",
+    "Report": "jacobian.checking.report",
     "finite_difference": "jacobian.checking.finite_differences",
 }
 """Names that are imported when they are first asked for: most programs need few of them."""
@@ -46,7 +51,9 @@ __all__ = [
     "Chain",
     "Differences",
     "Jacobian",
+    "Report",
     "backprop",
+    "check",
     "compose",
     "errors",
     "finite_difference",

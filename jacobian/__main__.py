@@ -171,7 +171,10 @@ def _ops(words: Sequence[str]) -> int:
     options = parser.parse_args(words)
     for name in options.names:
         if name not in REGISTRY:
-            fix = did_you_mean(name, [op.name for op in REGISTRY]) or "python -m jacobian ops names them all"
+            fix = (
+                did_you_mean(name, [op.name for op in REGISTRY if op.built_in])
+                or "python -m jacobian ops names them all"
+            )
             raise UsageError(report(f"there is no op {name!r}", fix=fix))
     if options.names and (options.markdown or options.kinks):
         raise UsageError(report("a page in Markdown is one of all ops", fix="give no names"))

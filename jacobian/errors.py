@@ -77,6 +77,14 @@ class SingularError(JacobianError, ValueError):
     """A matrix that has to be invertible, or positive definite, is not."""
 
 
+class NoiseError(JacobianError, ValueError):
+    """A function gives another value each time it is called at the same point, and they lie far apart."""
+
+
+class DisagreementError(JacobianError, AssertionError):
+    """A Jacobian does not agree with finite differences; carries the report."""
+
+
 class JacobianWarning(UserWarning):
     """Base class of the package's warnings."""
 

@@ -239,7 +239,7 @@ def refuse_not_holomorphic(graph: Paths) -> None:
                 called, line = node.trace.notes.get(node.index, (node.op.called, None))
                 if not is_complex(node):
                     raise not_holomorphic(called, source.name, source.value, line)
-                raise no_complex_derivative(called, source.name, source.value, line)
+                raise no_complex_derivative(node.op, called, source.name, source.value, line)
             reached[node.index] = source
 
 

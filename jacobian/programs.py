@@ -18,6 +18,7 @@ import numpy as np
 from jacobian import plan
 from jacobian.kernel.code import OtherwiseError
 from jacobian.kernel.recorded import NotRecordableError
+from jacobian.kernel.reuse import Reused
 from jacobian.tracing.graph import Node
 from jacobian.writing import Writing
 
@@ -46,6 +47,7 @@ class Program:
         self.check: Callable[[Sequence[Node]], Any] | None = None
         self.parts: Callable[[Sequence[Node]], Any] | None = None
         self.dtypes: tuple[np.dtype[Any], ...] = ()
+        self.memories: list[Reused | None] = []
 
     @property
     def is_written(self) -> bool:
@@ -73,16 +75,19 @@ class Program:
                 (partial(np.asarray, array, dtype), dtype) for array, dtype in zip(results, self.dtypes, strict=True)
             ]
         assert parts is not None
-        pending = Pending(partial(parts, nodes), self.dtypes)
+        pending = Pending(partial(parts, nodes), self.dtypes, self.memories)
         return [(partial(pending.tensor, k), dtype) for k, dtype in enumerate(self.dtypes)]
 
 
 class Pending:
     """A program whose tensors are computed one by one, when they are asked for; what they share only once."""
 
-    def __init__(self, start: Callable[[], Any], dtypes: Sequence[np.dtype[Any]]) -> None:
+    def __init__(
+        self, start: Callable[[], Any], dtypes: Sequence[np.dtype[Any]], memories: Sequence[Reused | None]
+    ) -> None:  # fmt: skip
         self._start = start
         self._dtypes = dtypes
+        self._memories = memories
         self._parts: Sequence[Callable[[], Any]] | None = None
         self._lock = Lock()
 
@@ -93,7 +98,8 @@ class Pending:
                 with self._lock:
                     if self._parts is None:
                         self._parts = self._start()
-                return np.asarray(self._parts[k](), self._dtypes[k])
+                array, memory = self._parts[k](), self._memories[k]
+                return np.asarray(array, self._dtypes[k]) if memory is None else memory.lend(array)
         except (OtherwiseError, ArithmeticError):
             return None
 
@@ -191,6 +197,7 @@ def _write(program: Program, of: Node, wrt: Sequence[Node], order: str) -> None:
         return
     PROGRAMS.grow(program, weight)
     program.dtypes = tuple(J.dtype for J in found)
+    program.memories = code.memories(results)
     if sum(J.size for J in found) <= SMALL_RESULT:
         program.all = code.compile(code.text(["nodes"], results))
         return

@@ -105,6 +105,7 @@ class Script:
         else:
             text = code.text_in_stages(["inputs"], values, tensors)
         self.program = code.compile(text)
+        self.memories = code.memories(tensors)
 
     def is_for(self, leaves: Sequence[Any]) -> bool:
         """Whether arguments lie in memory as they must: that decides what is a view, and so what is assigned to."""
@@ -118,7 +119,7 @@ class Script:
         if self.is_small:
             tensors = zip(found[count:], self.dtypes, strict=True)
             return found[:count], [partial(np.asarray, array, dtype) for array, dtype in tensors]
-        pending = Pending(found[count], self.dtypes)
+        pending = Pending(found[count], self.dtypes, self.memories)
         return found[:count], [partial(pending.tensor, k) for k in range(len(self.dtypes))]
 
     def nodes_at(self, inputs: Sequence[Array]) -> list[Node]:

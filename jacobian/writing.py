@@ -28,7 +28,7 @@ class Writing:
     """The algebra of Jacobians whose factors are symbols of a program."""
 
     def __init__(self) -> None:
-        self.code = Code()
+        self.code = Code(reused={})
         self.arithmetic = Written(self.code)
         self._locals: dict[tuple[int, int], Jacobian] = {}
         self._points: dict[int, Point] = {}

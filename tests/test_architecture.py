@@ -28,7 +28,7 @@ LAZY = {("kernel", "display"), ("chain", "display"), ("tracing", "display"), ("b
 MAX_LINES = 450
 
 DOCUMENTED = {
-    "Chain", "Jacobian", "backprop", "compose", "finite_difference", "hessian", "jacobian", "ops", "primitive",
+    "Chain", "Jacobian", "backprop", "check", "compose", "finite_difference", "hessian", "jacobian", "ops", "primitive",
     "trace", "value_and_jacobian",
 }  # fmt: skip
 

@@ -54,7 +54,12 @@ def test_every_op_of_a_complex_input(op: Op, sample: Sample) -> None:
             np.testing.assert_allclose(across, along, rtol=1e-5, atol=1e-6)
             for J in found:
                 np.testing.assert_allclose(J, along, rtol=1e-5, atol=1e-6)
-            H = jac.jacobian(jac.jacobian(f))(z).tensor()
+            try:
+                H = jac.jacobian(jac.jacobian(f))(z).tensor()
+            except ArgumentError as error:
+                if REFUSED in str(error):  # SciPy has psi of complex numbers, and no derivative of that
+                    continue
+                raise
             second = quotients(lambda value: jac.jacobian(f)(value).tensor(), z, 1j)
             np.testing.assert_allclose(H, second, rtol=1e-4, atol=1e-5)
 

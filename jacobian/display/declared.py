@@ -21,23 +21,31 @@ from jacobian.ops.registry import Kink, Op, Sample, operand_names, sample
 from jacobian.tracing.run import run
 from jacobian.tracing.tree import leaves
 
+try:
+    import scipy
+    import scipy.special
+except ImportError:  # its functions are on no page then
+    scipy = None
+else:
+    REGISTRY.later.arrive()
+
 _NAMESPACES: Mapping[str, ModuleType] = {
     "np": np, "np.linalg": np.linalg, "np.fft": np.fft, "np.emath": np.emath,
-    "np.lib.stride_tricks": np.lib.stride_tricks,
+    "np.lib.stride_tricks": np.lib.stride_tricks, **({"scipy.special": scipy.special} if scipy is not None else {}),
 }  # fmt: skip
 _SMALL_NUMBERS = (0.0, 1.0, 0.5, 2.0, 3.0)
 
 
 def known_ops() -> list[Op]:
-    """Every op of this package that NumPy is enough for, by name."""
-    return [op for op in REGISTRY if op.built_in and all(answered(function) for function in op.answers)]
+    """Every op of this package by name; those for SciPy's functions where SciPy is there."""
+    return [op for op in REGISTRY if op.built_in]
 
 
 def grouped() -> dict[str, list[Op]]:
     """The same, by the file that declares them."""
     groups: dict[str, list[Op]] = {}
     for op in known_ops():
-        groups.setdefault(op.module.rpartition(".")[2], []).append(op)
+        groups.setdefault(op.module.removeprefix("jacobian.ops."), []).append(op)
     return dict(sorted(groups.items()))
 
 
@@ -48,7 +56,7 @@ def title(group: str) -> str:
 
 
 @cache
-def _numpys_names() -> dict[int, list[str]]:
+def _public_names() -> dict[int, list[str]]:
     names: dict[int, list[str]] = {}
     for space, module in _NAMESPACES.items():
         for name in dir(module):
@@ -61,12 +69,12 @@ def _numpys_names() -> dict[int, list[str]]:
 
 
 def answered(function: Any) -> list[str]:
-    """What a user calls a function of NumPy's: `np.abs`, `np.absolute`; nothing for any other function."""
-    return _numpys_names().get(id(function), [])
+    """What a user calls a function of NumPy's or SciPy's: `np.abs`, `np.absolute`; nothing for any other function."""
+    return _public_names().get(id(function), [])
 
 
 def answers(op: Op) -> list[str]:
-    """The NumPy functions that an op answers for."""
+    """The functions of NumPy and SciPy that an op answers for."""
     return list(dict.fromkeys(name for function in op.answers for name in answered(function)))
 
 
@@ -93,7 +101,7 @@ class Example:
                 operands: Sequence[Any] = args
             else:
                 operands, kwargs = op.bind(args, kwargs)
-                numbers = [k for k, operand in enumerate(operands) if _is_differentiable(operand)]
+                numbers = [k for k, x in enumerate(operands) if k not in op.constants and _is_differentiable(x)]
                 names = operand_names(op, len(operands))
                 self.jacobians = [op.jacobian(*args, argnums=k, **one.kwargs) for k in numbers]
         self.operands = dict(zip(names, operands, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -161,8 +162,15 @@ def _codes(names: Iterable[str]) -> str:
 
 
 def made_with() -> str:
-    """The version of NumPy whose functions a page names."""
-    return f"With NumPy {'.'.join(np.__version__.split('.')[:2])}."
+    """The versions of NumPy and SciPy whose functions a page names."""
+    versions = {"NumPy": np.__version__}
+    if "scipy" in sys.modules:
+        versions["SciPy"] = sys.modules["scipy"].__version__
+    return f"With {' and '.join(f'{name} {_minor(version)}' for name, version in versions.items())}."
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

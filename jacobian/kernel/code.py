@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from math import isfinite
+from math import isfinite, prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jacobian.kernel.arraylike import Shaped
 from jacobian.kernel.pattern import Shape
+from jacobian.kernel.reuse import WORTHWHILE, Reused
 
 PROGRAM = "<jacobian program>"  # where the compiler says that its lines are from
 LARGE = 2**10  # entries from which on memory is given back, or written again, as soon as that can be done
@@ -73,9 +74,13 @@ class Line(NamedTuple):
 
 
 class Code:
-    """A program under construction. Equal expressions are computed once."""
+    """A program under construction. Equal expressions are computed once.
 
-    def __init__(self) -> None:
+    `reused` is for a program that is run often and hands out its large results by `Reused.lend`: their memory by name.
+    """
+
+    def __init__(self, reused: dict[str, Reused] | None = None) -> None:
+        self.reused = reused
         self.lines: list[Line] = []
         self.constants: dict[str, Any] = dict(_ALWAYS)
         self._known: dict[str, Symbol] = {}
@@ -131,6 +136,24 @@ class Code:
         self.lines.append(Line(symbol.name, f"{symbol} = {text}", frozenset(use.name for use in uses)))
         self._large.add(symbol.name)
         return symbol
+
+    def result(self, make: str, shape: Shape, dtype: np.dtype[Any]) -> Symbol:
+        """Such an array for a result, made by `zeros` or `empty`."""
+        text = f"{make}({shape}, {self.constant(dtype, 'dtype')})"
+        if self.reused is None or not self.reuses(shape, dtype):
+            return self.array(text, shape)
+        memory = Reused(getattr(np, make), shape, dtype)
+        symbol = self.array(f"{self.constant(memory, 'memory')}.fresh()", shape)
+        self.reused[symbol.name] = memory
+        return symbol
+
+    def memories(self, results: Iterable[str]) -> list[Reused | None]:
+        """By which memory each of the results is lent, if it is."""
+        return [(self.reused or {}).get(name) for name in results]
+
+    def reuses(self, shape: Shape, dtype: np.dtype[Any]) -> bool:
+        """Whether the memory of such a result is used again."""
+        return self.reused is not None and prod(shape) * dtype.itemsize >= WORTHWHILE
 
     def do(self, text: str, uses: Iterable[Symbol], changed: Symbol) -> None:
         """A statement that changes an array, one made by `array`: it stands for no expression."""

@@ -22,7 +22,7 @@ from jacobian.kernel.network import contract, write_network
 from jacobian.kernel.pairwise import Labels, Named, Target, aligned, copied
 from jacobian.kernel.pattern import PROGRAMS, Access, Pattern, Shape, open_guards
 from jacobian.kernel.pieces import pieces_of
-from jacobian.kernel.scatter import listed_writer
+from jacobian.kernel.scatter import listed_writer, overlapping
 from jacobian.kernel.specials import Placed, Special, without_specials
 from jacobian.kernel.term import Operator, Term
 from jacobian.kernel.views import is_whole, read, read_guard, steps_of, write_read
@@ -170,7 +170,7 @@ def program_of(terms: Sequence[Term], shape: Shape, dtype: np.dtype[Any]) -> lis
 
 def write_tensor(code: Code, terms: Sequence[Given], shape: Shape, dtype: np.dtype[Any]) -> Symbol:
     """Write the program that makes the full tensor of a sum of terms."""
-    if len(terms) == 1 and _is_all(terms[0].pattern, shape):
+    if len(terms) == 1 and _is_all(terms[0].pattern, shape) and not _fills(code, terms[0], dtype):
         return _whole(code, terms[0], dtype)
     terms = sorted(_stacked_alike(code, terms), key=lambda term: -_written_entries(term.pattern))
     boxes = [_box(term.pattern) for term in terms]
@@ -179,9 +179,7 @@ def write_tensor(code: Code, terms: Sequence[Given], shape: Shape, dtype: np.dty
         for axis, extent in enumerate(shape)
     ]
     wide = tuple(low + extent + high for (low, high), extent in zip(margins, shape, strict=True))
-    kind = code.constant(dtype, "dtype")
-    make = "empty" if terms and _is_all(terms[0].pattern, wide) else "zeros"
-    full = code.array(f"{make}({wide}, {kind})", wide)
+    full = code.result("empty" if terms and _is_all(terms[0].pattern, wide) else "zeros", wide, dtype)
     starts = [low for low, _ in margins]
     for position, term in enumerate(terms):
         # Adding is always right; whether nobody wrote there yet is only asked where that is quickly told.
@@ -230,6 +228,14 @@ def _is_all(pattern: Pattern, shape: Shape) -> bool:
     )
 
 
+def _fills(code: Code, term: Given, dtype: np.dtype[Any]) -> bool:
+    """Whether a term that is the result is computed into memory that is used again."""
+    pattern = term.pattern
+    shape = tuple(pattern.sizes[index] for index in pattern.free)
+    computed = len(term.factors) > 1 and pattern.carried(pattern.guards) == pattern.free
+    return computed and code.reuses(shape, dtype) and not any(term.operators)
+
+
 def _whole(code: Code, term: Given, dtype: np.dtype[Any]) -> Symbol:
     result = write_core(code, term, dtype)
     free, sizes = term.pattern.free, term.pattern.sizes
@@ -263,6 +269,10 @@ def _write(code: Code, full: Symbol, term: Given, starts: Sequence[int], dtype: 
         result = write_core(code, term, dtype)
         writing = code.constant(listed, "write")
         numbers = [full, result.symbol, *term.tables]
+        alone = fresh and not overlapping(pattern, full.shape)
+        known = alone and all(table.name in code.constants for table in term.tables)
+        if code.reused is not None and full.name in code.reused and not known:
+            code.reused[full.name].is_for_once = True
         code.do(f"{writing}({', '.join(map(str, numbers))})", numbers, full)
         return
     at = tuple(form.offset + start for form, start in zip(forms, starts, strict=True))
@@ -270,6 +280,8 @@ def _write(code: Code, full: Symbol, term: Given, starts: Sequence[int], dtype: 
         result = write_core(code, term, dtype)
         text = f"{full}[{', '.join(map(str, at)) or '()'}] {'=' if fresh else '+='} {result.symbol}"
         code.do(text, [result.symbol], full)
+        if code.reused is not None and full.name in code.reused and not fresh:
+            code.reused[full.name].is_for_once = True
         return
     bytes_ = tuple(dtype.itemsize * prod(full.shape[axis + 1 :]) for axis in range(full.ndim))
     steps = steps_of(forms, bytes_)
@@ -282,6 +294,9 @@ def _write(code: Code, full: Symbol, term: Given, starts: Sequence[int], dtype: 
     guards = pattern.guards if mask is None else ()
     if mask is not None:
         target = target._replace(pieces=tuple(pieces_of(mask)))
+    if code.reused is not None and full.name in code.reused and not fresh:
+        sizes = tuple(pattern.sizes[index] for index in pattern.free)
+        code.reused[full.name].added_to(sizes, target.offset, target.strides)
     covers = pattern.carried(guards) == pattern.free
     result = write_core(code, term, dtype, guards, target if covers else None)
     if result.symbol is not full:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from jacobian.errors import ArgumentError, report
+from jacobian.errors import ArgumentError, ShapeError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Array, Factor
 from jacobian.ops.linalg import require_square
-from jacobian.ops.registry import Op, Params, Point, register, sample
+from jacobian.ops.registry import Op, Params, Point, describe, register, sample
 from jacobian.ops.terms import shape_of, written
 
 
@@ -46,6 +46,8 @@ def _expm_rule(point: Point, k: int) -> Jacobian:
 
 
 def _one(A: Any) -> tuple[tuple[Any, ...], Params]:
+    if np.ndim(A) < 2:  # SciPy makes a matrix of a number
+        raise ShapeError(report("expm: A must be a matrix or a stack of matrices", got=describe("A", A)))
     return (A,), {}
 
 

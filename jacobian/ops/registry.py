@@ -75,8 +75,8 @@ class Op:
         formula: str = "",
         note: str = "",
         source: str = "",
-        smooth: bool = True,
         kinks: Sequence[Kink] = (),
+        constants: Sequence[int] = (),
         views: bool = False,
         of_complex: str = "complex",
         explain_failure: Callable[..., None] | None = None,
@@ -98,7 +98,7 @@ class Op:
         self.kinks = tuple(kinks)
         self.note = " ".join([*([note.strip()] if note else []), *map(str, self.kinks)])
         self.source = source  # the book or paper of the formula
-        self.smooth = smooth and not self.kinks
+        self.constants = frozenset(constants)  # operands, by place, of which there is no derivative
         self.module = ""  # where it is declared
         self.views = views
         self.of_complex = of_complex  # "complex": dy = J dz; "real part": y is real and dy = real(J dz); or "refused"
@@ -200,6 +200,8 @@ class Op:
 
     def local(self, point: Point, k: int) -> Jacobian:
         """The local Jacobian with respect to operand k, named and of the output's dtype."""
+        if k in self.constants:
+            raise no_derivative(self.name, point.names[k])
         self._refuse_not_holomorphic(point, k)
         J = self.rule(point, k)
         expected = (tuple(np.shape(point.y)), tuple(np.shape(point.x[k])))
@@ -224,7 +226,7 @@ class Op:
             return
         becomes_real = self.of_complex == "complex" and point.y.dtype.kind != "c"
         if becomes_real or self.of_complex == "refused":
-            raise no_complex_derivative(self.name, point.names[k], point.x[k])
+            raise no_complex_derivative(self, self.name, point.names[k], point.x[k])
 
     def _documentation(self) -> str:
         lines = [f"`{self.name}`: {self.note}" if self.note else f"`{self.name}`."]
@@ -239,9 +241,17 @@ class Op:
         return f"<op {self.name} ({self.family})>"
 
 
-def no_complex_derivative(called: str, name: str, value: Any, line: str | None = None) -> ArgumentError:
+def no_derivative(called: str, name: str) -> ArgumentError:
+    """The error for an operand that an op has no derivative by."""
+    fix = f"{name} must not depend on what is differentiated by"
+    return ArgumentError(report(f"{called}: there is no derivative with respect to {name}", fix=fix))
+
+
+def no_complex_derivative(op: Op, called: str, name: str, value: Any, line: str | None = None) -> ArgumentError:
     """The error for a complex number on the way that an op's rule does not hold for."""
     fix = "write it with the real and the imaginary part, z.real and z.imag"
+    if not op.built_in:
+        fix += "; or declare it with holomorphic=True if its rules hold for complex numbers"
     headline = f"{called}: there is no derivative with respect to the complex {name}"
     return ArgumentError(report(headline, got=describe(name, value), line=line, fix=fix))
 

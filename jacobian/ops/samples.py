@@ -17,11 +17,10 @@ class Sample:
     `domain` says from where: an interval, or a function of (generator, shape).
     """
 
-    def __init__(self, args: tuple[Any, ...], kwargs: Params, domain: Any = (-2.0, 2.0), *, kink: bool = False) -> None:
+    def __init__(self, args: tuple[Any, ...], kwargs: Params, domain: Any = (-2.0, 2.0)) -> None:
         self.args = args
         self.kwargs = kwargs
         self.domain = domain
-        self.kink = kink
 
     def draw(self, seed: int = 0) -> tuple[tuple[Any, ...], Params]:
         """The arguments, the same for the same seed."""
@@ -52,7 +51,7 @@ def _brief(arg: Any) -> str:
     return "(" + ",".join(map(str, arg)) + ")" if isinstance(arg, tuple) else str(arg)
 
 
-def sample(*args: Any, domain: Any = (-2.0, 2.0), kink: bool = False, **kwargs: Any) -> Sample:
+def sample(*args: Any, domain: Any = (-2.0, 2.0), **kwargs: Any) -> Sample:
     """Arguments to test an op on: a tuple of ints is a shape, to be drawn; anything else stands for itself.
 
     >>> import jacobian as jac
@@ -60,7 +59,7 @@ def sample(*args: Any, domain: Any = (-2.0, 2.0), kink: bool = False, **kwargs: 
     >>> args[0].shape, kwargs
     ((2, 3), {'axis': 0})
     """
-    return Sample(args, kwargs, domain, kink=kink)
+    return Sample(args, kwargs, domain)
 
 
 class Kink(NamedTuple):

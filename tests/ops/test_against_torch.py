@@ -518,6 +518,6 @@ def test_error_function() -> None:
 def test_kinks_warn() -> None:
     for name, kwargs, kinks in ACTIVATIONS:
         op = getattr(network, name)
-        if not op.smooth and not (name == "elu" and not kwargs):
+        if op.kinks and not (name == "elu" and not kwargs):
             with pytest.warns(KinkWarning, match=f"{name} is not differentiable at entr"):
                 op.jacobian(np.array(kinks), **kwargs)

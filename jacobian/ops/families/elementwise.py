@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any
@@ -103,10 +104,7 @@ def elementwise(
     def decided(point: Point, k: int) -> str:
         """The text for this point: the general one, unless it has a simpler one."""
         general = derivatives[k]
-        if general is None:
-            operand = (operands or words)[k]
-            fix = f"{operand} must not depend on what is differentiated by"
-            raise ArgumentError(report(f"{name}: there is no derivative with respect to {operand}", fix=fix))
+        assert general is not None  # `constants` of the op
         if special is None:
             return general
         return (point.decided[k] if point.decided is not None else special(point, k)) or general
@@ -136,9 +134,10 @@ def elementwise(
     if shapes is None:
         shapes = [((),) * count, ((3,),) * count, ((2, 3),) * count]
         shapes += [((2, 1), (3,)), ((), (2, 2)), ((3,), ())] if count == 2 else []
+    names = dict(zip(words, operands or words, strict=False))
     place = sample(*kink_at) if kink_at else None
-    kinks = [Kink(kink, at_kink, place, torch or {})] if kink else []
-    kinks += [Kink(singular, at_singular, place, torch or {}, "NonFiniteWarning")] if singular else []
+    kinks = [Kink(_renamed(kink, names), at_kink, place, torch or {})] if kink else []
+    kinks += [Kink(_renamed(singular, names), at_singular, place, torch or {}, "NonFiniteWarning")] if singular else []
     pairs = [f"∂y/∂{word} = {text}" for word, text in zip(words, derivatives, strict=True) if text is not None]
     return register(
         Op(
@@ -146,11 +145,16 @@ def elementwise(
             answers=(function,) if answers is None else answers,
             normalise=normalise or _ufunc_arguments(name),
             samples=[*(sample(*group, domain=domain) for group in shapes), *samples],
-            operands=operands or words, family="elementwise", formula=", ".join(pairs),
-            note=note, kinks=kinks,
+            operands=operands or words, family="elementwise", formula=_renamed(", ".join(pairs), names),
+            note=note, kinks=kinks, constants=[k for k, text in enumerate(derivatives) if text is None],
             decides=decides if special is not None else None, of_complex=of_complex,
         )
     )  # fmt: skip
+
+
+def _renamed(text: str, names: Mapping[str, str]) -> str:
+    """A text about `x1` and `x2`, about the operands by their own names."""
+    return re.sub(r"\bx\d*\b", lambda word: names.get(word[0], word[0]), text)
 
 
 def _ufunc_arguments(name: str) -> Normalise:

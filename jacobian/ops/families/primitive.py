@@ -48,7 +48,7 @@ def primitive(
     operands: Sequence[str] = (),
     formula: str = "",
     note: str = "",
-    smooth: bool = True,
+    holomorphic: bool = False,
 ) -> Op:
     """A user's own op: the forward on arrays, and for every operand its Jacobian rule.
 
@@ -65,7 +65,7 @@ def primitive(
         operands: names of the operands for formulas; the forward's own unless given.
         formula: the derivative as documentation shows it.
         note: one line of documentation.
-        smooth: whether it has a second derivative everywhere.
+        holomorphic: whether the rules hold for complex operands too, as dy = J dx; these are refused unless they do.
 
     Raises:
         ArgumentError: there is no rule, or one is neither text nor a function.
@@ -81,9 +81,19 @@ def primitive(
     if not callable(forward):
         raise ArgumentError(report(f"primitive: the forward must be a function, not {type(forward).__name__}"))
     name = name or getattr(forward, "__name__", "primitive")
+    of_complex = "complex" if holomorphic else "refused"
     found = [sample(*one) if not isinstance(one, Sample) else one for one in samples]
     if all(isinstance(rule, str) for rule in rules):
-        return elementwise(forward, *rules, name=name, answers=answers, operands=operands, samples=found, note=note)
+        return elementwise(
+            forward,
+            *rules,
+            name=name,
+            answers=answers,
+            operands=operands,
+            samples=found,
+            note=note,
+            of_complex=of_complex,
+        )
 
     for number, one in enumerate(rules):
         if not callable(one):
@@ -102,7 +112,8 @@ def primitive(
     return register(
         Op(
             name, forward, rule, answers=answers, normalise=normalise, samples=found,
-            operands=operands or _parameters(forward, len(rules)), formula=formula, note=note, smooth=smooth,
+            operands=operands or _parameters(forward, len(rules)), formula=formula, note=note,
+            of_complex=of_complex,
         )
     )  # fmt: skip
 

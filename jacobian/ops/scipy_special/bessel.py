@@ -9,7 +9,7 @@ import scipy.special as sp
 
 from jacobian.ops import texts
 from jacobian.ops.families import composite, elementwise
-from jacobian.ops.registry import REGISTRY, Op, Params, sample
+from jacobian.ops.registry import REGISTRY, SAME, Op, Params, sample
 
 POSITIVE = (0.4, 6.0)
 ANY = (-6.0, 6.0)
@@ -45,7 +45,9 @@ kv = _of_order(sp.kv, "-0.5 * (kv(x1 - 1, x2) + kv(x1 + 1, x2))", REAL)
 
 # -- with the exponential taken out -----------------------------------------------------------------------------------
 
-i0e = elementwise(sp.i0e, "i1e(x) - sign(x) * y", domain=ANY, kink="x == 0", at_kink="0")
+i0e = elementwise(
+    sp.i0e, "i1e(x) - sign(x) * y", domain=ANY, kink="x == 0", at_kink="0", torch={"torch.special.i0e(x)": SAME}
+)
 i1e = elementwise(sp.i1e, "0.5 * (i0e(x) + ive(2, x)) - sign(x) * y", domain=ANY)
 ive = _of_order(
     sp.ive, "0.5 * (ive(x1 - 1, x2) + ive(x1 + 1, x2)) - sign(x2) * y", REAL, of_complex="refused",

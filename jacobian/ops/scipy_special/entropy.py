@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import scipy.special as sp
 
@@ -12,12 +14,14 @@ POSITIVE = (0.3, 2.5)
 AT_ZERO = sample(np.zeros(1).tolist(), (3,), domain=POSITIVE)
 
 xlogy = elementwise(
-    sp.xlogy, "log(x2)", "x1 / where((x1 == 0) & (x2 == 0), 1.0, x2)", domain=POSITIVE, samples=[AT_ZERO],
-    kink="(x1 == 0) & (x2 == 0)", at_kink="log(0) by the first and 0 by the second",
+    sp.xlogy, "log(where((x1 == 0) & (x2 == 0), 1.0, x2))", "x1 / where((x1 == 0) & (x2 == 0), 1.0, x2)",
+    domain=POSITIVE, samples=[AT_ZERO], kink="(x1 == 0) & (x2 == 0)", at_kink="0 by both",
+    torch={"torch.special.xlogy(x1, x2)": [0.0, math.nan]},
 )  # fmt: skip
 xlog1py = elementwise(
-    sp.xlog1py, "log1p(x2)", "x1 / where((x1 == 0) & (x2 == -1), 1.0, 1 + x2)", domain=POSITIVE, samples=[AT_ZERO],
-    kink="(x1 == 0) & (x2 == -1)", at_kink="log(0) by the first and 0 by the second",
+    sp.xlog1py, "log1p(where((x1 == 0) & (x2 == -1), 0.0, x2))", "x1 / where((x1 == 0) & (x2 == -1), 1.0, 1 + x2)",
+    domain=POSITIVE, samples=[AT_ZERO], kink="(x1 == 0) & (x2 == -1)", kink_at=(0.0, -1.0), at_kink="0 by both",
+    torch={"torch.special.xlog1py(x1, x2)": [0.0, math.nan]},
 )  # fmt: skip
 entr = elementwise(sp.entr, "-1 - log(x)", domain=POSITIVE)
 rel_entr = elementwise(sp.rel_entr, "1 + log(x1 / x2)", "-x1 / x2", domain=POSITIVE)

@@ -1,0 +1,106 @@
+"""Memory that is used again: for large results of programs that are run often, once nobody holds the last one.
+
+Fresh memory costs more than most results: the machine hands it out page by page, zeroed. A program writes to the same
+entries at every run, so that memory which comes back holds zeros wherever zeros belong.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import weakref
+from collections.abc import Callable
+from functools import cache
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from jacobian.kernel.pattern import Shape
+
+WORTHWHILE = 2**16  # bytes from which on memory is used again
+SHARE = 32  # a part of the machine's memory that may wait to be used again: the 32nd
+PATIENCE = 256  # times that other memory comes back while it waits
+
+Place = tuple[Shape, int, Shape]
+"""Shape, offset and strides in bytes of entries that a program adds to."""
+
+
+class Reused:
+    """The memory of one result. A program takes it by `fresh`, what it made is handed out by `lend`."""
+
+    __slots__ = ("_free", "_lent", "_places", "dtype", "is_for_once", "make", "nbytes", "shape")
+
+    def __init__(self, make: Callable[..., np.ndarray], shape: Shape, dtype: np.dtype[Any]) -> None:
+        self.make, self.shape, self.dtype = make, shape, dtype
+        self.nbytes = prod(shape) * dtype.itemsize
+        self.is_for_once = False  # where nobody knows to which entries it is written
+        self._places: list[Place] = []
+        self._free: list[np.ndarray] = []  # one at most
+        self._lent: dict[int, tuple[object, np.ndarray]] = {}
+
+    def added_to(self, shape: Shape, offset: int, strides: Shape) -> None:
+        """Say where a program does not overwrite what was there."""
+        self._places.append((shape, offset, strides))
+
+    def fresh(self) -> np.ndarray:
+        """An array as after `zeros`, but for entries that the program is going to overwrite."""
+        try:
+            full = self._free.pop()
+        except IndexError:
+            return self.make(self.shape, self.dtype)
+        WAITING.order.pop(self, None)
+        for shape, offset, strides in self._places:
+            np.ndarray(shape, self.dtype, full, offset, strides).fill(0)
+        return full
+
+    def lend(self, full: np.ndarray) -> np.ndarray:
+        """The array for others to read, which nobody can make writeable; when they have let go it is used again."""
+        if self.is_for_once:
+            return full
+        read: np.ndarray = np.asarray(memoryview(full.data).toreadonly())
+        reference = weakref.ref(read.base, self._comes_back)
+        self._lent[id(reference)] = (reference, full)
+        return read
+
+    def _comes_back(self, reference: object) -> None:
+        _, full = self._lent.pop(id(reference))
+        if sys.getrefcount(full) > 2 or self._free:  # a view of it is in use, or there is one already
+            return
+        self._free.append(full)
+        WAITING.add(self)
+
+    def give_up(self) -> None:
+        """Give the memory back to the machine."""
+        self._free.clear()
+
+
+class Waiting:
+    """Memories that are not in use, the one that came back last at the end, and when that was."""
+
+    def __init__(self) -> None:
+        self.order: dict[Reused, int] = {}
+        self.returns = 0
+
+    def add(self, last: Reused) -> None:
+        """Let one wait; those that are too many, or wait for too long, are given back to the machine."""
+        self.returns += 1
+        self.order[last] = self.returns
+        held = 0
+        for one, since in reversed(list(self.order.items())):
+            held += one.nbytes
+            if held > most() or self.returns - since > PATIENCE:
+                self.order.pop(one, None)
+                one.give_up()
+
+
+WAITING = Waiting()
+
+
+@cache
+def most() -> int:
+    """Bytes that may wait."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // SHARE
+    except (AttributeError, ValueError, OSError):
+        return 2**28
