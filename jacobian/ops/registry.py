@@ -6,6 +6,7 @@ every operand a rule that returns its Jacobian.
 
 from __future__ import annotations
 
+import importlib
 import re
 import sys
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -44,6 +45,12 @@ Normalise = Callable[..., tuple[tuple[Any, ...], Params]]
 Decides = Callable[[tuple[Array, ...], Params], Hashable]
 
 
+def _differentiate(*args: Any) -> Callable[..., Any]:
+    """Stands for `jac.jacobian` until somebody needs it: that puts itself in this place."""
+    importlib.import_module(f"{__package__.partition('.')[0]}.functional")
+    return Op.differentiate(*args)
+
+
 class Op:
     """An operation with its Jacobian. Call it, or ask for `.jacobian(...)`.
 
@@ -55,7 +62,7 @@ class Op:
     ∂Y[i,k]/∂A[i,j] = B[j,k]
     """
 
-    differentiate: ClassVar[Callable[..., Callable[..., Any]]]
+    differentiate: ClassVar[Callable[..., Callable[..., Any]]] = staticmethod(_differentiate)
     """`jac.jacobian`, for composites, which are traced through. It stands to the right and puts itself here."""
 
     built_in = False
