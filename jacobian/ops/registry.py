@@ -24,7 +24,6 @@ from jacobian.ops.signatures import called_as, signature
 __all__ = ["SAME", "Kink", "Params", "Sample", "sample"]  # which others get from here
 
 NO_PARAMS: Params = {}
-_KINDS = "fciub"  # the kinds of dtypes that hold numbers
 
 _NUMBERS = (np.ndarray, np.generic, int, float, complex)  # one tuple: `a | b` is made anew at every look
 
@@ -278,7 +277,7 @@ def refuse_out(name: str, out: Any) -> None:
 
 def as_operand(value: Any) -> Any:
     """An operand as rules see it: numbers stay Python's, so that float32 stays float32; lists become arrays."""
-    if type(value) is np.ndarray and value.dtype.kind in _KINDS:
+    if type(value) is np.ndarray and value.dtype.kind != "O":
         return value
     if isinstance(value, np.ndarray):
         return _plain(value)
@@ -295,8 +294,8 @@ def _plain(array: np.ndarray, given: type | None = None) -> np.ndarray:
         why, fix = "masked arrays are not taken: the mask would be lost", "m.filled(0), or np.where with m.mask"
     elif isinstance(array, np.matrix):
         why, fix = "np.matrix is not taken: its * is a matrix product", "np.asarray(M), and @ for matrix products"
-    elif array.dtype.kind not in _KINDS:
-        why, fix = "an operand holds no numbers", "give an array of numbers; of a sparse matrix, S.toarray()"
+    elif array.dtype.kind == "O" and given is not type(None):
+        why, fix = "an operand holds Python objects", "give an array of numbers; of a sparse matrix, S.toarray()"
     else:
         return array
     raise DTypeError(report(why, got=f"{name} of {array.dtype}, shape {array.shape}", fix=fix))

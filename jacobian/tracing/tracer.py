@@ -26,7 +26,6 @@ from jacobian.tracing.refusals import (
     refuse,
     refuse_conversion,
     refuse_function,
-    refuse_rows_of_coefficients,
 )
 from jacobian.tracing.ufuncs import ufunc_method
 
@@ -69,8 +68,6 @@ class Tracer(Methods):
                 return _writing().ufunc_into(ufunc, inputs, **kwargs)
             op = REGISTRY.find(ufunc)
             if op is not None:
-                if type(inputs[0]) is np.ndarray and inputs[0].ndim and self.shape:
-                    refuse_rows_of_coefficients(sys._getframe(1))
                 return record(op, inputs, kwargs)
             if ufunc in CONSTANT_FUNCTIONS:
                 return ufunc(*map(seen, inputs), **seen(kwargs))
