@@ -104,6 +104,12 @@ class Waiting:
         self.order: dict[Reused, int] = {}
         self.returns = 0
 
+    def give_up(self) -> None:
+        """Give all of it back to the machine."""
+        for one in list(self.order):
+            self.order.pop(one, None)
+            one.give_up()
+
     def add(self, last: Reused) -> None:
         """Let one wait; those that are too many, or wait for too long, are given back to the machine."""
         self.returns += 1
