@@ -163,14 +163,8 @@ def load() -> list[Identity]:
             prefix = "cookbook:" if path.stem == "matrix_cookbook" else ""
             found.append(
                 Identity(
-                    prefix + entry["eq"],
-                    entry["f"],
-                    entry["J"],
-                    entry["wrt"],
-                    args,
-                    entry["published"],
-                    entry["section"],
-                    entry["constraints"],
+                    prefix + entry["eq"], entry["f"], entry["J"], entry["wrt"], args, entry["published"],
+                    entry["section"], entry["constraints"],
                 )  # fmt: skip
             )
     return found

@@ -8,7 +8,7 @@ import numpy as np
 
 from jacobian.errors import ArgumentError, ShapeError, report
 from jacobian.kernel.expression import Jacobian
-from jacobian.kernel.term import Array, Factor
+from jacobian.kernel.term import Array
 from jacobian.ops import elementwise, reduction
 from jacobian.ops.families import composite, kept, reduced, reduced_axes
 from jacobian.ops.kinks import warn_kink
