@@ -22,6 +22,7 @@ SUMS = frozenset({"add", "subtract", "concatenate", "stack"})
 REDUCTIONS = frozenset("sum mean max min prod vector_norm var std logsumexp trace".split())
 MAX_PAIRS = 400
 MAX_SYMMETRISING = 4
+MAX_EXCHANGES = 100
 MAX_SIZE = 128
 """Products of two local Jacobians are made up to this size."""
 
@@ -177,7 +178,7 @@ def _cut_sentence(D: Derivation, edges: tuple[Edge, ...], slip: str) -> str:
     if slip == slips.TERM_OUT:
         kind = "product rule" if _op(D, edge.node) in PRODUCTS else "sum"
         kind = "quotient rule" if _op(D, edge.node) == "divide" else kind
-        return f"{at(D, edge.node)}a term of the {kind} is left out, the one through {nodes}: add {terms}."
+        return f"{at(D, edge.node)}a term of the {kind} is left out, the path through {nodes}: add {terms}."
     return f"{at(D, edge.node)}the path through {nodes} is left out: add what comes over {terms}."
 
 
@@ -220,10 +221,22 @@ def _link_slip(D: Derivation, a: int, steps: list[int]) -> str:
         if len(D.into[last]) == 1 and op is not None and op.family == "elementwise":
             return slips.FACTOR_OUT if _has_factor(D, edge) else slips.CONSTANT
     if len(steps) <= MAX_SYMMETRISING and any("transpose" in _op(D, step) for step in steps):
-        local = D.forward({}, start=a, seed=np.eye(prod(D.nodes[a].shape)))[last]
-        if np.allclose(local @ local, local) and np.allclose(local, local.T):
+        if _is_mirrored(D, last, between(D, a, last)):
             return slips.NO_SYMMETRY
     return slips.LINK_OUT
+
+
+def between(D: Derivation, a: int, b: int) -> Array:
+    """`∂b/∂a`."""
+    return D.forward({}, start=a, seed=np.eye(prod(D.nodes[a].shape)))[b]
+
+
+def _is_mirrored(D: Derivation, index: int, local: Array) -> bool:
+    """Whether a node is a symmetric matrix whatever it was made of."""
+    shape = D.nodes[index].shape
+    if len(shape) != 2 or shape[0] != shape[1]:
+        return False
+    return np.allclose(local, local[np.arange(len(local)).reshape(shape).T.reshape(-1)])
 
 
 def _has_factor(D: Derivation, edge: Edge) -> bool:
@@ -238,6 +251,12 @@ def _link_sentence(D: Derivation, a: int, b: int, steps: list[int], slip: str) -
         return f"{at(D, b)}its derivative is left out: multiply by {told(D, D.into[b][0])}."
     names = ", ".join(node_text(D, step) for step in steps)
     if slip == slips.NO_SYMMETRY:
+        local = between(D, a, b)
+        if not np.allclose(local @ local, local) or not np.allclose(local, local.T):
+            return (
+                f"{D.name(b)} is symmetric whatever {D.name(a)} is, which is left out ({names}): an entry of {D.name(b)} "
+                f"and its mirror image move together; multiply by ∂{D.name(b)}/∂{D.name(a)}."
+            )
         return (
             f"{D.name(b)} is the symmetric part of {D.name(a)}, which is left out: take (∂/∂{D.name(b)} + "
             f"(∂/∂{D.name(b)})ᵀ)/2."
@@ -250,7 +269,7 @@ def links_exchanged(D: Derivation) -> Iterator[Mutation]:
     for first in D.edges:
         for second in D.uses[first.node]:
             outer, inner = D.locals[second], D.locals[first]
-            if outer.shape != inner.shape or outer.shape[0] != outer.shape[1] or not 2 <= len(outer) <= MAX_SIZE:
+            if not _exchangeable(D, first, second):
                 continue
             delta = D.up[second.node] @ (inner @ outer - outer @ inner) @ D.down[first.parent]
 
@@ -262,6 +281,54 @@ def links_exchanged(D: Derivation) -> Iterator[Mutation]:
                 )
 
             yield Mutation(slips.LINK_ORDER, ("order", first, second), sentence, delta=delta, kin=("order",))
+
+
+def _exchangeable(D: Derivation, first: Edge, second: Edge) -> bool:
+    """Whether two links can be confused: square, of one size, and neither a mere move of entries."""
+    outer, inner = D.locals[second], D.locals[first]
+    if outer.shape != inner.shape or outer.shape[0] != outer.shape[1] or not 2 <= len(outer) <= MAX_SIZE:
+        return False
+    return not (_moves_only(outer) or _moves_only(inner))
+
+
+def _moves_only(local: Array) -> bool:
+    """Whether a link only moves entries, or turns their signs, as transposing and adding do."""
+    return bool(np.all(np.count_nonzero(local, axis=1) <= 1) and np.isin(local, (-1, 0, 1)).all())
+
+
+def distant_links_exchanged(D: Derivation) -> Iterator[Mutation]:
+    """Two links of a chain with others between them, each in the other's place; and a chain from back to front."""
+    above = {index: _ancestors(D, index) for index in D.nodes}
+    pairs = [
+        (first, second) for first in D.edges for second in D.edges
+        if second.parent != first.node and first.node in above[second.parent] and _exchangeable(D, first, second)
+        and not np.array_equal(D.locals[first], D.locals[second])
+    ]  # fmt: skip
+    for first, second in sorted(pairs, key=lambda pair: pair[1].node - pair[0].node)[:MAX_EXCHANGES]:
+        yield Mutation(
+            slips.LINK_ORDER, ("order", first, second), partial(_exchanged_sentence, D, first, second),
+            changes={first: D.locals[second], second: D.locals[first]},
+        )  # fmt: skip
+    links = [D.locals[edge] for edge in D.edges]
+    is_chain = all(len(edges) <= 1 for edges in D.into.values()) and len({link.shape for link in links}) == 1
+    if is_chain and D.is_whole and len(links) > 2 and links[0].shape[0] == links[0].shape[1] <= MAX_SIZE:
+        yield Mutation(
+            slips.LINK_ORDER, ("backwards",), partial(_backwards_sentence, D),
+            delta=np.linalg.multi_dot(links) - D.truth,
+        )  # fmt: skip
+
+
+def _exchanged_sentence(D: Derivation, first: Edge, second: Edge) -> str:
+    outer, inner = (f"∂{D.name(e.node)}/∂{D.name(e.parent)}" for e in (second, first))
+    return (
+        f"The links {node_text(D, second.node)} and {node_text(D, first.node)} are multiplied in the wrong order: "
+        f"{outer} belongs on the left, {inner} on the right."
+    )
+
+
+def _backwards_sentence(D: Derivation) -> str:
+    factors = " ".join(f"∂{D.name(e.node)}/∂{D.name(e.parent)}" for e in reversed(D.edges))
+    return f"All links are multiplied in the wrong order, from back to front: it is {factors}."
 
 
 def diagonals_only(D: Derivation) -> Iterator[Mutation]:

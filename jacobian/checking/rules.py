@@ -26,6 +26,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 MAX_CANDIDATES = 24
 MAX_TOGETHER = 10
+LOOK_UPS = frozenset({"take", "getitem", "embedding", "take_along_axis"})
 POOLING = {"divisor_override": None, "count_include_pad": True}
 """What a pooling by means needs to be told besides what one by maxima is."""
 FAILURES = (JacobianError, ArithmeticError, ValueError, TypeError, IndexError, np.linalg.LinAlgError)
@@ -272,6 +273,62 @@ def transposes(D: Derivation, edge: Edge) -> Iterator[Mutation]:
     yield from _flipped(D, edge, J)
 
 
+def operands_exchanged(D: Derivation) -> Iterator[Mutation]:
+    """Two matrices of two products, each where the other belongs: `W1 G W2` for `W2 G W1`."""
+    found = [edge for edge in D.edges if _other_matrix(D, edge) is not None]
+    for one, other in list(combinations(found, 2))[:MAX_CANDIDATES]:
+        first, second = _other_matrix(D, one), _other_matrix(D, other)
+        assert first is not None
+        assert second is not None
+        if one.node == other.node or first[1].shape != second[1].shape:
+            continue
+        if any(np.array_equal(first[1], same) for same in (second[1], np.swapaxes(second[1], -1, -2))):
+            continue
+        changes: dict[Edge, Array] = {}
+        for edge, (_, value) in ((one, second), (other, first)):
+            op, point = D.nodes[edge.node].op, point_of(D, edge)
+            assert op is not None
+            place = 1 - edge.operand
+            local = _local(op, point._replace(x=(*point.x[:place], value, *point.x[place + 1 :])), edge.operand)
+            if local is not None:
+                changes[edge] = local
+        if len(changes) == 2:
+            yield Mutation(
+                slips.LINK_ORDER, ("operands", one, other),
+                partial(_operands_sentence, D, one, other, first[0], second[0]), changes=changes,
+            )  # fmt: skip
+
+
+def _other_matrix(D: Derivation, edge: Edge) -> tuple[str, Array] | None:
+    """The square matrix that an edge's node multiplies by, and what it is called."""
+    node = D.nodes[edge.node]
+    if node.op is None or node.op.name not in ("matmul", "dot") or len(node.operands) != 2:
+        return None
+    value = strip_all(node.operands[1 - edge.operand])
+    return (node.operand_names[1 - edge.operand], value) if _is_square(value) else None
+
+
+def _operands_sentence(D: Derivation, one: Edge, other: Edge, first: str, second: str) -> str:
+    return (
+        f"{first} and {second} are multiplied in the wrong order, each where the other belongs: {first} at "
+        f"{node_text(D, one.node)}, {second} at {node_text(D, other.node)}; exchange them."
+    )
+
+
+def counted_once(D: Derivation, edge: Edge) -> Iterator[Mutation]:
+    """Entries that are looked up several times, of which only one look-up counts: `dE[ids] = G`."""
+    op, local = D.nodes[edge.node].op, D.locals[edge]
+    if op is None or op.name not in LOOK_UPS or not np.any(np.count_nonzero(local, axis=0) > 1):
+        return
+    for which, rows in (("last", local[::-1]), ("first", local)):
+        kept = rows * (np.cumsum(rows != 0, axis=0) == 1)
+        yield mutation(
+            D, slips.TERM_OUT, edge, ("once", which), kept[::-1] if which == "last" else kept,
+            say(D, edge, f"entries that are looked up several times are counted once, the {which} time: add up what "
+                "comes from all, as np.add.at does"),
+        )  # fmt: skip
+
+
 def transposed_twice(D: Derivation) -> Iterator[Mutation]:
     """A square matrix transposed at two nodes, as in `A G Aᵀ` where `Aᵀ G A` belongs."""
     single = [m for edge in reversed(D.edges) for m in transposes(D, edge) if m.slip == slips.TRANSPOSE]
@@ -340,11 +397,12 @@ def wrong_points(D: Derivation, edge: Edge) -> Iterator[Mutation]:
 
 def _factor_points(D: Derivation, edge: Edge) -> Iterator[Mutation]:
     """Where a rule reads one array, such as the inverse, another of the same shape, such as the matrix itself."""
-    J = D.nodes[edge.node].local(edge.operand)
+    J, op = D.nodes[edge.node].local(edge.operand), D.nodes[edge.node].op
+    fewest = 2 if op is None or op.family in ("elementwise", "multilinear") else 1  # of these it is tried as an operand
     arrays = {id(factor.array): factor for term in J.terms for factor in term.factors}
     for key, factor in arrays.items():
         array = strip_all(factor.array)
-        if not isinstance(array, np.ndarray) or array.ndim < 2:
+        if not isinstance(array, np.ndarray) or array.ndim < fewest:
             continue
         own = re.sub(r"\[@.*", "", factor.text)
         for name, value in _candidates(D, edge, array, own):
