@@ -22,7 +22,6 @@ SUMS = frozenset({"add", "subtract", "concatenate", "stack"})
 REDUCTIONS = frozenset("sum mean max min prod vector_norm var std logsumexp trace".split())
 MAX_PAIRS = 400
 MAX_SYMMETRISING = 4
-MAX_EXCHANGES = 100
 MAX_SIZE = 128
 """Products of two local Jacobians are made up to this size."""
 
@@ -108,7 +107,7 @@ def _is_recurrent(D: Derivation, edges: tuple[Edge, ...]) -> bool:
                 _op(D, second.node),
                 second.operand,
             ):
-                between = {k for k in _ancestors(D, second.node) if first.node in _ancestors(D, k)}
+                between = {k for k in ancestors(D, second.node) if first.node in ancestors(D, k)}
                 if any(getattr(D.nodes[k].op, "family", "") not in ("multilinear", "layout") for k in between):
                     return True
     return False
@@ -116,12 +115,13 @@ def _is_recurrent(D: Derivation, edges: tuple[Edge, ...]) -> bool:
 
 def _fork(D: Derivation, edge: Edge, others: list[Edge]) -> int:
     """The last node from which both the edge and the others come."""
-    mine = _ancestors(D, edge.parent)
-    theirs = set().union(*(_ancestors(D, other.parent) for other in others))
+    mine = ancestors(D, edge.parent)
+    theirs = set().union(*(ancestors(D, other.parent) for other in others))
     return max(mine & theirs, default=D.wrt.index)
 
 
-def _ancestors(D: Derivation, index: int) -> set[int]:
+def ancestors(D: Derivation, index: int) -> set[int]:
+    """All nodes from which one comes, itself among them."""
     found, waiting = set(), [index]
     while waiting:
         node = waiting.pop()
@@ -195,7 +195,7 @@ def links_left_out(D: Derivation) -> Iterator[Mutation]:
     ]  # fmt: skip
     if D.nodes[nodes[0]].shape == D.nodes[nodes[-1]].shape:
         pairs.append((nodes[0], nodes[-1]))
-    above = {index: _ancestors(D, index) for index in nodes}
+    above = {index: ancestors(D, index) for index in nodes}
     after: dict[int, dict[int, Array]] = {}
     for a, b in sorted(pairs, key=lambda pair: (places[pair[1]] - places[pair[0]], pair))[:MAX_PAIRS]:
         if a not in above[b]:
@@ -220,9 +220,9 @@ def _link_slip(D: Derivation, a: int, steps: list[int]) -> str:
             return slips.SIGN
         if len(D.into[last]) == 1 and op is not None and op.family == "elementwise":
             return slips.FACTOR_OUT if _has_factor(D, edge) else slips.CONSTANT
-    if len(steps) <= MAX_SYMMETRISING and any("transpose" in _op(D, step) for step in steps):
-        if _is_mirrored(D, last, between(D, a, last)):
-            return slips.NO_SYMMETRY
+    transposed = len(steps) <= MAX_SYMMETRISING and any("transpose" in _op(D, step) for step in steps)
+    if transposed and _is_mirrored(D, last, between(D, a, last)):
+        return slips.NO_SYMMETRY
     return slips.LINK_OUT
 
 
@@ -254,81 +254,14 @@ def _link_sentence(D: Derivation, a: int, b: int, steps: list[int], slip: str) -
         local = between(D, a, b)
         if not np.allclose(local @ local, local) or not np.allclose(local, local.T):
             return (
-                f"{D.name(b)} is symmetric whatever {D.name(a)} is, which is left out ({names}): an entry of {D.name(b)} "
-                f"and its mirror image move together; multiply by ∂{D.name(b)}/∂{D.name(a)}."
+                f"{D.name(b)} is symmetric whatever {D.name(a)} is, which is left out ({names}): an entry of "
+                f"{D.name(b)} and its mirror image move together; multiply by ∂{D.name(b)}/∂{D.name(a)}."
             )
         return (
             f"{D.name(b)} is the symmetric part of {D.name(a)}, which is left out: take (∂/∂{D.name(b)} + "
             f"(∂/∂{D.name(b)})ᵀ)/2."
         )
     return f"The chain from {D.name(b)} to {D.name(a)} is left out ({names}): multiply by ∂{D.name(b)}/∂{D.name(a)}."
-
-
-def links_exchanged(D: Derivation) -> Iterator[Mutation]:
-    """Two neighbours of a chain in the other order, where their shapes allow it."""
-    for first in D.edges:
-        for second in D.uses[first.node]:
-            outer, inner = D.locals[second], D.locals[first]
-            if not _exchangeable(D, first, second):
-                continue
-            delta = D.up[second.node] @ (inner @ outer - outer @ inner) @ D.down[first.parent]
-
-            def sentence(first: Edge = first, second: Edge = second) -> str:
-                return (
-                    f"The links {node_text(D, second.node)} and {node_text(D, first.node)} are multiplied in the wrong "
-                    f"order: ∂{D.name(second.node)}/∂{D.name(first.node)} stands on the left of "
-                    f"∂{D.name(first.node)}/∂{D.name(first.parent)}."
-                )
-
-            yield Mutation(slips.LINK_ORDER, ("order", first, second), sentence, delta=delta, kin=("order",))
-
-
-def _exchangeable(D: Derivation, first: Edge, second: Edge) -> bool:
-    """Whether two links can be confused: square, of one size, and neither a mere move of entries."""
-    outer, inner = D.locals[second], D.locals[first]
-    if outer.shape != inner.shape or outer.shape[0] != outer.shape[1] or not 2 <= len(outer) <= MAX_SIZE:
-        return False
-    return not (_moves_only(outer) or _moves_only(inner))
-
-
-def _moves_only(local: Array) -> bool:
-    """Whether a link only moves entries, or turns their signs, as transposing and adding do."""
-    return bool(np.all(np.count_nonzero(local, axis=1) <= 1) and np.isin(local, (-1, 0, 1)).all())
-
-
-def distant_links_exchanged(D: Derivation) -> Iterator[Mutation]:
-    """Two links of a chain with others between them, each in the other's place; and a chain from back to front."""
-    above = {index: _ancestors(D, index) for index in D.nodes}
-    pairs = [
-        (first, second) for first in D.edges for second in D.edges
-        if second.parent != first.node and first.node in above[second.parent] and _exchangeable(D, first, second)
-        and not np.array_equal(D.locals[first], D.locals[second])
-    ]  # fmt: skip
-    for first, second in sorted(pairs, key=lambda pair: pair[1].node - pair[0].node)[:MAX_EXCHANGES]:
-        yield Mutation(
-            slips.LINK_ORDER, ("order", first, second), partial(_exchanged_sentence, D, first, second),
-            changes={first: D.locals[second], second: D.locals[first]},
-        )  # fmt: skip
-    links = [D.locals[edge] for edge in D.edges]
-    is_chain = all(len(edges) <= 1 for edges in D.into.values()) and len({link.shape for link in links}) == 1
-    if is_chain and D.is_whole and len(links) > 2 and links[0].shape[0] == links[0].shape[1] <= MAX_SIZE:
-        yield Mutation(
-            slips.LINK_ORDER, ("backwards",), partial(_backwards_sentence, D),
-            delta=np.linalg.multi_dot(links) - D.truth,
-        )  # fmt: skip
-
-
-def _exchanged_sentence(D: Derivation, first: Edge, second: Edge) -> str:
-    outer, inner = (f"∂{D.name(e.node)}/∂{D.name(e.parent)}" for e in (second, first))
-    return (
-        f"The links {node_text(D, second.node)} and {node_text(D, first.node)} are multiplied in the wrong order: "
-        f"{outer} belongs on the left, {inner} on the right."
-    )
-
-
-def _backwards_sentence(D: Derivation) -> str:
-    factors = " ".join(f"∂{D.name(e.node)}/∂{D.name(e.parent)}" for e in reversed(D.edges))
-    return f"All links are multiplied in the wrong order, from back to front: it is {factors}."
 
 
 def diagonals_only(D: Derivation) -> Iterator[Mutation]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jacobian.checking import cuts, miswritten, pairs, proportions, revalued, rules, slips, whole
+from jacobian.checking import cuts, miswritten, order, pairs, proportions, revalued, rules, slips, whole
 from jacobian.checking.derivation import Derivation, Run, matrix
 from jacobian.checking.refine import refined
 from jacobian.checking.slips import Mutation
@@ -229,9 +229,9 @@ STAGES: tuple[Stage, ...] = (
     proportions.doubled,
     _links((slips.SIGN, slips.FACTOR_OUT, slips.CONSTANT)),
     _each_edge(rules.transposes),
-    _on_graph(cuts.links_exchanged),
-    _on_graph(cuts.distant_links_exchanged),
-    _on_graph(rules.operands_exchanged),
+    _on_graph(order.links_exchanged),
+    _on_graph(order.distant_links_exchanged),
+    _on_graph(order.operands_exchanged),
     _on_graph(rules.transposed_twice),
     _on_axes(whole.column_major),
     _on_axes(partial(whole.permuted, across=True)),
@@ -250,6 +250,7 @@ STAGES: tuple[Stage, ...] = (
     _links((slips.LINK_OUT,), whole_chain=True),
     _each_edge(rules.spread_deltas),
     _each_edge(rules.spread_choices),
+    _on_graph(revalued.inputs_turned),
     _on_axes(whole.symmetries),
     _on_graph(cuts.terms_turned),
     other_inputs,

@@ -19,7 +19,7 @@ Shape = tuple[int, ...]
 NUMERATOR = "numerator layout"
 DENOMINATOR = "denominator layout"
 TRANSPOSED_GRADIENT = "numerator layout of a scalar by a matrix (n×m for m×n)"
-"""Only where the matrix is not square: of a square one nothing tells it from a gradient that is transposed by mistake."""
+"""Only where the matrix is not square: of a square one nothing tells it from a gradient transposed by mistake."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,8 @@ def layouts(shape: Shape, out: Shape, into: Shape, wanted: str | None = None) ->
         return list(found.values())
     if not out and len(into) == 2 and shape == into[::-1] and wanted == "numerator":
         found.setdefault(TRANSPOSED_GRADIENT, Layout(TRANSPOSED_GRADIENT, lambda C: C.T, "C.T"))
-    if not out and wanted == "denominator":  # a gradient of the input's own shape
-        return [layout for layout in found.values() if layout.name.startswith((NUMERATOR, DENOMINATOR)[: 1 + (shape != into)])]
-    return [layout for layout in found.values() if layout.name.startswith(f"{wanted} layout")]
+    names = (f"{wanted} layout", NUMERATOR) if not out and shape == into else (f"{wanted} layout",)
+    return [layout for layout in found.values() if layout.name.startswith(names)]  # a gradient has its input's shape
 
 
 def _all(shape: Shape, out: Shape, into: Shape) -> Iterator[Layout]:

@@ -41,7 +41,7 @@ def mutation(
     return Mutation(slip, (detail, edge), sentence, changes={edge: local}, kin=(slip, name, edge.operand, detail))
 
 
-def _local(op: Op, point: Point, operand: int) -> Array | None:
+def local_at(op: Op, point: Point, operand: int) -> Array | None:
     """The rule at another point; None where it cannot be evaluated."""
     try:
         found = matrix(op.local(point, operand))
@@ -148,7 +148,7 @@ def factors(D: Derivation, edge: Edge) -> Iterator[Mutation]:
                 (slips.FACTOR_OUT, "", np.ones_like(array), "is left out: multiply by it"),
                 (slips.FACTOR_TWICE, "", array * array, "is used twice: once is enough"),
             ]
-            if _is_square(array) and not is_product:  # of a product it is the link that is left out
+            if is_square(array) and not is_product:  # of a product it is the link that is left out
                 eye = np.broadcast_to(np.eye(array.shape[-1]), array.shape)
                 others.append((slips.FACTOR_OUT, "eye", eye, "is left out: multiply by it"))
             for slip, how, other, told_as in others:
@@ -204,7 +204,7 @@ def spread_choices(D: Derivation, edge: Edge) -> Iterator[Mutation]:
     if op.name.startswith("max_pool"):  # the windows are those of the mean
         mean = REGISTRY[f"avg{op.name.removeprefix('max')}"]
         point = point_of(D, edge)
-        own = _local(mean, point._replace(params={**POOLING, **point.params}), 0)
+        own = local_at(mean, point._replace(params={**POOLING, **point.params}), 0)
         if own is not None:
             yield _all_chosen(D, edge, np.asarray(own != 0, float))
         return
@@ -240,7 +240,7 @@ def transposes(D: Derivation, edge: Edge) -> Iterator[Mutation]:
     J, point = node.local(edge.operand), point_of(D, edge)
     assert node.op is not None
     for nth, term in enumerate(J.terms):
-        square = [k for k, f in enumerate(term.factors) if _is_square(strip_all(f.array))]
+        square = [k for k, f in enumerate(term.factors) if is_square(strip_all(f.array))]
         for places in [[k] for k in square] + ([square] if len(square) > 1 else []):
             turned = J
             for place in places:
@@ -257,7 +257,7 @@ def transposes(D: Derivation, edge: Edge) -> Iterator[Mutation]:
         and np.ndim(point.x[0]) >= 2
     ):
         swapped = point._replace(x=point.x[::-1], names=point.names[::-1])
-        local = _local(node.op, swapped, 1 - edge.operand)
+        local = local_at(node.op, swapped, 1 - edge.operand)
         if local is not None:
             other = point.names[1 - edge.operand]
             yield mutation(
@@ -271,48 +271,6 @@ def transposes(D: Derivation, edge: Edge) -> Iterator[Mutation]:
             say(D, edge, "output and input are exchanged: transpose it"),
         )  # fmt: skip
     yield from _flipped(D, edge, J)
-
-
-def operands_exchanged(D: Derivation) -> Iterator[Mutation]:
-    """Two matrices of two products, each where the other belongs: `W1 G W2` for `W2 G W1`."""
-    found = [edge for edge in D.edges if _other_matrix(D, edge) is not None]
-    for one, other in list(combinations(found, 2))[:MAX_CANDIDATES]:
-        first, second = _other_matrix(D, one), _other_matrix(D, other)
-        assert first is not None
-        assert second is not None
-        if one.node == other.node or first[1].shape != second[1].shape:
-            continue
-        if any(np.array_equal(first[1], same) for same in (second[1], np.swapaxes(second[1], -1, -2))):
-            continue
-        changes: dict[Edge, Array] = {}
-        for edge, (_, value) in ((one, second), (other, first)):
-            op, point = D.nodes[edge.node].op, point_of(D, edge)
-            assert op is not None
-            place = 1 - edge.operand
-            local = _local(op, point._replace(x=(*point.x[:place], value, *point.x[place + 1 :])), edge.operand)
-            if local is not None:
-                changes[edge] = local
-        if len(changes) == 2:
-            yield Mutation(
-                slips.LINK_ORDER, ("operands", one, other),
-                partial(_operands_sentence, D, one, other, first[0], second[0]), changes=changes,
-            )  # fmt: skip
-
-
-def _other_matrix(D: Derivation, edge: Edge) -> tuple[str, Array] | None:
-    """The square matrix that an edge's node multiplies by, and what it is called."""
-    node = D.nodes[edge.node]
-    if node.op is None or node.op.name not in ("matmul", "dot") or len(node.operands) != 2:
-        return None
-    value = strip_all(node.operands[1 - edge.operand])
-    return (node.operand_names[1 - edge.operand], value) if _is_square(value) else None
-
-
-def _operands_sentence(D: Derivation, one: Edge, other: Edge, first: str, second: str) -> str:
-    return (
-        f"{first} and {second} are multiplied in the wrong order, each where the other belongs: {first} at "
-        f"{node_text(D, one.node)}, {second} at {node_text(D, other.node)}; exchange them."
-    )
 
 
 def counted_once(D: Derivation, edge: Edge) -> Iterator[Mutation]:
@@ -363,7 +321,8 @@ def _flipped(D: Derivation, edge: Edge, J: Jacobian) -> Iterator[Mutation]:
             )  # fmt: skip
 
 
-def _is_square(array: Any) -> bool:
+def is_square(array: Any) -> bool:
+    """Whether an array is a square matrix, or a stack of them."""
     return isinstance(array, np.ndarray) and array.ndim >= 2 and array.shape[-1] == array.shape[-2] > 1
 
 
@@ -387,7 +346,7 @@ def wrong_points(D: Derivation, edge: Edge) -> Iterator[Mutation]:
             continue
         for name, value in _candidates(D, edge, x, point.names[position]):
             replaced = (*point.x[:position], value, *point.x[position + 1 :])
-            local = _local(op, point._replace(x=replaced), edge.operand)
+            local = local_at(op, point._replace(x=replaced), edge.operand)
             if local is not None:
                 yield mutation(
                     D, slips.WRONG_POINT, edge, ("operand", position, name), local,
@@ -425,15 +384,15 @@ def _elementwise_points(D: Derivation, edge: Edge, op: Op, point: Point) -> Iter
         return say(D, edge, f"the derivative is taken at the wrong point, at {name} instead of {instead_of}")
 
     if np.shape(x) == np.shape(y):
-        local = _local(op, point._replace(y=x), k)
+        local = local_at(op, point._replace(y=x), k)
         if local is not None:
             yield mutation(D, slips.WRONG_POINT, edge, "x for y", local, told_as(point.names[k], point.out_name))
-        local = _local(op, point._replace(x=(*point.x[:k], y, *point.x[k + 1 :])), k)
+        local = local_at(op, point._replace(x=(*point.x[:k], y, *point.x[k + 1 :])), k)
         if local is not None:
             yield mutation(D, slips.WRONG_POINT, edge, "y for x", local, told_as(point.out_name, point.names[k]))
     for name, value in _candidates(D, edge, x, point.names[k]):
         if np.shape(value) == np.shape(y):
-            local = _local(op, point._replace(y=value), k)
+            local = local_at(op, point._replace(y=value), k)
             if local is not None:
                 yield mutation(D, slips.WRONG_POINT, edge, ("output", name), local, told_as(name, point.out_name))
         operands = (*point.x[:k], value, *point.x[k + 1 :])
@@ -441,7 +400,7 @@ def _elementwise_points(D: Derivation, edge: Edge, op: Op, point: Point) -> Iter
             moved = point._replace(x=operands, y=np.asarray(op.compute(operands, point.params)))
         except FAILURES:
             continue
-        local = _local(op, moved, k)
+        local = local_at(op, moved, k)
         if local is not None:
             yield mutation(D, slips.WRONG_POINT, edge, ("at", name), local, told_as(name, point.names[k]))
 
