@@ -12,6 +12,7 @@ import numpy as np
 from jacobian.checking import slips
 from jacobian.checking.derivation import Derivation, Edge
 from jacobian.checking.slips import Mutation
+from jacobian.tracing.tracer import strip_all
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -139,8 +140,20 @@ def is_normaliser(D: Derivation, edge: Edge) -> bool:
         return False
     if name in ("divide", "subtract"):
         return edge.operand == 1 and _comes_from_reduction(D, edge.parent)
-    inverse = _op(D, edge.parent) in ("reciprocal", "divide", "power") and len(D.into[edge.parent]) == 1
-    return name == "multiply" and inverse and _comes_from_reduction(D, edge.parent)
+    return name == "multiply" and _is_inverse(D, edge.parent) and _comes_from_reduction(D, edge.parent)
+
+
+def _is_inverse(D: Derivation, index: int) -> bool:
+    """Whether a node is one over something."""
+    name = _op(D, index)
+    if len(D.into[index]) != 1 or name not in ("reciprocal", "divide", "power"):
+        return False
+    if name == "reciprocal":
+        return True
+    edge, operands = D.into[index][0], D.nodes[index].operands
+    if name == "divide":
+        return edge.operand == 1
+    return edge.operand == 0 and bool(np.all(np.asarray(strip_all(operands[1]), float) < 0))
 
 
 def _comes_from_reduction(D: Derivation, index: int) -> bool:
@@ -159,8 +172,10 @@ def _comes_from_reduction(D: Derivation, index: int) -> bool:
             and prod(D.nodes[index].shape) < prod(D.nodes[into[0].parent].shape)
         ):
             return len(into) > 1 and D.nodes[index].shape == ()
-        if len(parents) != 1 or op is None or op.family not in ("elementwise", "layout"):
+        if op is None or op.family not in ("elementwise", "layout"):
             return False
+        if len(parents) != 1:  # such as the largest less the smallest
+            return D.wrt.index not in parents and all(_comes_from_reduction(D, parent) for parent in parents)
         (index,) = parents
     return False
 
