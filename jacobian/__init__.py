@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from jacobian.checking.verdict import Verdict
     from jacobian.checking.verify import verify
     from jacobian.display.derivation import Derivation, derive
+    from jacobian.display.whole_page import report
 
 __version__ = "0.1.0"
 
@@ -39,6 +40,7 @@ _LATER = {
     "Exercise": "jacobian.checking.exercise",
     "exercise": "jacobian.checking.exercise",
     "Verdict": "jacobian.checking.verdict",
+    "report": "jacobian.display.whole_page",
     "verify": "jacobian.checking.verify",
 }
 """Names that are imported when they are first asked for: most programs need few of them."""
@@ -77,6 +79,7 @@ __all__ = [
     "memory_limit",
     "ops",
     "primitive",
+    "report",
     "sample",
     "trace",
     "value_and_jacobian",

@@ -14,7 +14,9 @@ TIMES = "<mo>&#8290;</mo>"  # a product that is not written
 LONGEST = 400  # characters of a formula that is still read as one
 _SIGNS = {ast.Eq: "=", ast.LtE: "≤", ast.Lt: "<", ast.Gt: ">", ast.GtE: "≥", ast.NotEq: "≠"}
 _GREEK = {
-    **dict(zip("alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu".split(), "αβγδεζηθικλμ", strict=True)),
+    **dict(
+        zip("alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu".split(), "αβγδεζηθικλμ", strict=True)
+    ),
     **dict(zip("nu xi pi rho sigma tau phi chi psi omega".split(), "νξπρστφχψω", strict=True)),
     **dict(zip("Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega".split(), "ΓΔΘΛΞΠΣΦΨΩ", strict=True)),
 }
@@ -96,7 +98,9 @@ class _Printer:
             case ast.List(elts=[ast.Compare() as inside]):
                 return _row("<mo>[</mo>", self.show(inside), "<mo>]</mo>")
             case ast.Compare(left=left, ops=ops, comparators=right):
-                rest = (f"<mo>{escape(_SIGNS[type(op)])}</mo>{self.show(one)}" for op, one in zip(ops, right, strict=True))
+                rest = (
+                    f"<mo>{escape(_SIGNS[type(op)])}</mo>{self.show(one)}" for op, one in zip(ops, right, strict=True)
+                )
                 return _row(self.show(left), *rest)
             case ast.Call():
                 return self._call(node)

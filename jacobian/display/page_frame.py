@@ -59,10 +59,10 @@ class Section(NamedTuple):
 
 
 def frame(title: str, summary: str, sections: Sequence[Section], foot: str) -> str:
-    """The whole page; `summary` and the insides are HTML, the rest is text.
+    r"""The whole page; `summary` and the insides are HTML, the rest is text.
 
     >>> frame("y = 2 * x", "", [Section("Value", "value", "<p>4</p>")], "")[:38]
-    '<!DOCTYPE html>\\n<html lang="en">\\n<head'
+    '<!DOCTYPE html>\n<html lang="en">\n<head'
     """
     links = "".join(f'<li><a href="#{part.anchor}">{escape(part.title)}</a></li>' for part in sections)
     body = "\n".join(
