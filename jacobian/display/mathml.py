@@ -92,7 +92,7 @@ class _Printer:
             case ast.Subscript():
                 return self._subscript(node)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
-                return _row("<mo>-</mo>", self._factor(operand))
+                return _row("<mo>−</mo>", self._factor(operand))
             case ast.BinOp():
                 return self._binary(node)
             case ast.List(elts=[ast.Compare() as inside]):
@@ -109,11 +109,14 @@ class _Printer:
         raise ValueError(ast.dump(node))
 
     def _subscript(self, node: ast.Subscript) -> str:
-        places = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         base = self.show(node.value)
         if not isinstance(node.value, ast.Name):
             base = _bracketed(base) if isinstance(node.value, ast.BinOp) else _row(base)
-        return f"<msub>{base}{_listed(self.show(place) for place in places)}</msub>"
+        return f"<msub>{base}{self._places(node)}</msub>"
+
+    def _places(self, node: ast.Subscript) -> str:
+        places = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        return _listed(self.show(place) for place in places)
 
     def _binary(self, node: ast.BinOp) -> str:
         left, right = node.left, node.right
@@ -121,11 +124,14 @@ class _Printer:
             case ast.Add():
                 return _row(self.show(left), "<mo>+</mo>", self.show(right))
             case ast.Sub():
-                return _row(self.show(left), "<mo>-</mo>", self._factor(right))
+                return _row(self.show(left), "<mo>−</mo>", self._factor(right))
             case ast.Mult() | ast.MatMult():
                 return _row(self._factor(left), TIMES, self._factor(right))
             case ast.Div():
                 return self._fraction(left, right)
+            case ast.Pow() if isinstance(left, ast.Subscript) and isinstance(left.value, ast.Name):
+                base, places = _name(left.value.id), self._places(left)
+                return f"<msubsup>{base}{places}{self.show(right)}</msubsup>"
             case ast.Pow():
                 loose = isinstance(left, ast.BinOp | ast.UnaryOp | ast.Call)
                 base = _bracketed(self.show(left)) if loose else self.show(left)
@@ -161,5 +167,5 @@ class _Printer:
         if name in ("abs", "absolute"):
             return _row("<mo>|</mo>", inner, "<mo>|</mo>")
         if name == "inv" and len(node.args) == 1:
-            return f"<msup>{self._factor(node.args[0])}<mrow><mo>-</mo><mn>1</mn></mrow></msup>"
+            return f"<msup>{self._factor(node.args[0])}<mrow><mo>−</mo><mn>1</mn></mrow></msup>"
         return _row(f"<mi>{escape(name)}</mi>", "<mo>&#8289;</mo>", _bracketed(inner))

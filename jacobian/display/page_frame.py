@@ -13,6 +13,7 @@ STYLE = """
 body { margin: 0 auto; max-width: 76rem; padding: 1rem 1.5rem 3rem; line-height: 1.5; background: Canvas;
   color: CanvasText; font-family: system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; font-size: 1rem }
 h1 { font-size: 1.6rem; line-height: 1.25; margin: .8rem 0 .4rem; overflow-wrap: anywhere }
+h1 code { font-size: inherit; font-weight: 600 }
 h2 { font-size: 1.3rem; margin: 2.6rem 0 .6rem; padding-top: .6rem; border-top: 1px solid var(--soft) }
 h3 { font-size: 1.08rem; margin: 1.6rem 0 .4rem }
 h4 { font-size: 1rem; margin: 1.1rem 0 .2rem }

@@ -35,7 +35,7 @@ from jacobian.errors import report as told
 from jacobian.functional import value_and_jacobian
 from jacobian.kernel.expression import Jacobian
 from jacobian.tracing.graph import Node
-from jacobian.tracing.run import numbers_of
+from jacobian.tracing.run import argument_names, numbers_of
 from jacobian.tracing.tree import leaves
 
 Made = TypeVar("Made")
@@ -91,8 +91,11 @@ def report(
     ('layer.html', '<!DOCTYPE html>')
     """
     where = writable(path)
-    numbers = numbers_of(range(len(args)) if argnums is None else argnums, len(args))
-    of = expression(f) or getattr(f, "__name__", "f")
+    numbers = numbers_of(tuple(range(len(args))) if argnums is None else argnums, len(args))
+    of = expression(f)
+    name = getattr(f, "__name__", "f")
+    if of in ("", name):
+        of = f"{'f' if name == '<lambda>' else name}({', '.join(argument_names(f, len(args)))})"
     return write(page(Case(f, args, kwargs, tuple(numbers), of, claim, kind)), where)
 
 
@@ -103,7 +106,8 @@ def writable(path: str | os.PathLike[str]) -> Path:
         ArgumentError: it is no path.
         FileError: it is a folder, or lies in none.
     """
-    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+    given: object = path
+    if not isinstance(given, str | os.PathLike) or not os.fspath(given):
         raise ArgumentError(told("report: path must be the name of a file", got=repr(path), fix='path="report.html"'))
     where = Path(path)
     if where.is_dir():
