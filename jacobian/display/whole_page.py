@@ -110,9 +110,9 @@ def writable(path: str | os.PathLike[str]) -> Path:
     if not isinstance(given, str | os.PathLike) or not os.fspath(given):
         raise ArgumentError(told("report: path must be the name of a file", got=repr(path), fix='path="report.html"'))
     where = Path(path)
-    if where.is_dir():
+    if os.path.isdir(where):  # a path's own method raises where a name is too long
         raise FileError(told(f"report: {where} is a folder", fix=f"name a file in it: {where / 'report.html'}"))
-    if not where.parent.is_dir():
+    if not os.path.isdir(where.parent):
         raise FileError(told(f"report: there is no folder {where.parent}", fix="make it first, or give another path"))
     return where
 
@@ -125,8 +125,8 @@ def write(text: str, where: Path) -> Path:
     """
     try:
         where.write_text(text, encoding="utf-8")
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
+    except (OSError, ValueError) as error:  # a ValueError where the name holds a null character
+        why = (getattr(error, "strerror", None) or str(error)).lower()
         raise FileError(told(f"report: {where} cannot be written: {why}", fix="give another path")) from None
     return where
 
