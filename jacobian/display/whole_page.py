@@ -110,9 +110,9 @@ def writable(path: str | os.PathLike[str]) -> Path:
     if not isinstance(given, str | os.PathLike) or not os.fspath(given):
         raise ArgumentError(told("report: path must be the name of a file", got=repr(path), fix='path="report.html"'))
     where = Path(path)
-    if os.path.isdir(where):  # a path's own method raises where a name is too long
+    if os.path.isdir(where):  # noqa: PTH112 - a Path raises where a name is too long
         raise FileError(told(f"report: {where} is a folder", fix=f"name a file in it: {where / 'report.html'}"))
-    if not os.path.isdir(where.parent):
+    if not os.path.isdir(where.parent):  # noqa: PTH112
         raise FileError(told(f"report: there is no folder {where.parent}", fix="make it first, or give another path"))
     return where
 

@@ -6,7 +6,8 @@ import ast
 import re
 
 _SUM = re.compile(r"Σ_([\w,]+) ")
-QUOTIENT = re.compile(r"∂(\w+)(\[[^\[\]]*\])?/∂(\w+)(\[[^\[\]]*\])?")
+_PLACES = r"(\[(?:[^\[\]]|\[[^\[\]]*\])*\])?"  # positions, among them look-ups: [i,t[j]]
+QUOTIENT = re.compile(rf"∂(\w+){_PLACES}/∂(\w+){_PLACES}")
 _GREEK = frozenset(
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau phi chi psi omega "
     "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega".split()

@@ -18,6 +18,7 @@ SHOWN = {
     "∂L/∂h|direct = 2": "∂L∂h⁢|direct=2",
     "∂y/∂mu = sqrt(sigma) * abs(x)": "∂y∂μ=σ⁢|x|",
     "∂y[i]/∂x[j] = [0 <= i - j < 4]": "∂yi∂xj=[0≤i−j<4]",
+    "∂y[i]/∂x[t[i],j] = 1": "∂yi∂xti,j=1",
     "∂y/∂x = -(a - b) * tanh(x)": "∂y∂x=(−(a−b))⁢tanh⁡(x)",
     "∂y/∂x = (a + b)**2 * inv(A)[j,i]": "∂y∂x=(a+b)2⁢A−1j,i",
 }
