@@ -43,9 +43,8 @@ footer { margin-top: 3rem; border-top: 1px solid var(--soft); padding-top: .6rem
   tr, figure, pre, .steps li { break-inside: avoid }
   .wide, pre, .steps .is, .formula { overflow: visible }
   pre, code { white-space: pre-wrap !important }
-  img { max-width: 100% !important }
+  figure img { max-width: 100% !important; height: auto }
   figure div { max-height: none !important; overflow: visible !important }
-  figure img { height: auto }
   details::details-content { content-visibility: visible; block-size: auto }
 }
 """
