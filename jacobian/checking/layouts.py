@@ -76,16 +76,18 @@ def _matrices(shape: Shape, out: Shape, into: Shape) -> Iterator[Layout]:
     simple = len(out) <= 1 and len(into) <= 1
     if shape == (rows, columns) and shape != full:
         yield Layout("matrix, row-major", lambda C: C.reshape(full), f"C.reshape({full})")
-    if shape == (columns, rows) and shape != into + out:
-        yield Layout("transposed matrix, row-major", lambda C: C.T.reshape(full), f"C.T.reshape({full})")
+    transposed = Layout("transposed matrix, row-major", lambda C: C.T.reshape(full), f"C.T.reshape({full})")
     if simple:
+        if shape == (columns, rows) and shape != into + out:
+            yield transposed
         return
     backwards = out[::-1] + into[::-1]
     order = (*range(len(out))[::-1], *range(len(out), len(full))[::-1])
     text = f"reshape({backwards}).transpose({_tuple(order)})"
     if shape == (rows, columns):
         yield Layout("matrix, column-major vec", lambda C: C.reshape(backwards).transpose(order), f"C.{text}")
-    if shape == (columns, rows):
+    if shape == (columns, rows):  # after vec: a Kronecker product of square matrices may be right in both
+        yield transposed
         name = "transposed matrix, column-major vec"
         yield Layout(name, lambda C: C.T.reshape(backwards).transpose(order), f"C.T.{text}")
 
