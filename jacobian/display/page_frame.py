@@ -42,7 +42,8 @@ footer { margin-top: 3rem; border-top: 1px solid var(--soft); padding-top: .6rem
   h2, h3, h4, caption, figcaption { break-after: avoid }
   tr, figure, pre, .steps li { break-inside: avoid }
   .wide, pre, .steps .is, .formula { overflow: visible }
-  pre, code { white-space: pre-wrap !important }
+  pre, code { white-space: pre-wrap !important; overflow-wrap: anywhere }
+  table { font-size: 8pt } td, th { padding-right: .5em !important }
   figure img { max-width: 100% !important; height: auto }
   figure div { max-height: none !important; overflow: visible !important }
   details::details-content { content-visibility: visible; block-size: auto }

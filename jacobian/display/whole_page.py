@@ -220,7 +220,7 @@ def _check(found: Report | JacobianError | MemoryError) -> str:
         largest = ("", "") if place is None else (f"{one.difference[place]:.1e}", f"{one.errors[place]:.1e}")
         counts = (one.ours.size, one.agreed, *map(np.count_nonzero, (one.differ, one.undecided, one.kinks)))
         rows.append((Head(code(f"∂{one.name[0]}/∂{one.name[1]}")), *(f"{n:,}" for n in counts), *largest))
-    shown = table(f"Entry by entry, by {', '.join(dict.fromkeys(one.method for one in found.parts))}", head, rows)
+    shown = table(f"Entry by entry; method: {', '.join(dict.fromkeys(one.method for one in found.parts))}", head, rows)
     return f"{_wide(shown)}<pre>{escape(str(found))}</pre>"
 
 
