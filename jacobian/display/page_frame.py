@@ -43,7 +43,7 @@ footer { margin-top: 3rem; border-top: 1px solid var(--soft); padding-top: .6rem
   tr, figure, pre, .steps li { break-inside: avoid }
   .wide, pre, .steps .is, .formula { overflow: visible }
   pre, code { white-space: pre-wrap !important; overflow-wrap: anywhere }
-  table { font-size: 8pt } td, th { padding-right: .5em !important }
+  table { font-size: 8pt } table code { font-size: 1em } td, th { padding-right: .5em !important }
   figure img { max-width: 100% !important; height: auto }
   figure div { max-height: none !important; overflow: visible !important }
   details::details-content { content-visibility: visible; block-size: auto }
