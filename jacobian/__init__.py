@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jacobian.checking.verdict import Verdict
     from jacobian.checking.verify import verify
     from jacobian.display.derivation import Derivation, derive
+    from jacobian.display.whole_page import report
     from jacobian.functional import hessian, jacobian, value_and_jacobian
     from jacobian.kernel.expression import Jacobian
     from jacobian.kernel.memory import memory_limit
@@ -50,6 +51,7 @@ _LATER = {
     "Exercise": "jacobian.checking.exercise",
     "exercise": "jacobian.checking.exercise",
     "Verdict": "jacobian.checking.verdict",
+    "report": "jacobian.display.whole_page",
     "verify": "jacobian.checking.verify",
 }
 """Names that are imported when they are first asked for: importing the package costs nothing that is not needed."""
@@ -90,6 +92,7 @@ __all__ = [
     "memory_limit",
     "ops",
     "primitive",
+    "report",
     "sample",
     "trace",
     "value_and_jacobian",
