@@ -70,7 +70,8 @@ class Explorer:
             "title": title(J), "formula": _clipped(J.formula), "structure": str(J.structure), "shapes": shapes(J),
             "rows": "inputs" if J.denominator else "outputs", "columns": "outputs" if J.denominator else "inputs",
             "axes": [{"letter": a, "size": n, "side": s} for a, n, s in zip(letters, J.shape, sides, strict=True)],
-            "quotient": quotient(J), "nudges": self.nudges,
+            "quotient": quotient(J), "names": list(J.names), "denominator": J.denominator,
+            "corner": " \\ ".join(letters for letters in axes_letters(J) if letters),
         }  # fmt: skip
 
     @property
