@@ -25,7 +25,7 @@ SETTINGS = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},  # all cells are in the page
 }
-PATIENCE = 40_000  # milliseconds
+PATIENCE = 20_000  # milliseconds
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -136,7 +136,6 @@ def slope_of_the_lecture() -> tuple[np.ndarray, np.ndarray]:
 def test_no_cell_of_the_lecture_fails(page: Any) -> None:
     assert page.locator('.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.stderr"]').count() == 0
     assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.error']").count() == 0
-    assert page.locator(".jacobian img[alt^='Heat map of']").count() >= 0
 
 
 def test_hovering_an_entry_tells_all_of_it(widget: Any) -> None:
@@ -172,8 +171,8 @@ def test_the_keyboard_reaches_everything(page: Any, widget: Any) -> None:
     assert widget.locator("dl").inner_text() != before
     entry(widget, 1, 1).focus()
     page.keyboard.press("Escape")
-    entry(widget, 2, 3).hover()
-    widget.locator(".label").filter(has_text="∂y[2]/∂x[3]").wait_for()
+    entry(widget, 2, 2).hover()
+    widget.locator(".label").filter(has_text="∂y[2]/∂x[2]").wait_for()
 
 
 def test_dragging_the_input_holds_the_line_against_the_function(page: Any, widget: Any) -> None:

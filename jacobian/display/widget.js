@@ -5,6 +5,7 @@ const COLOURS = { positive: "214,64,69", negative: "52,116,214", complex: "146,8
 const FAINTEST = 0.22; // opacity of the smallest number: still no zero
 const MOST_WITH_NUMBERS = 8; // columns of a window whose cells bear their numbers
 const HOVER = 40; // milliseconds that a pointer rests before the kernel is asked
+const OURS = { "data-lm-suppress-shortcuts": "true" }; // keys pressed here are not JupyterLab's; must be on what has the focus
 const SVG = "http://www.w3.org/2000/svg";
 
 function make(tag, attributes = {}, ...children) {
@@ -33,7 +34,7 @@ function colourOf([, strength, kind]) {
 // A slider with its name before it and its value behind it.
 function slider(name, min, max, value, say, changed) {
   const told = make("output", {}, say(value));
-  const input = make("input", { type: "range", min, max, value, step: 1, "aria-label": name, "aria-valuetext": say(value) });
+  const input = make("input", { type: "range", min, max, value, step: 1, "aria-label": name, "aria-valuetext": say(value), ...OURS });
   input.addEventListener("input", () => {
     told.textContent = say(+input.value);
     input.setAttribute("aria-valuetext", say(+input.value));
@@ -50,7 +51,7 @@ function render({ model, el }) {
   const more = make("div", { class: "more" });
   const hint = "Hover an entry, or walk with the arrow keys. Enter keeps it, Escape lets go.";
   const root = make(
-    "div", { class: "jacobian-widget", "data-lm-suppress-shortcuts": "true" },
+    "div", { class: "jacobian-widget" },
     make("div", { class: "title" }, make("strong", {}, head.title)),
     make("div", { class: "formula" }, make("code", {}, head.formula), ` · ${head.structure}`),
     controls,
@@ -111,7 +112,7 @@ function render({ model, el }) {
           const text = numbers ? (found[2] === "zero" ? "" : found[0]) : "";
           const means = { zero: "0 by structure", unknown: "not computed" }[found[2]] ?? found[0];
           const one = make("td", {
-            role: "gridcell", "data-r": r, "data-c": c, class: found[2] + rule(col),
+            ...OURS, role: "gridcell", "data-r": r, "data-c": c, class: found[2] + rule(col),
             "aria-label": `${labelOf(head, row.index, col.index)} = ${means}`,
           }, text);
           one.style.backgroundColor = colourOf(found);
