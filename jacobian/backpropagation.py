@@ -19,6 +19,8 @@ from jacobian.tracing.graph import Node
 from jacobian.tracing.run import run
 from jacobian.tracing.tracer import strip_all
 
+SCREEN = 40  # lines
+
 
 class Step(NamedTuple):
     """What happens at one node.
@@ -40,6 +42,12 @@ class Step(NamedTuple):
             lines.append(f"  local      {J.formula}")
             lines.append(f"  downstream {self.downstream[name].formula}")
         return "\n".join(lines) if self.local else f"{lines[0]} ({op})\n{lines[1]}"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """What a notebook shows: the node's table."""
+        from jacobian.display.backprop_page import step_mimebundle
+
+        return step_mimebundle(self)
 
 
 class Backpropagation:
@@ -75,9 +83,50 @@ class Backpropagation:
         """What arrives at the inputs, by name: the Jacobians of the output, times the upstream if one was given."""
         return {step.node.name: step.upstream for step in self.steps if step.node.op is None}
 
-    def __repr__(self) -> str:
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """The nodes that were visited, in the order in which they ran."""
+        return tuple(sorted((step.node for step in self.steps), key=lambda node: node.index))
+
+    def __str__(self) -> str:
         """Every step."""
         return "\n".join(str(step) for step in self.steps)
+
+    def __repr__(self) -> str:
+        """The first steps, one screen at most."""
+        lines: list[str] = []
+        for shown, step in enumerate(self.steps):
+            more = str(step).splitlines()
+            if shown and len(lines) + len(more) > SCREEN:
+                return "\n".join([*lines, f"… {len(self) - shown} more nodes"])
+            lines += more
+        return "\n".join(lines)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """What a notebook shows: the graph of what flows back, and every node's table."""
+        from jacobian.display.backprop_page import mimebundle
+
+        return mimebundle(self)
+
+    def svg(self) -> str:
+        """The picture of what flows back as the text of an SVG file; needs the extra `graph`.
+
+        Raises:
+            MissingExtraError: igraph, which lays it out, is not installed.
+        """
+        from jacobian.display.backprop_page import picture_file
+
+        return picture_file(self)
+
+    def plot(self, ax: Any = None, **kwargs: Any) -> Any:
+        """The graph with what flows back, drawn by matplotlib into `ax` or the current axes.
+
+        Needs the extras `graph` and `plot`. Further arguments are those of `ax.text`, for what stands in the nodes; the
+        list of these texts is returned.
+        """
+        from jacobian.display.graph_plots import plot_backpropagation
+
+        return plot_backpropagation(self, ax, **kwargs)
 
 
 def backprop(f: Callable[..., Any], *args: Any, upstream: Any = None, **kwargs: Any) -> Backpropagation:

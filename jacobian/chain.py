@@ -6,6 +6,7 @@ For z = f(y), y = g(x) of any shapes, `∂z/∂x = ∂z/∂y · ∂y/∂x`, the 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -19,6 +20,8 @@ from jacobian.kernel.origin import Origin
 from jacobian.tracing.graph import Graph, Node, find_node
 from jacobian.tracing.run import Recording, output, run
 from jacobian.tracing.tree import is_container, leaves, map_leaves
+
+MOST_OPS = 6  # of a link, that are named
 
 
 def accumulate(of: Node, wrt: Sequence[Node], order: str = "auto") -> list[Jacobian]:
@@ -74,6 +77,12 @@ class Link:
         self.function = function
         self._point: np.ndarray | None = None
         self._found: tuple[np.ndarray, Jacobian] | None = None
+        self.ops = ""  # what it consists of, as seen at the last point
+
+    @property
+    def point(self) -> np.ndarray | None:
+        """The last point where its local Jacobian was asked for."""
+        return self._point
 
     @property
     def name(self) -> str:
@@ -94,7 +103,14 @@ class Link:
             else:
                 J, value = Jacobian.zero(np.shape(of), np.shape(x), x.dtype), of
             self._point, self._found = np.array(x), (value, J.named(*names))
+            self.ops = _ops_of(recording.graph)
         return self._found
+
+
+def _ops_of(graph: Graph) -> str:
+    """The ops of a run, in the order in which they ran; the first of them when there are many."""
+    names = [node.op.name for node in graph.nodes if node.op is not None]
+    return ", ".join(names if len(names) <= MOST_OPS else [*names[:MOST_OPS], f"{len(names) - MOST_OPS} more"])
 
 
 class Chain:
@@ -184,13 +200,38 @@ class Chain:
         return f"Chain z = {'('.join(link.name for link in self.links)}(x{')' * len(self)}"
 
     def explain(self, x: Any) -> str:
-        """One row per link, then forward, reverse and the best order of multiplication with their costs."""
+        """One row per link, then forward, reverse and the best order of multiplication with their costs.
+
+        In a notebook the text is shown as tables.
+        """
+        from jacobian.display.chain_page import Explanation, html
+        from jacobian.display.orders import orders
+
+        locals_ = self.locals(x)
         rows = [f"Chain of {len(self)}: {repr(self).removeprefix('Chain ')}"]
-        for link, J in zip(self.links, self.locals(x), strict=True):
+        for link, J in zip(self.links, locals_, strict=True):
             rows.append(f"  {link.name:<14} {J.out_shape} × {J.in_shape}  {J.structure}  {human(J.nbytes)}")
         rows += map(str, self.costs(x).values())
+        rows += [f"{order.name:<12} {order.bracketing}" for order in orders(locals_)[:3]]
         rows.append(self.jacobian(x).explain())
-        return "\n".join(rows)
+        return Explanation.of("\n".join(rows), partial(html, self, np.array(x)))
+
+    def plot(self, x: Any, ax: Any = None, **kwargs: Any) -> Any:
+        """The multiplications of every order as bars, drawn by matplotlib into `ax` or the current axes.
+
+        Further arguments are those of `ax.bar`, whose container is returned.
+        """
+        from jacobian.display.graph_plots import plot_chain
+
+        return plot_chain(self, x, ax, **kwargs)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """What a notebook shows: the links at the last point where they were asked for."""
+        from jacobian.display.chain_page import html, unevaluated
+
+        points = [link.point for link in self.links]
+        known = points[-1] is not None and all(point is not None for point in points)
+        return {"text/plain": repr(self), "text/html": html(self, points[-1]) if known else unevaluated(self)}
 
 
 def _chain_cost(locals_: Sequence[Jacobian], order: str) -> plan.Cost:
@@ -247,6 +288,31 @@ class Trace:
         if len(shown) > 40:
             shown = [*shown[:20], f"… {len(shown) - 40} more …", *shown[-20:]]
         return "\n".join([*lines, *(f"  {line}" for line in shown)])
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """What a notebook shows: the graph, and in a table every node and every local Jacobian."""
+        from jacobian.display.graph_page import mimebundle
+
+        return mimebundle(self)
+
+    def svg(self) -> str:
+        """The picture of the graph as the text of an SVG file; needs the extra `graph`.
+
+        Raises:
+            MissingExtraError: igraph, which lays it out, is not installed.
+        """
+        from jacobian.display.graph_page import picture_file
+
+        return picture_file(self)
+
+    def plot(self, ax: Any = None, **kwargs: Any) -> Any:
+        """The graph, drawn by matplotlib into `ax` or the current axes; needs the extras `graph` and `plot`.
+
+        Further arguments are those of `ax.text`, for what stands in the nodes; the list of these texts is returned.
+        """
+        from jacobian.display.graph_plots import plot_trace
+
+        return plot_trace(self, ax, **kwargs)
 
 
 def trace(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Trace:

@@ -159,11 +159,16 @@ def _by_inverse(X: np.ndarray, det: Any) -> np.ndarray | None:
         inverse = np.linalg.inv(X)
     except np.linalg.LinAlgError:
         return None
-    condition = np.einsum("...ij,...ij->...", X, X) * np.einsum("...ij,...ij->...", inverse, inverse)
+    condition = _squares(X) * _squares(inverse)
     if not np.all(condition * limits.eps <= 1.0):  # the square of the condition number: half of the digits are left
         return None
     inverse *= np.asarray(det)[..., None, None]
     return np.swapaxes(inverse, -1, -2)
+
+
+def _squares(X: np.ndarray) -> Any:
+    """The sum of the squares of every matrix's entries."""
+    return np.vdot(X, X) if X.ndim == 2 else np.einsum("...ij,...ij->...", X, X)
 
 
 def _by_singular_values(X: np.ndarray) -> np.ndarray:
