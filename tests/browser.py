@@ -25,7 +25,7 @@ def browser() -> Iterator[Any]:
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        missing("playwright is not installed: pip install 'jacobian[e2e]'")
+        missing("playwright is not installed: pip install 'jacobian[dev]'")
     with sync_playwright() as playwright:
         found = os.environ.get("JACOBIAN_BROWSER") or next(filter(None, map(shutil.which, NAMES)), None)
         if found is None and not Path(playwright.chromium.executable_path).exists():

@@ -24,14 +24,14 @@ def nudge(J: Jacobian, j: Shape, i: Shape, slope: float) -> dict[str, Any] | Non
     >>> J = jac.jacobian(lambda x: x**2)(np.array([3.0]))
     >>> moved = nudge(J, (0,), (0,), 6.0)
     >>> moved["dx"][0], moved["actual"][0], moved["linear"][0]
-    (-1.5, 2.25, 0.0)
+    (-3.0, 0.0, -9.0)
     """
     origin = J.origin
     if origin is None:
         return None
     at = float(np.asarray(origin.point)[i])
     y = float(np.asarray(origin.value)[j])
-    reach = 0.5 * max(abs(at), 1.0)
+    reach = max(abs(at), 1.0)
     started = perf_counter()
     if _moved(origin, j, i, 0.0) is None:
         return None

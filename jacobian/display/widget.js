@@ -49,14 +49,15 @@ function render({ model, el }) {
   const table = make("table", { role: "grid", "aria-label": `${head.quotient}: rows are ${head.rows}, columns ${head.columns}` });
   const status = make("div", { class: "entry", role: "status" });
   const more = make("div", { class: "more" });
-  const hint = "Hover an entry, or walk with the arrow keys. Enter keeps it, Escape lets go.";
+  const hint = `Rows are ${head.rows}, columns ${head.columns}. Hover an entry, or walk with the arrow keys; Enter keeps it, Escape lets go.`;
   const root = make(
     "div", { class: "jacobian-widget" },
     make("div", { class: "title" }, make("strong", {}, head.title)),
     make("div", { class: "formula" }, make("code", {}, head.formula), ` · ${head.structure}`),
+    make("p", { class: "hint" }, hint),
     controls,
     make("div", { class: "body" },
-      make("div", { class: "map" }, make("p", { class: "hint" }, `Rows are ${head.rows}, columns ${head.columns}.`), table, make("p", { class: "hint" }, hint)),
+      make("div", { class: "map" }, table),
       make("section", { class: "detail", "aria-label": "The entry" }, status, more)),
   );
   el.append(root);
