@@ -97,7 +97,9 @@ def page(lab: Server) -> Iterator[Any]:
         page = chromium.new_page(viewport={"width": 1280, "height": 1000})
         page.set_default_timeout(PATIENCE)
         page.goto(f"{lab.url}/lab/tree/{NOTEBOOK.name}?reset&token={lab.token}")
-        page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'")
+        page.wait_for_function(
+            "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+        )
         page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
         page.wait_for_selector(".jacobian-widget td", state="attached")
         page.wait_for_function(  # the last cell of code has run, and none is running
@@ -189,9 +191,7 @@ def test_dragging_the_input_holds_the_line_against_the_function(page: Any, widge
         page.mouse.down()
         page.mouse.move(plot["x"] + plot["width"] * share, middle)
         page.mouse.up()
-        linear, actual, off = (
-            float(text.replace("−", "-")) for text in widget.locator("dl dd").all_inner_texts()
-        )
+        linear, actual, off = (float(text.replace("−", "-")) for text in widget.locator("dl dd").all_inner_texts())
         assert off == pytest.approx(actual - linear, abs=2e-4)
         apart.append(abs(off))
     assert apart[0] == 0
@@ -207,9 +207,9 @@ def test_it_is_legible_in_both_themes(page: Any, widget: Any, theme: str, tmp_pa
     widget.locator(".label").filter(has_text="∂y[1]/∂x[2]").wait_for()
     folder = Path(os.environ.get("JACOBIAN_SCREENSHOTS", tmp_path))
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"widget_{theme.split()[-1].lower()}.png"
+    file = folder / f"widget_{theme.rsplit(maxsplit=1)[-1].lower()}.png"
     widget.screenshot(path=file)
-    page.screenshot(path=folder / f"page_{theme.split()[-1].lower()}.png")
+    page.screenshot(path=folder / f"page_{theme.rsplit(maxsplit=1)[-1].lower()}.png")
     image = pixels(file)
     background = np.median(image.reshape(-1, 3), axis=0)
     assert (background.mean() < 0.3) == (theme == "JupyterLab Dark")

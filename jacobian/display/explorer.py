@@ -1,4 +1,4 @@
-"""What is seen of a Jacobian while one moves about in it: a window of its matrix, one entry with all that is known of it.
+"""What is seen of a Jacobian while one moves about in it: a window of its matrix, one entry and what is known of it.
 
 Everything is computed from the terms when it is asked for; the full tensor is never made. What is given is plain data
 (numbers as text, so that NaN is one too), ready for a browser.
