@@ -163,8 +163,14 @@ def load() -> list[Identity]:
             prefix = "cookbook:" if path.stem == "matrix_cookbook" else ""
             found.append(
                 Identity(
-                    prefix + entry["eq"], entry["f"], entry["J"], entry["wrt"], args, entry["published"],
-                    entry["section"], entry["constraints"],
-                )  # fmt: skip
+                    prefix + entry["eq"],
+                    entry["f"],
+                    entry["J"],
+                    entry["wrt"],
+                    args,
+                    entry["published"],
+                    entry["section"],
+                    entry["constraints"],
+                )
             )
     return found
