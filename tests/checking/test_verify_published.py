@@ -33,6 +33,12 @@ def test_the_hessians_are_right_as_hessians() -> None:
         assert verdict.verdict == "right", verdict
 
 
+def test_of_two_layouts_that_are_right_the_one_of_the_books_is_named() -> None:
+    X = np.random.default_rng(0).normal(size=(3, 3)) + 3 * np.eye(3)
+    verdict = jac.verify(inv, X, claim=lambda y: -np.kron(y.T, y))  # also the transposed matrix of rows
+    assert verdict.layout == "matrix, column-major vec"
+
+
 # -- the Matrix Cookbook, version of 15 November 2012 -----------------------------------------------------------------
 
 

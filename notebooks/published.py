@@ -1,9 +1,15 @@
-"""Published identities as data: drawing their arguments and evaluating their two sides in plain NumPy."""
+"""Published identities as data: drawing their arguments and evaluating their two sides in plain NumPy.
+
+The data are `data/matrix_cookbook.json` and `data/identities.json`. The fifth notebook shows them, the tests hold the
+package to them.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from math import factorial
 from pathlib import Path
 from typing import Any
@@ -95,6 +101,8 @@ class Identity:
     wrt: str
     args: tuple[tuple[str, tuple[int, ...], str], ...]
     published: str
+    section: str = ""
+    constraints: str = ""
 
     @property
     def is_hessian(self) -> bool:
@@ -111,17 +119,20 @@ class Identity:
         rng = np.random.default_rng(seed)
         return [draw(rng, shape, kind) for _, shape, kind in self.args]
 
-    def function(self, *args: Any) -> Any:
-        """The left side, in plain NumPy."""
-        return self._evaluate(self.f, args)
+    @cached_property
+    def function(self) -> Callable[..., Any]:
+        """The left side, in plain NumPy: a function of the arguments under their published names."""
+        return self._compiled(self.f)
 
-    def jacobian(self, *args: Any) -> Any:
-        """The right side: what was published."""
-        return self._evaluate(self.J, args)
+    @cached_property
+    def jacobian(self) -> Callable[..., Any]:
+        """The right side: what was published, as a function of the same arguments."""
+        return self._compiled(self.J)
 
-    def _evaluate(self, text: str, args: tuple[Any, ...]) -> Any:
-        names = [name for name, _, _ in self.args]
-        return eval(text, {**NAMESPACE, **dict(zip(names, args, strict=True))})
+    def _compiled(self, text: str) -> Callable[..., Any]:
+        names = ", ".join(name for name, _, _ in self.args)
+        compiled: Callable[..., Any] = eval(f"lambda {names}: {text}", dict(NAMESPACE))
+        return compiled
 
 
 def draw(rng: np.random.Generator, shape: tuple[int, ...], kind: str) -> Array:
@@ -150,5 +161,16 @@ def load() -> list[Identity]:
         for entry in json.loads(path.read_text()).get("identities", []):
             args = tuple((arg["name"], tuple(arg["shape"]), arg["kind"]) for arg in entry["args"])
             prefix = "cookbook:" if path.stem == "matrix_cookbook" else ""
-            found.append(Identity(prefix + entry["eq"], entry["f"], entry["J"], entry["wrt"], args, entry["published"]))
+            found.append(
+                Identity(
+                    prefix + entry["eq"],
+                    entry["f"],
+                    entry["J"],
+                    entry["wrt"],
+                    args,
+                    entry["published"],
+                    entry["section"],
+                    entry["constraints"],
+                )
+            )
     return found
