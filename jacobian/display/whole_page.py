@@ -12,7 +12,6 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-import jacobian as package
 from jacobian.backpropagation import backprop
 from jacobian.chain import Trace, trace
 from jacobian.checking.check import check
@@ -257,8 +256,10 @@ def _judged(good: bool, text: str) -> str:
 
 
 def _colophon() -> str:
+    from jacobian import __version__
+
     layout = "J[j,i] = ∂y[j]/∂x[i]: output axes first, rows in C order"
-    return f"<p>Made by jacobian {package.__version__} with NumPy {np.__version__}. {layout}.</p>"
+    return f"<p>Made by jacobian {__version__} with NumPy {np.__version__}. {layout}.</p>"
 
 
 def _wide(inside: str) -> str:

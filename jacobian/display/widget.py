@@ -66,7 +66,7 @@ def _kind() -> Any:
 
         def _repr_mimebundle_(self, **kwargs: Any) -> Any:
             """The live view, and what stands in for it where no kernel is: an export, a page of GitHub's."""
-            live: Any = super()._repr_mimebundle_(**kwargs)
+            live: Any = super()._repr_mimebundle_(**kwargs)  # of one kind or another, by version
             if live is None:
                 return mimebundle(self.explorer.J)
             data, metadata = live if isinstance(live, tuple) else (live, {})
