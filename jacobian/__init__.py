@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jacobian import errors, ops
-from jacobian.chain import Chain, compose, trace
-from jacobian.functional import hessian, jacobian, value_and_jacobian
-from jacobian.kernel.expression import Jacobian
-from jacobian.kernel.memory import memory_limit
-from jacobian.ops import primitive, sample
+from jacobian import errors
 
 if TYPE_CHECKING:
+    from jacobian import ops
     from jacobian.backpropagation import backprop
+    from jacobian.chain import Chain, compose, trace
     from jacobian.checking.check import check
     from jacobian.checking.differences import Differences
     from jacobian.checking.exercise import Exercise, exercise
@@ -25,10 +22,25 @@ if TYPE_CHECKING:
     from jacobian.checking.verdict import Verdict
     from jacobian.checking.verify import verify
     from jacobian.display.derivation import Derivation, derive
+    from jacobian.display.whole_page import report
+    from jacobian.functional import hessian, jacobian, value_and_jacobian
+    from jacobian.kernel.expression import Jacobian
+    from jacobian.kernel.memory import memory_limit
+    from jacobian.ops import primitive, sample
 
 __version__ = "0.1.0"
 
 _LATER = {
+    "jacobian": "jacobian.functional",
+    "value_and_jacobian": "jacobian.functional",
+    "hessian": "jacobian.functional",
+    "Jacobian": "jacobian.kernel.expression",
+    "memory_limit": "jacobian.kernel.memory",
+    "primitive": "jacobian.ops",
+    "sample": "jacobian.ops",
+    "Chain": "jacobian.chain",
+    "compose": "jacobian.chain",
+    "trace": "jacobian.chain",
     "backprop": "jacobian.backpropagation",
     "Derivation": "jacobian.display.derivation",
     "derive": "jacobian.display.derivation",
@@ -39,22 +51,25 @@ _LATER = {
     "Exercise": "jacobian.checking.exercise",
     "exercise": "jacobian.checking.exercise",
     "Verdict": "jacobian.checking.verdict",
+    "report": "jacobian.display.whole_page",
     "verify": "jacobian.checking.verify",
 }
-"""Names that are imported when they are first asked for: most programs need few of them."""
+"""Names that are imported when they are first asked for: importing the package costs nothing that is not needed."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
+    if name == "ops":
+        return import_module("jacobian.ops")
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = globals()[name] = getattr(import_module(_LATER[name]), name)
     return found
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
+    return sorted({*globals(), *_LATER, "ops"})
 
 
 __all__ = [
@@ -77,6 +92,7 @@ __all__ = [
     "memory_limit",
     "ops",
     "primitive",
+    "report",
     "sample",
     "trace",
     "value_and_jacobian",

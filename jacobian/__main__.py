@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from html import escape
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
@@ -19,6 +22,7 @@ from jacobian.display.entries import entry, jacobian_entries, values
 from jacobian.errors import ArgumentError, JacobianError, UsageError, report
 from jacobian.expressions import Expression, did_you_mean
 from jacobian.expressions.inputs import read_input, read_upstream
+from jacobian.kernel.memory import human
 from jacobian.ops import REGISTRY
 
 AGREES, DIFFERS, BAD_USAGE = 0, 1, 2
@@ -45,6 +49,7 @@ examples:
   python -m jacobian "inv(A) @ b" A=A.npy b=3 --explain
   python -m jacobian "softmax(W @ x)" W=3,4 x=4 --claim "dy[i]/dx[j] = y[i]*(W[i,j] - y[k]*W[k,j])"
   python -m jacobian "softmax(W @ x)" W=3,4 x=4 --wrt x --derive
+  python -m jacobian "softmax(W @ x)" W=3,4 x=4 --html report.html
   python -m jacobian "A @ B" A=2,3 B=3,4 --wrt A --claim "G @ B.T" --kind downstream
 
 documentation of all ops, of some of them with examples, and as the pages docs/ops.md and docs/kinks.md:
@@ -83,6 +88,7 @@ def _parser() -> _Parser:
     add("--order", choices=("auto", "forward", "reverse"), default="auto", help="order of elimination")
     add("--explain", action="store_true", help="also print terms, contraction paths and costs")
     add("--derive", action="store_true", help="write the derivation, step by step, and NumPy code that computes it")
+    add("--html", metavar="FILE", help="also write all of it, with pictures, as one page that needs no network")
     add("--seed", type=int, default=0, metavar="N", help="seed of what is drawn (default 0)")
     return parser
 
@@ -138,14 +144,56 @@ def _run(options: argparse.Namespace) -> int:
         raise UsageError(report(f"--kind {options.kind} says what a claim is", fix="give the claim: --claim TEXT"))
     if options.seed < 0:
         raise UsageError(f"--seed must not be negative, not {options.seed}")
+    where = None if options.html is None else _writable(options.html)
     rng = np.random.default_rng(options.seed)
     args = [read_input(name, text, rng) for name, text in texts.items()]
     argnums = tuple(list(texts).index(name) for name in wrt)
     if options.claim is not None:
-        return _judge(function, args, options, argnums)
-    if options.derive:
+        status = _judge(function, args, options, argnums)
+    elif options.derive:
         print("\n\n".join(map(str, jacobian.derive(function, *args, argnums=argnums))))
-        return AGREES
+        status = AGREES
+    else:
+        status = _jacobians(function, args, options, wrt, argnums, rng)
+    if where is not None:
+        _page(function, texts, args, options, argnums, where)
+    return status
+
+
+def _writable(text: str) -> Path:
+    """Where the page goes: refused before any work is done."""
+    from jacobian.display.whole_page import writable
+
+    return writable(text)
+
+
+def _page(
+    function: Expression,
+    texts: Mapping[str, str],
+    args: Sequence[Any],
+    options: argparse.Namespace,
+    argnums: Sequence[int],
+    where: Path,
+) -> None:
+    """Write the page, and say where it is."""
+    from jacobian.display.whole_page import Case, page, write
+
+    given = [function.text, *(f"{name}={text}" for name, text in texts.items()), "--seed", str(options.seed)]
+    foot = f"<p>The numbers are those of <code>{escape(shlex.join(['python', '-m', 'jacobian', *given]))}</code>.</p>"
+    case = Case(function, tuple(args), {}, tuple(argnums), function.text, options.claim, options.kind)
+    write(page(case, foot), where)
+    print(f"\npage written to {where} ({human(where.stat().st_size)})")
+
+
+def _jacobians(
+    function: Expression,
+    args: Sequence[Any],
+    options: argparse.Namespace,
+    wrt: Sequence[str],
+    argnums: Sequence[int],
+    rng: np.random.Generator,
+) -> int:
+    """Print value, Jacobians and how they compare with differences."""
     y, jacobians = jacobian.value_and_jacobian(function, argnums=argnums, order=options.order)(*args)
     if isinstance(y, tuple | list):
         raise ArgumentError(

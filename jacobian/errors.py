@@ -73,6 +73,10 @@ class UsageError(JacobianError, ValueError):
     """The command line was used in a way it does not know."""
 
 
+class FileError(JacobianError, OSError):
+    """A file cannot be written."""
+
+
 class SingularError(JacobianError, ValueError):
     """A matrix that has to be invertible, or positive definite, is not."""
 

@@ -128,7 +128,8 @@ def _played(
         for k, J in enumerate(found):
             orders = partial(played.orders, place, k)
             function = partial(where.value_at, played.inputs, k)
-            J.origin = Origin(function, played.inputs[k], played.values[place], orders, f)
+            retrace = partial(where.nodes_at, played.inputs, k)
+            J.origin = Origin(function, played.inputs[k], played.values[place], orders, f, retrace)
     return Outcome(played.script.result, played.values, jacobians)
 
 
@@ -226,13 +227,30 @@ class _Place(NamedTuple):
 
     def value_at(self, points: Sequence[Array], k: int, x: np.ndarray) -> np.ndarray:
         """The value with another input number k, the others as they were."""
-        arrays = iter([copy(x if position == k else point) for position, point in enumerate(points)])
+        call = self._call([x if position == k else point for position, point in enumerate(points)])
+        return np.asarray(self._leaf(self.f(*call, **self.kwargs)))
+
+    def nodes_at(self, points: Sequence[Array], k: int) -> tuple[Any, Node]:
+        """The nodes of the output (or its value, where it is no node) and of input number k, from another run."""
+        recording = run(self.f, self.numbers, self._call(points), self.kwargs)
+        nodes = leaves([recording.inputs[number] for number in self.numbers])
+        of = output(self._leaf(recording.result), self.path, recording.graph)
+        if isinstance(of, Node):
+            of.name_hint = of.name_hint or f"{recording.output_name}{self.path}"
+        return of, nodes[k]
+
+    def _call(self, points: Sequence[Array]) -> list[Any]:
+        """The positional arguments with these arrays in place of those differentiated by."""
+        arrays = iter([copy(point) for point in points])
         call = list(self.args)
         for number in self.numbers:
             call[number] = _map_arrays(lambda _, __: next(arrays), call[number])
+        return call
+
+    def _leaf(self, result: Any) -> Any:
         found: list[Any] = []
-        map_leaves(lambda leaf, path: found.append(leaf) if path == self.path else None, self.f(*call, **self.kwargs))
-        return np.asarray(found[0])
+        map_leaves(lambda leaf, path: found.append(leaf) if path == self.path else None, result)
+        return found[0]
 
 
 def _attach(
@@ -244,7 +262,8 @@ def _attach(
         return
     for k, (J, point) in enumerate(zip(found, points, strict=True)):
         compared = None if orders is None else orders[k]
-        J.origin = Origin(partial(place.value_at, points, k), point, value, compared, place.f)
+        retrace = partial(place.nodes_at, points, k)
+        J.origin = Origin(partial(place.value_at, points, k), point, value, compared, place.f, retrace)
 
 
 Op.differentiate = staticmethod(jacobian)

@@ -233,3 +233,26 @@ def test_differences_in_the_complex_plane(method: str) -> None:
 def test_first_order_approximation() -> None:
     prediction = jac.jacobian(lambda z: z**2)(Z).predict(np.full(3, 1e-3j))
     assert prediction.order == pytest.approx(2.0, abs=0.01)
+
+
+C, D = np.random.default_rng(7).normal(size=(2, 4, 3)) + 1j * np.random.default_rng(8).normal(size=(2, 4, 3))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda A: np.linalg.eigvalsh(A[:3]), lambda A: np.linalg.eigvalsh(A[:3], UPLO="U"), np.linalg.svdvals,
+        lambda A: np.linalg.svdvals(A.T), lambda A: np.linalg.svdvals(np.stack([A, 1j * A])),
+        lambda A: np.linalg.norm(A, "nuc"), lambda A: np.linalg.norm(A, 2), lambda A: np.linalg.cond(A),
+    ],
+)  # fmt: skip
+def test_spectra_of_complex_matrices(f: Callable[[Any], Any]) -> None:
+    """Of a real input, through complex matrices, to real numbers."""
+
+    def through(x: Any) -> Any:
+        return f(C * x[0] + D * x[1] ** 2)
+
+    x = np.array([0.7, 1.3])
+    found = jac.jacobian(through)(x).tensor()
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, quotients(through, x, 1).real, rtol=1e-6, atol=1e-8)

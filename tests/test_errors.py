@@ -106,10 +106,6 @@ def f_polynomial(x: Any) -> Any:
     return np.polynomial.Polynomial([1.0, 2.0])(x)
 
 
-def f_columns(x: Any) -> Any:
-    return np.polynomial.polynomial.polyval(x, np.ones((3, 2)))
-
-
 def f_attribute(x: Any) -> Any:
     return x.hypot
 
@@ -151,6 +147,25 @@ def f_long(x: Any) -> Any:
     return float(x) + 1000000 + 1000000 + 1000000 + 1000000 + 1000000 + 1000000 + 1000000 + 1000000 + 1000000
 
 
+EYE = np.eye(2)
+
+
+def f_vectorize(x: Any) -> Any:
+    return np.vectorize(abs)(x)
+
+
+def f_index_trick(x: Any) -> Any:
+    return np.r_[x, 0.0]
+
+
+def f_plain_method(x: Any) -> Any:
+    return EYE.dot(x)
+
+
+def f_scalar_length(x: Any) -> Any:
+    return len(x[0])
+
+
 UNTRACEABLE = [
     (f_float, 1.0, "a traced array is turned into float", "return float(x)", KEEP),
     (f_math, 1.0, "a traced array is turned into float", "return math.sin(x)", KEEP),
@@ -174,16 +189,22 @@ UNTRACEABLE = [
     (f_polynomial, X, "numpy.polynomial makes plain arrays of what it is given, and cannot be traced",
      "return np.polynomial.Polynomial([1.0, 2.0])(x)",
      POLYNOMIALS),
-    (f_columns, X, "numpy.polynomial evaluates several polynomials at plain positions only",
-     "return np.polynomial.polynomial.polyval(x, np.ones((3, 2)))",
-     "one polynomial at a time: np.stack([polyval(x, c[:, k]) for k in range(c.shape[1])])"),
     (f_attribute, X, "a traced array has no attribute 'hypot'", "return x.hypot", "np.hypot(x) may be traced"),
     (f_copyto, X, "np.copyto(out, …) where out is a plain array cannot be traced", "np.copyto(np.zeros(2), x)", PARTS),
     (f_round_trip, X, "a traced array is turned into a list by .tolist()", "return x.tolist()", KEEP),
     (assigns_behind, X, "out[…] = x where out is a plain array cannot be traced",
      "z = np.empty(2); z[:] = x  # noqa: E702", PARTS),
     (f_float64, X, "a traced array is turned into np.float64", "return np.float64(x[0])", KEEP),
-    (f_matrix, X, "np.matrix cannot be traced", "return np.matrix(x)", STACK),
+    (f_matrix, X, "a traced array cannot become a matrix", "return np.matrix(x)",
+     "leave it an array; @ is the matrix product"),
+    (f_vectorize, X, "np.vectorize cannot be traced", "return np.vectorize(abs)(x)",
+     "call the function on the array itself, or np.stack([f(v) for v in x])"),
+    (f_index_trick, X, "np.r_[…] and np.c_[…] cannot be traced", "return np.r_[x, 0.0]",
+     "np.concatenate, np.hstack or np.column_stack"),
+    (f_plain_method, X, "EYE.dot(x) is a method of a plain array, which cannot be traced", "return EYE.dot(x)",
+     "np.dot(EYE, x)"),
+    (f_scalar_length, X, "a scalar has no length, and no entries to go through", "return len(x[0])",
+     "np.atleast_1d(x) has one entry"),
     (f_fortran, X, "np.asfortranarray cannot be traced", "return np.asfortranarray(x)", STACK),
     (f_fill_diagonal, X, "np.fill_diagonal(out, …) where out is a plain array cannot be traced",
      "np.fill_diagonal(np.eye(2), x)", PARTS),

@@ -13,7 +13,7 @@ import numpy as np
 from jacobian.checking import claims as reading
 from jacobian.checking import layouts
 from jacobian.checking.derivation import Run
-from jacobian.checking.layouts import DENOMINATOR, NUMERATOR, Layout
+from jacobian.checking.layouts import NUMERATOR, Layout
 from jacobian.checking.points import is_symmetric, near
 from jacobian.checking.tolerance import Tolerance
 from jacobian.checking.upstream import Downstream
@@ -163,11 +163,7 @@ class Case:
             return [Layout(NUMERATOR, lambda C: C, "C")]
         if self.downstream:
             return layouts.downstream_layouts(claimed.shape[len(out) :], out, into)
-        found = layouts.layouts(claimed.shape, out, into)
-        if self.wanted_layout is not None:
-            name = {"numerator": NUMERATOR, "denominator": DENOMINATOR}[self.wanted_layout]
-            found = [layout for layout in found if layout.name.startswith(name)]
-        return found
+        return layouts.layouts(claimed.shape, out, into, self.wanted_layout)
 
     def wrong(self, run: Run, tensor: Array) -> Array:
         """Which entries of a claim differ from the truth at a point, as a matrix."""

@@ -12,6 +12,7 @@ import numpy as np
 from jacobian.checking import slips
 from jacobian.checking.derivation import Derivation, Edge
 from jacobian.checking.slips import Mutation
+from jacobian.tracing.tracer import strip_all
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -107,7 +108,7 @@ def _is_recurrent(D: Derivation, edges: tuple[Edge, ...]) -> bool:
                 _op(D, second.node),
                 second.operand,
             ):
-                between = {k for k in _ancestors(D, second.node) if first.node in _ancestors(D, k)}
+                between = {k for k in ancestors(D, second.node) if first.node in ancestors(D, k)}
                 if any(getattr(D.nodes[k].op, "family", "") not in ("multilinear", "layout") for k in between):
                     return True
     return False
@@ -115,12 +116,13 @@ def _is_recurrent(D: Derivation, edges: tuple[Edge, ...]) -> bool:
 
 def _fork(D: Derivation, edge: Edge, others: list[Edge]) -> int:
     """The last node from which both the edge and the others come."""
-    mine = _ancestors(D, edge.parent)
-    theirs = set().union(*(_ancestors(D, other.parent) for other in others))
+    mine = ancestors(D, edge.parent)
+    theirs = set().union(*(ancestors(D, other.parent) for other in others))
     return max(mine & theirs, default=D.wrt.index)
 
 
-def _ancestors(D: Derivation, index: int) -> set[int]:
+def ancestors(D: Derivation, index: int) -> set[int]:
+    """All nodes from which one comes, itself among them."""
     found, waiting = set(), [index]
     while waiting:
         node = waiting.pop()
@@ -138,8 +140,20 @@ def is_normaliser(D: Derivation, edge: Edge) -> bool:
         return False
     if name in ("divide", "subtract"):
         return edge.operand == 1 and _comes_from_reduction(D, edge.parent)
-    inverse = _op(D, edge.parent) in ("reciprocal", "divide", "power") and len(D.into[edge.parent]) == 1
-    return name == "multiply" and inverse and _comes_from_reduction(D, edge.parent)
+    return name == "multiply" and _is_inverse(D, edge.parent) and _comes_from_reduction(D, edge.parent)
+
+
+def _is_inverse(D: Derivation, index: int) -> bool:
+    """Whether a node is one over something."""
+    name = _op(D, index)
+    if len(D.into[index]) != 1 or name not in ("reciprocal", "divide", "power"):
+        return False
+    if name == "reciprocal":
+        return True
+    edge, operands = D.into[index][0], D.nodes[index].operands
+    if name == "divide":
+        return edge.operand == 1
+    return edge.operand == 0 and bool(np.all(np.asarray(strip_all(operands[1]), float) < 0))
 
 
 def _comes_from_reduction(D: Derivation, index: int) -> bool:
@@ -158,8 +172,10 @@ def _comes_from_reduction(D: Derivation, index: int) -> bool:
             and prod(D.nodes[index].shape) < prod(D.nodes[into[0].parent].shape)
         ):
             return len(into) > 1 and D.nodes[index].shape == ()
-        if len(parents) != 1 or op is None or op.family not in ("elementwise", "layout"):
+        if op is None or op.family not in ("elementwise", "layout"):
             return False
+        if len(parents) != 1:  # such as the largest less the smallest
+            return D.wrt.index not in parents and all(_comes_from_reduction(D, parent) for parent in parents)
         (index,) = parents
     return False
 
@@ -177,7 +193,7 @@ def _cut_sentence(D: Derivation, edges: tuple[Edge, ...], slip: str) -> str:
     if slip == slips.TERM_OUT:
         kind = "product rule" if _op(D, edge.node) in PRODUCTS else "sum"
         kind = "quotient rule" if _op(D, edge.node) == "divide" else kind
-        return f"{at(D, edge.node)}a term of the {kind} is left out, the one through {nodes}: add {terms}."
+        return f"{at(D, edge.node)}a term of the {kind} is left out, the path through {nodes}: add {terms}."
     return f"{at(D, edge.node)}the path through {nodes} is left out: add what comes over {terms}."
 
 
@@ -194,7 +210,7 @@ def links_left_out(D: Derivation) -> Iterator[Mutation]:
     ]  # fmt: skip
     if D.nodes[nodes[0]].shape == D.nodes[nodes[-1]].shape:
         pairs.append((nodes[0], nodes[-1]))
-    above = {index: _ancestors(D, index) for index in nodes}
+    above = {index: ancestors(D, index) for index in nodes}
     after: dict[int, dict[int, Array]] = {}
     for a, b in sorted(pairs, key=lambda pair: (places[pair[1]] - places[pair[0]], pair))[:MAX_PAIRS]:
         if a not in above[b]:
@@ -219,11 +235,23 @@ def _link_slip(D: Derivation, a: int, steps: list[int]) -> str:
             return slips.SIGN
         if len(D.into[last]) == 1 and op is not None and op.family == "elementwise":
             return slips.FACTOR_OUT if _has_factor(D, edge) else slips.CONSTANT
-    if len(steps) <= MAX_SYMMETRISING and any("transpose" in _op(D, step) for step in steps):
-        local = D.forward({}, start=a, seed=np.eye(prod(D.nodes[a].shape)))[last]
-        if np.allclose(local @ local, local) and np.allclose(local, local.T):
-            return slips.NO_SYMMETRY
+    transposed = len(steps) <= MAX_SYMMETRISING and any("transpose" in _op(D, step) for step in steps)
+    if transposed and _is_mirrored(D, last, between(D, a, last)):
+        return slips.NO_SYMMETRY
     return slips.LINK_OUT
+
+
+def between(D: Derivation, a: int, b: int) -> Array:
+    """`∂b/∂a`."""
+    return D.forward({}, start=a, seed=np.eye(prod(D.nodes[a].shape)))[b]
+
+
+def _is_mirrored(D: Derivation, index: int, local: Array) -> bool:
+    """Whether a node is a symmetric matrix whatever it was made of."""
+    shape = D.nodes[index].shape
+    if len(shape) != 2 or shape[0] != shape[1]:
+        return False
+    return np.allclose(local, local[np.arange(len(local)).reshape(shape).T.reshape(-1)])
 
 
 def _has_factor(D: Derivation, edge: Edge) -> bool:
@@ -238,30 +266,17 @@ def _link_sentence(D: Derivation, a: int, b: int, steps: list[int], slip: str) -
         return f"{at(D, b)}its derivative is left out: multiply by {told(D, D.into[b][0])}."
     names = ", ".join(node_text(D, step) for step in steps)
     if slip == slips.NO_SYMMETRY:
+        local = between(D, a, b)
+        if not np.allclose(local @ local, local) or not np.allclose(local, local.T):
+            return (
+                f"{D.name(b)} is symmetric whatever {D.name(a)} is, which is left out ({names}): an entry of "
+                f"{D.name(b)} and its mirror image move together; multiply by ∂{D.name(b)}/∂{D.name(a)}."
+            )
         return (
             f"{D.name(b)} is the symmetric part of {D.name(a)}, which is left out: take (∂/∂{D.name(b)} + "
             f"(∂/∂{D.name(b)})ᵀ)/2."
         )
     return f"The chain from {D.name(b)} to {D.name(a)} is left out ({names}): multiply by ∂{D.name(b)}/∂{D.name(a)}."
-
-
-def links_exchanged(D: Derivation) -> Iterator[Mutation]:
-    """Two neighbours of a chain in the other order, where their shapes allow it."""
-    for first in D.edges:
-        for second in D.uses[first.node]:
-            outer, inner = D.locals[second], D.locals[first]
-            if outer.shape != inner.shape or outer.shape[0] != outer.shape[1] or not 2 <= len(outer) <= MAX_SIZE:
-                continue
-            delta = D.up[second.node] @ (inner @ outer - outer @ inner) @ D.down[first.parent]
-
-            def sentence(first: Edge = first, second: Edge = second) -> str:
-                return (
-                    f"The links {node_text(D, second.node)} and {node_text(D, first.node)} are multiplied in the wrong "
-                    f"order: ∂{D.name(second.node)}/∂{D.name(first.node)} stands on the left of "
-                    f"∂{D.name(first.node)}/∂{D.name(first.parent)}."
-                )
-
-            yield Mutation(slips.LINK_ORDER, ("order", first, second), sentence, delta=delta, kin=("order",))
 
 
 def diagonals_only(D: Derivation) -> Iterator[Mutation]:

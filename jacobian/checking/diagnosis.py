@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jacobian.checking import cuts, miswritten, pairs, proportions, revalued, rules, slips, whole
+from jacobian.checking import cuts, miswritten, order, pairs, proportions, revalued, rules, slips, whole
 from jacobian.checking.derivation import Derivation, Run, matrix
 from jacobian.checking.refine import refined
 from jacobian.checking.slips import Mutation
@@ -204,8 +204,17 @@ def _other_input_sentence(of: str, wrt: str, other: str) -> str:
     return f"The claim is ∂{of}/∂{other}, not ∂{of}/∂{wrt}: differentiate by {wrt}, holding {other} constant."
 
 
-def _links(kinds: tuple[str, ...]) -> Stage:
-    return lambda D, suspect: (m for m in cuts.links_left_out(D) if m.slip in kinds)
+def _links(kinds: tuple[str, ...], *, whole_chain: bool = False) -> Stage:
+    """Links left out; all of the chain is the last that somebody leaves out without another reason."""
+
+    def stage(D: Derivation, suspect: Suspect) -> Iterator[Mutation]:
+        everything = ("link", D.wrt.index, D.of.index)
+        for found in cuts.links_left_out(D):
+            late = found.slip == slips.LINK_OUT and found.key == everything
+            if found.slip in kinds and late == whole_chain:
+                yield found
+
+    return stage
 
 
 STAGES: tuple[Stage, ...] = (
@@ -220,13 +229,17 @@ STAGES: tuple[Stage, ...] = (
     proportions.doubled,
     _links((slips.SIGN, slips.FACTOR_OUT, slips.CONSTANT)),
     _each_edge(rules.transposes),
-    _on_graph(cuts.links_exchanged),
+    _on_graph(order.links_exchanged),
+    _on_graph(order.distant_links_exchanged),
+    _on_graph(order.operands_exchanged),
     _on_graph(rules.transposed_twice),
     _on_axes(whole.column_major),
     _on_axes(partial(whole.permuted, across=True)),
     _each_edge(miswritten.derivative_texts),
     _each_edge(rules.factors),
+    _each_edge(rules.counted_once),
     _as_layers,
+    _each_edge(miswritten.higher_powers),
     _on_graph(revalued.transposed_on_the_way),
     _on_graph(revalued.reversed_on_the_way),
     _links((slips.LINK_OUT, slips.NO_SYMMETRY)),
@@ -234,8 +247,10 @@ STAGES: tuple[Stage, ...] = (
     _deltas,
     lambda D, suspect: unshared(D, D.jacobian, suspect.axes),
     _on_graph(cuts.diagonals_only),
+    _links((slips.LINK_OUT,), whole_chain=True),
     _each_edge(rules.spread_deltas),
     _each_edge(rules.spread_choices),
+    _on_graph(revalued.inputs_turned),
     _on_axes(whole.symmetries),
     _on_graph(cuts.terms_turned),
     other_inputs,
@@ -264,7 +279,8 @@ class _Search:
                 layout = self._explains(stage, mutation, value)
                 if layout is None:
                     self.atoms.append((mutation, value))
-                elif found is None:
+                elif found is None or layout < found.layout:  # the likelier layout is the better explanation
+                    also = [] if found is None else [slip for slip in (found.slip, *also) if slip != mutation.slip]
                     found = Diagnosis((mutation.slip,), mutation.sentence(), layout=layout)
                 elif mutation.slip != found.slip and mutation.slip not in also:
                     also.append(mutation.slip)

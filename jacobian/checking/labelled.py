@@ -208,7 +208,7 @@ class Evaluation:
         return _apply(operator.eq, self._position(pair[0]), self._position(pair[1]))
 
     def _comparison(self, parts: Sequence[ast.expr], ops: Sequence[ast.cmpop], outer: frozenset[str]) -> Labelled:
-        values = [self._position(part) for part in parts]
+        values = [self._position(part) if is_position(part) else self._term(part, outer) for part in parts]
         result = Labelled(np.asarray(1.0), ())
         for op, left, right in zip(ops, values, values[1:], strict=False):
             result = _apply(operator.mul, result, _apply(COMPARE[type(op)][1], left, right))
@@ -291,6 +291,15 @@ class Evaluation:
     def _fail(self, headline: str, kind: type[JacobianError] = LabelError, **lines: Any) -> NoReturn:
         fix = lines.pop("fix", None)
         raise kind(report(headline, formula=self.sides.text, **lines, fix=fix))
+
+
+def is_position(node: ast.AST) -> bool:
+    """Whether a side of a comparison speaks of positions alone, as in `i < j + 1`, not of values, as in `x[i] > 0`."""
+    return not any(
+        isinstance(inner, ast.Subscript | ast.Call | ast.Div | ast.Pow)
+        or (isinstance(inner, ast.Constant) and not isinstance(inner.value, int))
+        for inner in ast.walk(node)
+    )
 
 
 def _functions() -> set[str]:

@@ -18,6 +18,8 @@ Shape = tuple[int, ...]
 
 NUMERATOR = "numerator layout"
 DENOMINATOR = "denominator layout"
+TRANSPOSED_GRADIENT = "numerator layout of a scalar by a matrix (n×m for m×n)"
+"""Only where the matrix is not square: of a square one nothing tells it from a gradient transposed by mistake."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,8 @@ class Layout:
         return self.name == NUMERATOR
 
 
-def layouts(shape: Shape, out: Shape, into: Shape) -> list[Layout]:
-    """The layouts that a claim of this shape can have, the likeliest first.
+def layouts(shape: Shape, out: Shape, into: Shape, wanted: str | None = None) -> list[Layout]:
+    """The layouts that a claim of this shape can have, the likeliest first; only what goes by the name that is wanted.
 
     >>> [layout.name for layout in layouts((4, 3), (3,), (4,))]
     ['denominator layout']
@@ -45,7 +47,12 @@ def layouts(shape: Shape, out: Shape, into: Shape) -> list[Layout]:
     found: dict[str, Layout] = {}
     for layout in _all(shape, out, into):
         found.setdefault(layout.name, layout)
-    return list(found.values())
+    if wanted is None:
+        return list(found.values())
+    if not out and len(into) == 2 and shape == into[::-1] and wanted == "numerator":
+        found.setdefault(TRANSPOSED_GRADIENT, Layout(TRANSPOSED_GRADIENT, lambda C: C.T, "C.T"))
+    names = (f"{wanted} layout", NUMERATOR) if not out and shape == into else (f"{wanted} layout",)
+    return [layout for layout in found.values() if layout.name.startswith(names)]  # a gradient has its input's shape
 
 
 def _all(shape: Shape, out: Shape, into: Shape) -> Iterator[Layout]:
@@ -56,6 +63,8 @@ def _all(shape: Shape, out: Shape, into: Shape) -> Iterator[Layout]:
     if shape == into + out and out and into:
         order = (*range(ins, ins + outs), *range(ins))
         yield Layout(DENOMINATOR, lambda C: C.transpose(order), f"C.transpose({_tuple(order)})")
+    if not out and len(into) == 2 and shape == into[::-1] != into:
+        yield Layout(TRANSPOSED_GRADIENT, lambda C: C.T, "C.T")
     yield from _matrices(shape, out, into)
     yield from _flattened_inputs(shape, out, into)
     if shape != full and _squeezed(shape) == _squeezed(full):

@@ -19,11 +19,22 @@ from jacobian.ops import texts
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+Changes = tuple[tuple[str, Callable[[ast.AST, ast.AST], bool]], ...]
+
 _GENERAL = {"power": ("x2 * x1**(x2 - 1)", "log(x1) * y")}
 
 
 def derivative_texts(D: Derivation, edge: Edge) -> Iterator[Mutation]:
     """The derivative of an elementwise op, such as `1 - y**2`, miswritten in one place."""
+    return _written(D, edge, _CHANGES)
+
+
+def higher_powers(D: Derivation, edge: Edge) -> Iterator[Mutation]:
+    """Divided by the square of what a derivative is divided by, as in `x / norm(x)**2`."""
+    return _written(D, edge, _POWERS)
+
+
+def _written(D: Derivation, edge: Edge, changes: Changes) -> Iterator[Mutation]:
     op, point = D.nodes[edge.node].op, point_of(D, edge)
     if op is None or op.family != "elementwise" or not op.derivative:
         return
@@ -32,7 +43,7 @@ def derivative_texts(D: Derivation, edge: Edge) -> Iterator[Mutation]:
         return
     words = ("x",) if len(known) == 1 else tuple(f"x{k + 1}" for k in range(len(known)))
     values = dict(zip(words, point.x, strict=False)) | {"y": point.y}
-    for slip, text in _miswritten(known[edge.operand]):
+    for slip, text in _miswritten(known[edge.operand], changes):
         try:
             with np.errstate(all="ignore"):
                 factor = np.asarray(texts.evaluate(text, **values), float)
@@ -54,11 +65,11 @@ def _pattern(D: Derivation, edge: Edge) -> Array:
     return np.asarray(positions == np.arange(int(np.prod(into, dtype=int))), float)
 
 
-def _miswritten(text: str) -> Iterator[tuple[str, str]]:
+def _miswritten(text: str, changes: Changes) -> Iterator[tuple[str, str]]:
     """The text with one thing wrong in it, and what that is called."""
     tree = ast.parse(text, mode="eval")
     seen = {ast.unparse(tree)}
-    for slip, change in _CHANGES:
+    for slip, change in changes:
         for place in range(sum(1 for _ in ast.walk(tree))):
             other = copy.deepcopy(tree)
             node = list(ast.walk(other))[place]
@@ -100,6 +111,13 @@ def _power_dropped(tree: ast.AST, node: ast.AST) -> bool:
     return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and _replace(tree, node, node.left)
 
 
+def _divisor_squared(tree: ast.AST, node: ast.AST) -> bool:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and isinstance(node.right, ast.Name):
+        node.right = ast.BinOp(node.right, ast.Pow(), ast.Constant(2))
+        return True
+    return False
+
+
 def _inverse_dropped(tree: ast.AST, node: ast.AST) -> bool:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
         node.op = ast.Mult()
@@ -107,7 +125,7 @@ def _inverse_dropped(tree: ast.AST, node: ast.AST) -> bool:
     return False
 
 
-_CHANGES: tuple[tuple[str, Callable[[ast.AST, ast.AST], bool]], ...] = (
+_CHANGES: Changes = (
     (slips.SIGN, _sign_turned),
     (slips.FACTOR_OUT, _side_dropped((ast.Mult, ast.Div), "left")),
     (slips.FACTOR_OUT, _side_dropped((ast.Mult, ast.Div), "right")),
@@ -116,3 +134,5 @@ _CHANGES: tuple[tuple[str, Callable[[ast.AST, ast.AST], bool]], ...] = (
     (slips.POWER, _power_dropped),
     (slips.POWER, _inverse_dropped),
 )
+
+_POWERS: Changes = ((slips.POWER, _divisor_squared),)

@@ -7,6 +7,7 @@ out the scale of `g * x / norm(x)` has left it out everywhere. So the forward is
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -40,12 +41,45 @@ def revalued(D: Derivation) -> Iterator[Mutation]:
         if node is D.of or not users[node.index]:
             continue
         for name, value in _values(D, node, users[node.index]):
-            changes = changed(D, node, value)
+            changes = changed(D, {node.index: value})
             done += 1
             if changes:
                 yield _mutation(D, node, name, changes)
             if done > MAX_WORK:
                 return
+
+
+def inputs_turned(D: Derivation) -> Iterator[Mutation]:
+    """A square input for its transpose throughout, or two of them each in the other's place.
+
+    Products that do not depend on what is differentiated by are no links of the chain, but they are slipped in as well.
+    """
+    inputs = [node for node in D.of.trace.nodes if node.op is None and node is not D.wrt and _is_square(node)]
+    for node in inputs[:MAX_VALUES]:
+        value = np.asarray(strip_all(node.value))
+        turned = np.swapaxes(value, -1, -2)
+        changes = None if np.array_equal(value, turned) else changed(D, {node.index: turned})
+        if changes:
+            text = f"{node.name} stands where its transpose belongs (W instead of Wᵀ): exchange its two labels"
+            yield Mutation(slips.TRANSPOSE, ("turned", node.index), say(D, _first(changes), text), changes=changes)
+    for one, other in combinations(inputs[:MAX_VALUES], 2):
+        if one.shape != other.shape:
+            continue
+        changes = changed(D, {one.index: strip_all(other.value), other.index: strip_all(one.value)})
+        if changes:
+            text = f"{one.name} and {other.name} are multiplied in the wrong order, each where the other belongs"
+            yield Mutation(
+                slips.LINK_ORDER, ("exchanged", one.index, other.index), say(D, _first(changes), text), changes=changes
+            )
+
+
+def _is_square(node: Node) -> bool:
+    return len(node.shape) >= 2 and node.shape[-1] == node.shape[-2] > 1
+
+
+def _first(changes: Changes) -> Edge:
+    """The first place at which something changes."""
+    return min(changes, key=lambda edge: edge.node)
 
 
 def _uses(node: Node, other: Node) -> bool:
@@ -80,11 +114,11 @@ def is_multiple(value: Array, own: Array) -> bool:
     return c is not None and is_nice(c)
 
 
-def changed(D: Derivation, node: Node, value: Array) -> Changes | None:
-    """The local Jacobians of all that follows a node, were its value another."""
-    values: dict[int, Any] = {node.index: value}
+def changed(D: Derivation, others: Mapping[int, Any]) -> Changes | None:
+    """The local Jacobians of all that follows some nodes, were their values others."""
+    values = dict(others)
     changes: dict[Edge, Array] = {}
-    for later in D.of.trace.nodes[node.index + 1 : D.of.index + 1]:
+    for later in D.of.trace.nodes[min(others) + 1 : D.of.index + 1]:
         if later.op is None or not any(parent.index in values for _, parent in later.parents):
             continue
         try:
@@ -112,7 +146,7 @@ def _moved(node: Node, values: Mapping[int, Any]) -> Any:
 
 
 def _mutation(D: Derivation, node: Node, name: str, changes: Changes) -> Mutation:
-    edge = max(changes, key=lambda edge: -edge.node)
+    edge = _first(changes)
     if name in ("1", "the identity"):
         slip = slips.FACTOR_OUT
         text = f"the factor {node.name} is left out here and in what follows, as if it were {name}: put it back"

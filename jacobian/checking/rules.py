@@ -26,6 +26,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 MAX_CANDIDATES = 24
 MAX_TOGETHER = 10
+LOOK_UPS = frozenset({"take", "getitem", "embedding", "take_along_axis"})
 POOLING = {"divisor_override": None, "count_include_pad": True}
 """What a pooling by means needs to be told besides what one by maxima is."""
 FAILURES = (JacobianError, ArithmeticError, ValueError, TypeError, IndexError, np.linalg.LinAlgError)
@@ -40,7 +41,7 @@ def mutation(
     return Mutation(slip, (detail, edge), sentence, changes={edge: local}, kin=(slip, name, edge.operand, detail))
 
 
-def _local(op: Op, point: Point, operand: int) -> Array | None:
+def local_at(op: Op, point: Point, operand: int) -> Array | None:
     """The rule at another point; None where it cannot be evaluated."""
     try:
         found = matrix(op.local(point, operand))
@@ -147,7 +148,7 @@ def factors(D: Derivation, edge: Edge) -> Iterator[Mutation]:
                 (slips.FACTOR_OUT, "", np.ones_like(array), "is left out: multiply by it"),
                 (slips.FACTOR_TWICE, "", array * array, "is used twice: once is enough"),
             ]
-            if _is_square(array) and not is_product:  # of a product it is the link that is left out
+            if is_square(array) and not is_product:  # of a product it is the link that is left out
                 eye = np.broadcast_to(np.eye(array.shape[-1]), array.shape)
                 others.append((slips.FACTOR_OUT, "eye", eye, "is left out: multiply by it"))
             for slip, how, other, told_as in others:
@@ -203,7 +204,7 @@ def spread_choices(D: Derivation, edge: Edge) -> Iterator[Mutation]:
     if op.name.startswith("max_pool"):  # the windows are those of the mean
         mean = REGISTRY[f"avg{op.name.removeprefix('max')}"]
         point = point_of(D, edge)
-        own = _local(mean, point._replace(params={**POOLING, **point.params}), 0)
+        own = local_at(mean, point._replace(params={**POOLING, **point.params}), 0)
         if own is not None:
             yield _all_chosen(D, edge, np.asarray(own != 0, float))
         return
@@ -239,7 +240,7 @@ def transposes(D: Derivation, edge: Edge) -> Iterator[Mutation]:
     J, point = node.local(edge.operand), point_of(D, edge)
     assert node.op is not None
     for nth, term in enumerate(J.terms):
-        square = [k for k, f in enumerate(term.factors) if _is_square(strip_all(f.array))]
+        square = [k for k, f in enumerate(term.factors) if is_square(strip_all(f.array))]
         for places in [[k] for k in square] + ([square] if len(square) > 1 else []):
             turned = J
             for place in places:
@@ -256,7 +257,7 @@ def transposes(D: Derivation, edge: Edge) -> Iterator[Mutation]:
         and np.ndim(point.x[0]) >= 2
     ):
         swapped = point._replace(x=point.x[::-1], names=point.names[::-1])
-        local = _local(node.op, swapped, 1 - edge.operand)
+        local = local_at(node.op, swapped, 1 - edge.operand)
         if local is not None:
             other = point.names[1 - edge.operand]
             yield mutation(
@@ -270,6 +271,20 @@ def transposes(D: Derivation, edge: Edge) -> Iterator[Mutation]:
             say(D, edge, "output and input are exchanged: transpose it"),
         )  # fmt: skip
     yield from _flipped(D, edge, J)
+
+
+def counted_once(D: Derivation, edge: Edge) -> Iterator[Mutation]:
+    """Entries that are looked up several times, of which only one look-up counts: `dE[ids] = G`."""
+    op, local = D.nodes[edge.node].op, D.locals[edge]
+    if op is None or op.name not in LOOK_UPS or not np.any(np.count_nonzero(local, axis=0) > 1):
+        return
+    for which, rows in (("last", local[::-1]), ("first", local)):
+        kept = rows * (np.cumsum(rows != 0, axis=0) == 1)
+        yield mutation(
+            D, slips.TERM_OUT, edge, ("once", which), kept[::-1] if which == "last" else kept,
+            say(D, edge, f"entries that are looked up several times are counted once, the {which} time: add up what "
+                "comes from all, as np.add.at does"),
+        )  # fmt: skip
 
 
 def transposed_twice(D: Derivation) -> Iterator[Mutation]:
@@ -306,7 +321,8 @@ def _flipped(D: Derivation, edge: Edge, J: Jacobian) -> Iterator[Mutation]:
             )  # fmt: skip
 
 
-def _is_square(array: Any) -> bool:
+def is_square(array: Any) -> bool:
+    """Whether an array is a square matrix, or a stack of them."""
     return isinstance(array, np.ndarray) and array.ndim >= 2 and array.shape[-1] == array.shape[-2] > 1
 
 
@@ -330,7 +346,7 @@ def wrong_points(D: Derivation, edge: Edge) -> Iterator[Mutation]:
             continue
         for name, value in _candidates(D, edge, x, point.names[position]):
             replaced = (*point.x[:position], value, *point.x[position + 1 :])
-            local = _local(op, point._replace(x=replaced), edge.operand)
+            local = local_at(op, point._replace(x=replaced), edge.operand)
             if local is not None:
                 yield mutation(
                     D, slips.WRONG_POINT, edge, ("operand", position, name), local,
@@ -340,11 +356,12 @@ def wrong_points(D: Derivation, edge: Edge) -> Iterator[Mutation]:
 
 def _factor_points(D: Derivation, edge: Edge) -> Iterator[Mutation]:
     """Where a rule reads one array, such as the inverse, another of the same shape, such as the matrix itself."""
-    J = D.nodes[edge.node].local(edge.operand)
+    J, op = D.nodes[edge.node].local(edge.operand), D.nodes[edge.node].op
+    fewest = 2 if op is None or op.family in ("elementwise", "multilinear") else 1  # of these it is tried as an operand
     arrays = {id(factor.array): factor for term in J.terms for factor in term.factors}
     for key, factor in arrays.items():
         array = strip_all(factor.array)
-        if not isinstance(array, np.ndarray) or array.ndim < 2:
+        if not isinstance(array, np.ndarray) or array.ndim < fewest:
             continue
         own = re.sub(r"\[@.*", "", factor.text)
         for name, value in _candidates(D, edge, array, own):
@@ -367,15 +384,15 @@ def _elementwise_points(D: Derivation, edge: Edge, op: Op, point: Point) -> Iter
         return say(D, edge, f"the derivative is taken at the wrong point, at {name} instead of {instead_of}")
 
     if np.shape(x) == np.shape(y):
-        local = _local(op, point._replace(y=x), k)
+        local = local_at(op, point._replace(y=x), k)
         if local is not None:
             yield mutation(D, slips.WRONG_POINT, edge, "x for y", local, told_as(point.names[k], point.out_name))
-        local = _local(op, point._replace(x=(*point.x[:k], y, *point.x[k + 1 :])), k)
+        local = local_at(op, point._replace(x=(*point.x[:k], y, *point.x[k + 1 :])), k)
         if local is not None:
             yield mutation(D, slips.WRONG_POINT, edge, "y for x", local, told_as(point.out_name, point.names[k]))
     for name, value in _candidates(D, edge, x, point.names[k]):
         if np.shape(value) == np.shape(y):
-            local = _local(op, point._replace(y=value), k)
+            local = local_at(op, point._replace(y=value), k)
             if local is not None:
                 yield mutation(D, slips.WRONG_POINT, edge, ("output", name), local, told_as(name, point.out_name))
         operands = (*point.x[:k], value, *point.x[k + 1 :])
@@ -383,7 +400,7 @@ def _elementwise_points(D: Derivation, edge: Edge, op: Op, point: Point) -> Iter
             moved = point._replace(x=operands, y=np.asarray(op.compute(operands, point.params)))
         except FAILURES:
             continue
-        local = _local(op, moved, k)
+        local = local_at(op, moved, k)
         if local is not None:
             yield mutation(D, slips.WRONG_POINT, edge, ("at", name), local, told_as(name, point.names[k]))
 

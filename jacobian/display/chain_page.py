@@ -43,7 +43,8 @@ def html(chain: Chain, x: object) -> str:
     with quiet():
         locals_ = chain.locals(x)
         found = orders(locals_)
-        pieces = link_table(chain, locals_) + order_table(found) + product_tables(found)
+        links = [(link.name, link.ops) for link in chain.links]
+        pieces = link_table(f"{chain!r}", links, locals_) + order_table(found) + product_tables(found)
     return f'<div class="jacobian">{pieces}</div>'
 
 
@@ -54,23 +55,24 @@ def unevaluated(chain: Chain) -> str:
     return f'<div class="jacobian">{found}<p>Its Jacobians: <code>chain.explain(x)</code></p></div>'
 
 
-def link_table(chain: Chain, locals_: Sequence[Jacobian]) -> Html:
-    """A row for every link: op, local Jacobian, thumbnail, einsum."""
+def link_table(title: str, links: Sequence[tuple[str, str]], locals_: Sequence[Jacobian]) -> Html:
+    """A row for every link, which has a name and ops: local Jacobian, thumbnail, einsum."""
+    count = len(links)
     rows = [
         (
-            Head(f"J{len(chain) - k}"),
-            stacked([code(link.name), *([] if link.ops in ("", link.name) else [link.ops])]),
+            Head(f"J{count - k}"),
+            stacked([code(name), *([] if ops in ("", name) else [ops])]),
             f"{shape_text(J.in_shape)} → {shape_text(J.out_shape)}",
             stacked([code(shortened(J.formula, LONGEST_FORMULA)), f"{sides(J)} {J.structure}"]),
             Html(thumbnail(J, THUMBNAIL)),
             code(einsum_text(J)),
             human(J.nbytes),
         )
-        for k, (link, J) in enumerate(zip(chain.links[:MOST_LINKS], locals_, strict=False))
+        for k, ((name, ops), J) in enumerate(zip(links[:MOST_LINKS], locals_, strict=False))
     ]
-    more = "" if len(chain) <= MOST_LINKS else f", the first {MOST_LINKS} of {len(chain)}"
+    more = "" if count <= MOST_LINKS else f", the first {MOST_LINKS} of {count}"
     head = ("link", "op", "maps", "local Jacobian", "heat map", "einsum", "holds")
-    return table(f"{chain!r}, outermost link first{more}", head, rows)
+    return table(f"{title}, outermost link first{more}", head, rows)
 
 
 def order_table(found: Sequence[Order]) -> Html:

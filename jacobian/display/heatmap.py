@@ -90,7 +90,7 @@ def image(pixels: np.ndarray, alt: str) -> str:
     height, width, _ = pixels.shape
     return (
         f'<img src="data:image/png;base64,{data}" width="{width}" height="{height}" '
-        f'style="image-rendering:pixelated" alt="{escape(alt)}">'
+        f'style="image-rendering:pixelated;max-width:none" alt="{escape(alt)}">'
     )
 
 

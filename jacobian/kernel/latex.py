@@ -6,7 +6,8 @@ import ast
 import re
 
 _SUM = re.compile(r"Σ_([\w,]+) ")
-_QUOTIENT = re.compile(r"∂(\w+)(\[[^\[\]]*\])?/∂(\w+)(\[[^\[\]]*\])?")
+_PLACES = r"(\[(?:[^\[\]]|\[[^\[\]]*\])*\])?"  # positions, among them look-ups: [i,t[j]]
+QUOTIENT = re.compile(rf"∂(\w+){_PLACES}/∂(\w+){_PLACES}")
 _GREEK = frozenset(
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau phi chi psi omega "
     "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega".split()
@@ -29,9 +30,9 @@ def latex(text: str) -> str | None:
         marks[mark] = rf"\frac{{\partial {over}}}{{\partial {under}}}"
         return mark
 
-    sides = [with_sums(_QUOTIENT.sub(quotient, side)) for side in re.split(r" = (?![^\[]*\])", text)]
+    sides = [with_sums(QUOTIENT.sub(quotient, side)) for side in re.split(r" = (?![^\[]*\])", text)]
     try:
-        return " = ".join(_Printer(marks).show(_parsed(side)) for side in sides)
+        return " = ".join(_Printer(marks).show(parsed(side)) for side in sides)
     except (SyntaxError, ValueError, KeyError, RecursionError):
         return None
 
@@ -43,10 +44,11 @@ def _at(name: str, positions: str | None) -> str:
 
 def _inner(positions: str) -> str:
     printer = _Printer({})
-    return ",".join(printer.show(_parsed(one)) for one in _split(positions))
+    return ",".join(printer.show(parsed(one)) for one in split_positions(positions))
 
 
-def _split(text: str) -> list[str]:
+def split_positions(text: str) -> list[str]:
+    """The positions between brackets, one by one."""
     pieces, depth, start = [], 0, 0
     for place, character in enumerate(text):
         depth += character in "([{"
@@ -57,7 +59,8 @@ def _split(text: str) -> list[str]:
     return [*pieces, text[start:]]
 
 
-def _parsed(text: str) -> ast.expr:
+def parsed(text: str) -> ast.expr:
+    """One side of a formula as Python reads it; `[i = j]` is a comparison."""
     equal = re.sub(r"\[([^\[\]]*) = ([^\[\]]*)\]", r"[\1 == \2]", text.strip())
     return ast.parse(equal, mode="eval").body
 

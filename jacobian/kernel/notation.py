@@ -11,6 +11,9 @@ from jacobian.kernel.term import Scalar, Term
 
 LETTERS = "ijklmnpqrstuvw"
 
+LARGEST_DENOMINATOR = 1_000_000
+"""A number is written as 1/k up to this k; beyond it, as 1e-09."""
+
 Names = Callable[[int], str]
 
 
@@ -77,7 +80,7 @@ def number_text(value: Scalar) -> str:
         return f"({value:g})"
     if value == int(value) if abs(value) < 1e15 else False:
         return str(int(value))
-    if 1e-15 < abs(value) < 1 and abs(1 / value - round(1 / value)) < 1e-12 * abs(1 / value):
+    if 1 / LARGEST_DENOMINATOR <= abs(value) < 1 - 1e-12 and abs(1 / value - round(1 / value)) < 1e-12 * abs(1 / value):
         return f"{'-' if value < 0 else ''}1/{round(abs(1 / value))}"
     return f"{value:.6g}"
 

@@ -41,20 +41,22 @@ class Prediction(NamedTuple):
 class Origin:
     """The function of the differentiated argument alone, the point, the value there, and the orders compared.
 
-    `of` is the function as the user gave it.
+    `of` is the function as the user gave it; `retrace` runs it again and gives the nodes of output and input.
     """
 
-    __slots__ = ("function", "of", "orders", "point", "value")
+    __slots__ = ("function", "of", "orders", "point", "retrace", "value")
 
     def __init__(
         self, function: Callable[[np.ndarray], np.ndarray], point: Array, value: Array,
         orders: Callable[[], str] | None = None, of: Callable[..., Any] | None = None,
+        retrace: Callable[[], tuple[Any, Any]] | None = None,
     ) -> None:  # fmt: skip
         self.function = function
         self.point = point
         self.value = value
         self.orders = orders
         self.of = of
+        self.retrace = retrace
 
     def predict(self, J: Jacobian, dx: Any) -> Prediction:
         """First-order approximation at the point, and the observed order of its remainder."""

@@ -30,6 +30,18 @@ Listed = list[np.ndarray]
 """Positions in a result as one axis."""
 
 
+def _references(array: np.ndarray) -> int:
+    return sys.getrefcount(array)
+
+
+def _references_of_one() -> int:
+    array = np.empty(0)
+    return _references(array)
+
+
+ALONE = _references_of_one()  # for an array that only one variable holds; how many these are is up to the interpreter
+
+
 class Reused:
     """The memory of one result. A program takes it by `fresh`, what it made is handed out by `lend`."""
 
@@ -87,7 +99,7 @@ class Reused:
 
     def _comes_back(self, reference: object) -> None:
         _, full, listed = self._lent.pop(id(reference))
-        if sys.getrefcount(full) > 2 or self._free:  # a view of it is in use, or there is one already
+        if _references(full) > ALONE or self._free:  # a view of it is in use, or there is one already
             return
         self._free.append((full, listed))
         WAITING.add(self)
@@ -103,6 +115,12 @@ class Waiting:
     def __init__(self) -> None:
         self.order: dict[Reused, int] = {}
         self.returns = 0
+
+    def give_up(self) -> None:
+        """Give all of it back to the machine."""
+        for one in list(self.order):
+            self.order.pop(one, None)
+            one.give_up()
 
     def add(self, last: Reused) -> None:
         """Let one wait; those that are too many, or wait for too long, are given back to the machine."""

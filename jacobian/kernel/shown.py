@@ -42,3 +42,18 @@ class Shown(Tensor):
         from jacobian.display.plots import spy
 
         return spy(self, ax, **kwargs)
+
+    def widget(self: Any) -> Any:
+        """The heat map to move about in, in a notebook; needs anywidget (`pip install "jacobian[widgets]"`).
+
+        Hover an entry, or walk to it with the arrow keys, and see its name, its value, its formula, the inputs on
+        which its output depends and the paths through the function that feed it; press Enter to keep it, and drag Δx
+        to watch `y + J·Δx` beside `f(x+Δx)`. Axes can be cut at a position. The kernel serves what is in view, computed
+        from the terms. An export shows what the Jacobian itself would.
+
+        Raises:
+            MissingExtraError: anywidget is not installed.
+        """
+        from jacobian.display.widget import widget
+
+        return widget(self)

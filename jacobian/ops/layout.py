@@ -263,7 +263,7 @@ def _astype_arguments(
         raise ArgumentError(
             report(
                 f"astype({np.dtype(dtype)}) ends the trace: its result is not smooth",
-                fix="stay with floating numbers; indices and masks must come from values that are not traced",
+                fix="np.floor(x), np.trunc(x), np.round(x) stay traced; np.digitize(x, bins) gives whole numbers",
             )
         )
     return (x,), {"dtype": dtype}

@@ -8,12 +8,12 @@ import numpy as np
 
 from jacobian.errors import ArgumentError, ShapeError, report
 from jacobian.kernel.expression import Jacobian
-from jacobian.kernel.term import Array, Factor
+from jacobian.kernel.term import Array
 from jacobian.ops import elementwise, reduction
 from jacobian.ops.families import composite, kept, reduced, reduced_axes
 from jacobian.ops.kinks import warn_kink
 from jacobian.ops.registry import SAME, Kink, Op, Params, Point, is_complex, register, sample
-from jacobian.ops.spectral import left_vectors, right_vectors, svdvals, vanishing
+from jacobian.ops.spectral import pairs_of_singular_vectors, svdvals, vanishing
 from jacobian.ops.terms import shape_of, written
 
 # -- vectors ----------------------------------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ def _nuclear_rule(point: Point, k: int) -> Jacobian:
     """U Vᵀ, which does not depend on the choice of the singular vectors."""
     A = point.x[0]
     warn_kink("the nuclear norm", vanishing(svdvals(A)).any(axis=-1), "U Vᵀ for the singular vectors at hand")
-    return written("ik,jk->|ij", Factor(left_vectors(A), "U"), Factor(right_vectors(A), "V"), into=shape_of(A))
+    return written("ik,jk->|ij", *pairs_of_singular_vectors(A), into=shape_of(A))
 
 
 nuclear_norm = register(
@@ -128,7 +128,7 @@ nuclear_norm = register(
                 torch={"torch.linalg.matrix_norm(A, 'nuc')": SAME},
             )
         ],
-        samples=[sample((2, 3)), sample((2, 2, 2))],
+        samples=[sample((2, 3)), sample((2, 2, 2))], of_complex="real part",
     )
 )  # fmt: skip
 

@@ -6,6 +6,7 @@ every operand a rule that returns its Jacobian.
 
 from __future__ import annotations
 
+import importlib
 import re
 import sys
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -44,6 +45,12 @@ Normalise = Callable[..., tuple[tuple[Any, ...], Params]]
 Decides = Callable[[tuple[Array, ...], Params], Hashable]
 
 
+def _differentiate(*args: Any) -> Callable[..., Any]:
+    """Stands for `jac.jacobian` until somebody needs it: that puts itself in this place."""
+    importlib.import_module(f"{__package__.partition('.')[0]}.functional")
+    return Op.differentiate(*args)
+
+
 class Op:
     """An operation with its Jacobian. Call it, or ask for `.jacobian(...)`.
 
@@ -55,7 +62,7 @@ class Op:
     ∂Y[i,k]/∂A[i,j] = B[j,k]
     """
 
-    differentiate: ClassVar[Callable[..., Callable[..., Any]]]
+    differentiate: ClassVar[Callable[..., Callable[..., Any]]] = staticmethod(_differentiate)
     """`jac.jacobian`, for composites, which are traced through. It stands to the right and puts itself here."""
 
     built_in = False
@@ -277,9 +284,28 @@ def refuse_out(name: str, out: Any) -> None:
 
 def as_operand(value: Any) -> Any:
     """An operand as rules see it: numbers stay Python's, so that float32 stays float32; lists become arrays."""
+    if type(value) is np.ndarray and value.dtype.kind != "O":
+        return value
+    if isinstance(value, np.ndarray):
+        return _plain(value)
     if isinstance(value, _NUMBERS) or hasattr(value, "__array_function__"):
         return value.tensor() if isinstance(value, Jacobian) else value
-    return np.asarray(value)
+    return _plain(np.asarray(value), type(value))
+
+
+def _plain(array: np.ndarray, given: type | None = None) -> np.ndarray:
+    """The array, unless it is of a kind that means something else by the same operations, or holds no numbers."""
+    given = given or type(array)
+    name = f"{given.__module__.partition('.')[0]}.{given.__name__}"
+    if isinstance(array, np.ma.MaskedArray):
+        why, fix = "masked arrays are not taken: the mask would be lost", "m.filled(0), or np.where with m.mask"
+    elif isinstance(array, np.matrix):
+        why, fix = "np.matrix is not taken: its * is a matrix product", "np.asarray(M), and @ for matrix products"
+    elif array.dtype.kind == "O" and given is not type(None):
+        why, fix = "an operand holds Python objects", "give an array of numbers; of a sparse matrix, S.toarray()"
+    else:
+        return array
+    raise DTypeError(report(why, got=f"{name} of {array.dtype}, shape {array.shape}", fix=fix))
 
 
 def _all_operands(*operands: Any) -> tuple[tuple[Any, ...], Params]:

@@ -14,7 +14,7 @@ from jacobian.ops.complements import svd_complement
 from jacobian.ops.families import composite
 from jacobian.ops.kinks import warn_kink
 from jacobian.ops.linalg import inv, invertible, require_square
-from jacobian.ops.registry import Kink, Op, Point, register, sample
+from jacobian.ops.registry import Kink, Op, Point, is_complex, register, sample
 from jacobian.ops.terms import shape_of, summed, symmetrised, written
 
 # -- symmetric matrices -----------------------------------------------------------------------------------------------
@@ -36,6 +36,10 @@ def _symmetric_values_rule(point: Point, k: int) -> Jacobian:
     A, triangle = point.x[0], point.params["UPLO"]
     inverse_gaps("eigvalsh", point.y)
     v = Factor(symmetric_vectors(A, UPLO=triangle), "V")
+    if is_complex(A):  # ∂w = real(vᴴ ∂S v), where an entry beside the diagonal counts with its conjugate
+        counts = np.tri(shape_of(A)[-1]) + np.tri(shape_of(A)[-1], k=-1)
+        read = Factor(counts if triangle == "L" else counts.T, "C")
+        return written("ik,jk,ij->k|ij", Factor(np.conj(v.array), "conj(V)"), v, read, into=shape_of(A))
     J: Jacobian = written("ik,jk->k|ij", v, v, into=shape_of(A)) @ symmetrised(shape_of(A), triangle)
     return J
 
@@ -71,6 +75,7 @@ eigvalsh = register(
         "eigvalsh", np.linalg.eigvalsh, _symmetric_values_rule, answers=(np.linalg.eigvalsh,), operands=("A",),
         normalise=_triangle_arguments, out_name="w", family="linalg", formula="∂w[k]/∂S[i,j] = V[i,k] V[j,k]",
         explain_failure=require_square, note=ONE_TRIANGLE, samples=SYMMETRIC, kinks=[REPEATED], source=GILES,
+        of_complex="real part",
     )
 )  # fmt: skip
 symmetric_vectors = register(
@@ -151,6 +156,15 @@ projectors = register(
 # -- singular values --------------------------------------------------------------------------------------------------
 
 
+def _conjugated(vectors: Array, name: str) -> Factor:
+    return Factor(np.conj(vectors), f"conj({name})") if is_complex(vectors) else Factor(vectors, name)
+
+
+def pairs_of_singular_vectors(A: Array) -> tuple[Factor, Factor]:
+    """U and V such that the differential of a singular value is u[i] ∂A[i,j] v[j], of complex ones its real part."""
+    return _conjugated(left_vectors(A), "U"), _conjugated(right_vectors(A), "V")
+
+
 def _singular(A: Array) -> tuple[Factor, Factor]:
     return Factor(left_vectors(A), "U"), Factor(right_vectors(A), "V")
 
@@ -164,7 +178,7 @@ def _singular_values_rule(point: Point, k: int) -> Jacobian:
     A = point.x[0]
     inverse_gaps("svdvals", point.y)
     warn_kink("svdvals", vanishing(point.y), "u vᵀ for the singular vectors at hand")
-    return written("ik,jk->k|ij", *_singular(A), into=shape_of(A))
+    return written("ik,jk->k|ij", *pairs_of_singular_vectors(A), into=shape_of(A))
 
 
 def _singular_vectors_rule(side: str) -> Any:
@@ -211,6 +225,7 @@ svdvals = register(
         "svdvals", lambda x: np.linalg.svd(x, compute_uv=False), _singular_values_rule, answers=(np.linalg.svdvals,),
         operands=("A",), out_name="s", family="linalg", formula="∂s[k]/∂A[i,j] = U[i,k] V[j,k]", samples=RECTANGLES,
         kinks=[REPEATED_VALUES, Kink("a singular value is 0", AT_HAND, sample(np.diag([1.0, 0.0])))], source=GILES,
+        of_complex="real part",
     )
 )  # fmt: skip
 TALL = np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 0.0]])

@@ -9,6 +9,7 @@ import numpy as np
 from jacobian.errors import ArgumentError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.ops.assignment import axes_in_memory
+from jacobian.ops.registry import as_operand
 
 _PLAIN = (np.ndarray, np.generic, int, float, complex, bool, str, bytes, type(None))
 
@@ -56,7 +57,7 @@ def array_of(value: Any) -> Any:
         return np.stack([array_of(item) for item in value])
     if isinstance(value, Jacobian):
         return value.tensor()
-    return value if is_traced(value) or isinstance(value, np.ndarray) else np.asarray(value)
+    return value if is_traced(value) else as_operand(value if isinstance(value, np.ndarray) else np.asarray(value))
 
 
 def doubled(value: Any) -> Any:

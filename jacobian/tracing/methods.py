@@ -13,6 +13,8 @@ from jacobian.ops import layout
 from jacobian.tracing.flat import Flat
 from jacobian.tracing.refusals import refuse
 
+_TYPE = type  # where an argument of NumPy's has that name
+
 
 class Methods(ArrayLike):
     """The attributes and methods; `operators.py` adds those that are one function of NumPy's each."""
@@ -139,6 +141,8 @@ class Methods(ArrayLike):
 
     def view(self, dtype: Any = None, type: Any = None) -> Any:  # noqa: A002 - NumPy's own name
         """Another array of the same memory; its bytes cannot be read as anything else."""
+        if isinstance(dtype, _TYPE) and issubclass(dtype, np.ndarray) and dtype is not np.ndarray:
+            refuse(f"a traced array cannot become a {dtype.__name__}", "leave it an array; @ is the matrix product")
         if dtype not in (None, np.ndarray) and np.dtype(dtype) != self.dtype:
             refuse(f"x.view({np.dtype(dtype)}) cannot be traced: it reads bytes", "x.astype(dtype) for another dtype")
         return self[...]  # type: ignore[index]

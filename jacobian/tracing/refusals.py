@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from types import FrameType
 from typing import Any, NoReturn
 
 import numpy as np
 
 from jacobian.errors import ShapeError, TraceError, report
+from jacobian.ops.registry import REGISTRY
 from jacobian.tracing import source
 from jacobian.tracing.constants import ASSIGNING, REFUSED
 from jacobian.tracing.libraries import instead
@@ -59,6 +59,7 @@ def refuse_conversion(what: str) -> NoReturn:
     if isinstance(kind, type) and issubclass(kind, np.generic):
         what = call
     elif what in ("an array", "an index"):
+        _refuse_known(call)
         refuse(
             "a traced array is used where NumPy needs a plain one, such as an index or a size",
             "indices, sizes and axes must not depend on the input; np.stack([x0, x1]) builds arrays of traced values",
@@ -67,13 +68,16 @@ def refuse_conversion(what: str) -> NoReturn:
     refuse(f"a traced array is turned into {what}", fix)
 
 
-def refuse_rows_of_coefficients(frame: FrameType) -> None:
-    """Raise the error where `numpy.polynomial` would take a traced array for a number, and rows of c for numbers."""
-    if str(frame.f_globals.get("__name__")).startswith(_POLYNOMIALS):
-        refuse(
-            "numpy.polynomial evaluates several polynomials at plain positions only",
-            "one polynomial at a time: np.stack([polyval(x, c[:, k]) for k in range(c.shape[1])])",
-        )
+def _refuse_known(call: str) -> None:
+    """Raise the error for what NumPy does without asking the arrays that it is given."""
+    if source.passes_through("numpy", "_vectorize_call"):
+        refuse("np.vectorize cannot be traced", "call the function on the array itself, or np.stack([f(v) for v in x])")
+    if source.passes_through("numpy.lib._index_tricks"):
+        refuse("np.r_[…] and np.c_[…] cannot be traced", "np.concatenate, np.hstack or np.column_stack")
+    owner, _, name = call.rpartition(".")
+    function: Any = getattr(np, name, None)
+    if owner not in ("", "np", "numpy") and hasattr(np.ndarray, name) and REGISTRY.find(function) is not None:
+        refuse(f"{call}(x) is a method of a plain array, which cannot be traced", f"np.{name}({owner}, x)")
 
 
 def ambiguous_truth(line: str | None) -> ShapeError:

@@ -47,11 +47,11 @@ def library() -> str | None:
     return str(frame.f_globals.get("__name__", "")).partition(".")[0] or None
 
 
-def passes_through(package: str) -> bool:
-    """Whether code of this part of NumPy stands between the user's line and this package."""
+def passes_through(package: str, function: str = "") -> bool:
+    """Whether code of this part of NumPy, or this function of it, stands between the user's line and this package."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and is_inner(frame.f_code.co_filename):
-        if str(frame.f_globals.get("__name__")).startswith(package):
+        if str(frame.f_globals.get("__name__")).startswith(package) and function in ("", frame.f_code.co_name):
             return True
         frame = frame.f_back
     return False

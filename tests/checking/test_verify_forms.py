@@ -75,6 +75,32 @@ def test_a_scalar_by_a_matrix(shape: tuple[int, ...], name: str) -> None:
     assert verdict.layout == name
 
 
+def test_a_scalar_by_a_matrix_in_the_textbooks_numerator_layout() -> None:
+    X, A = draw(3, 4), draw(4, 3)
+    verdict = jac.verify(lambda X, A: np.trace(X @ A), X, A, claim=lambda X, A: A)
+    assert str(verdict) == (
+        "right, in another layout: ∂y/∂X[i,j], all 12 entries at 3 points\n"
+        "  layout   numerator layout of a scalar by a matrix (n×m for m×n)\n"
+        "  convert  J = C.T"
+    )
+    assert jac.verify(lambda X, A: np.trace(X @ A), X, A, claim=lambda X, A: 2 * A).slip == "constant factor"
+
+
+@pytest.mark.parametrize("layout", [None, "numerator", "denominator"])
+def test_a_square_gradient_that_is_transposed_is_right_only_where_the_layout_is_named(layout: str | None) -> None:
+    X, A = draw(3, 3), draw(3, 3)
+    transposed = jac.verify(lambda X, A: np.trace(X @ A), X, A, claim=lambda X, A: A, layout=layout)
+    assert bool(transposed) == (layout == "numerator")
+    assert transposed.verdict == ("right, in another layout" if layout == "numerator" else "wrong")
+    assert jac.verify(lambda X, A: np.trace(X @ A), X, A, claim=lambda X, A: A.T, layout=layout).verdict == "right"
+
+
+def test_what_a_node_hands_on_has_the_shape_of_its_input() -> None:
+    X, W = draw(2, 4), draw(3, 4)
+    verdict = jac.verify(lambda X, W: X @ W.T, X, W, claim=lambda X, W, G: X.T @ G, argnums=1, kind="downstream")
+    assert verdict.slip == "axes permuted"
+
+
 def test_the_report_of_another_layout() -> None:
     W, x = draw(3, 4), draw(4)
     assert str(jac.verify(lambda W, x: W @ x, W, x, claim=lambda W, x: W.T, argnums=1)) == (
@@ -389,3 +415,68 @@ def test_complex_numbers_on_the_way() -> None:
     J = np.asarray(jac.jacobian(f)(x))
     assert jac.verify(f, x, claim=J)
     assert not jac.verify(f, x, claim=J + 1)
+
+
+# -- what else is told ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("indicator", ["(x[i] > 0)", "[0 < x[j]]", "[y[i] > 0.0]", "where(x[i] > 0, 1, 0)"])
+def test_a_condition_on_values_is_one_on_values(indicator: str) -> None:
+    x = np.array([0.5, -0.25, 1.5, -2.0])
+    assert jac.verify(jac.ops.relu, x, claim=f"dy[i]/dx[j] = δ[i,j] * {indicator}").verdict == "right"
+    assert jac.verify(jac.ops.relu, x, claim=f"dy[i]/dx[j] = {indicator}").slip == "δ left out"
+
+
+def test_links_with_others_between_them_are_told() -> None:
+    W1, W2, x = draw(3, 3), draw(3, 3), draw(3)
+    verdict = jac.verify(
+        lambda W1, W2, x: W2 @ np.tanh(W1 @ x), W1, W2, x, argnums=2,
+        claim=lambda W1, W2, x: W1 @ np.diag(1 - np.tanh(W1 @ x) ** 2) @ W2,
+    )  # fmt: skip
+    assert str(verdict.diagnosis) == (
+        "The links y = matmul(W2, v4) and v3 = matmul(W1, x) are multiplied in the wrong order: ∂y/∂v4 belongs on the "
+        "left, ∂v3/∂x on the right."
+    )
+
+
+def test_a_chain_from_back_to_front() -> None:
+    A, B, C, x = draw(3, 3), draw(3, 3), draw(3, 3), draw(3)
+    verdict = jac.verify(
+        lambda A, B, C, x: C @ (B @ np.sin(A @ x)), A, B, C, x, argnums=3,
+        claim=lambda A, B, C, x: A @ np.diag(np.cos(A @ x)) @ B @ C,
+    )  # fmt: skip
+    assert verdict.slip == "links in the wrong order"
+    assert "from back to front" in str(verdict.diagnosis)
+
+
+def test_matrices_that_are_no_links_of_the_chain() -> None:
+    A, C, x = draw(3, 3), draw(3, 3), draw(3)
+    swapped = jac.verify(lambda A, C, x: C @ A @ x, A, C, x, argnums=2, claim=lambda A, C, x: A @ C)
+    assert swapped.slip == "links in the wrong order"
+    turned = jac.verify(lambda A, C, x: C[0] @ A @ x, A, C, x, argnums=2, claim=lambda A, C, x: A @ C[0])
+    assert turned.slip == "W instead of Wᵀ"
+
+
+def test_a_look_up_that_repeats_is_counted_once() -> None:
+    E, ids = draw(4, 3), np.array([0, 2, 2])
+
+    def assigned(E: Any, G: Any) -> Any:
+        found = np.zeros(E.shape)
+        found[ids] = G
+        return found
+
+    verdict = jac.verify(lambda E: E[ids], E, claim=assigned, kind="downstream")
+    assert verdict.slip == "term left out"
+    assert "counted once, the last time: add up what comes from all, as np.add.at does" in str(verdict.diagnosis)
+
+
+def test_a_mirrored_triangle() -> None:
+    A, x = draw(3, 3), draw(3)
+
+    def f(A: Any, x: Any) -> Any:
+        S = np.tril(A) + np.tril(A, -1).T
+        return x @ S @ x
+
+    verdict = jac.verify(f, A, x, claim=lambda A, x: np.outer(x, x))
+    assert verdict.slip == "symmetry not assumed"
+    assert str(verdict.diagnosis).startswith("S is symmetric whatever A is, which is left out")

@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 
-VOID = {"img", "br"}
+VOID = {"img", "br", "meta"}
 
 
 @dataclass

@@ -13,6 +13,7 @@ from jacobian.errors import ArgumentError, IndexingError, MemoryLimitError, Shap
 from jacobian.kernel import memory
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.memory import human, memory_limit
+from jacobian.kernel.notation import number_text
 from jacobian.kernel.origin import Origin
 
 from .strategies import Duck, cumulative, selecting
@@ -429,3 +430,11 @@ def test_a_foreign_scalar_becomes_a_factor() -> None:
     J = M * Duck(np.array(2.0))
     assert isinstance(J.tensor(), Duck)
     assert J.formula == "∂y[i]/∂x[j] = A[i,j] * c"
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(1e-9, "1e-09"), (1 / 999999999999999, "1e-15"), (1 - 1e-14, "1"), (-1 / 3, "-1/3"), (1 / 65536, "1/65536")],
+)
+def test_a_number_is_written_as_a_person_writes_it(number: float, text: str) -> None:
+    assert number_text(number) == text

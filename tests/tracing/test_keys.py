@@ -74,7 +74,6 @@ def test_none_for_what_cannot_be_told() -> None:
     long = np.arange(MAX_ENTRIES + 1)
     assert keys(lambda x: x[long % 3], V)[1] is None
     assert keys(lambda x: x[long[:-1] % 3], V)[1] is not None
-    assert keys(lambda x: x * np.ma.masked_array(V, [True, False, False]), V)[1] is None
 
 
 def test_none_in_a_trace_of_a_trace() -> None:
