@@ -167,14 +167,14 @@ def _by_inverse(X: np.ndarray, det: Any) -> np.ndarray | None:
 
 
 def _squares(X: np.ndarray) -> Any:
-    """The sum of the squares of every matrix's entries."""
-    return np.vdot(X, X) if X.ndim == 2 else np.einsum("...ij,...ij->...", X, X)
+    """The sum of the squared absolute values of every matrix's entries."""
+    return np.vdot(X, X).real if X.ndim == 2 else np.einsum("...ij,...ij->...", X, np.conj(X)).real
 
 
 def _by_singular_values(X: np.ndarray) -> np.ndarray:
     U, s, V, sign = _oriented(X)
-    scaled = U * (_products_without(s, 1) * sign[..., None]).astype(X.dtype)[..., None, :]
-    return np.asarray(scaled @ np.swapaxes(V, -1, -2))
+    scaled = np.conj(U) * (_products_without(s, 1) * sign[..., None]).astype(X.dtype)[..., None, :]
+    return np.asarray(scaled @ np.conj(np.swapaxes(V, -1, -2)))
 
 
 def _cofactors_rule(point: Point, k: int) -> Jacobian:
@@ -220,7 +220,6 @@ def _det_rule(point: Point, k: int) -> Jacobian:
 det = register(
     Op(
         "det", np.linalg.det, _det_rule, answers=(np.linalg.det,), operands=("X",), family="linalg",
-        of_complex="refused",
         formula="∂y/∂X[i,j] = cof(X)[i,j] = y inv(X)[j,i]", explain_failure=require_square,
         source="The Matrix Cookbook (2012), eq. 49",
         note="the derivative is the matrix of cofactors, so that it also holds where X is singular.",
