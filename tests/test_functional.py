@@ -390,6 +390,17 @@ def test_weights_of_bincount_and_values_of_full_like_are_not_lost() -> None:
     agrees(lambda x: np.full_like(x, x[0]) * x[1], np.arange(1.0, 3.0))
 
 
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_a_matrix_of_numpys_is_refused() -> None:
+    text = (
+        "cannot differentiate with respect to x: np.matrix is not taken, its * is a matrix product\n"
+        "  fix: np.asarray(x), and @ for matrix products"
+    )
+    with pytest.raises(jac.errors.DTypeError) as caught:
+        jac.jacobian(lambda x: x**2)(np.matrix([[1.0, 2.0], [3.0, 4.0]]))
+    assert " ".join(str(caught.value).split()) == " ".join(text.split())
+
+
 def test_a_masked_array_is_refused() -> None:
     with pytest.raises(jac.errors.DTypeError, match="cannot differentiate with respect to x: it is masked"):
         jac.jacobian(np.sin)(np.ma.array([1.0, 2.0], mask=[False, True]))

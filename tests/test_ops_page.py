@@ -51,6 +51,19 @@ def test_pages_do_not_depend_on_the_process() -> None:
         assert found.stdout == ops_page.ops_markdown() + ops_page.kinks_markdown()
 
 
+def test_without_scipy_there_is_a_page_too() -> None:
+    code = (
+        "import sys; sys.modules['scipy'] = sys.modules['scipy.special'] = None\n"
+        "from jacobian.display.ops_page import all_ops\nprint(all_ops())"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True, cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
+    )  # fmt: skip
+    assert "inv  np.linalg.inv" in found.stdout
+    assert "expm" not in found.stdout.split()
+
+
 def test_every_op_is_on_the_page(run: Run) -> None:
     status, text, _ = run("ops")
     lines = text.splitlines()

@@ -604,3 +604,21 @@ def test_threads() -> None:
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda point: np.asarray(g(point)), points))
     np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_a_maximum_of_entries_that_stand_there_twice() -> None:
+    """The chain rule counts by a table how often the input reaches the largest entry: a number of the program."""
+    rng = np.random.default_rng(0)
+
+    def f(x: Any) -> Any:
+        return np.concatenate([x[:2], x]).max() * x[1]
+
+    for order in ("auto", "forward", "reverse"):
+        g = jac.jacobian(f, order=order)
+        for _ in range(12):
+            x = rng.normal(size=4)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", KinkWarning)
+                found = np.asarray(g(x))
+            largest = np.eye(4)[np.argmax(x)]
+            np.testing.assert_allclose(found, largest * x[1] + np.eye(4)[1] * x.max())

@@ -37,8 +37,8 @@ _SMALL_NUMBERS = (0.0, 1.0, 0.5, 2.0, 3.0)
 
 
 def known_ops() -> list[Op]:
-    """Every op of this package by name; those for SciPy's functions where SciPy is there."""
-    return [op for op in REGISTRY if op.built_in]
+    """Every op of this package by name; those that need SciPy where SciPy is there."""
+    return [op for op in REGISTRY if op.built_in and (not op.needs or sys.modules.get(op.needs) is not None)]
 
 
 def grouped() -> dict[str, list[Op]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from html import escape
@@ -256,10 +257,9 @@ def _judged(good: bool, text: str) -> str:
 
 
 def _colophon() -> str:
-    from jacobian import __version__
-
+    version = sys.modules["jacobian"].__version__  # what stands right of this room is not imported
     layout = "J[j,i] = ∂y[j]/∂x[i]: output axes first, rows in C order"
-    return f"<p>Made by jacobian {__version__} with NumPy {np.__version__}. {layout}.</p>"
+    return f"<p>Made by jacobian {version} with NumPy {np.__version__}. {layout}.</p>"
 
 
 def _wide(inside: str) -> str:

@@ -45,7 +45,7 @@ function slider(name, min, max, value, say, changed) {
 
 function render({ model, el }) {
   const head = model.get("head");
-  const controls = make("div", { class: "controls" });
+  const [cuts, moves] = [make("div", { class: "controls" }), make("div", { class: "controls" })];
   const table = make("table", { role: "grid", "aria-label": `${head.quotient}: rows are ${head.rows}, columns ${head.columns}` });
   const status = make("div", { class: "entry", role: "status" });
   const more = make("div", { class: "more" });
@@ -55,7 +55,7 @@ function render({ model, el }) {
     make("div", { class: "title" }, make("strong", {}, head.title)),
     make("div", { class: "formula" }, make("code", {}, head.formula), ` · ${head.structure}`),
     make("p", { class: "hint" }, hint),
-    controls,
+    cuts, moves,
     make("div", { class: "body" },
       make("div", { class: "map" }, table),
       make("section", { class: "detail", "aria-label": "The entry" }, status, more)),
@@ -102,9 +102,11 @@ function render({ model, el }) {
     const view = model.get("window");
     const numbers = view.cols.length <= MOST_WITH_NUMBERS;
     const hadFocus = table.contains(document.activeElement);
+    const tall = view.cols.some((col) => col.index.some((n) => n > 999)); // too wide to stand above a cell
     const rule = (line) => (line.rule ? ` rule${line.rule}` : "");
     const heads = view.cols.map((col, c) =>
-      make("th", { scope: "col", "data-c": c, class: rule(col).trim() }, ...col.index.flatMap((n, k) => (k ? [make("br"), n] : [n]))));
+      make("th", { scope: "col", "data-c": c, class: rule(col).trim() }, 
+        ...(tall ? [col.index.join(",")] : col.index.flatMap((n, k) => (k ? [make("br"), n] : [n])))));
     const lines = view.rows.map((row, r) =>
       make("tr", { class: row.rule ? `rule${row.rule}` : "" },
         make("th", { scope: "row", "data-r": r }, row.index.join(",")),
@@ -120,6 +122,7 @@ function render({ model, el }) {
           return one;
         })));
     table.classList.toggle("numbers", numbers);
+    table.classList.toggle("tall", tall && !numbers);
     const corner = make("td", { class: "corner", role: "presentation" }, head.corner);
     table.replaceChildren(make("thead", {}, make("tr", {}, corner, ...heads)), make("tbody", {}, ...lines));
     const { wanted } = state;
@@ -127,32 +130,33 @@ function render({ model, el }) {
     state.at = wanted ?? [Math.min(state.at[0], view.rows.length - 1), Math.min(state.at[1], view.cols.length - 1)];
     mark();
     if (wanted || hadFocus) { cell(...state.at)?.focus(); ask(...state.at, 0); }
-    showControls(view);
+    showMoves(view);
   }
 
-  // Sliders that cut axes, and sliders that move the window; rebuilt only when there are others to show.
-  function showControls(view) {
-    const key = JSON.stringify([view.count, view.fixed.map((place) => place < 0)]);
-    if (controls.dataset.key === key) {
+  // Sliders that cut axes: they stay as they are while one is dragged.
+  head.axes.forEach((axis, k) => {
+    const alone = head.axes.filter((other) => other.side === axis.side).length < 2;
+    if (alone || axis.size < 2) return;
+    const say = (place) => (place < 0 ? "all" : String(place));
+    cuts.append(slider(`${axis.side} axis ${axis.letter}`, -1, axis.size - 1, model.get("fixed")[k], say, (place) => {
+      const fixed = [...model.get("fixed")];
+      fixed[k] = place;
+      send({ fixed, offset: [0, 0] });
+    }));
+  });
+
+  // Sliders that move the window; rebuilt only when the cut leaves another matrix.
+  function showMoves(view) {
+    const key = view.count.join();
+    if (moves.dataset.key === key) {
       for (const side of [0, 1]) {
-        const input = controls.querySelector(`[data-side="${side}"] input`);
+        const input = moves.querySelector(`[data-side="${side}"] input`);
         if (input) { input.value = view.offset[side]; input.dispatchEvent(new CustomEvent("told")); }
       }
       return;
     }
-    const active = document.activeElement?.getAttribute?.("aria-label");
-    controls.dataset.key = key;
-    controls.replaceChildren();
-    head.axes.forEach((axis, k) => {
-      const alone = head.axes.filter((other) => other.side === axis.side).length < 2;
-      if (alone || axis.size < 2) return;
-      const say = (place) => (place < 0 ? "all" : String(place));
-      controls.append(slider(`${axis.side} axis ${axis.letter}`, -1, axis.size - 1, view.fixed[k], say, (place) => {
-        const fixed = [...model.get("fixed")];
-        fixed[k] = place;
-        send({ fixed, offset: [0, 0] });
-      }));
-    });
+    moves.dataset.key = key;
+    moves.replaceChildren();
     [["rows", view.rows.length], ["columns", view.cols.length]].forEach(([name, length], side) => {
       if (view.count[side] <= length) return;
       const say = (first) => `${first} to ${first + length - 1} of ${view.count[side].toLocaleString("en")}`;
@@ -167,9 +171,8 @@ function render({ model, el }) {
         told.textContent = say(+input.value);
         input.setAttribute("aria-valuetext", say(+input.value));
       });
-      controls.append(made);
+      moves.append(made);
     });
-    if (active) controls.querySelector(`[aria-label="${active}"]`)?.focus();
   }
 
   function showDetail() {

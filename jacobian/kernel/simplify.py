@@ -339,7 +339,7 @@ def _sum_of(members: list[Core], arithmetic: Arithmetic) -> Term:
         if labels != every and np.ndim(array):
             array = arithmetic.aligned(array, labels, every, bare.pattern.sizes)
         total = array if total is None else arithmetic.add(total, array)
-    if not every and not any(member.story.factors for member in members):
+    if not every and not is_foreign(total) and not any(member.story.factors for member in members):
         return Term(bare.pattern, (), bare.tables, np.asarray(total).item())
     shape = tuple(bare.pattern.sizes[k] for k in every)
     if tuple(np.shape(total)) != shape:

@@ -57,7 +57,7 @@ def _explain(op: Op, values: Sequence[Array], params: Params) -> None:
 
 expm = register(
     Op(
-        "expm", _expm, _expm_rule, normalise=_one, operands=("A",), out_name="Y", family="linalg",
+        "expm", _expm, _expm_rule, normalise=_one, operands=("A",), out_name="Y", family="linalg", needs="scipy",
         formula="∂Y[i,j]/∂A[k,l] = Σ_m 1/m! Σ_r A**r[i,k] A**(m-1-r)[l,j]", explain_failure=_explain,
         note="the exponential of a matrix, by SciPy. Where A and dA commute its differential is exp(A) dA.",
         samples=[sample(shape) for shape in ((2, 2), (3, 3), (2, 2, 2), (1, 1))] + [sample(np.zeros((2, 2)))],

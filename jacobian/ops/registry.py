@@ -90,6 +90,7 @@ class Op:
         decides: Decides | None = None,
         aliases: Sequence[str] = (),
         dtype_by_value: bool = False,
+        needs: str = "",
     ) -> None:
         self.name = name
         self.aliases = tuple(aliases)  # other names it is found by
@@ -112,6 +113,7 @@ class Op:
         self.explain_failure = explain_failure
         self.decides = decides  # what the rule decides by looking at values: part of a node's key
         self.dtype_by_value = dtype_by_value  # complex for some real operands: not known before it is computed
+        self.needs = needs  # the library without which it cannot be computed
         self.called = called_as(name, self.answers)
         self.rename(name)
         self._arguments = forward if family == "composite" else normalise
@@ -336,6 +338,9 @@ def promoted(value: Any, name: str) -> Array:
         raise DTypeError(report(f"{name} is not an array: its rows differ in length")) from None
     if isinstance(value, np.ma.MaskedArray):
         raise DTypeError(report(f"cannot differentiate with respect to {name}: it is masked", fix=f"{name}.filled(0)"))
+    if isinstance(value, np.matrix):  # its * and ** are other ones
+        headline = f"cannot differentiate with respect to {name}: np.matrix is not taken, its * is a matrix product"
+        raise DTypeError(report(headline, fix=f"np.asarray({name}), and @ for matrix products"))
     if array.dtype.kind in "iu":
         return array.astype(np.float64)
     if array.dtype.kind in "fc":
