@@ -103,6 +103,7 @@ class Identity:
     published: str
     section: str = ""
     constraints: str = ""
+    as_printed: str = ""  # where what was printed does not hold, that; `J` is then the formula put right
 
     @property
     def is_hessian(self) -> bool:
@@ -128,6 +129,11 @@ class Identity:
     def jacobian(self) -> Callable[..., Any]:
         """The right side: what was published, as a function of the same arguments."""
         return self._compiled(self.J)
+
+    @cached_property
+    def claim(self) -> Callable[..., Any]:
+        """The right side to the letter: `jacobian`, except where what was printed does not hold."""
+        return self._compiled(self.as_printed or self.J)
 
     def _compiled(self, text: str) -> Callable[..., Any]:
         names = ", ".join(name for name, _, _ in self.args)
@@ -171,6 +177,7 @@ def load() -> list[Identity]:
                     entry["published"],
                     entry["section"],
                     entry["constraints"],
+                    entry.get("as_printed", ""),
                 )
             )
     return found

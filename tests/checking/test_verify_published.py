@@ -70,6 +70,8 @@ def test_eq_92_as_printed_is_wrong_in_one_term() -> None:
     )
     identity = next(identity for identity in IDENTITIES if identity.name == "cookbook:92")
     args = identity.draw(0)
+    assert jac.verify(identity.function, *args, claim=identity.claim).verdict == "wrong"
+    assert [identity.name for identity in IDENTITIES if identity.as_printed] == ["cookbook:92"]
     assert jac.verify(identity.function, *args, claim=identity.jacobian).verdict == "right"
 
 
