@@ -93,7 +93,7 @@ class Case:
             raise ArgumentError(
                 report(
                     "verify: the function gives another value at every call",
-                    got=f"{_brief(first)}, then {_brief(second)}",
+                    got=f"{brief(first)}, then {brief(second)}",
                     fix="draw random numbers outside and pass them in, or seed the generator inside",
                 )
             )
@@ -229,5 +229,8 @@ def _noise(run: Run) -> float:
     return float(value / size) if size > 0 else 0.0
 
 
-def _brief(array: Array) -> str:
+def brief(array: Array) -> str:
+    """The first numbers of an array."""
+    if not array.ndim:
+        return f"{array:.6g}"
     return np.array2string(array.reshape(-1)[:3], precision=6) + ("" if array.size <= 3 else " …")

@@ -58,9 +58,11 @@ class Suspect:
     def __init__(
         self, runs: Sequence[Run], claims: Sequence[Sequence[Array]], axes: Axes, tolerance: Tolerance, *,
         second_order: bool, is_array: bool, symmetric: Callable[[], str | None],
+        right_here: bool = False,
     ) -> None:  # fmt: skip
         self.runs, self.claims, self.axes, self.tolerance = runs, claims, axes, tolerance
         self.second_order, self.is_array, self.symmetric = second_order, is_array, symmetric
+        self.right_here = right_here  # the claim is right at the given point, which is not among the runs
         rows, columns = prod(axes.out), prod(axes.into)
         self.truths = [run.tensor.reshape(rows, columns).astype(float) for run in runs]
         self._derivations: dict[int, Derivation | None] = {}

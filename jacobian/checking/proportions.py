@@ -110,9 +110,11 @@ def any_ratio(suspect: Suspect) -> Found | None:
         c = found[0]
         if len(found) == 1:
             return slips.CONSTANT, _constant(suspect, c).sentence(), layout
+        if suspect.right_here:  # then a number stands for what depends on the inputs, and no factor is missing
+            continue
         text = (
-            f"The claim is {number(c)} times {suspect.axes.quotient} at the given point and another one next to it: "
-            f"a scalar factor that depends on the inputs is left out, {number(1 / c)} here; multiply by it."
+            f"The claim is {number(c)} times {suspect.axes.quotient} at one point and {number(found[1])} times at "
+            f"another: a scalar factor that depends on the inputs is left out, {number(1 / c)} at the first."
         )
         return slips.FACTOR_OUT, text, layout
     return None

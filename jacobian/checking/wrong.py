@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from jacobian.checking import misshapen, paths, slips
-from jacobian.checking.case import Case
+from jacobian.checking.case import Case, brief
 from jacobian.checking.derivation import Run
 from jacobian.checking.diagnosis import Diagnosis, Suspect, derivation_of, diagnose
 from jacobian.checking.layouts import accepted
@@ -53,7 +53,8 @@ class Wrong:
         return Verdict(
             WRONG, self.case.axes.quotient, self.case.axes.names, right_entries=int(off.size - np.count_nonzero(off)),
             entries=off.size, worst=_worst(run, claimed, off), diagnosis=diagnosis, formula=formula(self.case),
-            unexplained=self._unexplained(run, off) if diagnosis is None else "", note=_note(claimed, run.tensor),
+            unexplained=self._unexplained(run, off) if diagnosis is None else "",
+            note=_elsewhere(run) if shown else _note(claimed, run.tensor),
         )  # fmt: skip
 
     def _diagnosis(self, unbalanced: Sequence[str]) -> Diagnosis | None:
@@ -63,10 +64,11 @@ class Wrong:
             return Diagnosis((slips.NOT_SUMMED,), text)
         off = [k for k, row in enumerate(self.off) if all(one.any() for one in row)]
         if 0 not in off:
-            return self._searched(off) or ONLY_HERE
+            found = self._searched(off, right_here=True)
+            return found if found is not None and len(found.slips) == 1 else ONLY_HERE  # two slips do not cancel here
         return self._searched([k for k in off if k] or off)  # what is accidental at the given point is not near it
 
-    def _searched(self, places: Sequence[int]) -> Diagnosis | None:
+    def _searched(self, places: Sequence[int], *, right_here: bool = False) -> Diagnosis | None:
         """The search at some of the points, those with most to see first."""
         if not places:
             return None
@@ -77,7 +79,7 @@ class Wrong:
         suspect = Suspect(
             runs, matrices, case.axes, case.tolerance(tensors[0][0], runs[0].tensor),
             second_order=case.second_order, is_array=not (case.claim.is_exact or case.downstream),
-            symmetric=case.right_when_symmetric,
+            symmetric=case.right_when_symmetric, right_here=right_here,
         )  # fmt: skip
         return diagnose(suspect)
 
@@ -102,6 +104,16 @@ def _entry(run: Run, claimed: Array, flat: int) -> Entry:
     index = tuple(map(int, np.unravel_index(flat, run.tensor.shape))) if run.tensor.shape else ()
     outs = len(run.out_shape)
     return Entry(index[:outs], index[outs:], float(claimed[index]), float(run.tensor[index]))
+
+
+def _elsewhere(run: Run) -> str:
+    """At which point the entries shown are wrong, since the claim is right at the given one."""
+    point = ", ".join(
+        f"{name} = {brief(np.asarray(value))}"
+        for name, value in zip(run.input_names, run.args, strict=False)
+        if isinstance(value, np.ndarray | np.floating | float)
+    )
+    return f"the claim is right at the given point; the numbers shown are those of another, {point}"
 
 
 def _note(claimed: Array, true: Array) -> str:

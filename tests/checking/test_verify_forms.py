@@ -254,6 +254,18 @@ def test_a_claim_that_is_right_at_the_given_point_only() -> None:
     assert jac.verify(np.sin, x, claim=J)
 
 
+def test_the_point_where_a_claim_right_at_the_given_one_is_wrong_is_named() -> None:
+    verdict = jac.verify(lambda x: x**2, 2.0, claim="dy/dx = 4")
+    assert verdict.slip == "right at the given point only"
+    assert verdict.note == "the claim is right at the given point; the numbers shown are those of another, x = 2.05093"
+    assert verdict.worst[0].true == pytest.approx(2 * 2.05093, rel=1e-5)
+    verdict = jac.verify(lambda x: x**2, np.ones(3), claim="dy[i]/dx[j] = 2 * δ[i,j]")
+    assert not verdict
+    assert verdict.note.startswith(
+        "the claim is right at the given point; the numbers shown are those of another, x = ["
+    )
+
+
 def test_accidents_of_the_given_point_are_excluded() -> None:
     verdict = jac.verify(
         lambda W, x: W @ x, np.eye(3), np.ones(3), claim=lambda W, x, G: W @ G, argnums=1, kind="downstream"
