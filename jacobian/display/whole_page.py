@@ -7,6 +7,7 @@ import os
 import textwrap
 from collections.abc import Callable, Sequence
 from html import escape
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -256,10 +257,8 @@ def _judged(good: bool, text: str) -> str:
 
 
 def _colophon() -> str:
-    from jacobian import __version__
-
     layout = "J[j,i] = ∂y[j]/∂x[i]: output axes first, rows in C order"
-    return f"<p>Made by jacobian {__version__} with NumPy {np.__version__}. {layout}.</p>"
+    return f"<p>Made by jacobian {version('jacobian')} with NumPy {np.__version__}. {layout}.</p>"
 
 
 def _wide(inside: str) -> str:
