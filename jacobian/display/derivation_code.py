@@ -246,8 +246,8 @@ class Writer:
             pieces = [f'np.einsum("{spec}->{out}", {", ".join(code for code, _ in operands)})']
         return with_number(times_scalar(multiplied(pieces), scalar), scale), carried
 
-    def grid(self, product: Product, names: Callable[[int], str]) -> str:
-        """A product as it is written, on index grids."""
+    def grid(self, product: Product, names: Callable[[int], str], free: Labels) -> str:
+        """A product as it is written, on index grids; a number where none is free."""
         pieces: list[str] = []
         inside: dict[str, None] = {}
 
@@ -270,7 +270,9 @@ class Writer:
             code = " * ".join(pieces)
         else:
             code = with_number(" * ".join(pieces), product.scale)
-        if product.summed:
+        if product.summed and not free:
+            code = f"np.sum({code})"
+        elif product.summed:
             axes = tuple(range(-len(product.summed), 0))
             code = f"np.sum({code}, axis={axes[0] if len(axes) == 1 else axes}, keepdims=True)"
         return code
@@ -416,12 +418,12 @@ def _written(part: Sum, writer: Writer) -> tuple[str, str, str]:
     left = [*part.out, *part.into]
     free_indices = list(dict.fromkeys(indices(*left)))
     free = tuple(names[index] for index in free_indices)
-    place = ", ".join(form_code(form, names.__getitem__) for form in left)
+    place = ", ".join(form_code(form, names.__getitem__) for form in left) or "..."  # a number has no positions
     try:
         code, carried = writer.value(product, names.__getitem__, free)
         code, grid = aligned(code, carried, free) if carried else code, free_indices
     except NotPlainError:
-        code, grid = writer.grid(product, names.__getitem__), [*free_indices, *product.summed]
+        code, grid = writer.grid(product, names.__getitem__, free), [*free_indices, *product.summed]
     if not grid:
         return "", place, code
     if len(grid) == 1:

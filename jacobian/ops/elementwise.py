@@ -12,6 +12,7 @@ from jacobian.ops.registry import SAME, Point, is_complex, sample
 
 POSITIVE = (0.3, 2.5)
 UNIT = (-0.9, 0.9)
+LONG_NUMBER = 5  # characters of an exponent
 
 
 def _on_this_branch(text: str) -> Callable[[Point, int], str | None]:
@@ -108,17 +109,26 @@ multiply = elementwise(np.multiply, "x2", "x1", samples=[sample((2, 1), (1, 3))]
 divide = elementwise(np.divide, "1 / x2", "-y / x2", domain=POSITIVE, samples=[sample((2, 1), (1, 3), domain=POSITIVE)])
 
 
+def _is_number(operand: Any) -> bool:
+    return isinstance(operand, int | float) and not isinstance(operand, bool)
+
+
 def _power_by_a_number(point: Point, k: int) -> str | None:
-    """`"3 * x1**2"` where the exponent is a number written in the code."""
-    exponent = point.x[1]
-    if k or not isinstance(exponent, int | float) or isinstance(exponent, bool):
+    """`"3 * x1**2"` or `"log(x1) * y"`, where exponent or base is a number written in the code."""
+    base, exponent = point.x
+    if k:
+        return "log(x1) * y" if _is_number(base) and 0 < abs(base) < 2**63 else None  # log takes no larger int
+    if not _is_number(exponent):
         return None
     if exponent in (0, 1):
         return str(int(exponent))
     if exponent == 2:
         return "2 * x1"
     less = repr(exponent - 1)
-    return f"{exponent!r} * x1**{less if len(less) < 6 and exponent > 1 else f'({exponent!r} - 1)'}"
+    if len(less) > LONG_NUMBER:  # 1.1 - 1 is 0.10000000000000009
+        less = f"{exponent!r} - 1"
+    factor = "-" if exponent == -1 else f"{exponent!r} * "
+    return f"{factor}x1**{less if exponent > 1 and ' ' not in less else f'({less})'}"
 
 
 BASE = "x2 * x1 ** where(x2 == 0, 1.0, x2 - 1)"

@@ -278,3 +278,16 @@ def test_formulas_bear_the_names_of_variables():
         return a**2
 
     assert jac.jacobian(f)(W, x).formula == "∂y[i]/∂W[i,j] = 2 * a[i] * (1 - a[i]**2) * x[j]"
+
+
+def test_the_code_may_sum_to_a_number_over_index_grids():
+    def f(x):
+        u = np.outer((x / np.sum(x)).ravel()[:4], np.ones(4))
+        return np.einsum("i,i->", u.ravel(), u.ravel())
+
+    at = np.arange(1.0, 9.0).reshape(2, 2, 2)
+    derivation = jac.derive(f, at)
+    assert "\nG_v1[...] = np.sum((0 <= 4*i + 2*j + k)" in derivation.code
+    scope = dict(derivation.inputs)
+    exec(derivation.code, scope)
+    assert np.allclose(scope["J"], jac.jacobian(f)(at).tensor(), rtol=1e-13, atol=0)

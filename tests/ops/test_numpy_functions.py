@@ -294,3 +294,28 @@ def test_complex_inverse_functions_stay_on_their_branch() -> None:
 def test_arguments_have_their_names() -> None:
     with pytest.raises(ArgumentError, match="interp: period depends on the input"):
         jac.jacobian(lambda x: np.interp(x, [0.0, 1.0], [0.0, 1.0], period=x[0]))(np.ones(2))
+
+
+@pytest.mark.parametrize(
+    ("f", "formula"),
+    [
+        (lambda x: 2**x, "log(2) * y[i]"),
+        (lambda x: x**-1, "-x[i]**(-2)"),
+        (lambda x: x**0.5, "0.5 * x[i]**(-0.5)"),
+        (lambda x: x**-1.5, "-1.5 * x[i]**(-2.5)"),
+        (lambda x: x**2.5, "2.5 * x[i]**1.5"),
+        (lambda x: x**1.1, "1.1 * x[i]**(1.1 - 1)"),
+    ],
+)
+def test_powers_of_numbers_are_written_short(f, formula) -> None:
+    x = np.array([0.5, 1.0, 3.0])
+    J = jac.jacobian(f)(x)
+    assert J.formula == f"∂y[i]/∂x[i] = {formula}"
+    written = formula.replace("[i]", "")
+    assert np.array_equal(np.diag(J.tensor()), eval(written, {"log": np.log, "x": x, "y": f(x)}))
+
+
+def test_powers_of_zero_and_of_huge_numbers_keep_their_derivatives() -> None:
+    x = np.array([1.0, 2.0])
+    assert np.array_equal(jac.jacobian(lambda x: 0**x)(x).tensor(), np.zeros((2, 2)))
+    assert np.allclose(np.diag(jac.jacobian(lambda x: (10**30) ** x)(x).tensor()), np.log(1e30) * 1e30**x)
