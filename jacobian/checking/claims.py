@@ -181,7 +181,7 @@ def _of_expression(text: str, names: Names, *, downstream: bool) -> Function:
         inputs += [name for name in used if name in UPSTREAM_NAMES and name not in inputs]
     unknown = [name for name in used if name not in inputs and name not in CONSTANTS and name not in functions()]
     if unknown and unknown[0] not in ("np", "numpy", "linalg", "fft"):
-        fix = did_you_mean(unknown[0], [*inputs, *functions()])
+        fix = did_you_mean(unknown[0], [*inputs, *functions()]) or index_notation.captured(unknown[0])
         known = ", ".join(names.known)
         raise LabelError(report(f"the claim uses {unknown[0]}, which is not known", claim=text, known=known, fix=fix))
     expression = Expression(text, inputs)

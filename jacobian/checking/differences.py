@@ -88,7 +88,9 @@ class Differences:
         lines.append(f"  why        {self.reason}")
         finite = self.errors[np.isfinite(self.errors)]
         if finite.size:
-            lines.append(f"  error bars {np.median(finite):.1e} in the median, {np.max(finite):.1e} at most")
+            infinite = self.errors.size - finite.size
+            but = f"; infinite in {infinite} of {self.errors.size} entries" if infinite else ""
+            lines.append(f"  error bars {np.median(finite):.1e} in the median, {np.max(finite):.1e} at most{but}")
         if self.noisy and np.any(self.noise > 0):
             place = np.unravel_index(int(np.argmax(self.noise)), self.noise.shape)
             lines.append(f"  noise      {np.max(self.noise):.1e} at most, in {indexed(self.names[0], place)}")

@@ -85,7 +85,7 @@ def parse(text: str, output: str) -> Sides:
     parts = match.groupdict()
     right = _python(parts["right"].strip())
     try:
-        body = ast.parse(right, mode="eval").body
+        body = _Logical().visit(ast.parse(right, mode="eval").body)
         outs, first, ins = (_positions(parts.get(side) or "") for side in ("outs", "first", "ins"))
     except (SyntaxError, ValueError, RecursionError) as error:
         detail = error.msg if isinstance(error, SyntaxError) else str(error)
@@ -95,9 +95,25 @@ def parse(text: str, output: str) -> Sides:
     return Sides(" ".join(text.split()), parts.get("out") or output, parts["into"], outs + first, ins, body)
 
 
+class _Logical(ast.NodeTransformer):
+    """`a & b` and `a | b`, which our own formulas write, as the functions that they are."""
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        self.generic_visit(node)
+        if not isinstance(node.op, ast.BitAnd | ast.BitOr):
+            return node
+        name = "logical_and" if isinstance(node.op, ast.BitAnd) else "logical_or"
+        return ast.Call(ast.Name(name, ast.Load()), [node.left, node.right], [])
+
+
 def unreadable(text: str, detail: str, fix: str | None = None) -> ExpressionError:
     """The error for a formula that cannot be read."""
     return ExpressionError(report(f"the formula cannot be read: {detail}", formula=" ".join(text.split()), fix=fix))
+
+
+def captured(name: str) -> str:
+    """The way out where a claim speaks of an array that the function has from elsewhere."""
+    return f"make {name} an argument of the function, or pass the claim as an array"
 
 
 def _positions(text: str) -> tuple[ast.expr, ...]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from jacobian.checking.index_notation import (
     Sides,
+    captured,
     factors_of,
     is_delta,
     is_repeated_inside,
@@ -208,11 +209,15 @@ class Evaluation:
         return _apply(operator.eq, self._position(pair[0]), self._position(pair[1]))
 
     def _comparison(self, parts: Sequence[ast.expr], ops: Sequence[ast.cmpop], outer: frozenset[str]) -> Labelled:
-        values = [self._position(part) if is_position(part) else self._term(part, outer) for part in parts]
+        values = [self._position(part) if self._is_position(part) else self._term(part, outer) for part in parts]
         result = Labelled(np.asarray(1.0), ())
         for op, left, right in zip(ops, values, values[1:], strict=False):
             result = _apply(operator.mul, result, _apply(COMPARE[type(op)][1], left, right))
         return result
+
+    def _is_position(self, node: ast.AST) -> bool:
+        """Whether it is one here, where a name may also be that of a scalar input."""
+        return is_position(node) and not any(name in self.values and name not in self.sizes for name in names_in(node))
 
     def _position(self, form: ast.AST) -> Labelled:
         """A position as whole numbers: labels, numbers, and their sums and products."""
@@ -276,7 +281,7 @@ class Evaluation:
             ]
             if unknown:
                 known = ", ".join(self.values)
-                fix = did_you_mean(unknown[0], [*self.values, *functions()])
+                fix = did_you_mean(unknown[0], [*self.values, *functions()]) or captured(unknown[0])
                 self._fail(f"{unknown[0]} is not known", known=known, fix=fix)
             try:
                 value = Expression(text, names)(*(self.values[name] for name in names))

@@ -10,7 +10,7 @@ import numpy as np
 from jacobian.display.heatmap import Scale
 from jacobian.display.raster import Raster, raster
 from jacobian.display.titles import quotient
-from jacobian.errors import MissingExtraError, report
+from jacobian.errors import ArgumentError, MissingExtraError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.pattern import Shape
 
@@ -23,6 +23,9 @@ def axes(ax: Any, name: str) -> Any:
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise MissingExtraError(report(f"{name} needs matplotlib", fix="pip install 'jacobian[plot]'")) from error
+    if ax is not None and not hasattr(ax, "imshow"):
+        got = type(ax).__name__
+        raise ArgumentError(report(f"{name}: ax= takes matplotlib's axes", got=got, fix="fig, ax = plt.subplots()"))
     return plt.gca() if ax is None else ax
 
 

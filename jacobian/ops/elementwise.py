@@ -117,7 +117,8 @@ def _power_by_a_number(point: Point, k: int) -> str | None:
     """`"3 * x1**2"` or `"log(x1) * y"`, where exponent or base is a number written in the code."""
     base, exponent = point.x
     if k:
-        return "log(x1) * y" if _is_number(base) and 0 < abs(base) < 2**63 else None  # log takes no larger int
+        written = type(base) in (int, float)  # what is differentiated by may be a NumPy number
+        return "log(x1) * y" if written and 0 < abs(base) < 2**63 else None  # log takes no larger int
     if not _is_number(exponent):
         return None
     if exponent in (0, 1):

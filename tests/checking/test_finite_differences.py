@@ -644,3 +644,9 @@ def test_plot_says_what_there_is() -> None:
     assert told == ("plot: there is no entry [0, 2]\n  got:   shape (2, 2)\n  fix:   both index vectors in one tuple")
     told = text_of(jac.errors.IndexingError, jac.finite_difference(np.sin, np.zeros(0)).plot)
     assert told == "plot: there are no entries\n  got:   shape (0, 0)"
+
+
+def test_an_infinite_error_bar_is_told_beside_the_finite_ones() -> None:
+    told = str(jac.finite_difference(np.sign, np.array([0.0, 1.0])))
+    assert " at most; infinite in 1 of 4 entries\n" in told
+    assert "infinite" not in str(jac.finite_difference(np.sin, np.array([0.0, 1.0])))

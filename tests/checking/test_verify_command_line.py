@@ -53,7 +53,10 @@ def test_a_second_derivative(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         (
             ["--claim", "V", "--wrt", "x"],
-            "LabelError: the claim uses V, which is not known\n  claim: V\n  known: W, x, y, v2\n",
+            (
+                "LabelError: the claim uses V, which is not known\n  claim: V\n  known: W, x, y, v2\n"
+                "  fix:   make V an argument of the function, or pass the claim as an array\n"
+            ),
         ),
     ],
 )

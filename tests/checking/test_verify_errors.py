@@ -42,7 +42,8 @@ CASES: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
     ),
     (
         "dY[i,k]/dA[p,q] = δ[i,p] * C[q,k]", {}, errors.LabelError,
-        "C is not known\n  formula: dY[i,k]/dA[p,q] = δ[i,p] * C[q,k]\n  known:   y, A, B, Y",
+        ("C is not known\n  formula: dY[i,k]/dA[p,q] = δ[i,p] * C[q,k]\n  known:   y, A, B, Y"
+        "\n  fix:     make C an argument of the function, or pass the claim as an array"),
     ),
     (
         "dY[i,k]/dA[p,q] = tahn(B[q,k])", {}, errors.LabelError,
@@ -106,7 +107,8 @@ CASES: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
     ),
     (
         "G @ C.T", {"kind": "downstream"}, errors.LabelError,
-        "the claim uses C, which is not known\n  claim: G @ C.T\n  known: A, B, y",
+        ("the claim uses C, which is not known\n  claim: G @ C.T\n  known: A, B, y"
+        "\n  fix:   make C an argument of the function, or pass the claim as an array"),
     ),
     (
         np.full((2, 4, 2, 3), np.nan), {}, errors.NonFiniteError,
@@ -135,7 +137,8 @@ CASES: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
     (np.array([["a", "b"]]), {}, errors.DTypeError, "the claim holds text, not real numbers"),
     (
         "qqqqqqq", {}, errors.LabelError,
-        "the claim uses qqqqqqq, which is not known\n  claim: qqqqqqq\n  known: A, B, y",
+        ("the claim uses qqqqqqq, which is not known\n  claim: qqqqqqq\n  known: A, B, y"
+        "\n  fix:   make qqqqqqq an argument of the function, or pass the claim as an array"),
     ),
     ([[1, 2], [3]], {}, errors.ShapeError, "the claim is not an array: its rows differ in length"),
     (

@@ -492,3 +492,24 @@ def test_a_mirrored_triangle() -> None:
     verdict = jac.verify(f, A, x, claim=lambda A, x: np.outer(x, x))
     assert verdict.slip == "symmetry not assumed"
     assert str(verdict.diagnosis).startswith("S is symmetric whatever A is, which is left out")
+
+
+@pytest.mark.parametrize("value", [np.array([-0.1, 0.1, 0.4, -3.5, 4.0]), np.float64(0.4)], ids=["array", "scalar"])
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.maximum(x, 0.3), jac.ops.relu, jac.ops.elu, jac.ops.leaky_relu, jac.ops.selu, jac.ops.hardtanh,
+        jac.ops.relu6, jac.ops.hardsigmoid, jac.ops.softshrink, lambda x: np.clip(x, -0.3, 0.6), np.abs,
+    ],
+    ids=["maximum", "relu", "elu", "leaky", "selu", "hardtanh", "relu6", "hardsigmoid", "softshrink", "clip", "abs"],
+)  # fmt: skip
+def test_our_formula_of_a_function_with_branches_is_a_claim(f: Any, value: Any) -> None:
+    assert jac.verify(f, value, claim=jac.jacobian(f)(value).formula)
+
+
+def test_a_comparison_may_hold_a_scalar_input_and_a_bar() -> None:
+    c = np.array([0.2, -0.3, 0.6])
+    claim = "dy[i]/dx = where(x > c[i], 1.0, 0.0)"
+    assert jac.verify(lambda x, c: np.maximum(x, c), 0.5, c, claim=claim)
+    claim = "dy[i]/dx[j] = δ[i,j] * where((x[i] > 0.5) | (x[i] < 0.1), 1, 0)"
+    assert jac.verify(lambda x: x - np.clip(x, 0.1, 0.5), c, claim=claim)

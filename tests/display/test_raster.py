@@ -168,3 +168,10 @@ def test_traced_numbers_are_left_alone() -> None:
         warnings.simplefilter("ignore")
         jac.jacobian(f)(np.ones(2))
     assert all("\n" not in text for text in seen if "x" in text)
+
+
+def test_axes_that_are_none_of_matplotlibs_are_refused() -> None:
+    pytest.importorskip("matplotlib")
+    with pytest.raises(jac.errors.ArgumentError) as error:
+        jac.jacobian(np.sin)(np.ones(3)).plot(ax=3)
+    assert str(error.value) == ("J.plot: ax= takes matplotlib's axes\n  got:   int\n  fix:   fig, ax = plt.subplots()")
