@@ -21,10 +21,16 @@ def available() -> int:
                     return int(line.split()[1]) * 1024
     except OSError:
         pass
+    found = installed()
+    return 8 * 2**30 if found is None else found // 2
+
+
+def installed() -> int | None:
+    """Bytes of memory that the machine has; None where it does not say."""
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
-        return 8 * 2**30
+        return None
 
 
 @contextmanager

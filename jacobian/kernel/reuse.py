@@ -7,7 +7,6 @@ that depend on the numbers, are set to zero before.
 
 from __future__ import annotations
 
-import os
 import sys
 import weakref
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from jacobian.kernel import memory
 from jacobian.kernel.pattern import Shape
 
 WORTHWHILE = 2**16  # bytes from which on memory is used again
@@ -65,11 +65,11 @@ class Reused:
         try:
             full, listed = self._free.pop()
         except IndexError:
-            full = self.make(self.shape, self.dtype)
-            self._listed.pop(id(full), None)
+            full, listed = self.make(self.shape, self.dtype), None
+        self._listed.pop(id(full), None)  # what a run that failed has left there
+        if listed is None:
             return full
         WAITING.order.pop(self, None)
-        self._listed.pop(id(full), None)
         for positions in listed:
             full.reshape(-1)[positions] = 0
         for shape, offset, strides in self._places:
@@ -140,7 +140,5 @@ WAITING = Waiting()
 @cache
 def most() -> int:
     """Bytes that may wait."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // SHARE
-    except (AttributeError, ValueError, OSError):
-        return 2**28
+    found = memory.installed()
+    return 2**28 if found is None else found // SHARE

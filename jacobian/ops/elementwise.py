@@ -109,17 +109,13 @@ multiply = elementwise(np.multiply, "x2", "x1", samples=[sample((2, 1), (1, 3))]
 divide = elementwise(np.divide, "1 / x2", "-y / x2", domain=POSITIVE, samples=[sample((2, 1), (1, 3), domain=POSITIVE)])
 
 
-def _is_number(operand: Any) -> bool:
-    return isinstance(operand, int | float) and not isinstance(operand, bool)
-
-
 def _power_by_a_number(point: Point, k: int) -> str | None:
     """`"3 * x1**2"` or `"log(x1) * y"`, where exponent or base is a number written in the code."""
     base, exponent = point.x
     if k:
         written = type(base) in (int, float)  # what is differentiated by may be a NumPy number
         return "log(x1) * y" if written and 0 < abs(base) < 2**63 else None  # log takes no larger int
-    if not _is_number(exponent):
+    if not isinstance(exponent, int | float) or isinstance(exponent, bool):
         return None
     if exponent in (0, 1):
         return str(int(exponent))
