@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 from hypothesis import settings
 
+from jacobian.__main__ import main
 from jacobian.ops import REGISTRY
+
+Run = Callable[..., tuple[int, str, str]]
 
 try:
     import scipy.special  # noqa: F401
@@ -36,3 +39,15 @@ def own_draws(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """A test that draws from its module's generator draws the same, whichever tests ran before it."""
     if hasattr(request.module, "RNG"):
         monkeypatch.setattr(request.module, "RNG", np.random.default_rng(2026))
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command line with those words: its status, and what it prints to both streams."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        status = main(words)
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run

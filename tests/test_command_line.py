@@ -5,7 +5,6 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,19 +14,7 @@ import jacobian as jac
 from jacobian.__main__ import main
 from jacobian.checking.comparison import compare
 from jacobian.kernel.expression import Jacobian
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def run(*words: str) -> tuple[int, str, str]:
-        status = main(words)
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
-
+from tests.conftest import Run
 
 ERRORS = {
     ("tahn(x)", "x=3"): """\

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,19 +10,9 @@ import pytest
 from jacobian.__main__ import main
 from jacobian.display import declared, ops_page
 from jacobian.ops import REGISTRY, Op
+from tests.conftest import Run
 
 ROOT = Path(__file__).parent.parent
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def run(*words: str) -> tuple[int, str, str]:
-        status = main(words)
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return run
 
 
 @pytest.mark.parametrize(("page", "option"), [("ops.md", "--markdown"), ("kinks.md", "--kinks")])

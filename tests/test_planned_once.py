@@ -17,10 +17,9 @@ import jacobian as jac
 from jacobian import programs, replay
 from jacobian.chain import accumulate
 from jacobian.errors import KinkWarning, NonFiniteWarning
-from jacobian.ops.registry import REGISTRY, Op, Sample
+from jacobian.ops.registry import Op, Sample
 from jacobian.tracing.graph import Node
-
-SAMPLES = [(op, sample) for op in REGISTRY for sample in op.samples]
+from tests.sampled import at_points, every_sample
 
 
 @pytest.fixture(autouse=True)
@@ -34,29 +33,16 @@ def running() -> list[programs.Program]:
     return [program for program in programs.PROGRAMS if program.is_written]
 
 
-def floating(args: tuple[Any, ...]) -> list[int]:
-    return [k for k, arg in enumerate(args) if isinstance(arg, np.ndarray) and arg.dtype.kind == "f"]
-
-
-@pytest.mark.parametrize(("op", "sample"), SAMPLES, ids=[f"{op.name}-{sample}" for op, sample in SAMPLES])
+@every_sample
 def test_every_sample(op: Op, sample: Sample) -> None:
-    draws = [sample.draw(seed) for seed in (1, 2, 3)]
-    numbers = floating(draws[0][0])
-    if not numbers:
+    f, points = at_points(op, sample, (1, 2, 3))
+    if not points[0]:
         return
-    kwargs = draws[0][1]
 
-    def f(*arrays: Any) -> Any:
-        args = list(draws[0][0])
-        for k, array in zip(numbers, arrays, strict=True):
-            args[k] = array
-        return op(*args, **kwargs)
-
-    g = jac.jacobian(f, tuple(range(len(numbers))))
+    g = jac.jacobian(f, tuple(range(len(points[0]))))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", KinkWarning)
-        for args, _ in draws:
-            arrays = [args[k] for k in numbers]
+        for arrays in points:
             found, trace = g(*arrays), jac.trace(f, *arrays)
             if not isinstance(trace.output, Node) or trace.output.op is None:
                 continue

@@ -19,11 +19,10 @@ import jacobian as jac
 from jacobian import replay
 from jacobian.chain import accumulate
 from jacobian.errors import KinkWarning, NonFiniteError, NonFiniteWarning
-from jacobian.ops.registry import REGISTRY, Op, Sample
+from jacobian.ops.registry import Op, Sample
 from jacobian.programs import Memory
 from jacobian.tracing.graph import Node
-
-SAMPLES = [(op, sample) for op in REGISTRY for sample in op.samples]
+from tests.sampled import at_points, every_sample
 
 FACTOR = 2.0
 TABLE = [1.0, 2.0]
@@ -58,25 +57,16 @@ def never_played(f: Callable[..., Any], *args: Any) -> list[np.ndarray]:
     return found
 
 
-@pytest.mark.parametrize(("op", "sample"), SAMPLES, ids=[f"{op.name}-{sample}" for op, sample in SAMPLES])
+@every_sample
 def test_every_sample(op: Op, sample: Sample) -> None:
-    draws = [sample.draw(seed) for seed in (1, 2, 3)]
-    numbers = [k for k, arg in enumerate(draws[0][0]) if isinstance(arg, np.ndarray) and arg.dtype.kind == "f"]
-    rest, kwargs = draws[0]
-    if not numbers:
+    f, points = at_points(op, sample, (1, 2, 3))
+    if not points[0]:
         return
 
-    def f(*arrays: Any) -> Any:
-        args = list(rest)
-        for k, array in zip(numbers, arrays, strict=True):
-            args[k] = array
-        return op(*args, **kwargs)
-
-    g = jac.value_and_jacobian(f, tuple(range(len(numbers))))
+    g = jac.value_and_jacobian(f, tuple(range(len(points[0]))))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", KinkWarning)
-        for args, _ in draws:
-            arrays = [args[k] for k in numbers]
+        for arrays in points:
             value, found = g(*arrays)
             trace = jac.trace(f, *arrays)
             if not isinstance(trace.output, Node) or trace.output.op is None:

@@ -17,7 +17,7 @@ from jacobian.kernel import code, reuse
 from jacobian.ops.registry import Op, Sample
 from jacobian.programs import Memory
 from jacobian.tracing.graph import Node
-from tests.test_replay import SAMPLES
+from tests.sampled import at_points, every_sample
 
 X = np.random.default_rng(1).normal(size=(60, 5))
 
@@ -50,26 +50,17 @@ def address(array: np.ndarray) -> int:
     return int(array.__array_interface__["data"][0])
 
 
-@pytest.mark.parametrize(("op", "sample"), SAMPLES, ids=[f"{op.name}-{sample}" for op, sample in SAMPLES])
+@every_sample
 def test_every_sample(op: Op, sample: Sample) -> None:
     """Other numbers into the same memory give the Jacobian that the chain rule gives."""
-    draws = [sample.draw(seed) for seed in (1, 2, 3, 1)]
-    numbers = [k for k, arg in enumerate(draws[0][0]) if isinstance(arg, np.ndarray) and arg.dtype.kind == "f"]
-    rest, kwargs = draws[0]
-    if not numbers:
+    f, points = at_points(op, sample, (1, 2, 3, 1))
+    if not points[0]:
         return
 
-    def f(*arrays: Any) -> Any:
-        args = list(rest)
-        for k, array in zip(numbers, arrays, strict=True):
-            args[k] = array
-        return op(*args, **kwargs)
-
-    g = jac.jacobian(f, tuple(range(len(numbers))))
+    g = jac.jacobian(f, tuple(range(len(points[0]))))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", KinkWarning)
-        for args, _ in draws:
-            arrays = [args[k] for k in numbers]
+        for arrays in points:
             trace = jac.trace(f, *arrays)
             if not isinstance(trace.output, Node) or trace.output.op is None:
                 return
