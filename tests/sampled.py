@@ -17,11 +17,16 @@ every_sample = pytest.mark.parametrize(
 )  # fmt: skip
 
 
+def floating(args: Sequence[Any]) -> list[int]:
+    """Which arguments are arrays of floating numbers."""
+    return [k for k, arg in enumerate(args) if isinstance(arg, np.ndarray) and arg.dtype.kind == "f"]
+
+
 def at_points(op: Op, sample: Sample, seeds: Sequence[int]) -> tuple[Callable[..., Any], list[list[np.ndarray]]]:
     """The function, and its arguments for every seed; the lists are empty where nothing is differentiated by."""
     draws = [sample.draw(seed)[0] for seed in seeds]
     rest, kwargs = sample.draw(seeds[0])
-    numbers = [k for k, arg in enumerate(rest) if isinstance(arg, np.ndarray) and arg.dtype.kind == "f"]
+    numbers = floating(rest)
 
     def f(*arrays: Any) -> Any:
         args = list(rest)

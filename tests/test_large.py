@@ -13,7 +13,7 @@ from jacobian import programs, replay
 from jacobian.kernel import code, lower, network, pairwise, pieces, positions
 from jacobian.kernel.code import Code
 from jacobian.ops.registry import Op, Sample
-from tests.test_planned_once import SAMPLES, floating
+from tests.sampled import every_sample, floating
 from tests.test_programs import STEPS, program, smooth
 
 THRESHOLDS: list[tuple[Any, str, int]] = [
@@ -39,7 +39,7 @@ def _forget() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::jacobian.errors.JacobianWarning")
-@pytest.mark.parametrize(("op", "sample"), SAMPLES, ids=[f"{op.name}-{sample}" for op, sample in SAMPLES])
+@every_sample
 def test_every_sample(op: Op, sample: Sample) -> None:
     args, kwargs = sample.draw(1)
     numbers = floating(args)
