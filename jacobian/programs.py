@@ -16,6 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 
 from jacobian import plan
+from jacobian.kernel.buffers import ShortBuffers
 from jacobian.kernel.code import OtherwiseError
 from jacobian.kernel.recorded import NotRecordableError
 from jacobian.kernel.reuse import Reused
@@ -94,7 +95,7 @@ class Pending:
     def tensor(self, k: int) -> np.ndarray | None:
         """One of the tensors; None where the program does not apply after all."""
         try:
-            with np.errstate(**RAISING):
+            with ShortBuffers(**RAISING):
                 with self._lock:
                     if self._parts is None:
                         self._parts = self._start()

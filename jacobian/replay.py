@@ -17,6 +17,7 @@ import numpy as np
 
 from jacobian import plan
 from jacobian.errors import JacobianError
+from jacobian.kernel.buffers import ShortBuffers
 from jacobian.kernel.code import OtherwiseError
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.recorded import NotRecordableError
@@ -113,7 +114,7 @@ class Script:
 
     def play(self, inputs: Sequence[Array]) -> tuple[Sequence[Array], list[Callable[[], Any]]]:
         """The values at these inputs, and a function for each Jacobian's tensor."""
-        with np.errstate(**RAISING):
+        with np.errstate(**RAISING) if self.is_small else ShortBuffers(**RAISING):
             found = self.program(inputs)
         count = len(self.outputs)
         if self.is_small:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jacobian.kernel.access import indices, plain, span
+from jacobian.kernel.buffers import ShortBuffers
 from jacobian.kernel.code import Code, Symbol
 from jacobian.kernel.equations import Guard
 from jacobian.kernel.network import contract, write_network
@@ -139,7 +140,8 @@ def core(term: Term, dtype: np.dtype[Any], guards: Sequence[Guard] | None = None
 def materialise(terms: Sequence[Term], shape: Shape, dtype: np.dtype[Any]) -> np.ndarray:
     """The tensor that the terms add up to; `shape` is the output's followed by the input's."""
     program = _tensor_program(tuple(map(kind_of, terms)), shape, dtype)
-    return np.asarray(program(*(number for term in terms for number in numbers_of(term))), dtype)
+    with ShortBuffers():
+        return np.asarray(program(*(number for term in terms for number in numbers_of(term))), dtype)
 
 
 @lru_cache(maxsize=PROGRAMS)
