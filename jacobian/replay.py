@@ -3,19 +3,20 @@
 A script is one straight-line NumPy program for the values and their Jacobians. It is written when a function is called
 a second time with arguments of the same shapes, if the function's code and all it reads are known to decide alone what
 it does (`tracing/surroundings.py`), and if it looked at no number on its way. What it reads is compared at every call.
+Floating-point numbers that are not differentiated by may be free: the script takes them as they come (`free.py`).
 Where the script does not apply, the function is traced as ever.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from functools import partial
+from collections.abc import Callable, Collection, Container, Hashable, Sequence
+from functools import cached_property, partial
 from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from jacobian import plan
+from jacobian import free, plan
 from jacobian.errors import JacobianError
 from jacobian.kernel.buffers import ShortBuffers
 from jacobian.kernel.code import OtherwiseError
@@ -25,7 +26,8 @@ from jacobian.kernel.term import Array, Term
 from jacobian.ops.registry import REGISTRY, Op, Params, promoted
 from jacobian.programs import MOST_FAILURES, MOST_NODES, RAISING, SMALL_RESULT, Memory, Pending
 from jacobian.tracing.graph import Node
-from jacobian.tracing.snapshots import kept_snapshot
+from jacobian.tracing.run import Key
+from jacobian.tracing.snapshots import LARGE, kept_snapshot
 from jacobian.tracing.surroundings import DIFFERENTIATES, Surroundings, UnknownError
 from jacobian.tracing.tree import is_array_list
 from jacobian.writing import Scripting
@@ -72,16 +74,16 @@ class Script:
     """The program for one kind of call, and the steps from which its graph can be made again."""
 
     def __init__(
-        self, surroundings: Surroundings, outputs: Sequence[Output], inputs: Sequence[Node], result: Any, order: str,
-        leaves: Sequence[Any],
+        self, surroundings: Surroundings, outputs: Sequence[Output], inputs: Sequence[Node], given: Sequence[Node],
+        result: Any, order: str, leaves: Sequence[Any],
     ) -> None:  # fmt: skip
-        """Write it.
+        """Write it: the Jacobians by the inputs, for any numbers of these and of what else is given.
 
         Raises:
             NotRecordableError: something on the way cannot be written down.
         """
         nodes = [output.node for output in outputs]
-        writing = Scripting(nodes, inputs)
+        writing = Scripting(nodes, [*inputs, *given])
         for node in inputs:
             writing.checked(node)
         found = [J for node in nodes for J in plan.accumulate(plan.paths(node, inputs), writing, order)]
@@ -92,6 +94,7 @@ class Script:
         self.result = result  # with a number for every output, as they are nested
         self.outputs = [(node.index, node.shape, name, path) for node, name, path in outputs]
         self.inputs = [(node.index, node.shape, node.name) for node in inputs]
+        self.given = [(node.index, node.name) for node in given]
         self.dtypes = [J.dtype for J in found]
         graph = nodes[0].trace
         self.strides = _strides(leaves) if graph.assigned else None
@@ -113,7 +116,7 @@ class Script:
         return self.strides is None or self.strides == _strides(leaves)
 
     def play(self, inputs: Sequence[Array]) -> tuple[Sequence[Array], list[Callable[[], Any]]]:
-        """The values at these inputs, and a function for each Jacobian's tensor."""
+        """The values at these inputs, and at what else is given; and a function for each Jacobian's tensor."""
         with np.errstate(**RAISING) if self.is_small else ShortBuffers(**RAISING):
             found = self.program(inputs)
         count = len(self.outputs)
@@ -123,18 +126,28 @@ class Script:
         pending = Pending(found[count], self.dtypes, self.memories)
         return found[:count], [partial(pending.tensor, k) for k in range(len(self.dtypes))]
 
-    def nodes_at(self, inputs: Sequence[Array]) -> list[Node]:
-        """The nodes of the graph at these inputs."""
-        graph = self.graph.without_nodes()
-        given = {index: array for (index, _, _), array in zip(self.inputs, inputs, strict=True)}
+    def nodes_at(self, inputs: Sequence[Array], given: Sequence[Any]) -> dict[int, Node]:
+        """The nodes of the graph at these numbers, by their steps; what depends on no input is constant there."""
+        graph = self.graph.again()
+        starts = dict(zip([index for index, _, _ in self.inputs], inputs, strict=True))
+        constants = dict(zip([index for index, _ in self.given], given, strict=True))
+        graph.name_constants({name: one for (_, name), one in zip(self.given, given, strict=True) if np.ndim(one)})
+        nodes: dict[int, Node] = {}
         for index, step in enumerate(self.steps):
-            parents = tuple((k, graph.nodes[parent]) for k, parent in step.parents)
+            if index in constants:
+                continue
+            parents = tuple((k, nodes[parent]) for k, parent in step.parents if parent in nodes)
             operands = list(step.operands)
-            for k, parent in parents:
-                operands[k] = parent.value
-            value = given[index] if step.op is None else step.op.compute(operands, step.params)
-            Node(graph, step.op, value, tuple(operands), step.params, parents, step.descriptors, step.name)
-        return graph.nodes
+            for k, parent in step.parents:
+                operands[k] = nodes[parent].value if parent in nodes else constants[parent]
+            value = starts[index] if step.op is None else step.op.compute(operands, step.params)
+            if parents or index in starts:
+                nodes[index] = Node(
+                    graph, step.op, value, tuple(operands), step.params, parents, step.descriptors, step.name
+                )  # fmt: skip
+            else:
+                constants[index] = value
+        return nodes
 
 
 def _strides(leaves: Sequence[Any]) -> list[tuple[int, ...]]:
@@ -149,6 +162,8 @@ class Kind:
         self.seen = 0
         self.scripts: tuple[Script, ...] = ()  # the one written last first
         self.hopeless = False
+        self.captured: tuple[str, ...] = ()  # variables of the function whose arrays may be free
+        self.bound: frozenset[Key] = frozenset()  # what cannot be free after all
         self.candidate: Surroundings | None = None  # of the last call that was not played
         self.plays = self.misses = self.written = 0
         self.failures = 0  # in a row
@@ -181,11 +196,23 @@ SCRIPTS: Memory[Kind] = Memory(Kind, REMEMBERED)
 class Call:
     """One call: the arrays to differentiate by, and all other things that it depends on."""
 
-    def __init__(self, kind: Kind, leaves: list[Any], others: list[Any], order: str) -> None:
+    def __init__(self, kind: Kind, request: Request, leaves: list[Any], free_leaves: free.Leaves) -> None:
         self.kind = kind
+        self.request = request
         self.leaves = leaves
-        self.others = others
-        self.order = order
+        self._arguments = free_leaves
+        self._set_free()
+
+    def _set_free(self) -> None:
+        """Tell what is free from what is compared."""
+        kind, arrays = self.kind, self._arguments
+        if kind.captured:
+            arrays = arrays | free.captured(self.request.f, kind.captured)
+        self.free = {key: one for key, one in arrays.items() if key not in kind.bound} if kind.bound else arrays
+        self.others = self.request.others(self.free)
+
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(self.others, [key for key in self.free if isinstance(key, str)])
 
     def play(self) -> Played | None:
         """The values and Jacobians from the script; None where there is none that applies."""
@@ -198,8 +225,9 @@ class Call:
         inputs = [kept_snapshot(promoted(leaf, "x")) for leaf in self.leaves]
         if any(x.dtype.kind == "c" for x in inputs):  # a list of numbers, whose kinds the key does not tell
             return None
+        given = [free.taken(leaf, borrow=script.is_small) for leaves in self.free.values() for leaf in leaves]
         try:
-            played = Played(kind, script, inputs)
+            played = Played(kind, script, inputs, given)
         except (OtherwiseError, ArithmeticError, ValueError, JacobianError):  # tracing will tell
             played = None
         kind.plays += 1
@@ -216,16 +244,31 @@ class Call:
         kind = self.kind
         if kind.hopeless or kind.failures:
             return False
-        if kind.candidate is not None and kind.candidate.are_those_of(self.others):
-            return kind.may_be_written()
+        if kind.candidate is not None:
+            if kind.candidate.are_those_of(self.others):
+                return kind.may_be_written()
+            self._release(0)
         kind.misses += 1
-        try:
-            kind.candidate = Surroundings(self.others)
-        except UnknownError:
-            kind.give_up()
+        self._begin()
         if kind.misses > MOST_MISSES + kind.plays // 4:
             kind.give_up()
         return False
+
+    def _begin(self) -> None:
+        """Remember all that is read, for the next call to be compared with."""
+        try:
+            self.kind.candidate = self._surroundings()
+        except UnknownError:
+            self.kind.give_up()
+
+    def _release(self, nbytes: int) -> bool:
+        """Let captured arrays be free from now on that are so large, or change; tell whether there are any."""
+        kind = self.kind
+        names = free.names_of_captured(self.request.f, nbytes)
+        new = tuple(name for name in names if name not in kind.captured)
+        kind.captured += new
+        self._set_free()
+        return bool(new)
 
     def write(self, outputs: Sequence[Output | None], inputs: Sequence[Node], result: Any) -> None:
         """After such a call: write the script, if the function did nothing that is not in the graph."""
@@ -238,22 +281,52 @@ class Call:
         heavy = len(graph.nodes) > MOST_NODES or surroundings.nbytes // 256 > HEAVIEST
         if heavy or graph.seen or not surroundings.are_those_of(self.others):
             return kind.give_up()
-        try:
-            script = Script(surroundings, nodes, inputs, result, self.order, self.leaves)
-        except NotRecordableError:
+        if surroundings.nbytes >= LARGE and self._release(LARGE):
+            return self._begin()
+        write = partial(self._script, surroundings, nodes, inputs, result)
+        script = write(self.free)
+        if script is not None:
+            return kind.add(script)
+        if not self.free:
             return kind.give_up()
-        return kind.add(script) if script.weight <= HEAVIEST else kind.give_up()
+        able = [key for key in self.free if len(self.free) > 1 and write([key]) is not None]
+        kind.bound |= self.free.keys() - (able if len(able) < len(self.free) else ())
+        self._set_free()
+        return self._begin()
+
+    def _script(
+        self, surroundings: Surroundings, outputs: Sequence[Output], inputs: Sequence[Node], result: Any,
+        keys: Collection[Key],
+    ) -> Script | None:  # fmt: skip
+        """The script that takes these numbers as they come, if it can be written."""
+        given: Sequence[Node] = ()
+        if keys:
+            again = free.retraced(self.request, keys, [output.node for output in outputs])
+            if again is None:
+                return None
+            for (known, _, _), node in zip(outputs, again.outputs, strict=True):
+                node.name_hint = known.name_hint
+            outputs = [output._replace(node=node) for output, node in zip(outputs, again.outputs, strict=True)]
+            inputs, given = again.inputs, again.given
+        try:
+            script = Script(surroundings, outputs, inputs, given, result, self.request.order, self.leaves)
+        except NotRecordableError:
+            return None
+        return script if script.weight <= HEAVIEST else None
 
 
 class Played:
     """What a script gave: values and Jacobians, and the graph where it is asked for after all."""
 
-    def __init__(self, kind: Kind, script: Script, inputs: list[Array]) -> None:
+    def __init__(self, kind: Kind, script: Script, inputs: list[Array], given: list[Any]) -> None:
         self.kind = kind
         self.script = script
         self.inputs = inputs
-        self.values, self._tensors = script.play(inputs)
-        self._nodes: list[Node] | None = None
+        self._given = given
+        self.values, self._tensors = script.play([*inputs, *free.as_inputs(given)])
+        if any(map(free.is_borrowed, given)):
+            self._tensors = [partial(np.asarray, free.detached(tensor())) for tensor in self._tensors]
+        self._nodes: dict[int, Node] | None = None
         self._found: dict[int, list[Jacobian]] = {}
         kind.looks = max(0, kind.looks - 1)
 
@@ -272,6 +345,8 @@ class Played:
     def terms(self, place: int, k: int) -> tuple[Term, ...]:
         """The terms of one Jacobian, by the chain rule over the graph."""
         if place not in self._found:
+            if self._is_overtaken:
+                return self._opaque(place, k)
             paths = plan.paths(self.node(place), self.input_nodes())
             self._found[place] = plan.accumulate(paths, plan.Numeric(), self.script.order)
         return self._found[place][k].terms
@@ -289,13 +364,50 @@ class Played:
         nodes = self._graph()
         return [nodes[index] for index, _, _ in self.script.inputs]
 
-    def _graph(self) -> list[Node]:
+    def _graph(self) -> dict[int, Node]:
         if self._nodes is None:
-            self._nodes = self.script.nodes_at(self.inputs)
+            self._nodes = self.script.nodes_at(self.inputs, self._kept)
             self.kind.looks += 2
             if self.kind.looks >= MANY_LOOKS:
                 self.kind.give_up()
         return self._nodes
+
+    @cached_property
+    def _kept(self) -> list[Any]:
+        """What is given, safe from later changes."""
+        return [free.taken(one, borrow=False) for one in self._given]
+
+    @cached_property
+    def _is_overtaken(self) -> bool:
+        """Whether a borrowed array was changed, so that nobody knows any more what the Jacobians were made from."""
+        if not any(map(free.is_borrowed, self._given)):
+            return False
+        try:
+            values, tensors = self.script.play([*self.inputs, *free.as_inputs(self._kept)])
+            arrays = [(tensor(), known()) for tensor, known in zip(tensors, self._tensors, strict=True)]
+        except (OtherwiseError, ArithmeticError, ValueError, JacobianError):
+            return True
+        return not all(np.array_equal(*pair) for pair in [*zip(values, self.values, strict=True), *arrays])
+
+    def _opaque(self, place: int, k: int) -> tuple[Term, ...]:
+        """The tensor itself as a term."""
+        J = Jacobian.from_array(self._tensors[place * len(self.inputs) + k](), len(self.script.outputs[place][1]), "J")
+        return J.terms
+
+
+class Request(NamedTuple):
+    """What was asked for."""
+
+    f: Callable[..., Any]
+    numbers: Sequence[int]
+    order: str
+    args: Sequence[Any]
+    kwargs: dict[str, Any]
+
+    def others(self, but: Container[Key]) -> list[Any]:
+        """The function and all arguments that it is not differentiated by, but those."""
+        found = [arg for number, arg in enumerate(self.args) if number not in self.numbers and number not in but]
+        return [self.f, *found, self.kwargs] if self.kwargs else [self.f, *found]
 
 
 def call_of(
@@ -309,13 +421,13 @@ def call_of(
     shapes = tuple([_shapes(args[number], leaves) for number in numbers])
     if None in shapes:
         return None
-    kind = SCRIPTS.find((function, order, numbers, len(args), shapes, tuple(kwargs), REGISTRY.changes), 1)
+    free_shapes, free_leaves = free.arguments(args, numbers) if len(args) > len(numbers) else ((), free.NONE)
+    kind = SCRIPTS.find((function, order, numbers, len(args), shapes, free_shapes, tuple(kwargs), REGISTRY.changes), 1)
     if kind.hopeless:
         return None
     if kind.code is None:
         kind.code = _code(f)
-    others = [f, *(arg for number, arg in enumerate(args) if number not in numbers)]
-    return Call(kind, leaves, [*others, kwargs] if kwargs else others, order)
+    return Call(kind, Request(f, numbers, order, args, kwargs), leaves, free_leaves)
 
 
 def _shapes(value: Any, leaves: list[Any]) -> Hashable:

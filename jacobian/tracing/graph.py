@@ -183,10 +183,13 @@ class Graph:
         return tuple(self._constant_names.values())
 
     def without_nodes(self) -> Graph:
-        """Another graph in which captured arrays bear the same names."""
-        graph = Graph()
-        graph._constant_names = self._constant_names
-        return graph
+        """Another graph in which the constants of this one bear the same names."""
+        held = {id(operand) for node in self.nodes for operand in node.operands}  # the others' ids may come again
+        return _naming({key: name for key, name in self._constant_names.items() if key in held})
+
+    def again(self) -> Graph:
+        """Another graph without nodes, as this one is, for the same constants."""
+        return _naming(dict(self._constant_names))
 
     def name_constants(self, variables: dict[str, Any]) -> None:
         """Remember which variable held a captured array."""
@@ -212,6 +215,12 @@ class Graph:
                 node = self.nodes[index]
                 yield node
                 wanted.update(p.index for _, p in node.parents if p.index >= first and depends[p.index])
+
+
+def _naming(names: dict[int, str]) -> Graph:
+    graph = Graph()
+    graph._constant_names = names
+    return graph
 
 
 def _digits(number: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property, partial
 from itertools import takewhile
 from math import isfinite
@@ -15,6 +15,7 @@ from jacobian.errors import ArgumentError, DTypeError, JacobianError, NonFiniteE
 from jacobian.kernel.expression import Jacobian
 from jacobian.ops.registry import NO_PARAMS, promoted
 from jacobian.tracing import operators, writers  # noqa: F401 - give tracers what they can do
+from jacobian.tracing.captured import around, values_around
 from jacobian.tracing.graph import Graph, Node
 from jacobian.tracing.memory import Memory, is_compact
 from jacobian.tracing.refusals import ambiguous_truth
@@ -22,6 +23,9 @@ from jacobian.tracing.snapshots import kept_snapshot
 from jacobian.tracing.source import line_that_raised
 from jacobian.tracing.tracer import Tracer, strip_all
 from jacobian.tracing.tree import is_array_list, is_container, leaves, map_leaves
+
+Key = int | str
+"""The number of an argument, or the name of a variable that the function captures."""
 
 CO_VARARGS = 4
 MAX_WRAPPERS = 20
@@ -121,18 +125,31 @@ def numbers_of(argnums: int | Sequence[int], count: int) -> tuple[int, ...]:
     return tuple(int(number) % count for number in wanted)
 
 
-def run(f: Callable[..., Any], argnums: Sequence[int], args: Sequence[Any], kwargs: dict[str, Any]) -> Recording:
-    """Run the function with tracers in place of the arguments `argnums`."""
+def run(
+    f: Callable[..., Any], argnums: Sequence[int], args: Sequence[Any], kwargs: dict[str, Any],
+    free: Collection[Key] = (),
+) -> Recording:  # fmt: skip
+    """Run the function with tracers in place of the arguments `argnums`.
+
+    What is `free` is traced as well: it is not differentiated by, its numbers may be anything, and it cannot be
+    assigned into.
+    """
     if not callable(f):
         raise ArgumentError(report(f"the first argument must be a function, not {type(f).__name__}"))
     graph = Graph()
     names = argument_names(f, len(args))
-    inputs: dict[int, Any] = {}
+    inputs: dict[Key, Any] = {}
     call = list(args)
-    for number in argnums:
-        call[number] = _traced(graph, args[number], names[number], inputs, number)
+    numbers = [key for key in free if isinstance(key, int)]
+    for number in (*argnums, *numbers):
+        call[number] = _traced(graph, args[number], names[number], inputs, number, is_free=number in numbers)
+    captured = [key for key in free if isinstance(key, str)]
+    if captured and isinstance(f, FunctionType):
+        values = values_around(f, captured)
+        f = around(f, {name: _traced(graph, value, name, inputs, name, is_free=True) for name, value in values})
     code = getattr(f, "__code__", None)
     graph.code = code if isinstance(code, CodeType) else None
+    held = _held(call, numbers)
     try:
         result = f(*call, **kwargs)
     except (TypeError, ValueError) as error:
@@ -141,28 +158,43 @@ def run(f: Callable[..., Any], argnums: Sequence[int], args: Sequence[Any], kwar
         if str(error).startswith("The truth value of an array"):  # comparisons are plain arrays: NumPy's own error
             raise ambiguous_truth(line_that_raised(error)) from None
         raise
+    if held != _held(call, numbers):  # a list was changed: that is not in the graph
+        graph.seen = True
     _name_constants(graph, f, names, args, kwargs)
     _name_nodes(graph, result)
     return Recording(graph, inputs, result)
 
 
-def _traced(graph: Graph, argument: Any, name: str, inputs: dict[int, Any], number: int) -> Any:
+def _traced(
+    graph: Graph, argument: Any, name: str, inputs: dict[Key, Any], key: Key, *, is_free: bool
+) -> Any:  # fmt: skip
     if is_array_list(argument):
         argument = promoted(argument, name)
 
     def tracer(leaf: Any, path: str) -> Tracer:
         value = promoted(leaf, f"{name}{path}")
-        _check_finite(strip_all(value), f"{name}{path}")
+        if not is_free:
+            _check_finite(strip_all(value), f"{name}{path}")
         copy = kept_snapshot(value) if not isinstance(leaf, _NUMBERS) else value[()]  # a number, which nobody changes
         graph.of_complex = graph.of_complex or value.dtype.kind == "c"
         found = Tracer(graph, Node(graph, None, copy, name=f"{name}{path}"), copy)
-        if isinstance(leaf, np.ndarray) and not is_compact(leaf, copy):
+        if is_free:
+            found._memory = Memory(closed="it is not differentiated by")
+        elif isinstance(leaf, np.ndarray) and not is_compact(leaf, copy):
             found._memory = Memory(scattered=True)
         return found
 
     tracers = map_leaves(tracer, argument) if is_container(argument) else tracer(argument, "")
-    inputs[number] = map_leaves(lambda leaf, _: leaf.node, tracers)
+    inputs[key] = map_leaves(lambda leaf, _: leaf.node, tracers)
     return tracers
+
+
+def _held(call: Sequence[Any], numbers: Sequence[int]) -> list[tuple[str, int]]:
+    """What is where in these arguments."""
+    found: list[tuple[str, int]] = []
+    for number in numbers:
+        map_leaves(lambda leaf, path: found.append((path, id(leaf))), call[number])
+    return found
 
 
 def all_finite(value: Any) -> bool:

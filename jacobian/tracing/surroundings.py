@@ -7,7 +7,7 @@ cannot be compared, the answer is no, and the function is run as ever.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from operator import is_
 from types import CodeType, FunctionType
@@ -36,8 +36,8 @@ class UnknownError(Exception):
 class Surroundings:
     """Functions and arguments, and everything they reach, as they were at one moment."""
 
-    def __init__(self, values: Sequence[Any]) -> None:
-        """Look at all of it.
+    def __init__(self, values: Sequence[Any], free: Collection[str] = ()) -> None:
+        """Look at all of it; of the first function's variables that are free, only shapes and dtypes count.
 
         Raises:
             UnknownError: some of it is of a kind of which it is not known what it does.
@@ -45,8 +45,11 @@ class Surroundings:
         self.nbytes = 0  # of the arrays that are remembered
         self.count = 0
         self._inside: list[CodeType] = []
+        self._free = free
         try:
-            self._tests = [self._test(value) for value in values]
+            self._tests = [self._test(value) for value in values[:1]]
+            self._free = ()
+            self._tests += [self._test(value) for value in values[1:]]
         except RecursionError:  # something that holds itself
             raise UnknownError from None
 
@@ -98,8 +101,13 @@ class Surroundings:
             raise UnknownError
         self._inside.append(code)
         try:
-            reads = [(name, self._read(scope, f.__builtins__, name)) for name in names]
-            cells = [self._test(_content(cell)) for cell in f.__closure__ or ()]
+            free = self._free if len(self._inside) == 1 else ()
+            reads = [
+                (name, _kind_test(scope[name]) if name in free else self._read(scope, f.__builtins__, name))
+                for name in names
+            ]
+            held = [(name, _content(cell)) for name, cell in zip(code.co_freevars, f.__closure__ or (), strict=True)]
+            cells = [_kind_test(value) if name in free else self._test(value) for name, value in held]
             given = (f.__defaults__, f.__kwdefaults__)
             defaults = None if given == (None, None) else self._test(given)
         finally:
@@ -120,6 +128,16 @@ def _all_pass(tests: Sequence[Test], values: Sequence[Any]) -> bool:
         if not test(value):
             return False
     return True
+
+
+def _kind_test(value: Any) -> Test:
+    """Whether another value is of the same type, shape and dtype."""
+    return partial(_same_kind, type(value), getattr(value, "shape", None), getattr(value, "dtype", None))
+
+
+def _same_kind(kind: type, shape: Any, dtype: Any, other: Any) -> bool:
+    found: Any = type(other)
+    return found is kind and (shape is None or (other.shape == shape and other.dtype == dtype))
 
 
 def _content(cell: Any) -> Any:

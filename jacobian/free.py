@@ -1,0 +1,157 @@
+"""Free arguments: floating-point numbers that a function is not differentiated by, whose values a script leaves open.
+
+Whether a function only computes with them is seen by tracing it once more with these arguments traced, too. One that
+looks at their numbers (`if t > 0`), assigns into them or cannot be traced in them has none that are free.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Collection, Hashable, Sequence
+from types import FunctionType
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from jacobian.kernel.term import Array
+from jacobian.tracing.captured import names_around, values_around
+from jacobian.tracing.graph import Graph, Node
+from jacobian.tracing.run import Key, output, run
+from jacobian.tracing.snapshots import LARGE, kept_snapshot
+from jacobian.tracing.tree import is_array_list, leaves, map_leaves
+
+_FLOATS = frozenset({float, np.float64, np.float32})
+
+
+Leaves = dict[Key, list[Any]]
+"""The arrays and numbers of each."""
+
+NONE: Leaves = {}
+
+
+class Asked(Protocol):
+    """A function and its arguments."""
+
+    @property
+    def f(self) -> Callable[..., Any]:
+        """The function."""
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        """Which arguments it is differentiated by."""
+
+    @property
+    def args(self) -> Sequence[Any]:
+        """The positional ones."""
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        """The others."""
+
+
+class Retraced(NamedTuple):
+    """The nodes of another run in which free arguments are traced: outputs, inputs, and what else is given."""
+
+    outputs: list[Node]
+    inputs: list[Node]
+    given: list[Node]
+
+
+def arguments(args: Sequence[Any], numbers: Sequence[int]) -> tuple[Hashable, Leaves]:
+    """Which arguments may be free: their nesting and shapes, and their arrays by the argument's number."""
+    found: Leaves = {}
+    shapes: list[Hashable] = []
+    for number, value in enumerate(args):
+        if number not in numbers:
+            arrays: list[Any] = []
+            shape = _shape(value, arrays)
+            shapes.append(shape)
+            if shape is not None and arrays:
+                found[number] = arrays
+    return tuple(shapes), found
+
+
+def _shape(value: Any, arrays: list[Any]) -> Hashable:
+    kind: Any = type(value)
+    if kind is np.ndarray:
+        arrays.append(value)
+        return (value.shape, value.dtype) if value.dtype.kind == "f" else None
+    if kind in _FLOATS:
+        arrays.append(value)
+        return kind  # type: ignore[no-any-return]
+    if kind in (tuple, list, dict) and not is_array_list(value):
+        items = value.values() if kind is dict else value
+        parts = tuple([_shape(item, arrays) for item in items])
+        return None if None in parts else (kind, tuple(value) if kind is dict else len(value), parts)
+    return None
+
+
+def taken(leaf: Any, *, borrow: bool) -> Any:
+    """A number, or an array that is safe from later changes, unless it is large and may be borrowed."""
+    if type(leaf) is not np.ndarray or (borrow and is_borrowed(leaf)):
+        return leaf
+    return kept_snapshot(leaf)
+
+
+def as_inputs(given: Sequence[Any]) -> list[Array]:
+    """What was taken as a script's inputs: numbers like those that it was written for."""
+    return [np.float64(one) if type(one) is float else one for one in given]
+
+
+def is_borrowed(array: Any) -> bool:
+    """Whether an array is so large that neither a copy of it is made nor a look taken whether it is as it was."""
+    return type(array) is np.ndarray and array.nbytes >= LARGE and array.flags.writeable and array.flags.c_contiguous
+
+
+def detached(array: Any) -> Any:
+    """An array that shares no memory with another one."""
+    return array if not isinstance(array, np.ndarray) or array.base is None else array.copy()
+
+
+def names_of_captured(f: Any, nbytes: int) -> list[str]:
+    """The variables around a function that hold numbers for it which may be free, of at least so many bytes each."""
+    if type(f) is not FunctionType or f.__dict__:
+        return []
+    values = values_around(f, names_around(f))
+    return [name for name, value in values if _may_be_free(value) and np.asarray(value).nbytes >= nbytes]
+
+
+def captured(f: Any, names: Sequence[str]) -> Leaves:
+    """What variables around a function hold."""
+    return {name: [value] for name, value in values_around(f, names)}
+
+
+def _may_be_free(value: Any) -> bool:
+    return type(value) in _FLOATS or (type(value) is np.ndarray and value.dtype.kind == "f")
+
+
+def retraced(asked: Asked, free: Collection[Key], outputs: Sequence[Node]) -> Retraced | None:
+    """Another run with all of this traced; None where the function did anything but compute the same."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they have been given
+        try:
+            recording = run(asked.f, asked.numbers, asked.args, asked.kwargs, free)
+            found = _outputs(recording.result, recording.graph)
+        except Exception:  # whatever the user's function raises where it is given no plain array
+            return None
+    if recording.graph.seen or not all(map(_is_same, found, outputs)):
+        return None
+    return Retraced(
+        found,
+        leaves([recording.inputs[number] for number in asked.numbers]),
+        leaves([recording.inputs[key] for key in free]),
+    )
+
+
+def _outputs(result: Any, graph: Graph) -> list[Any]:
+    found: list[Any] = []
+    map_leaves(lambda leaf, path: found.append(output(leaf, path, graph)), result)
+    return found
+
+
+def _is_same(node: Any, known: Node) -> bool:
+    """Whether one run computed what the other did: a number that is traced no longer gives way in dtypes, for one."""
+    if not isinstance(node, Node):
+        return False
+    value, other = np.asarray(node.value), np.asarray(known.value)
+    return value.dtype == other.dtype and np.array_equal(value, other)

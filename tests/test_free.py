@@ -1,0 +1,263 @@
+"""Numbers that are not differentiated by: taken by a script as they come, where a function only computes with them."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import jacobian as jac
+from jacobian import replay
+from jacobian.errors import KinkWarning
+from jacobian.ops.registry import Op, Sample
+from jacobian.programs import Memory
+from jacobian.tracing.tree import leaves
+from tests.sampled import at_points, every_sample
+
+SCALE = np.array([1.0, 2.0, 3.0])
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay, "SCRIPTS", Memory(replay.Kind, replay.REMEMBERED))
+
+
+def traced(f: Callable[..., Any], *args: Any, argnums: Any = 0) -> Any:
+    """Value and Jacobian as at a first call, which is never played."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(replay, "SCRIPTS", Memory(replay.Kind, replay.REMEMBERED))
+        return jac.value_and_jacobian(f, argnums)(*args)
+
+
+def plays() -> int:
+    return sum(kind.plays for kind in replay.SCRIPTS)
+
+
+def assert_same(found: Any, expected: Any) -> None:
+    for one, other in zip(leaves(found), leaves(expected), strict=True):
+        np.testing.assert_allclose(np.asarray(one), np.asarray(other), rtol=1e-12, atol=1e-12)
+        assert one.dtype == other.dtype
+
+
+def compared(f: Callable[..., Any], calls: list[tuple[Any, ...]], argnums: Any = 0) -> int:
+    """How many of the calls were played; all of them are compared with tracing."""
+    before = plays()
+    g = jac.value_and_jacobian(f, argnums)
+    for args in calls:
+        assert_same(g(*args), traced(f, *args, argnums=argnums))
+    return plays() - before
+
+
+@every_sample
+def test_every_sample_by_its_first_array(op: Op, sample: Sample) -> None:
+    f, points = at_points(op, sample, (1, 2, 3, 4))
+    if len(points[0]) < 2:
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", KinkWarning)
+        for arrays in points:
+            found, expected = jac.value_and_jacobian(f)(*arrays), traced(f, *arrays)
+            assert_same(found, expected)
+            for J, other in zip(leaves(found[1]), leaves(expected[1]), strict=True):
+                assert (
+                    J.formula == other.formula or op.name == "convolve"
+                )  # which calls atleast_1d: as it is, or a view
+                np.testing.assert_allclose((J @ np.ones(J.in_shape)), (other @ np.ones(J.in_shape)), atol=1e-12)
+
+
+def pendulum(t: float, y: Any, damping: float) -> Any:
+    return np.stack([y[1], -damping * y[1] - np.sin(y[0]) + np.cos(t)])
+
+
+def test_a_right_hand_side_at_ever_other_times() -> None:
+    calls = [(0.1 * k, np.array([0.1 * k, 1.0]), 0.2 + k) for k in range(8)]
+    assert compared(pendulum, calls, 1) == 6
+
+
+def test_a_loss_on_ever_other_batches(rng: np.random.Generator) -> None:
+    def loss(w: Any, batch: Any) -> Any:
+        X, y = batch
+        return np.mean((np.tanh(X @ w) - y) ** 2)
+
+    calls = [(rng.normal(size=3), (rng.normal(size=(5, 3)), rng.normal(size=5))) for _ in range(6)]
+    assert compared(loss, calls) == 4
+
+
+def test_parameters_in_dicts_and_lists(rng: np.random.Generator) -> None:
+    def f(x: Any, layers: Any) -> Any:
+        for layer in layers:
+            x = np.tanh(layer["W"] @ x + layer["b"])
+        return x
+
+    def layers() -> Any:
+        return [{"W": rng.normal(size=(3, 3)), "b": rng.normal(size=3)} for _ in range(2)]
+
+    assert compared(f, [(rng.normal(size=3), layers()) for _ in range(5)]) == 3
+
+
+def test_formulas_are_those_of_tracing() -> None:
+    def f(x: Any, A: Any, t: float) -> Any:
+        return np.sin(t * (A.T @ x)) + 2 * t
+
+    g, x = jac.jacobian(f), np.array([0.1, 0.2, 0.3])
+    for k in range(1, 4):
+        A, t = np.arange(9.0).reshape(3, 3) / k, 0.5 * k
+        J, other = g(x, A, t), traced(f, x, A, t)[1]
+        assert (J.formula, J.explain(), repr(J)) == (other.formula, other.explain(), repr(other))
+    assert plays() == 1
+
+
+@pytest.mark.parametrize("look", [lambda t: t > 0, lambda t: int(t), lambda t: math.sin(t) > 0, lambda t: f"{t:.1f}"])
+def test_what_is_looked_at_is_compared(look: Callable[[float], Any]) -> None:
+    def f(x: Any, a: float, t: float) -> Any:
+        return a * x if look(t) else x**2
+
+    x = np.array([1.0, 2.0])
+    calls = [(x, 0.1 * k, 0.3) for k in range(6)]
+    assert compared(f, calls) == 3  # one call more than usual, until it is known which of the two is looked at
+    assert compared(f, [(x, 0.1, -0.3), (x, 0.1, 0.0), (x, 0.7, 0.3)]) == 1
+
+
+def test_an_exponent_decides_about_the_rule() -> None:
+    calls = [(np.array([0.0, -1.0, 2.0]), p) for p in (2.0, 2.0, 2.0, 2.0, 3.0, 1.0, 0.0)]
+    assert compared(lambda x, p: x**p, calls) == 1
+
+
+def test_numbers_keep_their_way_with_dtypes() -> None:
+    x = np.ones(3, dtype=np.float32)
+    calls: list[Any] = [(x, 0.5), (x, 0.5), (x, 0.5), (x, 0.5), (x, 0.7)]
+    assert compared(lambda x, t: x * t, calls) == 1
+    assert compared(lambda x, t: x * t, [(x, np.float32(k)) for k in range(4)]) == 2
+
+
+def test_a_list_that_the_function_changes() -> None:
+    def f(x: Any, state: dict[str, Any]) -> Any:
+        state["last"] = state["first"] * 2
+        return x * state["last"]
+
+    g = jac.jacobian(f)
+    for k in range(6):
+        state = {"first": np.full(2, 1.0 + k), "last": np.zeros(2)}
+        np.testing.assert_array_equal(g(np.ones(2), state).tensor(), np.diag(state["first"] * 2))
+        np.testing.assert_array_equal(state["last"], state["first"] * 2)
+
+
+def test_an_array_that_the_function_changes() -> None:
+    def f(x: Any, work: Any) -> Any:
+        work[0] = 7.0
+        return x * work
+
+    g = jac.jacobian(f)
+    for k in range(6):
+        work = np.full(2, 1.0 + k)
+        np.testing.assert_array_equal(g(np.ones(2), work).tensor(), np.diag([7.0, 1.0 + k]))
+        np.testing.assert_array_equal(work, [7.0, 1.0 + k])
+
+
+def test_the_same_array_twice() -> None:
+    f = lambda x, y: x * y  # noqa: E731
+    points = [np.full(2, 1.0 + k) for k in range(4)]
+    assert compared(f, [(x, x) for x in points]) == 2
+
+
+def test_captured_numbers_that_change_are_free() -> None:
+    def at(t: float) -> Callable[[Any], Any]:
+        return lambda x: np.sin(t * x) * SCALE
+
+    x, found = np.array([0.1, 0.2, 0.3]), []
+    for k in range(8):
+        t = 0.5 * k
+        found.append(jac.jacobian(at(t))(x).tensor())
+        np.testing.assert_allclose(found[-1], np.diag(t * np.cos(t * x) * SCALE), atol=1e-15)
+    assert plays() >= 4
+
+
+def inner(x: Any) -> Any:
+    return x * SCALE
+
+
+def test_a_helper_that_reads_the_same_variable_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    f = lambda x: inner(x) + x * SCALE  # noqa: E731
+    x = np.ones(3)
+    for k in range(8):
+        monkeypatch.setitem(globals(), "SCALE", np.full(3, 1.0 + k // 3))
+        np.testing.assert_array_equal(jac.jacobian(f)(x).tensor(), np.diag(2 * SCALE))
+
+
+def quadratic(x: Any, A: Any) -> Any:
+    return x @ A @ x
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jacobian.free.LARGE", 1)
+    monkeypatch.setattr("jacobian.replay.LARGE", 1)
+
+
+@pytest.mark.parametrize("is_captured", [False, True])
+def test_a_large_array_is_neither_copied_nor_compared(
+    large: None, rng: np.random.Generator, *, is_captured: bool
+) -> None:
+    A, x = rng.normal(size=(4, 4)), rng.normal(size=4)
+    g = jac.jacobian(lambda x: x @ A @ x) if is_captured else jac.jacobian(lambda x: quadratic(x, A))
+    if not is_captured:
+        g = lambda x: jac.jacobian(quadratic)(x, A)  # noqa: E731
+    for _ in range(4):
+        g(x)
+    assert plays() >= 1
+    before = plays()
+    kept, looked_at = g(x), g(x)
+    formula = looked_at.formula
+    expected = A @ x + x @ A
+    A[0] += 1.0
+    np.testing.assert_allclose(g(x).tensor(), A @ x + x @ A)
+    assert plays() == before + 3
+    for J in (kept, looked_at):
+        np.testing.assert_allclose(J.tensor(), expected)
+        np.testing.assert_allclose(J @ x, expected @ x)
+        np.testing.assert_allclose((2 * J).tensor(), 2 * expected)
+    assert "A[" in formula
+    assert looked_at.formula == formula
+    assert kept.formula == "∂y/∂x[i] = J[i]"  # nobody knows any more what it was made from
+    assert "forward" in kept.explain()
+
+
+def test_a_result_that_is_part_of_a_large_array_is_a_copy(large: None) -> None:
+    A, x = np.arange(16.0).reshape(4, 4), np.ones(2)
+    g = jac.jacobian(lambda x, A: A[:2, :2] @ x)
+    for _ in range(3):
+        J = g(x, A)
+    assert plays() == 1
+    A[:] = 0.0
+    np.testing.assert_array_equal(J.tensor(), [[0.0, 1.0], [4.0, 5.0]])
+    assert not J.tensor().flags.writeable
+
+
+def test_a_large_array_that_cannot_be_used_any_more(large: None) -> None:
+    A, x = np.eye(3), np.ones(3)
+    g = jac.jacobian(lambda x, A: np.linalg.solve(A, x))
+    for _ in range(3):
+        J = g(x, A)
+    assert plays() == 1
+    A[:] = 0.0
+    np.testing.assert_array_equal(J.tensor(), np.eye(3))
+    assert J.formula == "∂y[i]/∂x[j] = J[i,j]"
+    with pytest.raises(jac.errors.JacobianError):
+        g(x, A)
+
+
+def test_nan_in_a_free_array_is_told() -> None:
+    g = jac.jacobian(lambda x, c: x * c)
+    for k in range(4):
+        g(np.ones(2), np.full(2, float(k)))
+    with pytest.raises(jac.errors.NonFiniteError):
+        g(np.ones(2), np.array([np.nan, 1.0]))
