@@ -21,7 +21,7 @@ from jacobian.tracing.graph import Node
 from jacobian.tracing.run import numbers_of, output, run
 from jacobian.tracing.surroundings import DIFFERENTIATES
 from jacobian.tracing.tracer import Tracer
-from jacobian.tracing.tree import is_array_list, leaves, map_leaves
+from jacobian.tracing.tree import is_array_list, is_container, leaves, map_leaves
 
 ORDERS = ("auto", "forward", "reverse")
 
@@ -53,19 +53,8 @@ def _evaluation(
         numbers = numbers_of(argnums, len(args))
         call = replay.call_of(f, numbers, order, args, kwargs)
         played = None if call is None else call.play()
-        if played is None:
-            outcome = _traced(f, numbers, order, args, kwargs, call)
-        else:
-            outcome = _played(f, numbers, args, kwargs, played)
-        trees = [args[number] for number in numbers]
-        remaining = iter(outcome.jacobians)
-
-        def nested(_: Any, __: str) -> Any:
-            found = iter(next(remaining))
-            parts = tuple([_map_arrays(lambda _, __: next(found), tree) for tree in trees])
-            return parts if several else parts[0]
-
-        jacobians = map_leaves(nested, outcome.result)
+        outcome = _traced(f, numbers, order, args, kwargs, call) if played is None else _played(played)
+        jacobians = _nested(outcome, [args[number] for number in numbers], several=several)
         if not with_value:
             return None, jacobians
         values = iter(outcome.values)
@@ -81,6 +70,21 @@ class Outcome(NamedTuple):
     result: Any
     values: Sequence[Any]
     jacobians: Sequence[list[Jacobian]]
+
+
+def _nested(outcome: Outcome, trees: Sequence[Any], *, several: bool) -> Any:
+    """The Jacobians, nested like the result and within that like the arguments."""
+    if not is_container(outcome.result) and not any(map(is_container, trees)):  # as most often
+        [found] = outcome.jacobians
+        return tuple(found) if several else found[0]
+    remaining = iter(outcome.jacobians)
+
+    def of_one(_: Any, __: str) -> Any:
+        found = iter(next(remaining))
+        parts = tuple([_map_arrays(lambda _, __: next(found), tree) for tree in trees])
+        return parts if several else parts[0]
+
+    return map_leaves(of_one, outcome.result)
 
 
 def _map_arrays(function: Callable[[Any, str], Any], tree: Any) -> Any:
@@ -118,19 +122,23 @@ def _traced(
     return Outcome(recording.result, values, jacobians)
 
 
-def _played(
-    f: Callable[..., Any], numbers: Sequence[int], args: Sequence[Any], kwargs: dict[str, Any], played: replay.Played
-) -> Outcome:
+def _played(played: replay.Played) -> Outcome:
     """Hand out what a script gave."""
     jacobians = [played.jacobians(place) for place in range(len(played.values))]
     for place, found in enumerate(jacobians):
-        where = _Place(f, numbers, args, kwargs, played.script.outputs[place][3])
         for k, J in enumerate(found):
-            orders = partial(played.orders, place, k)
-            function = partial(where.value_at, played.inputs, k)
-            retrace = partial(where.nodes_at, played.inputs, k)
-            J.origin = Origin(function, played.inputs[k], played.values[place], orders, f, retrace)
+            J.origin = partial(_origin, played, place, k)
     return Outcome(played.script.result, played.values, jacobians)
+
+
+def _origin(played: replay.Played, place: int, k: int) -> Origin:
+    """Where such a Jacobian comes from."""
+    call = played.call
+    where = _Place(call.f, call.numbers, call.args, call.kwargs, played.script.outputs[place][3])
+    return Origin(
+        partial(where.value_at, played.inputs, k), played.inputs[k], played.values[place],
+        partial(played.orders, place, k), call.f, partial(where.nodes_at, played.inputs, k),
+    )  # fmt: skip
 
 
 def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, order: str = "auto") -> Callable[..., Any]:

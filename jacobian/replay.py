@@ -9,7 +9,7 @@ Where the script does not apply, the function is traced as ever.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from functools import cached_property, partial
 from types import FunctionType
 from typing import Any, NamedTuple
@@ -196,20 +196,32 @@ SCRIPTS: Memory[Kind] = Memory(Kind, REMEMBERED)
 class Call:
     """One call: the arrays to differentiate by, and all other things that it depends on."""
 
-    def __init__(self, kind: Kind, request: Request, leaves: list[Any], free_leaves: free.Leaves) -> None:
+    def __init__(
+        self, kind: Kind, f: Callable[..., Any], numbers: Sequence[int], order: str, args: Sequence[Any],
+        kwargs: dict[str, Any], leaves: list[Any], arguments: free.Leaves,
+    ) -> None:  # fmt: skip
         self.kind = kind
-        self.request = request
+        self.f = f
+        self.numbers = numbers
+        self.order = order
+        self.args = args
+        self.kwargs = kwargs
         self.leaves = leaves
-        self._arguments = free_leaves
+        self._arguments = arguments  # that may be free
         self._set_free()
 
     def _set_free(self) -> None:
         """Tell what is free from what is compared."""
         kind, arrays = self.kind, self._arguments
         if kind.captured:
-            arrays = arrays | free.captured(self.request.f, kind.captured)
+            arrays = arrays | free.captured(self.f, kind.captured)
         self.free = {key: one for key, one in arrays.items() if key not in kind.bound} if kind.bound else arrays
-        self.others = self.request.others(self.free)
+        self.others: list[Any] = [self.f]
+        if len(self.args) > len(self.numbers):
+            compared = [k for k in range(len(self.args)) if k not in self.numbers and k not in self.free]
+            self.others += [self.args[number] for number in compared]
+        if self.kwargs:
+            self.others.append(self.kwargs)
 
     def _surroundings(self) -> Surroundings:
         return Surroundings(self.others, [key for key in self.free if isinstance(key, str)])
@@ -223,11 +235,12 @@ class Call:
         else:
             return None
         inputs = [kept_snapshot(promoted(leaf, "x")) for leaf in self.leaves]
-        if any(x.dtype.kind == "c" for x in inputs):  # a list of numbers, whose kinds the key does not tell
-            return None
+        for x in inputs:
+            if x.dtype.kind == "c":  # a list of numbers, whose kinds the key does not tell
+                return None
         given = [free.taken(leaf, borrow=script.is_small) for leaves in self.free.values() for leaf in leaves]
         try:
-            played = Played(kind, script, inputs, given)
+            played = Played(self, script, inputs, given)
         except (OtherwiseError, ArithmeticError, ValueError, JacobianError):  # tracing will tell
             played = None
         kind.plays += 1
@@ -264,7 +277,7 @@ class Call:
     def _release(self, nbytes: int) -> bool:
         """Let captured arrays be free from now on that are so large, or change; tell whether there are any."""
         kind = self.kind
-        names = free.names_of_captured(self.request.f, nbytes)
+        names = free.names_of_captured(self.f, nbytes)
         new = tuple(name for name in names if name not in kind.captured)
         kind.captured += new
         self._set_free()
@@ -301,7 +314,7 @@ class Call:
         """The script that takes these numbers as they come, if it can be written."""
         given: Sequence[Node] = ()
         if keys:
-            again = free.retraced(self.request, keys, [output.node for output in outputs])
+            again = free.retraced(self, keys, [output.node for output in outputs])
             if again is None:
                 return None
             for (known, _, _), node in zip(outputs, again.outputs, strict=True):
@@ -309,7 +322,7 @@ class Call:
             outputs = [output._replace(node=node) for output, node in zip(outputs, again.outputs, strict=True)]
             inputs, given = again.inputs, again.given
         try:
-            script = Script(surroundings, outputs, inputs, given, result, self.request.order, self.leaves)
+            script = Script(surroundings, outputs, inputs, given, result, self.order, self.leaves)
         except NotRecordableError:
             return None
         return script if script.weight <= HEAVIEST else None
@@ -318,17 +331,17 @@ class Call:
 class Played:
     """What a script gave: values and Jacobians, and the graph where it is asked for after all."""
 
-    def __init__(self, kind: Kind, script: Script, inputs: list[Array], given: list[Any]) -> None:
-        self.kind = kind
+    def __init__(self, call: Call, script: Script, inputs: list[Array], given: list[Any]) -> None:
+        self.call = call
         self.script = script
         self.inputs = inputs
         self._given = given
         self.values, self._tensors = script.play([*inputs, *free.as_inputs(given)])
-        if any(map(free.is_borrowed, given)):
+        if given and any(map(free.is_borrowed, given)):
             self._tensors = [partial(np.asarray, free.detached(tensor())) for tensor in self._tensors]
         self._nodes: dict[int, Node] | None = None
         self._found: dict[int, list[Jacobian]] = {}
-        kind.looks = max(0, kind.looks - 1)
+        call.kind.looks = max(0, call.kind.looks - 1)
 
     def jacobians(self, place: int) -> list[Jacobian]:
         """The Jacobians of one of the outputs, by every input."""
@@ -367,9 +380,10 @@ class Played:
     def _graph(self) -> dict[int, Node]:
         if self._nodes is None:
             self._nodes = self.script.nodes_at(self.inputs, self._kept)
-            self.kind.looks += 2
-            if self.kind.looks >= MANY_LOOKS:
-                self.kind.give_up()
+            kind = self.call.kind
+            kind.looks += 2
+            if kind.looks >= MANY_LOOKS:
+                kind.give_up()
         return self._nodes
 
     @cached_property
@@ -395,21 +409,6 @@ class Played:
         return J.terms
 
 
-class Request(NamedTuple):
-    """What was asked for."""
-
-    f: Callable[..., Any]
-    numbers: Sequence[int]
-    order: str
-    args: Sequence[Any]
-    kwargs: dict[str, Any]
-
-    def others(self, but: Container[Key]) -> list[Any]:
-        """The function and all arguments that it is not differentiated by, but those."""
-        found = [arg for number, arg in enumerate(self.args) if number not in self.numbers and number not in but]
-        return [self.f, *found, self.kwargs] if self.kwargs else [self.f, *found]
-
-
 def call_of(
     f: Callable[..., Any], numbers: tuple[int, ...], order: str, args: Sequence[Any], kwargs: dict[str, Any]
 ) -> Call | None:
@@ -427,7 +426,7 @@ def call_of(
         return None
     if kind.code is None:
         kind.code = _code(f)
-    return Call(kind, Request(f, numbers, order, args, kwargs), leaves, free_leaves)
+    return Call(kind, f, numbers, order, args, kwargs, leaves, free_leaves)
 
 
 def _shapes(value: Any, leaves: list[Any]) -> Hashable:

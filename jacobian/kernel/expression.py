@@ -44,14 +44,14 @@ class Jacobian(Shown):
     ∂y[i,k]/∂x[i,j] = A[j,k]
     """
 
-    __slots__ = ("denominator", "names", "origin")
+    __slots__ = ("_origin", "denominator", "names")
     __array_priority__ = 1000
 
     out_shape: Shape
     in_shape: Shape
     dtype: np.dtype[Any]
     names: tuple[str, str]
-    origin: Origin | None
+    _origin: Origin | Callable[[], Origin] | None
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Jacobian(Shown):
         self.in_shape = in_shape
         self.dtype = np.dtype(dtype)
         self.names = names
-        self.origin = origin
+        self._origin = origin
         self.denominator = denominator  # whether input axes stand first, as after `.T`
         self._dense: Array = None
 
@@ -146,7 +146,7 @@ class Jacobian(Shown):
         """
         J = cls.__new__(cls)  # without a look at terms that are not there yet
         J.out_shape, J.in_shape, J.dtype, J.names = out_shape, in_shape, dtype, names
-        J.origin, J.denominator, J._dense = None, False, None
+        J._origin, J.denominator, J._dense = None, False, None
         empty = 0 in out_shape or 0 in in_shape
         J._terms, J._later, J._compute = ((), None, None) if empty else (None, terms, tensor)
         return J
@@ -154,6 +154,17 @@ class Jacobian(Shown):
     def _with(self, terms: Iterable[Term], **changes: Any) -> Jacobian:
         kept = {"out_shape": self.out_shape, "in_shape": self.in_shape, "dtype": self.dtype, "names": self.names}
         return Jacobian(terms, **{**kept, **changes})
+
+    @property
+    def origin(self) -> Origin | None:
+        """The function, the point and the value there, where they are known."""
+        if callable(self._origin):
+            self._origin = self._origin()
+        return self._origin
+
+    @origin.setter
+    def origin(self, origin: Origin | Callable[[], Origin] | None) -> None:
+        self._origin = origin
 
     # -- looking without materialising --------------------------------------------------------------------------------
 
