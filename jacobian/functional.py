@@ -17,6 +17,7 @@ from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.origin import Origin
 from jacobian.kernel.term import Array, Term
 from jacobian.ops.registry import Op
+from jacobian.script import Output
 from jacobian.tracing.graph import Node
 from jacobian.tracing.run import numbers_of, output, run
 from jacobian.tracing.surroundings import DIFFERENTIATES
@@ -103,7 +104,7 @@ def _traced(
     points = [node.value for node in nodes]
     values: list[Any] = []
     jacobians: list[list[Jacobian]] = []
-    outputs: list[replay.Output | None] = []
+    outputs: list[Output | None] = []
 
     def differentiate(leaf: Any, path: str) -> None:
         of, name = output(leaf, path, recording.graph), f"{recording.output_name}{path}"
@@ -113,7 +114,7 @@ def _traced(
         _attach(found, value, points, _Place(f, numbers, args, kwargs, path), orders)
         values.append(value)
         jacobians.append(found)
-        outputs.append(replay.Output(of, name, path) if isinstance(of, Node) else None)
+        outputs.append(Output(of, name, path) if isinstance(of, Node) else None)
 
     map_leaves(differentiate, recording.result)
     if to_be_written:

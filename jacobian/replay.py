@@ -12,25 +12,24 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Sequence
 from functools import cached_property, partial
 from types import FunctionType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from jacobian import free, plan
 from jacobian.errors import JacobianError
-from jacobian.kernel.buffers import ShortBuffers
 from jacobian.kernel.code import OtherwiseError
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.recorded import NotRecordableError
 from jacobian.kernel.term import Array, Term
-from jacobian.ops.registry import REGISTRY, Op, Params, promoted
-from jacobian.programs import MOST_FAILURES, MOST_NODES, RAISING, SMALL_RESULT, Memory, Pending
+from jacobian.ops.registry import REGISTRY, Op, promoted
+from jacobian.programs import MOST_FAILURES, MOST_NODES, Memory
+from jacobian.script import Output, Script
 from jacobian.tracing.graph import Node
 from jacobian.tracing.run import Key
 from jacobian.tracing.snapshots import LARGE, kept_snapshot
 from jacobian.tracing.surroundings import DIFFERENTIATES, Surroundings, UnknownError
 from jacobian.tracing.tree import is_array_list
-from jacobian.writing import Scripting
 
 REMEMBERED = 250_000  # weight of all scripts together: their steps, and the arrays they hold in units of 256 bytes
 HEAVIEST = 125_000  # weight of one script
@@ -41,117 +40,6 @@ MANY_LOOKS = 4  # at the terms of played Jacobians: where most calls need the gr
 
 
 _NUMBERS = frozenset({float, int, np.float64, np.float32})
-
-
-class Output(NamedTuple):
-    """A node that a function returns, what formulas call it, and where it stands in the result."""
-
-    node: Node
-    name: str
-    path: str
-
-
-class Step(NamedTuple):
-    """A node without its numbers: how it is made from those before."""
-
-    op: Op | None
-    operands: tuple[Any, ...]  # the constants among them
-    params: Params
-    parents: tuple[tuple[int, int], ...]
-    descriptors: tuple[Hashable, ...] | None
-    name: str
-
-    @classmethod
-    def of(cls, node: Node) -> Step:
-        """How a node was made."""
-        parents = tuple((k, parent.index) for k, parent in node.parents)
-        traced = dict(parents)
-        operands = tuple(None if k in traced else operand for k, operand in enumerate(node.operands))
-        return cls(node.op, operands, node.params, parents, node.descriptors, node.name_hint)
-
-
-class Script:
-    """The program for one kind of call, and the steps from which its graph can be made again."""
-
-    def __init__(
-        self, surroundings: Surroundings, outputs: Sequence[Output], inputs: Sequence[Node], given: Sequence[Node],
-        result: Any, order: str, leaves: Sequence[Any],
-    ) -> None:  # fmt: skip
-        """Write it: the Jacobians by the inputs, for any numbers of these and of what else is given.
-
-        Raises:
-            NotRecordableError: something on the way cannot be written down.
-        """
-        nodes = [output.node for output in outputs]
-        writing = Scripting(nodes, [*inputs, *given])
-        for node in inputs:
-            writing.checked(node)
-        found = [J for node in nodes for J in plan.accumulate(plan.paths(node, inputs), writing, order)]
-        values = [writing.checked(node) for node in nodes]
-        tensors = [str(writing.arithmetic.tensor(J)) for J in found]
-        self.surroundings = surroundings
-        self.order = order
-        self.result = result  # with a number for every output, as they are nested
-        self.outputs = [(node.index, node.shape, name, path) for node, name, path in outputs]
-        self.inputs = [(node.index, node.shape, node.name) for node in inputs]
-        self.given = [(node.index, node.name) for node in given]
-        self.dtypes = [J.dtype for J in found]
-        graph = nodes[0].trace
-        self.strides = _strides(leaves) if graph.assigned else None
-        self.graph = graph.without_nodes()
-        self.steps = list(map(Step.of, graph.nodes[: max(node.index for node in nodes) + 1]))
-        self.is_small = sum(J.size for J in found) <= SMALL_RESULT
-        code = writing.code
-        held = max(code.nbytes, surroundings.nbytes)  # mostly the same arrays
-        self.weight = len(self.steps) + held // 256
-        if self.is_small:
-            text = code.text(["inputs"], [*values, *tensors])
-        else:
-            text = code.text_in_stages(["inputs"], values, tensors)
-        self.program = code.compile(text)
-        self.memories = code.memories(tensors)
-
-    def is_for(self, leaves: Sequence[Any]) -> bool:
-        """Whether arguments lie in memory as they must: that decides what is a view, and so what is assigned to."""
-        return self.strides is None or self.strides == _strides(leaves)
-
-    def play(self, inputs: Sequence[Array]) -> tuple[Sequence[Array], list[Callable[[], Any]]]:
-        """The values at these inputs, and at what else is given; and a function for each Jacobian's tensor."""
-        with np.errstate(**RAISING) if self.is_small else ShortBuffers(**RAISING):
-            found = self.program(inputs)
-        count = len(self.outputs)
-        if self.is_small:
-            tensors = zip(found[count:], self.dtypes, strict=True)
-            return found[:count], [partial(np.asarray, array, dtype) for array, dtype in tensors]
-        pending = Pending(found[count], self.dtypes, self.memories)
-        return found[:count], [partial(pending.tensor, k) for k in range(len(self.dtypes))]
-
-    def nodes_at(self, inputs: Sequence[Array], given: Sequence[Any]) -> dict[int, Node]:
-        """The nodes of the graph at these numbers, by their steps; what depends on no input is constant there."""
-        graph = self.graph.again()
-        starts = dict(zip([index for index, _, _ in self.inputs], inputs, strict=True))
-        constants = dict(zip([index for index, _ in self.given], given, strict=True))
-        graph.name_constants({name: one for (_, name), one in zip(self.given, given, strict=True) if np.ndim(one)})
-        nodes: dict[int, Node] = {}
-        for index, step in enumerate(self.steps):
-            if index in constants:
-                continue
-            parents = tuple((k, nodes[parent]) for k, parent in step.parents if parent in nodes)
-            operands = list(step.operands)
-            for k, parent in step.parents:
-                operands[k] = nodes[parent].value if parent in nodes else constants[parent]
-            value = starts[index] if step.op is None else step.op.compute(operands, step.params)
-            if parents or index in starts:
-                nodes[index] = Node(
-                    graph, step.op, value, tuple(operands), step.params, parents, step.descriptors, step.name
-                )  # fmt: skip
-            else:
-                constants[index] = value
-        return nodes
-
-
-def _strides(leaves: Sequence[Any]) -> list[tuple[int, ...]]:
-    return [getattr(leaf, "strides", ()) for leaf in leaves]
 
 
 class Kind:

@@ -11,7 +11,10 @@ import jacobian
 PACKAGE = Path(jacobian.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-ORDER = ["errors", "kernel", "ops", "tracing", "shifts", "plan", "writing", "programs", "replay", "chain", "functional"]
+ORDER = [
+    "errors", "kernel", "ops", "tracing", "shifts", "plan", "writing", "programs", "script", "free", "replay", "chain",
+    "functional",
+]  # fmt: skip
 """Each may import those before it."""
 
 ALLOWED = {room: set(ORDER[:place]) for place, room in enumerate(ORDER)}

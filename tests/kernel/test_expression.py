@@ -235,12 +235,14 @@ def test_limits_nest_and_end() -> None:
 
 def test_without_a_limit_half_of_what_is_free_is_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "available", lambda: 10**8)
+    monkeypatch.setattr(memory, "free", lambda: 10**8)
     with pytest.raises(MemoryLimitError, match=r"needs 72\.0 MB, the limit is 50\.0 MB"):
         einsum("->i|i", i=3000).tensor()
 
 
 def test_what_the_machine_says_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 10**6 < memory.available() < 10**15
+    assert 0 <= memory.free() < memory.installed()  # type: ignore[operator]
 
     def missing(*args: Any, **kwargs: Any) -> Any:
         raise OSError
@@ -249,6 +251,7 @@ def test_what_the_machine_says_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 10**6 < memory.available() < 10**15
     monkeypatch.setattr(memory.os, "sysconf", missing)
     assert memory.available() == 8 * 2**30
+    assert memory.free() == 0
 
 
 @pytest.mark.parametrize(
