@@ -167,9 +167,15 @@ class Call:
         kind = self.kind
         names = free.names_of_captured(self.f, nbytes)
         new = tuple(name for name in names if name not in kind.captured)
-        kind.captured += new
-        self._set_free()
+        if new:
+            kind.captured += new
+            self._start_over()
         return bool(new)
+
+    def _start_over(self) -> None:
+        """Other things are free than were before: scripts that take those cannot be played any more."""
+        self.kind.replace(())
+        self._set_free()
 
     def write(self, outputs: Sequence[Output | None], inputs: Sequence[Node], result: Any) -> None:
         """After such a call: write the script, if the function did nothing that is not in the graph."""
@@ -192,7 +198,7 @@ class Call:
             return kind.give_up()
         able = [key for key in self.free if len(self.free) > 1 and write([key]) is not None]
         kind.bound |= self.free.keys() - (able if len(able) < len(self.free) else ())
-        self._set_free()
+        self._start_over()
         return self._begin()
 
     def _script(

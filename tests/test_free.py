@@ -181,6 +181,25 @@ def test_captured_numbers_that_change_are_free() -> None:
     assert plays() >= 4
 
 
+def test_what_is_free_may_change_when_there_are_scripts_already() -> None:
+    held = {"t": 1.0, "n": 2}
+
+    def at(t: float, n: int) -> Callable[[Any, float], Any]:
+        return lambda x, a: a * np.sin(t * x) ** n
+
+    x = np.array([0.1, 0.2])
+    for k in range(40):
+        held["t"], held["n"] = 1.0 + (k > 6) + (k > 20) * k, 2 + (k > 12)
+        t, n, a = held["t"], held["n"], 0.1 * k
+        J = jac.jacobian(at(t, n))(x, a)
+        np.testing.assert_allclose(
+            J.tensor(), np.diag(a * n * t * np.sin(t * x) ** (n - 1) * np.cos(t * x)), atol=1e-13
+        )
+        if k % 3 == 0:
+            assert J.formula
+    assert plays() > 10
+
+
 def inner(x: Any) -> Any:
     return x * SCALE
 
