@@ -2,7 +2,7 @@
 
 Forward accumulation multiplies local Jacobians from the inputs on, reverse accumulation from the output back. Both
 are written once here, over an `Algebra`; the numeric one computes, the counting one only adds up multiplications and
-bytes, moving no number.
+bytes, moving no number. Which of the orders left over is the quickest their programs tell (`writing.quickest`).
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ MANY_FACTORS = 128  # a lazy product this long is contracted: its best order is 
 FEW_FACTORS = 12
 SHORTENED_EVERY = 16
 MUCH_THE_SAME = 1.5  # times the bytes
+FAR_TOO_MANY = 8  # times the multiplications, or the bytes: no program of that order is the quickest
 SMALL = 2**14  # as long as every product has fewer entries, planning costs more than any order
 
 
-_CHOICES: dict[Hashable, str] = {}  # graphs that look alike are planned once
+_COSTS: dict[Hashable, Sequence[Cost]] = {}  # graphs that look alike are planned once
 
 
 class Algebra(Protocol):
@@ -333,21 +334,39 @@ def cost(graph: Paths, order: str) -> Cost:
 
 def choose(graph: Paths) -> str:
     """The cheapest order: `lazy reverse` and `lazy forward` leave chains to the contraction, which finds a mix."""
+    return _settled(graph) or _best(_costs(graph))
+
+
+def contenders(graph: Paths) -> Sequence[str]:
+    """The orders of which one is the quickest, for all that is known from shapes alone."""
+    settled = _settled(graph)
+    if settled is not None:
+        return (settled,)
+    costs = _costs(graph)
+    fewest, least = min(cost.multiplications for cost in costs), min(cost.nbytes for cost in costs)
+    worth = [c.order for c in costs if max(c.multiplications, c.nbytes) <= FAR_TOO_MANY * max(fewest, least)]
+    return worth or (_best(costs),)
+
+
+def _settled(graph: Paths) -> str | None:
+    """The order where none need be tried out; None where they are to be compared."""
     if graph.is_chain:
         return "lazy reverse"
     out, into = prod(graph.of.shape), sum(prod(node.shape) for node in graph.wrt)
     widest = max((prod(node.shape) for node in graph.nodes), default=1)
     if len(graph.nodes) > SIMULATED_NODES or widest * max(out, into) < SMALL or graph.reads_large_tables:
         return "lazy reverse" if out <= into else "lazy forward"
+    return None
+
+
+def _costs(graph: Paths) -> Sequence[Cost]:
     key = graph.signature
-    chosen = _CHOICES.get(key)
-    if chosen is None:
-        costs = [cost(graph, order) for order in ("lazy reverse", "lazy forward", "reverse", "forward")]
-        chosen = _best(costs)
-        if len(_CHOICES) >= CACHE:
-            _CHOICES.clear()
-        _CHOICES[key] = chosen
-    return chosen
+    found = _COSTS.get(key)
+    if found is None:
+        if len(_COSTS) >= CACHE:
+            _COSTS.clear()
+        found = _COSTS[key] = [cost(graph, order) for order in ("lazy reverse", "lazy forward", "reverse", "forward")]
+    return found
 
 
 def _best(costs: Sequence[Cost]) -> str:

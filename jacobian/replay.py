@@ -28,7 +28,7 @@ from jacobian.tracing.graph import Node
 from jacobian.tracing.snapshots import kept_snapshot
 from jacobian.tracing.surroundings import DIFFERENTIATES, Surroundings, UnknownError
 from jacobian.tracing.tree import is_array_list
-from jacobian.writing import Scripting
+from jacobian.writing import Scripting, quickest
 
 REMEMBERED = 250_000  # weight of all scripts together: their steps, and the arrays they hold in units of 256 bytes
 HEAVIEST = 125_000  # weight of one script
@@ -84,7 +84,7 @@ class Script:
         writing = Scripting(nodes, inputs)
         for node in inputs:
             writing.checked(node)
-        found = [J for node in nodes for J in plan.accumulate(plan.paths(node, inputs), writing, order)]
+        found = [J for node in nodes for J in _accumulated(plan.paths(node, inputs), writing, order, inputs)]
         values = [writing.checked(node) for node in nodes]
         tensors = [str(writing.arithmetic.tensor(J)) for J in found]
         self.surroundings = surroundings
@@ -135,6 +135,11 @@ class Script:
             value = given[index] if step.op is None else step.op.compute(operands, step.params)
             Node(graph, step.op, value, tuple(operands), step.params, parents, step.descriptors, step.name)
         return graph.nodes
+
+
+def _accumulated(graph: plan.Paths, writing: Scripting, order: str, inputs: Sequence[Node]) -> list[Jacobian]:
+    chosen = quickest(graph, order, lambda: Scripting([graph.of], inputs))
+    return plan.accumulate(graph, writing, chosen)
 
 
 def _strides(leaves: Sequence[Any]) -> list[tuple[int, ...]]:
