@@ -30,8 +30,9 @@ from jacobian.tracing.surroundings import DIFFERENTIATES, Surroundings, UnknownE
 from jacobian.tracing.tree import is_array_list
 from jacobian.writing import Scripting, quickest
 
-REMEMBERED = 250_000  # weight of all scripts together: their steps, and the arrays they hold in units of 256 bytes
+REMEMBERED = 250_000  # weight of all scripts together: their steps, and the arrays they hold
 HEAVIEST = 125_000  # weight of one script
+PER_STEP = 2**10  # bytes of arrays that weigh as much as a step, which takes about so many itself
 MOST_VARIANTS = 4  # scripts that differ only in what the function reads, such as captured numbers
 MOST_MISSES = 16  # calls for which none of them was written, beside a quarter of the others
 PLAYS_TO_EARN = 64  # calls that make up for writing one script more
@@ -100,7 +101,7 @@ class Script:
         self.is_small = sum(J.size for J in found) <= SMALL_RESULT
         code = writing.code
         held = max(code.nbytes, surroundings.nbytes)  # mostly the same arrays
-        self.weight = len(self.steps) + held // 256
+        self.weight = len(self.steps) + held // PER_STEP
         if self.is_small:
             text = code.text(["inputs"], [*values, *tensors])
         else:
@@ -240,7 +241,7 @@ class Call:
         if surroundings is None or not nodes or len(nodes) < len(outputs):
             return kind.give_up()
         graph = nodes[0].node.trace
-        heavy = len(graph.nodes) > MOST_NODES or surroundings.nbytes // 256 > HEAVIEST
+        heavy = len(graph.nodes) > MOST_NODES or surroundings.nbytes // PER_STEP > HEAVIEST
         if heavy or graph.seen or not surroundings.are_those_of(self.others):
             return kind.give_up()
         try:
