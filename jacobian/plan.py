@@ -168,6 +168,31 @@ class Paths:
         """Whether there is one path only."""
         return all(len(edges) <= 1 for edges in self.edges.values()) and max(self.uses.values(), default=0) <= 1
 
+    @cached_property
+    def segments(self) -> Sequence[Paths]:
+        """The graph cut at every node that all paths go through, last segment first; itself where nothing is gained."""
+        wanted = {node.index for node in self.wrt}
+        waiting, cuts = {self.of.index}, [0]
+        for place, node in enumerate(self.nodes):
+            if waiting == {node.index} and place:
+                cuts.append(place)
+            if node.index in wanted:
+                break
+            waiting.discard(node.index)
+            waiting.update(parent.index for _, parent in self.edges[node.index])
+        parts = [self._between(first, last) for first, last in zip(cuts, [*cuts[1:], None], strict=True)]
+        parts = [part for part in parts if len(part.nodes) > 1 or part.of.index in wanted]
+        return parts if len(parts) > 1 and any(not part.is_chain for part in parts[:-1]) else [self]
+
+    def _between(self, first: int, last: int | None) -> Paths:
+        """The part from one cut to the next, or to the end."""
+        if last is None:
+            return _paths(self.nodes[first], self.wrt, self.nodes[first:], self.edges)
+        end = self.nodes[last]
+        nodes = self.nodes[first : last + 1]
+        edges = {node.index: self.edges[node.index] for node in nodes} | {end.index: ()}
+        return _paths(self.nodes[first], (end,), nodes, edges)
+
 
 def paths(of: Node, wrt: Sequence[Node]) -> Paths:
     """Collect what lies between."""
@@ -315,11 +340,27 @@ def _forward_from(graph: Paths, wrt: Node, algebra: Algebra, *, eager: bool) -> 
     return reached.get(graph.of.index, zero)
 
 
+def by_segments(graph: Paths, algebra: Algebra) -> list[Jacobian]:
+    """Every segment between two nodes that all paths go through by itself, then their product: it is left lazy."""
+    *segments, end = graph.segments
+    total: Jacobian | None = None
+    for segment in segments:
+        [J] = reverse(segment, algebra, eager=False)
+        if not segment.is_chain:
+            J = algebra.contract(J)
+        if total is not None:
+            J = _kept_short(total @ J, algebra, graph.longest_product)
+        total = algebra.contract(J) if len(J.terms) > 1 else J
+    return reverse(end, algebra, eager=False, upstream=total)
+
+
 def accumulate(graph: Paths, algebra: Algebra, order: str) -> list[Jacobian]:
     """The chain rule over the graph in one of the orders; `auto` is the cheapest."""
     refuse_not_holomorphic(graph)
     graph = without_shifts(graph)
     chosen = choose(graph) if order == "auto" else order
+    if chosen == "segments":
+        return by_segments(graph, algebra)
     run = forward if chosen.endswith("forward") else reverse
     return run(graph, algebra, eager=chosen in ("forward", "reverse"))
 
@@ -365,7 +406,10 @@ def _costs(graph: Paths) -> Sequence[Cost]:
     if found is None:
         if len(_COSTS) >= CACHE:
             _COSTS.clear()
-        found = _COSTS[key] = [cost(graph, order) for order in ("lazy reverse", "lazy forward", "reverse", "forward")]
+        orders = ["lazy reverse", "lazy forward", "reverse", "forward"]
+        if len(graph.segments) > 1 and not any(map(is_complex, graph.nodes)):
+            orders.append("segments")
+        found = _COSTS[key] = [cost(graph, order) for order in orders]
     return found
 
 

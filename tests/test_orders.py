@@ -89,3 +89,54 @@ def test_the_chosen_program_gives_the_same_numbers(f: Callable[..., Any], shape:
     expected = np.asarray(jac.jacobian(f, order="reverse")(x))
     for _ in range(3):
         np.testing.assert_allclose(np.asarray(found(x)), expected, rtol=1e-12, atol=1e-12)
+
+
+def gated(x: Any) -> Any:
+    h = WEIGHTS[0] @ x
+    return WEIGHTS[1] @ (h * (1 + np.tanh(h)))
+
+
+def blocks(x: Any) -> Any:
+    for W in WEIGHTS[2:]:
+        x = x + np.tanh(W @ np.sin(x))
+    return x
+
+
+WEIGHTS = [np.random.default_rng(3).normal(size=shape) / 9 for shape in ((200, 80), (170, 200), (80, 80), (80, 80))]
+
+
+@pytest.mark.parametrize(("f", "count"), [(gated, 4), (blocks, 3)])
+def test_segments_meet_where_all_paths_go_through(f: Callable[..., Any], count: int) -> None:
+    graph, _ = graph_of(f, (80,))
+    parts = graph.segments
+    assert len(parts) == count
+    assert [part.of.index for part in parts[1:]] == [part.wrt[0].index for part in parts[:-1]]
+    assert parts[0].of is graph.of
+    assert parts[-1].wrt == graph.wrt
+
+
+@pytest.mark.parametrize("f", [gated, blocks, loss, residual])
+def test_segments_give_the_same_numbers(f: Callable[..., Any]) -> None:
+    graph, _ = graph_of(f, (80,))
+    [expected] = plan.accumulate(graph, plan.Numeric(), "forward")
+    [found] = plan.accumulate(graph, plan.Numeric(), "segments")
+    np.testing.assert_allclose(found.tensor(), expected.tensor(), rtol=1e-12, atol=1e-12)
+
+
+def test_a_gate_is_multiplied_out_before_it_meets_the_weights() -> None:
+    graph, inputs = graph_of(gated, (80,))
+    assert quickest(graph, "auto", lambda: Scripting([graph.of], inputs)) == "segments"
+    segments, reverse = (plan.cost(graph, order) for order in ("segments", "reverse"))
+    assert segments.multiplications < reverse.multiplications
+
+
+def test_an_input_within_a_segment_ends_them() -> None:
+    traced = jac.trace(lambda x: np.tanh(np.sin(x) * x), np.ones(5))
+    middle = traced.output.parents[0][1]
+    source = next(iter(traced.inputs.values()))
+    graph = plan.paths(traced.output, [source, middle])
+    for found, expected in zip(
+        plan.accumulate(graph, plan.Numeric(), "segments"), plan.accumulate(graph, plan.Numeric(), "forward"),
+        strict=True,
+    ):  # fmt: skip
+        np.testing.assert_allclose(found.tensor(), expected.tensor(), rtol=1e-12, atol=1e-12)
