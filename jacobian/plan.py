@@ -2,7 +2,7 @@
 
 Forward accumulation multiplies local Jacobians from the inputs on, reverse accumulation from the output back. Both
 are written once here, over an `Algebra`; the numeric one computes, the counting one only adds up multiplications and
-bytes, moving no number.
+bytes, moving no number. Which of the orders left over is the quickest their programs tell (`writing.quickest`).
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ MANY_FACTORS = 128  # a lazy product this long is contracted: its best order is 
 FEW_FACTORS = 12
 SHORTENED_EVERY = 16
 MUCH_THE_SAME = 1.5  # times the bytes
+FAR_TOO_MANY = 8  # times the multiplications, or the bytes: no program of that order is the quickest
 SMALL = 2**14  # as long as every product has fewer entries, planning costs more than any order
 
 
-_CHOICES: dict[Hashable, str] = {}  # graphs that look alike are planned once
+_COSTS: dict[Hashable, Sequence[Cost]] = {}  # graphs that look alike are planned once
 
 
 class Algebra(Protocol):
@@ -166,6 +167,31 @@ class Paths:
     def is_chain(self) -> bool:
         """Whether there is one path only."""
         return all(len(edges) <= 1 for edges in self.edges.values()) and max(self.uses.values(), default=0) <= 1
+
+    @cached_property
+    def segments(self) -> Sequence[Paths]:
+        """The graph cut at every node that all paths go through, last segment first; itself where nothing is gained."""
+        wanted = {node.index for node in self.wrt}
+        waiting, cuts = {self.of.index}, [0]
+        for place, node in enumerate(self.nodes):
+            if waiting == {node.index} and place:
+                cuts.append(place)
+            if node.index in wanted:
+                break
+            waiting.discard(node.index)
+            waiting.update(parent.index for _, parent in self.edges[node.index])
+        parts = [self._between(first, last) for first, last in zip(cuts, [*cuts[1:], None], strict=True)]
+        parts = [part for part in parts if len(part.nodes) > 1 or part.of.index in wanted]
+        return parts if len(parts) > 1 and any(not part.is_chain for part in parts[:-1]) else [self]
+
+    def _between(self, first: int, last: int | None) -> Paths:
+        """The part from one cut to the next, or to the end."""
+        if last is None:
+            return _paths(self.nodes[first], self.wrt, self.nodes[first:], self.edges)
+        end = self.nodes[last]
+        nodes = self.nodes[first : last + 1]
+        edges = {node.index: self.edges[node.index] for node in nodes} | {end.index: ()}
+        return _paths(self.nodes[first], (end,), nodes, edges)
 
 
 def paths(of: Node, wrt: Sequence[Node]) -> Paths:
@@ -314,11 +340,27 @@ def _forward_from(graph: Paths, wrt: Node, algebra: Algebra, *, eager: bool) -> 
     return reached.get(graph.of.index, zero)
 
 
+def by_segments(graph: Paths, algebra: Algebra) -> list[Jacobian]:
+    """Every segment between two nodes that all paths go through by itself, then their product: it is left lazy."""
+    *segments, end = graph.segments
+    total: Jacobian | None = None
+    for segment in segments:
+        [J] = reverse(segment, algebra, eager=False)
+        if not segment.is_chain:
+            J = algebra.contract(J)
+        if total is not None:
+            J = _kept_short(total @ J, algebra, graph.longest_product)
+        total = algebra.contract(J) if len(J.terms) > 1 else J
+    return reverse(end, algebra, eager=False, upstream=total)
+
+
 def accumulate(graph: Paths, algebra: Algebra, order: str) -> list[Jacobian]:
     """The chain rule over the graph in one of the orders; `auto` is the cheapest."""
     refuse_not_holomorphic(graph)
     graph = without_shifts(graph)
     chosen = choose(graph) if order == "auto" else order
+    if chosen == "segments":
+        return by_segments(graph, algebra)
     run = forward if chosen.endswith("forward") else reverse
     return run(graph, algebra, eager=chosen in ("forward", "reverse"))
 
@@ -333,21 +375,42 @@ def cost(graph: Paths, order: str) -> Cost:
 
 def choose(graph: Paths) -> str:
     """The cheapest order: `lazy reverse` and `lazy forward` leave chains to the contraction, which finds a mix."""
+    return _settled(graph) or _best(_costs(graph))
+
+
+def contenders(graph: Paths) -> Sequence[str]:
+    """The orders of which one is the quickest, for all that is known from shapes alone."""
+    settled = _settled(graph)
+    if settled is not None:
+        return (settled,)
+    costs = _costs(graph)
+    fewest, least = min(cost.multiplications for cost in costs), min(cost.nbytes for cost in costs)
+    worth = [c.order for c in costs if max(c.multiplications, c.nbytes) <= FAR_TOO_MANY * max(fewest, least)]
+    return worth or (_best(costs),)
+
+
+def _settled(graph: Paths) -> str | None:
+    """The order where none need be tried out; None where they are to be compared."""
     if graph.is_chain:
         return "lazy reverse"
     out, into = prod(graph.of.shape), sum(prod(node.shape) for node in graph.wrt)
     widest = max((prod(node.shape) for node in graph.nodes), default=1)
     if len(graph.nodes) > SIMULATED_NODES or widest * max(out, into) < SMALL or graph.reads_large_tables:
         return "lazy reverse" if out <= into else "lazy forward"
+    return None
+
+
+def _costs(graph: Paths) -> Sequence[Cost]:
     key = graph.signature
-    chosen = _CHOICES.get(key)
-    if chosen is None:
-        costs = [cost(graph, order) for order in ("lazy reverse", "lazy forward", "reverse", "forward")]
-        chosen = _best(costs)
-        if len(_CHOICES) >= CACHE:
-            _CHOICES.clear()
-        _CHOICES[key] = chosen
-    return chosen
+    found = _COSTS.get(key)
+    if found is None:
+        if len(_COSTS) >= CACHE:
+            _COSTS.clear()
+        orders = ["lazy reverse", "lazy forward", "reverse", "forward"]
+        if len(graph.segments) > 1 and not any(map(is_complex, graph.nodes)):
+            orders.append("segments")
+        found = _COSTS[key] = [cost(graph, order) for order in orders]
+    return found
 
 
 def _best(costs: Sequence[Cost]) -> str:

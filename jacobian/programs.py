@@ -21,7 +21,7 @@ from jacobian.kernel.code import OtherwiseError
 from jacobian.kernel.recorded import NotRecordableError
 from jacobian.kernel.reuse import Reused
 from jacobian.tracing.graph import Node
-from jacobian.writing import Writing
+from jacobian.writing import Writing, quickest
 
 SMALL_RESULT = 2**12  # entries of all Jacobians together: so few that they are computed without being asked for
 MOST_NODES = 10_000
@@ -187,7 +187,7 @@ def _write(program: Program, of: Node, wrt: Sequence[Node], order: str) -> None:
     if any(node.value.dtype.kind != "f" for node in values):
         return
     try:
-        writing = Writing()
+        order, writing = quickest(graph, order, Writing), Writing()
         found = plan.accumulate(graph, writing, order)
         results = [str(writing.arithmetic.tensor(J)) for J in found]
     except NotRecordableError:

@@ -24,14 +24,14 @@ from jacobian.kernel.recorded import NotRecordableError
 from jacobian.kernel.term import Array, Term
 from jacobian.ops.registry import REGISTRY, Op, promoted
 from jacobian.programs import MOST_FAILURES, MOST_NODES, Memory
-from jacobian.script import Output, Script
+from jacobian.script import PER_STEP, Output, Script
 from jacobian.tracing.graph import Node
 from jacobian.tracing.run import Key
 from jacobian.tracing.snapshots import LARGE, kept_snapshot
 from jacobian.tracing.surroundings import DIFFERENTIATES, Surroundings, UnknownError
 from jacobian.tracing.tree import is_array_list
 
-REMEMBERED = 250_000  # weight of all scripts together: their steps, and the arrays they hold in units of 256 bytes
+REMEMBERED = 250_000  # weight of all scripts together: their steps, and the arrays they hold
 HEAVIEST = 125_000  # weight of one script
 MOST_VARIANTS = 4  # scripts that differ only in what the function reads, such as captured numbers
 MOST_MISSES = 16  # calls for which none of them was written, beside a quarter of the others
@@ -185,7 +185,7 @@ class Call:
         if surroundings is None or not nodes or len(nodes) < len(outputs):
             return kind.give_up()
         graph = nodes[0].node.trace
-        heavy = len(graph.nodes) > MOST_NODES or surroundings.nbytes // 256 > HEAVIEST
+        heavy = len(graph.nodes) > MOST_NODES or surroundings.nbytes // PER_STEP > HEAVIEST
         if heavy or graph.seen or not surroundings.are_those_of(self.others):
             return kind.give_up()
         if surroundings.nbytes >= LARGE and self._release(LARGE):

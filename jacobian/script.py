@@ -10,12 +10,15 @@ import numpy as np
 
 from jacobian import plan
 from jacobian.kernel.buffers import ShortBuffers
+from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Array
 from jacobian.ops.registry import Op, Params
 from jacobian.programs import RAISING, SMALL_RESULT, Pending
 from jacobian.tracing.graph import Node
 from jacobian.tracing.surroundings import Surroundings
-from jacobian.writing import Scripting
+from jacobian.writing import Scripting, quickest
+
+PER_STEP = 2**10  # bytes of arrays that weigh as much as a step, which takes about so many itself
 
 
 class Output(NamedTuple):
@@ -58,10 +61,11 @@ class Script:
             NotRecordableError: something on the way cannot be written down.
         """
         nodes = [output.node for output in outputs]
-        writing = Scripting(nodes, [*inputs, *given])
+        starts = [*inputs, *given]
+        writing = Scripting(nodes, starts)
         for node in inputs:
             writing.checked(node)
-        found = [J for node in nodes for J in plan.accumulate(plan.paths(node, inputs), writing, order)]
+        found = [J for node in nodes for J in _accumulated(plan.paths(node, inputs), writing, order, starts)]
         values = [writing.checked(node) for node in nodes]
         tensors = [str(writing.arithmetic.tensor(J)) for J in found]
         self.surroundings = surroundings
@@ -78,7 +82,7 @@ class Script:
         self.is_small = sum(J.size for J in found) <= SMALL_RESULT
         code = writing.code
         held = max(code.nbytes, surroundings.nbytes)  # mostly the same arrays
-        self.weight = len(self.steps) + held // 256
+        self.weight = len(self.steps) + held // PER_STEP
         if self.is_small:
             text = code.text(["inputs"], [*values, *tensors])
         else:
@@ -123,6 +127,11 @@ class Script:
             else:
                 constants[index] = value
         return nodes
+
+
+def _accumulated(graph: plan.Paths, writing: Scripting, order: str, starts: Sequence[Node]) -> list[Jacobian]:
+    chosen = quickest(graph, order, lambda: Scripting([graph.of], starts))
+    return plan.accumulate(graph, writing, chosen)
 
 
 def _strides(leaves: Sequence[Any]) -> list[tuple[int, ...]]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from math import isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from jacobian import plan
 from jacobian.errors import JacobianError
 from jacobian.kernel.arithmetic import Written
 from jacobian.kernel.code import Code, OtherwiseError, Symbol
+from jacobian.kernel.effort import effort
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.recorded import NotRecordableError, Recorded
 from jacobian.kernel.simplify import contracted, fused
@@ -232,6 +234,21 @@ class Scripting(Writing):
         value = self._values[node.index]
         uses = [value, *(one for one in numbers if isinstance(one, Recorded))]
         return self.code.let(f"{local}({', '.join([value.name, *texts])})", uses, (), check=True)
+
+
+def quickest(graph: plan.Paths, order: str, begin: Callable[[], Writing]) -> str:
+    """The order to write the chain rule in: where it is `auto`, the one whose program takes the least effort.
+
+    Raises:
+        NotRecordableError: the chain rule cannot be written down.
+    """
+    orders = plan.contenders(graph) if order == "auto" else (order,)
+    return orders[0] if len(orders) == 1 else min(orders, key=lambda one: _effort(graph, one, begin()))
+
+
+def _effort(graph: plan.Paths, order: str, writing: Writing) -> float:
+    found = plan.accumulate(graph, writing, order)
+    return effort(writing.code, [str(writing.arithmetic.tensor(J)) for J in found])
 
 
 def _ancestors(outputs: Sequence[Node]) -> list[Node]:

@@ -587,6 +587,15 @@ def test_memory_is_bounded() -> None:
     assert replay.SCRIPTS.weight == sum(kind.weight for kind in kinds) <= replay.REMEMBERED
 
 
+def test_functions_that_read_some_ten_megabytes_are_remembered_side_by_side() -> None:
+    weights = np.random.default_rng(0).normal(size=(3000, 1000))
+    several = [jac.jacobian(lambda x, W: np.tanh(x) + W[0, 0], order=order) for order in ("auto", "forward", "reverse")]
+    for _ in range(3):
+        for g in several:
+            g(np.ones(3), weights)
+    assert len(scripts()) == len(several)
+
+
 def test_threads() -> None:
     g = jac.jacobian(newton)
     points = [np.array([0.1, 0.2, 0.3]) * k for k in range(1, 60)]

@@ -76,6 +76,23 @@ def _(A) -> Arrays:
     return [numpy.linalg.inv(A).T]
 
 
+@WORKLOADS.add("log-likelihood", "Gaussian log-likelihood of 200 points in 40 dimensions by mean and factor",
+    argnums=(0, 1), make=lambda rng: [
+        rng.normal(size=40), rng.normal(size=(40, 40)) / 9 + numpy.eye(40), rng.normal(size=(200, 40))])  # fmt: skip
+def log_likelihood(np, mean, L, X):
+    z = np.linalg.solve(L, (X - mean).T)
+    return -0.5 * np.sum(z**2) - X.shape[0] * np.linalg.slogdet(L)[1]
+
+
+@log_likelihood.by_hand
+def _(mean, L, X) -> Arrays:
+    inv = numpy.linalg.inv(L)
+    z = inv @ (X - mean).T
+    _ = -0.5 * numpy.sum(z * z) - len(X) * numpy.linalg.slogdet(L)[1]
+    by_z = inv.T @ z
+    return [by_z.sum(axis=1), by_z @ z.T - len(X) * inv.T]
+
+
 @WORKLOADS.add("matrix-power", "A³ of 40×40", make=well_conditioned(1, 40))
 def matrix_power(np, A):
     return np.linalg.matrix_power(A, 3)

@@ -90,6 +90,26 @@ def _(x) -> Arrays:
     return [J]
 
 
+@WORKLOADS.add("batch-norm", "(x - mean) / √(var + ε) of columns, 128×40", (128, 40))
+def batch_norm(np, x):
+    centred = x - np.mean(x, axis=0)
+    return centred / np.sqrt(np.mean(centred**2, axis=0) + 1e-5)
+
+
+@batch_norm.by_hand
+def _(x) -> Arrays:
+    n, columns = x.shape
+    centred = x - x.mean(axis=0)
+    scale = 1 / numpy.sqrt(numpy.mean(centred * centred, axis=0) + 1e-5)
+    y = (centred * scale).T
+    core = numpy.multiply(y[:, :, None], (y * (-scale / n)[:, None])[:, None, :])
+    core -= (scale / n)[:, None, None]
+    core.reshape(columns, -1)[:, :: n + 1] += scale[:, None]
+    J = numpy.zeros((n, columns, n, columns))
+    diagonal(J, "nkmk", "knm")[...] = core
+    return [J]
+
+
 @WORKLOADS.add("softmax", "softmax, n=1000", (1000,))
 def soft(np, x):
     return softmax(np, x)
@@ -174,6 +194,26 @@ def _(X) -> Arrays:
     y = numpy.sqrt(numpy.einsum("ni,ni->n", X, X))
     J = numpy.zeros((len(X), *X.shape))
     diagonal(J, "nni", "ni")[...] = X / y[:, None]
+    return [J]
+
+
+@WORKLOADS.add("n-body", "gravity between 40 bodies by their places", (40, 3))
+def n_body(np, x):
+    way = x[None, :, :] - x[:, None, :]
+    square = np.sum(way**2, axis=2) + 0.05
+    return np.sum(way / (square * np.sqrt(square))[:, :, None], axis=1)
+
+
+@n_body.by_hand
+def _(x) -> Arrays:
+    way = x[None] - x[:, None]
+    square = numpy.einsum("ijk,ijk->ij", way, way) + 0.05
+    weight = 1 / (square * numpy.sqrt(square))
+    _ = numpy.einsum("ijk,ij->ik", way, weight)
+    pull = way[..., :, None] * (way * (-3 * weight / square)[..., None])[..., None, :]
+    diagonal(pull, "ijkk", "ijk")[...] += weight[..., None]
+    J = numpy.ascontiguousarray(pull.transpose(0, 2, 1, 3))
+    diagonal(J, "ikil", "ikl")[...] -= pull.sum(axis=1)
     return [J]
 
 

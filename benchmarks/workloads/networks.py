@@ -30,6 +30,22 @@ def _(x, W1, W2, W3) -> Arrays:
     return [J @ W1]
 
 
+@WORKLOADS.add("gelu-mlp", "MLP 300→400→200 with GELU by x", make=lambda rng: [
+    rng.normal(size=300), *weights(rng, (400, 300), (200, 400))])  # fmt: skip
+def gelu_mlp(np, x, W1, W2):
+    h = W1 @ x
+    return W2 @ (0.5 * h * (1 + np.tanh(0.8 * (h + 0.045 * h**3))))
+
+
+@gelu_mlp.by_hand
+def _(x, W1, W2) -> Arrays:
+    h = W1 @ x
+    square = h * h
+    t = numpy.tanh(0.8 * h * (1 + 0.045 * square))
+    _ = W2 @ (0.5 * h * (1 + t))
+    return [(W2 * (0.5 * (1 + t) + 0.4 * h * (1 - t * t) * (1 + 0.135 * square))) @ W1]
+
+
 @WORKLOADS.add("batched-mlp", "MLP 64→128→32 by X, batch 32", make=lambda rng: [
     rng.normal(size=(32, 64)), rng.normal(size=(64, 128)) / 8, rng.normal(size=(128, 32)) / 11])  # fmt: skip
 def batched_mlp(np, X, W1, W2):
@@ -177,6 +193,22 @@ def _(W1, W2, X, target) -> Arrays:
     _ = numpy.mean(residual * residual)
     residual *= 2 / residual.size
     return [X.T @ ((residual @ W2.T) * (1 - h * h)), h.T @ residual]
+
+
+@WORKLOADS.add("huber-loss", "Huber's loss of a linear model of 300 by its weights, 400 rows", make=lambda rng: [
+    rng.normal(size=300), rng.normal(size=(400, 300)), rng.normal(size=400)])  # fmt: skip
+def huber_loss(np, w, X, target):
+    residual = X @ w - target
+    size = np.abs(residual)
+    return np.sum(np.where(size < 1, 0.5 * residual**2, size - 0.5))
+
+
+@huber_loss.by_hand
+def _(w, X, target) -> Arrays:
+    residual = X @ w - target
+    size = numpy.abs(residual)
+    _ = numpy.sum(numpy.where(size < 1, 0.5 * residual * residual, size - 0.5))
+    return [numpy.clip(residual, -1, 1) @ X]
 
 
 @WORKLOADS.add("recurrent-network", "12 steps tanh(W h + U x) of 48, by W and the 24 inputs", argnums=(0, 2),

@@ -35,10 +35,11 @@ _ALWAYS = {"OtherwiseError": OtherwiseError} | {name: getattr(np, name) for name
 class Symbol(Shaped):
     """An array of a program: its name and its shape. Two symbols are the same array when they are the same object.
 
-    `rough` says that it may be a view with strides that BLAS does not take; `kind` is its dtype, where that is known.
+    `rough` says that it may be a view with strides that BLAS does not take; `kind` is its dtype, where that is known;
+    `strides` are those, in bytes, of a place in a result.
     """
 
-    __slots__ = ("kind", "name", "rough", "shape")
+    __slots__ = ("kind", "name", "rough", "shape", "strides")
 
     def __init__(
         self, name: str, shape: Shape, *, rough: bool = False, kind: np.dtype[Any] | None = None
@@ -47,6 +48,7 @@ class Symbol(Shaped):
         self.shape = shape
         self.rough = rough
         self.kind = kind
+        self.strides: Shape | None = None
 
     def __str__(self) -> str:
         """The name, as the program's text has it."""
@@ -60,7 +62,8 @@ class Line(NamedTuple):
     something: it does so after all others, when it is known that the program goes on.
 
     `new` says that it makes an array of its own, `view_of` of which array it makes another view. `over` are arrays that
-    may be overwritten by the result if they are needed no more, each with the text that does so.
+    may be overwritten by the result if they are needed no more, each with the text that does so. `changes` says that it
+    writes to an array made before, `adds` that it adds to it, `products` how many multiplications BLAS makes in it.
     """
 
     target: str
@@ -71,6 +74,9 @@ class Line(NamedTuple):
     new: bool = False
     view_of: str = ""
     over: tuple[tuple[str, str], ...] = ()
+    changes: bool = False
+    adds: bool = False
+    products: int = 0
 
 
 class Code:
@@ -83,6 +89,7 @@ class Code:
         self.reused = reused
         self.lines: list[Line] = []
         self.constants: dict[str, Any] = dict(_ALWAYS)
+        self.symbols: dict[str, Symbol] = {}  # what lines assign
         self._known: dict[str, Symbol] = {}
         self._constant_names: dict[int, Symbol] = {}
         self._large: set[str] = set()
@@ -95,7 +102,7 @@ class Code:
 
     def let(
         self, text: str, uses: Iterable[Symbol], shape: Shape, *, rough: bool = False, check: bool = False,
-        new: bool = False, view_of: Symbol | None = None, kind: np.dtype[Any] | None = None,
+        new: bool = False, view_of: Symbol | None = None, kind: np.dtype[Any] | None = None, products: int = 0,
     ) -> Symbol:  # fmt: skip
         """Assign an expression to a new name; a check is to run even if nobody uses the name."""
         known = self._known.get(text)
@@ -103,8 +110,9 @@ class Code:
             return known
         symbol = Symbol(self.fresh(), shape, rough=rough, kind=kind if view_of is None else view_of.kind)
         names, owner = frozenset([use.name for use in uses]), "" if view_of is None else view_of.name
-        self.lines.append(Line(symbol.name, f"{symbol.name} = {text}", names, check, new=new, view_of=owner))
-        self._known[text] = symbol
+        line = Line(symbol.name, f"{symbol.name} = {text}", names, check, new=new, view_of=owner, products=products)
+        self.lines.append(line)
+        self._known[text] = self.symbols[symbol.name] = symbol
         if symbol.size >= LARGE:
             self._large.add(symbol.name)
         return symbol
@@ -134,7 +142,14 @@ class Code:
         """A new array to be written to: never the same as another."""
         symbol = Symbol(self.fresh("full"), shape)
         self.lines.append(Line(symbol.name, f"{symbol} = {text}", frozenset(use.name for use in uses)))
+        self.symbols[symbol.name] = symbol
         self._large.add(symbol.name)
+        return symbol
+
+    def place(self, whole: Symbol, shape: Shape, offset: int, strides: Shape, dtype: Symbol) -> Symbol:
+        """A view of an array to be written to, by its offset and strides in bytes."""
+        symbol = self.let(f"ndarray({shape}, {dtype}, {whole}, {offset}, {strides})", [whole], shape)
+        symbol.strides = strides
         return symbol
 
     def result(self, make: str, shape: Shape, dtype: np.dtype[Any]) -> Symbol:
@@ -155,9 +170,12 @@ class Code:
         """Whether the memory of such a result is used again."""
         return self.reused is not None and prod(shape) * dtype.itemsize >= WORTHWHILE
 
-    def do(self, text: str, uses: Iterable[Symbol], changed: Symbol) -> None:
+    def do(
+        self, text: str, uses: Iterable[Symbol], changed: Symbol, *, adds: bool = False, products: int = 0
+    ) -> None:  # fmt: skip
         """A statement that changes an array, one made by `array`: it stands for no expression."""
-        self.lines.append(Line(changed.name, text, frozenset(use.name for use in uses)))
+        names = frozenset(use.name for use in uses)
+        self.lines.append(Line(changed.name, text, names, changes=True, adds=adds, products=products))
 
     def refuse_where(self, condition: Symbol) -> None:
         """End the program where the condition holds anywhere: then it is not the one to run."""
@@ -216,6 +234,10 @@ class Code:
                 needed |= line.uses
                 lines.append(position)
         return lines[::-1]
+
+    def lines_for(self, results: Iterable[str]) -> list[Line]:
+        """The lines that run when results are wanted, and the checks."""
+        return [self.lines[position] for position in self._needed(results, checks=True)]
 
     def _is_late(self, position: int) -> bool:
         return self.lines[position].late

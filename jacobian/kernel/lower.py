@@ -174,7 +174,7 @@ def write_tensor(code: Code, terms: Sequence[Given], shape: Shape, dtype: np.dty
     """Write the program that makes the full tensor of a sum of terms."""
     if len(terms) == 1 and _is_all(terms[0].pattern, shape) and not _fills(code, terms[0], dtype):
         return _whole(code, terms[0], dtype)
-    terms = sorted(_stacked_alike(code, terms), key=lambda term: -_written_entries(term.pattern))
+    terms = sorted(_stacked_alike(code, terms), key=_turn)
     boxes = [_box(term.pattern) for term in terms]
     margins = [
         (max(0, *(-box[axis][0] for box in boxes), 0), max(0, *(box[axis][1] + 1 - extent for box in boxes), 0))
@@ -191,6 +191,11 @@ def write_tensor(code: Code, terms: Sequence[Given], shape: Shape, dtype: np.dty
         return full
     picks = ", ".join(f"{low}:{low + extent}" for (low, _), extent in zip(margins, shape, strict=True))
     return code.let(f"{full}[{picks}]", [full], shape)
+
+
+def _turn(term: Given) -> tuple[int, int]:
+    """The largest terms are written first; of those as large products, which are made where they are written."""
+    return -_written_entries(term.pattern), -min(len(term.factors), 2)
 
 
 def _written_entries(pattern: Pattern) -> int:
@@ -284,7 +289,7 @@ def _write(code: Code, full: Symbol, term: Given, starts: Sequence[int], dtype: 
         text = f"{full}[{', '.join(map(str, at)) or '()'}] {'=' if fresh else '+='} {result.symbol}"
         code.do(text, [result.symbol], full)
         if memory is not None and not fresh:
-            memory.added_to((), sum(place * step for place, step in zip(at, _steps(full, dtype), strict=True)), ())
+            memory.added_to(((), sum(place * step for place, step in zip(at, _steps(full, dtype), strict=True)), ()))
         return
     bytes_ = _steps(full, dtype)
     steps = steps_of(forms, bytes_)
@@ -297,8 +302,12 @@ def _write(code: Code, full: Symbol, term: Given, starts: Sequence[int], dtype: 
     guards = pattern.guards if mask is None else ()
     if mask is not None:
         target = target._replace(pieces=tuple(pieces_of(mask)))
-    if memory is not None and not fresh:
-        memory.added_to(tuple(pattern.sizes[index] for index in pattern.free), target.offset, target.strides)
+    if memory is not None:
+        entries = tuple(pattern.sizes[index] for index in pattern.free), target.offset, target.strides
+        if not fresh:
+            memory.added_to(entries)
+        elif target.pieces is None:
+            memory.overwritten(entries)
     covers = pattern.carried(guards) == pattern.free
     result = write_core(code, term, dtype, guards, target if covers else None)
     if result.symbol is not full:

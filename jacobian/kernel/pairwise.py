@@ -53,8 +53,7 @@ class Target(NamedTuple):
 
     def view(self, code: Code, shape: Shape, strides: Shape) -> Symbol:
         """The place, its axes merged or reordered as the strides say."""
-        text = f"ndarray({shape}, {self.dtype}, {self.whole}, {self.offset}, {strides})"
-        return code.let(text, [self.whole], shape)
+        return code.place(self.whole, shape, self.offset, strides, self.dtype)
 
 
 def arranged(code: Code, array: Named, order: Labels) -> Symbol:
@@ -197,13 +196,15 @@ def _matmul(
     merged = (*(sizes[label] for label in batch), *([extent(rows)] if rows or batch else []),
               *([extent(cols)] if cols or batch else []))  # fmt: skip
     order = out if out is not None else natural
+    products = extent((*natural, *summed))
     if target is not None:
         place = _writable(code, target, batch, rows, cols, sizes) if target.pieces is None else None
         if place is not None:
-            _put(code, "matmul", (left, right), place, target)
+            _put(code, "matmul", (left, right), place, target, products)
             return Named(target.whole, order)
     call = "matmul" if batch or prod(merged) >= LARGE_PRODUCT else "dot"  # which is quick to begin, but zeroes first
-    result = code.let(f"{call}({left}, {right})", [left, right], merged, new=True, kind=common_kind([left, right]))
+    kind = common_kind([left, right])
+    result = code.let(f"{call}({left}, {right})", [left, right], merged, new=True, kind=kind, products=products)
     named = Named(reshaped(code, result, tuple(sizes[label] for label in natural)), natural)
     return copied(code, named, target, sizes) if target is not None else Named(arranged(code, named, order), order)
 
@@ -221,7 +222,7 @@ def copied(code: Code, named: Named, target: Target, sizes: Sizes) -> Named:
         _put_pieces(code, None, [symbol], place, target)
         return Named(target.whole, target.labels)
     code.do(f"copyto({place}, {symbol})" if target.fresh else f"add({place}, {symbol}, out={place})",
-            [symbol, place], target.whole)  # fmt: skip
+            [symbol, place], target.whole, adds=not target.fresh)  # fmt: skip
     return Named(target.whole, target.labels)
 
 
@@ -232,10 +233,12 @@ def _put_pieces(
     assert target.pieces is not None
     writing = code.constant(partial(write_pieces, function, target.pieces, target.fresh), "write")
     texts = ", ".join(map(str, (place, *arguments)))
-    code.do(f"{writing}({texts})", [*arguments, place], target.whole)
+    code.do(f"{writing}({texts})", [*arguments, place], target.whole, adds=not target.fresh)
 
 
-def _put(code: Code, function: str, arguments: Sequence[Symbol], place: Symbol, target: Target) -> None:
+def _put(
+    code: Code, function: str, arguments: Sequence[Symbol], place: Symbol, target: Target, products: int = 0
+) -> None:
     """Write a result to a place, or add it there, in slices so thin that they stay in the cache."""
     uses = [*arguments, place]
     texts = [str(argument) for argument in arguments]
@@ -243,17 +246,17 @@ def _put(code: Code, function: str, arguments: Sequence[Symbol], place: Symbol, 
         _put_pieces(code, getattr(np, function), arguments, place, target)
         return
     if target.fresh:
-        code.do(f"{function}({', '.join(texts)}, out={place})", uses, target.whole)
+        code.do(f"{function}({', '.join(texts)}, out={place})", uses, target.whole, products=products)
         return
     count = place.shape[0]
     thin = max(1, THIN // max(1, place.size // count))
     sliced = _sliced(function, arguments, place)
     if thin >= count or not sliced:
-        code.do(f"{place} += {function}({', '.join(texts)})", uses, target.whole)
+        code.do(f"{place} += {function}({', '.join(texts)})", uses, target.whole, adds=True, products=products)
         return
     thin_texts = [f"{text}[s:s+{thin}]" if which else text for text, which in zip(texts, sliced, strict=True)]
     text = f"for s in range(0, {count}, {thin}): {place}[s:s+{thin}] += {function}({', '.join(thin_texts)})"
-    code.do(text, uses, target.whole)
+    code.do(text, uses, target.whole, adds=True, products=products)
 
 
 def _sliced(function: str, arguments: Sequence[Symbol], place: Symbol) -> list[bool]:
@@ -298,7 +301,7 @@ def _inner(
         code.do(f"einsum({equation!r}, {a.symbol}, {b.symbol}, out={place})", [*uses, place], target.whole)
         return Named(target.whole, order)
     shape = tuple(sizes[label] for label in order)
-    result = Named(code.let(f"einsum({equation!r}, {a.symbol}, {b.symbol})", uses, shape), order)
+    result = Named(code.let(f"einsum({equation!r}, {a.symbol}, {b.symbol})", uses, shape, new=True), order)
     return result if target is None else copied(code, result, target, sizes)
 
 

@@ -45,20 +45,37 @@ ALONE = _references_of_one()  # for an array that only one variable holds; how m
 class Reused:
     """The memory of one result. A program takes it by `fresh`, what it made is handed out by `lend`."""
 
-    __slots__ = ("_free", "_lent", "_listed", "_places", "dtype", "is_for_once", "make", "nbytes", "shape")
+    __slots__ = (
+        "_free",
+        "_lent",
+        "_listed",
+        "_overwritten",
+        "dtype",
+        "is_for_once",
+        "make",
+        "nbytes",
+        "shape",
+        "zeroed",
+    )
 
     def __init__(self, make: Callable[..., np.ndarray], shape: Shape, dtype: np.dtype[Any]) -> None:
         self.make, self.shape, self.dtype = make, shape, dtype
         self.nbytes = prod(shape) * dtype.itemsize
         self.is_for_once = False  # where nobody knows to which entries it is written
-        self._places: list[Place] = []
+        self.zeroed: list[Place] = []  # before the memory is used again
+        self._overwritten: set[Place] = set()
         self._free: list[tuple[np.ndarray, Listed]] = []  # one at most, and where it was written to
         self._lent: dict[int, tuple[object, np.ndarray, Listed]] = {}
         self._listed: dict[int, Listed] = {}  # for arrays that are not lent yet
 
-    def added_to(self, shape: Shape, offset: int, strides: Shape) -> None:
-        """Say where a program does not overwrite what was there."""
-        self._places.append((shape, offset, strides))
+    def overwritten(self, place: Place) -> None:
+        """Say where a program overwrites all that was there, before it adds anything."""
+        self._overwritten.add(place)
+
+    def added_to(self, place: Place) -> None:
+        """Say where a program adds to what is there."""
+        if self.make is not np.empty and place not in self._overwritten and place not in self.zeroed:
+            self.zeroed.append(place)
 
     def fresh(self) -> np.ndarray:
         """An array as after `zeros`, but for entries that the program is going to overwrite."""
@@ -72,7 +89,7 @@ class Reused:
         WAITING.order.pop(self, None)
         for positions in listed:
             full.reshape(-1)[positions] = 0
-        for shape, offset, strides in self._places:
+        for shape, offset, strides in self.zeroed:
             np.ndarray(shape, self.dtype, full, offset, strides).fill(0)
         return full
 

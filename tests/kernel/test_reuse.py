@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from jacobian.kernel import code, lower
 from jacobian.kernel.code import Code
 from jacobian.kernel.expression import Jacobian
-from tests.kernel.strategies import EFFORT, jacobians
+from jacobian.kernel.reuse import Reused
+from tests.kernel.strategies import EFFORT, jacobians, selecting
 
 
 @settings(max_examples=800 * EFFORT)  # a few of a hundred have terms that add in places known beforehand
@@ -31,3 +32,29 @@ def test_nothing_is_left_of_the_last_run(J: Jacobian) -> None:
         if given_numbers is numbers:
             np.testing.assert_allclose(array, J.tensor(), rtol=1e-12, atol=1e-12)
         del array
+
+
+def placed(J: Jacobian) -> Reused:
+    """The memory of the result of a program for a Jacobian."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(code, "WORTHWHILE", 1)
+        writing = Code(reused={})
+        found = [lower.given(lower.kind_of(term), f"x{k}")[0] for k, term in enumerate(J.terms)]
+        [memory] = writing.memories([str(lower.write_tensor(writing, found, J.shape, J.dtype))])
+    assert memory is not None
+    return memory
+
+
+def test_what_is_overwritten_before_something_is_added_is_not_set_to_zero() -> None:
+    diagonal = Jacobian.einsum("i->i|i", np.arange(1.0, 5.0))
+    assert not placed(diagonal + diagonal).zeroed
+
+
+def test_what_is_only_added_to_is_set_to_zero_once() -> None:
+    after, before = selecting((4,), slice(1, None)), selecting((4,), slice(None, -1))
+    assert len(placed(after + before + before).zeroed) == 1
+
+
+def test_nothing_is_set_to_zero_where_a_term_overwrites_everything() -> None:
+    everywhere = Jacobian.einsum("i,j->i|j", np.ones(3), np.ones(3))
+    assert not placed(everywhere + Jacobian.identity((3,))).zeroed

@@ -1,0 +1,95 @@
+"""How long a program takes, estimated from its lines: of several that compute the same the quickest is told unrun.
+
+What counts is how much memory is read and written, and how: neighbours one after another, or entries so far apart that
+each is a line of the cache by itself, as on the diagonal of a large result. The numbers are nanoseconds on some
+machine; only how they compare matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import prod
+
+import numpy as np
+
+from jacobian.kernel.code import Code, Line, Symbol
+from jacobian.kernel.pattern import Shape
+
+LINE = 700.0  # calling NumPy, whatever for
+LOOP = 12.0  # beginning one of NumPy's inner loops
+PRODUCT = 0.02  # a multiplication within BLAS
+ENTRY = 0.1  # reading an entry, or writing it
+LARGE = 0.3  # more, where the array is so large that it does not stay in the cache
+FRESH = 2  # times more for writing to memory that is asked of the machine
+FAR = 4.0  # going to an entry of a large result that is no neighbour of the last one
+FEW = 2**11  # such entries that the cache holds
+ASKED = 2**14  # entries of an array from which on its memory is asked of the machine
+CACHED = 2**18  # entries of an array that stays in the cache
+ITEM = np.dtype(np.float64).itemsize
+
+
+def effort(code: Code, results: Sequence[str]) -> float:
+    """What it takes to compute results."""
+    total = sum(line_effort(code, line) for line in code.lines_for(results))
+    for name, memory in zip(results, code.memories(results), strict=True):
+        places = () if memory is None else memory.zeroed
+        total += sum(_written(shape, strides, code.symbols[name]) for shape, _, strides in places)
+    return total
+
+
+def line_effort(code: Code, line: Line) -> float:
+    """What one line takes; next to nothing where it only looks at an array in another way."""
+    total = LINE + PRODUCT * line.products
+    if not line.new and not line.changes:
+        return total
+    made = code.symbols[line.target]
+    operands = [code.symbols[name] for name in line.uses - {line.target} if name in code.symbols]
+    places = [symbol for symbol in operands if symbol.strides is not None]
+    given = [symbol for symbol in operands if symbol.strides is None]
+    total += sum(_through(symbol.size) for symbol in given)
+    if line.new:
+        fresh = FRESH if made.size >= ASKED and not line.over else 0
+        return total + (1 + fresh) * _through(made.size) + (0.0 if line.products else _loops(made.shape, given))
+    for place in places:
+        total += _written(place.shape, place.strides or (), made)
+        total += 0.0 if line.products else _loops(place.shape, given)
+        if line.adds and len(given) > 1:  # what is added is an array by itself before
+            total += 2 * ENTRY * place.size
+    if not places:  # a function of its own does it
+        entries = max((symbol.size for symbol in given), default=1)
+        total += _through(entries) + (FAR * entries if made.size > CACHED and entries > FEW else 0.0)
+    return total
+
+
+def _through(entries: int) -> float:
+    """Going through an array."""
+    return (ENTRY if entries <= CACHED else ENTRY + LARGE) * entries
+
+
+def _written(shape: Shape, strides: Shape, whole: Symbol) -> float:
+    """Going through a view of an array."""
+    runs = prod(shape) / _neighbours(shape, strides)
+    return _through(prod(shape)) + (FAR * runs if whole.size > CACHED and runs > FEW else 0.0)
+
+
+def _neighbours(shape: Shape, strides: Shape) -> int:
+    """How many entries of a view follow one another in memory."""
+    count = 1
+    for step, size in sorted(zip(strides, shape, strict=True)):
+        if step == count * ITEM:
+            count *= size
+    return count
+
+
+def _loops(shape: Shape, operands: Iterable[Symbol]) -> float:
+    """Beginning inner loops: each is as long as the last axes along which every operand changes, or none does."""
+    length, kind = 1, None
+    wide = [(1,) * (len(shape) - len(one.shape)) + one.shape for one in operands]
+    for axis in range(len(shape) - 1, -1, -1):
+        if shape[axis] == 1:
+            continue
+        here = tuple(one[axis] == 1 for one in wide)
+        if kind not in (None, here):
+            break
+        length, kind = length * shape[axis], here
+    return LOOP * prod(shape) / length

@@ -1,0 +1,142 @@
+"""Which order of elimination is chosen: for a program that is run often, the one that its lines say is the quickest."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+import jacobian as jac
+from jacobian import plan
+from jacobian.kernel.effort import effort
+from jacobian.tracing.graph import Node
+from jacobian.writing import Scripting, quickest
+
+
+def stencil(x: Any) -> Any:
+    return x[:-2] - 2 * x[1:-1] + x[2:] + x[1:-1] * (x[2:] - x[:-2])
+
+
+def normalised(x: Any) -> Any:
+    centred = x - np.mean(x, axis=0)
+    return centred / np.sqrt(np.mean(centred**2, axis=0) + 1e-5)
+
+
+def residual(x: Any) -> Any:
+    return x + np.tanh(x + np.sin(x))
+
+
+def loss(x: Any) -> Any:
+    return np.sum(np.tanh(x) ** 2) / np.sum(x**2)
+
+
+CASES = [(stencil, (4096,)), (normalised, (48, 30)), (residual, (500,)), (loss, (5000,))]
+
+
+def graph_of(f: Callable[..., Any], shape: tuple[int, ...]) -> tuple[plan.Paths, Sequence[Node]]:
+    traced = jac.trace(f, np.random.default_rng(0).normal(size=shape))
+    inputs = list(traced.inputs.values())
+    return plan.paths(traced.output, inputs), inputs
+
+
+def program_for(graph: plan.Paths, inputs: Sequence[Node], order: str) -> tuple[Scripting, str]:
+    writing = Scripting([graph.of], inputs)
+    (J,) = plan.accumulate(graph, writing, order)
+    return writing, str(writing.arithmetic.tensor(J))
+
+
+@pytest.mark.parametrize(("f", "shape"), CASES)
+def test_auto_takes_no_more_effort_than_forward_or_reverse(f: Callable[..., Any], shape: tuple[int, ...]) -> None:
+    graph, inputs = graph_of(f, shape)
+    chosen = quickest(graph, "auto", lambda: Scripting([graph.of], inputs))
+    efforts = {}
+    for order in ("forward", "reverse", chosen):
+        writing, result = program_for(graph, inputs, order)
+        efforts[order] = effort(writing.code, [result])
+    assert efforts[chosen] == min(efforts.values())
+
+
+@pytest.mark.parametrize("n", [4096, 6000])
+def test_diagonals_of_a_large_result_are_written_once_each(n: int) -> None:
+    graph, inputs = graph_of(stencil, (n,))
+    chosen = quickest(graph, "auto", lambda: Scripting([graph.of], inputs))
+    writing, result = program_for(graph, inputs, chosen)
+    assert sum(line.changes for line in writing.code.lines_for([result])) == 3
+
+
+def test_an_order_that_is_told_is_taken() -> None:
+    graph, inputs = graph_of(stencil, (4096,))
+    assert quickest(graph, "reverse", lambda: Scripting([graph.of], inputs)) == "reverse"
+
+
+def test_orders_that_are_far_too_dear_are_not_written() -> None:
+    X = np.random.default_rng(2).normal(size=(100, 40))
+    graph, _ = graph_of(lambda W: np.mean((np.tanh(X @ W) - X @ W) ** 2), (40, 50))
+    assert "lazy reverse" in plan.contenders(graph)
+    assert "forward" not in plan.contenders(graph)
+
+
+def test_a_chain_has_one_contender() -> None:
+    graph, _ = graph_of(lambda x: np.tanh(np.sin(x)), (5000,))
+    assert plan.contenders(graph) == ("lazy reverse",)
+
+
+@pytest.mark.parametrize(("f", "shape"), CASES[:3])
+def test_the_chosen_program_gives_the_same_numbers(f: Callable[..., Any], shape: tuple[int, ...]) -> None:
+    shape = tuple(min(size, 300) for size in shape)
+    x = np.random.default_rng(1).normal(size=shape)
+    found = jac.jacobian(f)
+    expected = np.asarray(jac.jacobian(f, order="reverse")(x))
+    for _ in range(3):
+        np.testing.assert_allclose(np.asarray(found(x)), expected, rtol=1e-12, atol=1e-12)
+
+
+def gated(x: Any) -> Any:
+    h = WEIGHTS[0] @ x
+    return WEIGHTS[1] @ (h * (1 + np.tanh(h)))
+
+
+def blocks(x: Any) -> Any:
+    for W in WEIGHTS[2:]:
+        x = x + np.tanh(W @ np.sin(x))
+    return x
+
+
+WEIGHTS = [np.random.default_rng(3).normal(size=shape) / 9 for shape in ((200, 80), (170, 200), (80, 80), (80, 80))]
+
+
+@pytest.mark.parametrize(("f", "count"), [(gated, 4), (blocks, 3)])
+def test_segments_meet_where_all_paths_go_through(f: Callable[..., Any], count: int) -> None:
+    graph, _ = graph_of(f, (80,))
+    parts = graph.segments
+    assert len(parts) == count
+    assert [part.of.index for part in parts[1:]] == [part.wrt[0].index for part in parts[:-1]]
+    assert parts[0].of is graph.of
+    assert parts[-1].wrt == graph.wrt
+
+
+@pytest.mark.parametrize("f", [gated, blocks, loss, residual])
+def test_segments_give_the_same_numbers(f: Callable[..., Any]) -> None:
+    graph, _ = graph_of(f, (80,))
+    [expected] = plan.accumulate(graph, plan.Numeric(), "forward")
+    [found] = plan.accumulate(graph, plan.Numeric(), "segments")
+    np.testing.assert_allclose(found.tensor(), expected.tensor(), rtol=1e-12, atol=1e-12)
+
+
+def test_a_gate_is_multiplied_out_before_it_meets_the_weights() -> None:
+    graph, inputs = graph_of(gated, (80,))
+    assert quickest(graph, "auto", lambda: Scripting([graph.of], inputs)) == "segments"
+    segments, reverse = (plan.cost(graph, order) for order in ("segments", "reverse"))
+    assert segments.multiplications < reverse.multiplications
+
+
+def test_an_input_within_a_segment_ends_them() -> None:
+    traced = jac.trace(lambda x: np.tanh(np.sin(x) * x), np.ones(5))
+    middle = traced.output.parents[0][1]
+    source = next(iter(traced.inputs.values()))
+    graph = plan.paths(traced.output, [source, middle])
+    for found, expected in zip(
+        plan.accumulate(graph, plan.Numeric(), "segments"), plan.accumulate(graph, plan.Numeric(), "forward"),
+        strict=True,
+    ):  # fmt: skip
+        np.testing.assert_allclose(found.tensor(), expected.tensor(), rtol=1e-12, atol=1e-12)
