@@ -17,13 +17,13 @@ import numpy as np
 
 from jacobian import plan
 from jacobian.errors import JacobianError
-from jacobian.kernel.buffers import ShortBuffers
+from jacobian.kernel.buffers import RAISING, ShortBuffers
 from jacobian.kernel.code import OtherwiseError
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.recorded import NotRecordableError
 from jacobian.kernel.term import Array, Term
 from jacobian.ops.registry import REGISTRY, Op, Params, promoted
-from jacobian.programs import MOST_FAILURES, MOST_NODES, RAISING, SMALL_RESULT, Memory, Pending
+from jacobian.programs import MOST_FAILURES, MOST_NODES, SMALL_RESULT, Memory, Pending
 from jacobian.tracing.graph import Node
 from jacobian.tracing.snapshots import kept_snapshot
 from jacobian.tracing.surroundings import DIFFERENTIATES, Surroundings, UnknownError

@@ -13,6 +13,7 @@ import numpy as np
 from jacobian.kernel.code import LARGE, Code, Symbol, common_kind
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.pieces import Piece, write_pieces
+from jacobian.kernel.threads import is_worthwhile
 
 Labels = tuple[int, ...]
 Sizes = Mapping[int, int]
@@ -55,6 +56,13 @@ class Target(NamedTuple):
         """The place, its axes merged or reordered as the strides say."""
         text = f"ndarray({shape}, {self.dtype}, {self.whole}, {self.offset}, {strides})"
         return code.let(text, [self.whole], shape)
+
+    def call(self, function: str, arguments: Sequence[Symbol], place: Symbol) -> str:
+        """The text that has a function of entries write to the place, an axis for every label."""
+        given = ", ".join(map(str, arguments))
+        if is_worthwhile(place.shape, self.strides):
+            return f"on_all_cores({function}, {given}, out={place})"
+        return f"copyto({place}, {given})" if function == "copyto" else f"{function}({given}, out={place})"
 
 
 def arranged(code: Code, array: Named, order: Labels) -> Symbol:
@@ -209,9 +217,26 @@ def _matmul(
 
 
 def written(code: Code, function: str, arguments: Sequence[Symbol], target: Target, sizes: Sizes) -> Named:
-    """Call a function of NumPy that writes its result, its axes in the target's order, to the target."""
-    _put(code, function, arguments, target.place(code, sizes), target)
+    """Call a function of entries that writes its result, its axes in the target's order, to the target."""
+    place = target.place(code, sizes)
+    uses = [*arguments, place]
+    if target.pieces is not None:
+        _put_pieces(code, getattr(np, function), arguments, place, target)
+    elif target.fresh:
+        code.do(target.call(function, arguments, place), uses, target.whole)
+    elif is_worthwhile(place.shape, target.strides):
+        adding = code.constant(partial(_add, getattr(np, function)), "add")
+        given = ", ".join(map(str, arguments))
+        code.do(f"on_all_cores({adding}, {given}, out={place}, most={THIN})", uses, target.whole)
+    else:
+        _add_slices(code, function, arguments, place, target)
     return Named(target.whole, target.labels)
+
+
+def _add(function: Callable[..., Any], *arguments: Any) -> None:
+    """Add a function of all arguments but the last to that one."""
+    *given, place = arguments
+    np.add(place, function(*given), out=place)
 
 
 def copied(code: Code, named: Named, target: Target, sizes: Sizes) -> Named:
@@ -220,8 +245,8 @@ def copied(code: Code, named: Named, target: Target, sizes: Sizes) -> Named:
     if target.pieces is not None:
         _put_pieces(code, None, [symbol], place, target)
         return Named(target.whole, target.labels)
-    code.do(f"copyto({place}, {symbol})" if target.fresh else f"add({place}, {symbol}, out={place})",
-            [symbol, place], target.whole)  # fmt: skip
+    text = target.call("copyto", [symbol], place) if target.fresh else target.call("add", [place, symbol], place)
+    code.do(text, [symbol, place], target.whole)
     return Named(target.whole, target.labels)
 
 
@@ -236,15 +261,17 @@ def _put_pieces(
 
 
 def _put(code: Code, function: str, arguments: Sequence[Symbol], place: Symbol, target: Target) -> None:
-    """Write a result to a place, or add it there, in slices so thin that they stay in the cache."""
+    """Write a result to a place, or add it there."""
+    if not target.fresh:
+        _add_slices(code, function, arguments, place, target)
+        return
+    code.do(f"{function}({', '.join(map(str, arguments))}, out={place})", [*arguments, place], target.whole)
+
+
+def _add_slices(code: Code, function: str, arguments: Sequence[Symbol], place: Symbol, target: Target) -> None:
+    """Add a result to a place, in slices so thin that they stay in the cache."""
     uses = [*arguments, place]
     texts = [str(argument) for argument in arguments]
-    if target.pieces is not None:
-        _put_pieces(code, getattr(np, function), arguments, place, target)
-        return
-    if target.fresh:
-        code.do(f"{function}({', '.join(texts)}, out={place})", uses, target.whole)
-        return
     count = place.shape[0]
     thin = max(1, THIN // max(1, place.size // count))
     sliced = _sliced(function, arguments, place)

@@ -18,6 +18,7 @@ import numpy as np
 
 from jacobian.kernel import memory
 from jacobian.kernel.pattern import Shape
+from jacobian.kernel.threads import is_worthwhile, on_all_cores
 
 WORTHWHILE = 2**16  # bytes from which on memory is used again
 SHARE = 32  # a part of the machine's memory that may wait to be used again: the 32nd
@@ -73,7 +74,11 @@ class Reused:
         for positions in listed:
             full.reshape(-1)[positions] = 0
         for shape, offset, strides in self._places:
-            np.ndarray(shape, self.dtype, full, offset, strides).fill(0)
+            place = np.ndarray(shape, self.dtype, full, offset, strides)
+            if is_worthwhile(shape, strides):
+                on_all_cores(np.copyto, 0, out=place)
+            else:
+                place.fill(0)
         return full
 
     def noted(self, write: Callable[..., np.ndarray | None]) -> Callable[..., None]:
