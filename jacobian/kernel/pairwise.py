@@ -21,6 +21,7 @@ Sizes = Mapping[int, int]
 WORTH_A_CALL = 2**12  # entries of a matrix for which BLAS is worth a call of its own
 LARGE_PRODUCT = 2**12  # entries of a matrix product that is not to be written twice
 LONG_LOOP = 2**8  # entries that NumPy's inner loop should run over
+SHORT_ROW = 2**6  # entries of a last axis that NumPy copies rows of to its buffer, if it finds no longer one
 WIDE = 2**14  # entries of a product for which its operands are written out
 CHEAP = 8  # times as many entries a product must have as what is written out for it
 THIN = 2**15  # entries that are added at once to what is there already
@@ -116,30 +117,42 @@ def _widened(code: Code, operands: Sequence[Symbol], shape: Shape, strides: Shap
     """Operands of a large product with their last axes written out, so that NumPy's inner loop is long.
 
     Where one operand carries the last axis and the other the one before, every inner loop would be as short as that
-    last axis. Writing both axes out costs little when the result has many more.
+    last axis. Writing both axes out costs little when the result has many more. Where it does not, for the other
+    operand, it helps to do so for the one that carries the last axis, if that is short.
     """
-    merged = 1
+    if not shape or prod(shape) < WIDE:
+        return list(operands)
+    longest = _last_axes(shape, strides)
+    choices = [[_wide(operand, shape, count) for operand in operands] for count in range(longest, 0, -1)]
+    if shape[-1] < SHORT_ROW:
+        carry_last = [operand.ndim > 0 and operand.shape[-1] == shape[-1] for operand in operands]
+        choices.insert(-1, [new if one else None for new, one in zip(choices[0], carry_last, strict=True)])
+    for wide in choices:
+        if CHEAP * sum(prod(new) for new in wide if new is not None) <= prod(shape):
+            pairs = zip(operands, wide, strict=True)
+            return [operand if new is None else _written_out(code, operand, new) for operand, new in pairs]
+    return list(operands)
+
+
+def _last_axes(shape: Shape, strides: Shape) -> int:
+    """How many last axes make a long loop, as far as they lie one behind the other in the result."""
+    count = 1
     while (
-        merged < len(shape)
-        and prod(shape[-merged:]) < LONG_LOOP
-        and strides[-merged - 1] == strides[-merged] * shape[-merged]
+        count < len(shape)
+        and prod(shape[-count:]) < LONG_LOOP
+        and strides[-count - 1] == strides[-count] * shape[-count]
     ):
-        merged += 1
-    tail = shape[-merged:] if shape else ()
-    found: list[Symbol] = []
-    cost = 0
-    for operand in operands:
-        own = (1,) * (len(shape) - len(operand.shape)) + operand.shape
-        simple = own[-merged:] == tail and not operand.rough
-        if simple or prod(own[-merged:]) == 1:
-            found.append(operand)
-            continue
-        wide = (*own[:-merged], *tail)
-        cost += prod(wide)
-        if CHEAP * cost > prod(shape) or prod(shape) < WIDE:
-            return list(operands)
-        found.append(_written_out(code, operand, wide))
-    return found
+        count += 1
+    return count
+
+
+def _wide(operand: Symbol, shape: Shape, count: int) -> Shape | None:
+    """The operand's shape with so many last axes of a product written out; None if that would change nothing."""
+    own = (1,) * (len(shape) - len(operand.shape)) + operand.shape
+    tail = shape[-count:]
+    if (own[-count:] == tail and not operand.rough) or prod(own[-count:]) == 1:
+        return None
+    return (*own[:-count], *tail)
 
 
 def _written_out(code: Code, operand: Symbol, shape: Shape) -> Symbol:
