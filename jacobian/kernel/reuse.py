@@ -52,14 +52,14 @@ class Reused:
         self.make, self.shape, self.dtype = make, shape, dtype
         self.nbytes = prod(shape) * dtype.itemsize
         self.is_for_once = False  # where nobody knows to which entries it is written
-        self._places: list[Place] = []
+        self._places: list[tuple[Place, bool]] = []  # and whether it is set to zero on all cores
         self._free: list[tuple[np.ndarray, Listed]] = []  # one at most, and where it was written to
         self._lent: dict[int, tuple[object, np.ndarray, Listed]] = {}
         self._listed: dict[int, Listed] = {}  # for arrays that are not lent yet
 
     def added_to(self, shape: Shape, offset: int, strides: Shape) -> None:
         """Say where a program does not overwrite what was there."""
-        self._places.append((shape, offset, strides))
+        self._places.append(((shape, offset, strides), is_worthwhile(shape, strides)))
 
     def fresh(self) -> np.ndarray:
         """An array as after `zeros`, but for entries that the program is going to overwrite."""
@@ -73,9 +73,9 @@ class Reused:
         WAITING.order.pop(self, None)
         for positions in listed:
             full.reshape(-1)[positions] = 0
-        for shape, offset, strides in self._places:
+        for (shape, offset, strides), on_all in self._places:
             place = np.ndarray(shape, self.dtype, full, offset, strides)
-            if is_worthwhile(shape, strides):
+            if on_all:
                 on_all_cores(np.copyto, 0, out=place)
             else:
                 place.fill(0)
