@@ -129,7 +129,7 @@ def _work(steps: list[Step], failed: list[BaseException]) -> None:
         try:
             step()
         except BaseException as error:  # whatever it is, it is for the thread that has called
-            failed.append(error)
+            failed.insert(0 if isinstance(error, Exception) else len(failed), error)  # an interrupt is the one to raise
             steps.clear()
 
 

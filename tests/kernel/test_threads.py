@@ -245,6 +245,18 @@ def test_an_error_of_a_helper_reaches_the_caller() -> None:
     run(both(nothing, nothing))  # the helper goes on
 
 
+def test_an_interrupt_is_not_lost_to_an_error() -> None:
+    def fail() -> None:
+        raise FloatingPointError
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    for steps in (both(interrupt, fail), both(fail, interrupt)):
+        with pytest.raises(KeyboardInterrupt):
+            run(steps)
+
+
 def slowly(done: list[bool]) -> Callable[[], None]:
     def step() -> None:
         time.sleep(0.3)
