@@ -16,7 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 
 from jacobian import plan
-from jacobian.kernel.buffers import ShortBuffers
+from jacobian.kernel.buffers import RAISING, ShortBuffers
 from jacobian.kernel.code import OtherwiseError
 from jacobian.kernel.recorded import NotRecordableError
 from jacobian.kernel.reuse import Reused
@@ -103,10 +103,6 @@ class Pending:
                 return np.asarray(array, self._dtypes[k]) if memory is None else memory.lend(array)
         except (OtherwiseError, ArithmeticError):
             return None
-
-
-RAISING: dict[str, Any] = {"divide": "raise", "invalid": "raise", "over": "raise"}
-"""Where a number is not finite the chain rule is run as ever: it says which op, and at which entry."""
 
 
 class Weighed(Protocol):

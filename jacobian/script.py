@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jacobian import plan
-from jacobian.kernel.buffers import ShortBuffers
+from jacobian.kernel.buffers import RAISING, ShortBuffers
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Array
 from jacobian.ops.registry import Op, Params
-from jacobian.programs import RAISING, SMALL_RESULT, Pending
+from jacobian.programs import SMALL_RESULT, Pending
 from jacobian.tracing.graph import Node
 from jacobian.tracing.surroundings import Surroundings
 from jacobian.writing import Scripting, quickest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 import jacobian as jac
 from jacobian import programs, replay
-from jacobian.kernel import code, lower, network, pairwise, pieces, positions
+from jacobian.kernel import code, lower, network, pairwise, pieces, positions, threads
 from jacobian.kernel.code import Code
 from jacobian.ops.registry import Op, Sample
 from tests.sampled import every_sample, floating
@@ -19,6 +20,7 @@ from tests.test_programs import STEPS, program, smooth
 THRESHOLDS: list[tuple[Any, str, int]] = [
     (code, "LARGE", 1), (pairwise, "LARGE", 1), (network, "LARGE", 1), (pairwise, "WIDE", 1), (pairwise, "CHEAP", 0),
     (pairwise, "LARGE_PRODUCT", 1), (pieces, "SMALL", 1), (pieces, "BLOCK", 2), (positions, "KEPT", 0),
+    (threads, "WORTHWHILE", 0),
 ]  # fmt: skip
 
 
@@ -50,6 +52,26 @@ def test_every_sample(op: Op, sample: Sample) -> None:
     for found in others:
         for one, expected in zip(found, first, strict=True):
             np.testing.assert_allclose(one, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::jacobian.errors.JacobianWarning")
+@every_sample
+def test_cores_make_no_difference(op: Op, sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
+    args, kwargs = sample.draw(2)
+    numbers = floating(args)
+    if not numbers:
+        return
+    monkeypatch.setattr(code, "WORTHWHILE", 1)
+    monkeypatch.setattr(programs, "SMALL_RESULT", 0)
+    monkeypatch.setattr(replay, "SMALL_RESULT", 0)
+    g = jac.jacobian(lambda *args: op(*args, **kwargs), numbers)
+    found = []
+    for count in (3, 3, 3, 1, 4, 3):  # the first two while its program is not written yet
+        monkeypatch.setattr(threads, "cores", partial(int, count))
+        found.append([np.array(J) for J in jac_leaves(g(*args))])
+    for others in found[3:]:
+        for one, expected in zip(others, found[2], strict=True):
+            np.testing.assert_array_equal(one, expected)
 
 
 def jac_leaves(found: Any) -> list[Any]:

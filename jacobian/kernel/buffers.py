@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 
 ENTRIES = 512  # rows this long are not copied; much shorter ones are better copied
+RAISING: dict[str, Any] = {"divide": "raise", "invalid": "raise", "over": "raise"}
+"""For programs: where a number is not finite, what they were written for is done in another way, which tells of it."""
+
 _COPIES_ROWS = tuple(map(int, np.__version__.split(".")[:2])) >= (2, 3)
 
 

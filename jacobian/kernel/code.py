@@ -16,6 +16,7 @@ import numpy as np
 from jacobian.kernel.arraylike import Shaped
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.reuse import WORTHWHILE, Reused
+from jacobian.kernel.threads import on_all_cores
 
 PROGRAM = "<jacobian program>"  # where the compiler says that its lines are from
 LARGE = 2**10  # entries from which on memory is given back, or written again, as soon as that can be done
@@ -29,7 +30,9 @@ _FUNCTIONS = (
     "add array ascontiguousarray broadcast_to copyto divide dot einsum empty matmul multiply ndarray negative subtract "
     "zeros"
 )
-_ALWAYS = {"OtherwiseError": OtherwiseError} | {name: getattr(np, name) for name in _FUNCTIONS.split()}
+_ALWAYS = {"OtherwiseError": OtherwiseError, "on_all_cores": on_all_cores} | {
+    name: getattr(np, name) for name in _FUNCTIONS.split()
+}
 
 
 class Symbol(Shaped):

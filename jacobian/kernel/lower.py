@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jacobian.kernel.access import indices, plain, span
-from jacobian.kernel.buffers import ShortBuffers
+from jacobian.kernel.buffers import RAISING, ShortBuffers
 from jacobian.kernel.code import Code, Symbol
 from jacobian.kernel.equations import Guard
 from jacobian.kernel.network import contract, write_network
@@ -140,8 +140,13 @@ def core(term: Term, dtype: np.dtype[Any], guards: Sequence[Guard] | None = None
 def materialise(terms: Sequence[Term], shape: Shape, dtype: np.dtype[Any]) -> np.ndarray:
     """The tensor that the terms add up to; `shape` is the output's followed by the input's."""
     program = _tensor_program(tuple(map(kind_of, terms)), shape, dtype)
-    with ShortBuffers():
-        return np.asarray(program(*(number for term in terms for number in numbers_of(term))), dtype)
+    numbers = [number for term in terms for number in numbers_of(term)]
+    try:
+        with ShortBuffers(**RAISING):  # where NumPy would warn of errors, it would do so for every part of the result
+            return np.asarray(program(*numbers), dtype)
+    except FloatingPointError:
+        with ShortBuffers():  # as the caller wants it
+            return np.asarray(program(*numbers), dtype)
 
 
 @lru_cache(maxsize=PROGRAMS)

@@ -13,6 +13,7 @@ import numpy as np
 from jacobian.kernel.code import LARGE, Code, Symbol, common_kind
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.pieces import Piece, write_pieces
+from jacobian.kernel.threads import is_worthwhile
 
 Labels = tuple[int, ...]
 Sizes = Mapping[int, int]
@@ -20,6 +21,7 @@ Sizes = Mapping[int, int]
 WORTH_A_CALL = 2**12  # entries of a matrix for which BLAS is worth a call of its own
 LARGE_PRODUCT = 2**12  # entries of a matrix product that is not to be written twice
 LONG_LOOP = 2**8  # entries that NumPy's inner loop should run over
+SHORT_ROW = 2**6  # entries of a last axis that NumPy copies rows of to its buffer, if it finds no longer one
 WIDE = 2**14  # entries of a product for which its operands are written out
 CHEAP = 8  # times as many entries a product must have as what is written out for it
 THIN = 2**15  # entries that are added at once to what is there already
@@ -54,6 +56,13 @@ class Target(NamedTuple):
     def view(self, code: Code, shape: Shape, strides: Shape) -> Symbol:
         """The place, its axes merged or reordered as the strides say."""
         return code.place(self.whole, shape, self.offset, strides, self.dtype)
+
+    def call(self, function: str, arguments: Sequence[Symbol], place: Symbol) -> str:
+        """The text that has a function of entries write to the place, an axis for every label."""
+        given = ", ".join(map(str, arguments))
+        if is_worthwhile(place.shape, self.strides):
+            return f"on_all_cores({function}, {given}, out={place})"
+        return f"copyto({place}, {given})" if function == "copyto" else f"{function}({given}, out={place})"
 
 
 def arranged(code: Code, array: Named, order: Labels) -> Symbol:
@@ -107,30 +116,42 @@ def _widened(code: Code, operands: Sequence[Symbol], shape: Shape, strides: Shap
     """Operands of a large product with their last axes written out, so that NumPy's inner loop is long.
 
     Where one operand carries the last axis and the other the one before, every inner loop would be as short as that
-    last axis. Writing both axes out costs little when the result has many more.
+    last axis. Writing both axes out costs little when the result has many more. Where it does not, for the other
+    operand, it helps to do so for the one that carries the last axis, if that is short.
     """
-    merged = 1
+    if not shape or prod(shape) < WIDE:
+        return list(operands)
+    longest = _last_axes(shape, strides)
+    choices = [[_wide(operand, shape, count) for operand in operands] for count in range(longest, 0, -1)]
+    if shape[-1] < SHORT_ROW:
+        carry_last = [operand.ndim > 0 and operand.shape[-1] == shape[-1] for operand in operands]
+        choices.insert(-1, [new if one else None for new, one in zip(choices[0], carry_last, strict=True)])
+    for wide in choices:
+        if CHEAP * sum(prod(new) for new in wide if new is not None) <= prod(shape):
+            pairs = zip(operands, wide, strict=True)
+            return [operand if new is None else _written_out(code, operand, new) for operand, new in pairs]
+    return list(operands)
+
+
+def _last_axes(shape: Shape, strides: Shape) -> int:
+    """How many last axes make a long loop, as far as they lie one behind the other in the result."""
+    count = 1
     while (
-        merged < len(shape)
-        and prod(shape[-merged:]) < LONG_LOOP
-        and strides[-merged - 1] == strides[-merged] * shape[-merged]
+        count < len(shape)
+        and prod(shape[-count:]) < LONG_LOOP
+        and strides[-count - 1] == strides[-count] * shape[-count]
     ):
-        merged += 1
-    tail = shape[-merged:] if shape else ()
-    found: list[Symbol] = []
-    cost = 0
-    for operand in operands:
-        own = (1,) * (len(shape) - len(operand.shape)) + operand.shape
-        simple = own[-merged:] == tail and not operand.rough
-        if simple or prod(own[-merged:]) == 1:
-            found.append(operand)
-            continue
-        wide = (*own[:-merged], *tail)
-        cost += prod(wide)
-        if CHEAP * cost > prod(shape) or prod(shape) < WIDE:
-            return list(operands)
-        found.append(_written_out(code, operand, wide))
-    return found
+        count += 1
+    return count
+
+
+def _wide(operand: Symbol, shape: Shape, count: int) -> Shape | None:
+    """The operand's shape with so many last axes of a product written out; None if that would change nothing."""
+    own = (1,) * (len(shape) - len(operand.shape)) + operand.shape
+    tail = shape[-count:]
+    if (own[-count:] == tail and not operand.rough) or prod(own[-count:]) == 1:
+        return None
+    return (*own[:-count], *tail)
 
 
 def _written_out(code: Code, operand: Symbol, shape: Shape) -> Symbol:
@@ -210,9 +231,26 @@ def _matmul(
 
 
 def written(code: Code, function: str, arguments: Sequence[Symbol], target: Target, sizes: Sizes) -> Named:
-    """Call a function of NumPy that writes its result, its axes in the target's order, to the target."""
-    _put(code, function, arguments, target.place(code, sizes), target)
+    """Call a function of entries that writes its result, its axes in the target's order, to the target."""
+    place = target.place(code, sizes)
+    uses = [*arguments, place]
+    if target.pieces is not None:
+        _put_pieces(code, getattr(np, function), arguments, place, target)
+    elif target.fresh:
+        code.do(target.call(function, arguments, place), uses, target.whole)
+    elif is_worthwhile(place.shape, target.strides):
+        adding = code.constant(partial(_add, getattr(np, function)), "add")
+        given = ", ".join(map(str, arguments))
+        code.do(f"on_all_cores({adding}, {given}, out={place}, most={THIN})", uses, target.whole, adds=True)
+    else:
+        _add_slices(code, function, arguments, place, target)
     return Named(target.whole, target.labels)
+
+
+def _add(function: Callable[..., Any], *arguments: Any) -> None:
+    """Add a function of all arguments but the last to that one."""
+    *given, place = arguments
+    np.add(place, function(*given), out=place)
 
 
 def copied(code: Code, named: Named, target: Target, sizes: Sizes) -> Named:
@@ -221,8 +259,8 @@ def copied(code: Code, named: Named, target: Target, sizes: Sizes) -> Named:
     if target.pieces is not None:
         _put_pieces(code, None, [symbol], place, target)
         return Named(target.whole, target.labels)
-    code.do(f"copyto({place}, {symbol})" if target.fresh else f"add({place}, {symbol}, out={place})",
-            [symbol, place], target.whole, adds=not target.fresh)  # fmt: skip
+    text = target.call("copyto", [symbol], place) if target.fresh else target.call("add", [place, symbol], place)
+    code.do(text, [symbol, place], target.whole, adds=not target.fresh)
     return Named(target.whole, target.labels)
 
 
@@ -237,17 +275,22 @@ def _put_pieces(
 
 
 def _put(
+    code: Code, function: str, arguments: Sequence[Symbol], place: Symbol, target: Target, products: int
+) -> None:  # fmt: skip
+    """Write a result to a place, or add it there."""
+    if not target.fresh:
+        _add_slices(code, function, arguments, place, target, products)
+        return
+    text = f"{function}({', '.join(map(str, arguments))}, out={place})"
+    code.do(text, [*arguments, place], target.whole, products=products)
+
+
+def _add_slices(
     code: Code, function: str, arguments: Sequence[Symbol], place: Symbol, target: Target, products: int = 0
 ) -> None:
-    """Write a result to a place, or add it there, in slices so thin that they stay in the cache."""
+    """Add a result to a place, in slices so thin that they stay in the cache."""
     uses = [*arguments, place]
     texts = [str(argument) for argument in arguments]
-    if target.pieces is not None:
-        _put_pieces(code, getattr(np, function), arguments, place, target)
-        return
-    if target.fresh:
-        code.do(f"{function}({', '.join(texts)}, out={place})", uses, target.whole, products=products)
-        return
     count = place.shape[0]
     thin = max(1, THIN // max(1, place.size // count))
     sliced = _sliced(function, arguments, place)

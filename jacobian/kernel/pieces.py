@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
+
+from jacobian.kernel.threads import Step, run, touched
 
 BLOCK = 64  # rows that are cut alike
 MANY_RUNS = 8  # in one block: then it is no band
@@ -49,12 +52,20 @@ def write_pieces(
 ) -> None:
     """Write a function of arrays that broadcast to the place, or one array itself; added unless nobody wrote there."""
     spread = [np.broadcast_to(array, place.shape) for array in arrays]
-    for where, mask in pieces:
-        values, to = [array[where] for array in spread], place[where]
-        only: Any = True if mask is None else mask
-        if not fresh:
-            np.add(to, values[0] if function is None else function(*values), out=to, where=only)
-        elif function is None:
-            np.copyto(to, values[0], where=only)
-        else:
-            function(*values, out=to, where=only)
+    places = [place[where] for where, _ in pieces]
+    steps: list[Step] = [
+        partial(_write_piece, function, fresh, True if mask is None else mask, to, *[array[where] for array in spread])
+        for (where, mask), to in zip(pieces, places, strict=True)
+    ]
+    run(steps, sum(touched(to.shape, to.strides) for to in places))
+
+
+def _write_piece(
+    function: Callable[..., Any] | None, fresh: bool, only: Any, to: np.ndarray, *values: np.ndarray
+) -> None:
+    if not fresh:
+        np.add(to, values[0] if function is None else function(*values), out=to, where=only)
+    elif function is None:
+        np.copyto(to, values[0], where=only)
+    else:
+        function(*values, out=to, where=only)

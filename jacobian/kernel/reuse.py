@@ -18,6 +18,7 @@ import numpy as np
 
 from jacobian.kernel import memory
 from jacobian.kernel.pattern import Shape
+from jacobian.kernel.threads import is_worthwhile, on_all_cores
 
 WORTHWHILE = 2**16  # bytes from which on memory is used again
 SHARE = 32  # a part of the machine's memory that may wait to be used again: the 32nd
@@ -46,23 +47,14 @@ class Reused:
     """The memory of one result. A program takes it by `fresh`, what it made is handed out by `lend`."""
 
     __slots__ = (
-        "_free",
-        "_lent",
-        "_listed",
-        "_overwritten",
-        "dtype",
-        "is_for_once",
-        "make",
-        "nbytes",
-        "shape",
-        "zeroed",
-    )
+        "_free", "_lent", "_listed", "_overwritten", "dtype", "is_for_once", "make", "nbytes", "shape", "zeroed",
+    )  # fmt: skip
 
     def __init__(self, make: Callable[..., np.ndarray], shape: Shape, dtype: np.dtype[Any]) -> None:
         self.make, self.shape, self.dtype = make, shape, dtype
         self.nbytes = prod(shape) * dtype.itemsize
         self.is_for_once = False  # where nobody knows to which entries it is written
-        self.zeroed: list[Place] = []  # before the memory is used again
+        self.zeroed: dict[Place, bool] = {}  # before the memory is used again; whether on all cores
         self._overwritten: set[Place] = set()
         self._free: list[tuple[np.ndarray, Listed]] = []  # one at most, and where it was written to
         self._lent: dict[int, tuple[object, np.ndarray, Listed]] = {}
@@ -75,7 +67,8 @@ class Reused:
     def added_to(self, place: Place) -> None:
         """Say where a program adds to what is there."""
         if self.make is not np.empty and place not in self._overwritten and place not in self.zeroed:
-            self.zeroed.append(place)
+            shape, _, strides = place
+            self.zeroed[place] = is_worthwhile(shape, strides)
 
     def fresh(self) -> np.ndarray:
         """An array as after `zeros`, but for entries that the program is going to overwrite."""
@@ -89,8 +82,12 @@ class Reused:
         WAITING.order.pop(self, None)
         for positions in listed:
             full.reshape(-1)[positions] = 0
-        for shape, offset, strides in self.zeroed:
-            np.ndarray(shape, self.dtype, full, offset, strides).fill(0)
+        for (shape, offset, strides), on_all in self.zeroed.items():
+            place = np.ndarray(shape, self.dtype, full, offset, strides)
+            if on_all:
+                on_all_cores(np.copyto, 0, out=place)
+            else:
+                place.fill(0)
         return full
 
     def noted(self, write: Callable[..., np.ndarray | None]) -> Callable[..., None]:
