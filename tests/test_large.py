@@ -121,3 +121,89 @@ def test_an_array_of_another_dtype_is_not() -> None:
     c = code.apply(f"{a} * {a}", "multiply", [a, a], (4,))
     d = code.apply(f"{c} + {b}", "add", [c, b], (4,))
     assert "out=" not in written(code, d.name)
+
+
+# -- arrays that are computed where they are wanted ------------------------------------------------------------------
+
+
+def copied(code: Code, symbol: Any) -> Any:
+    """The lower half of a new array, to which a symbol is copied."""
+    whole = code.array("zeros(8)", (8,))
+    half = code.let(f"{whole}[4:]", [whole], (4,), kind=np.dtype(float))
+    code.copy(symbol, half, whole)
+    return whole
+
+
+def test_an_array_that_is_copied_is_computed_there() -> None:
+    code = Code()
+    a, b = symbols(code)
+    c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
+    d = code.apply(f"{c} + {b}", "add", [c, b], (4,))  # may still read it
+    whole = copied(code, c)
+    text = written(code, str(whole), str(d))
+    assert "copyto" not in text
+    assert f"{c} = multiply({a}, {b}, out=" in text
+    assert f"{d} = {c} + {b}" in text  # and not over what is the result
+    full, total = code.compile(text)(np.full(4, 2.0), np.full(4, 3.0))
+    np.testing.assert_array_equal(full, [0, 0, 0, 0, 6, 6, 6, 6])
+    np.testing.assert_array_equal(total, 9)
+
+
+def test_an_array_that_is_read_when_the_place_may_have_changed_is_copied() -> None:
+    code = Code()
+    a, b = symbols(code)
+    c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
+    whole = copied(code, c)
+    code.do(f"{whole}[:] += 1", [], whole)
+    d = code.apply(f"{c} + {b}", "add", [c, b], (4,))
+    text = written(code, str(whole), str(d))
+    full, total = code.compile(text)(np.full(4, 2.0), np.full(4, 3.0))
+    np.testing.assert_array_equal(full, [1, 1, 1, 1, 7, 7, 7, 7])
+    np.testing.assert_array_equal(total, 9)
+
+
+def test_an_array_of_which_there_is_a_view_is_copied() -> None:
+    code = Code()
+    a, b = symbols(code)
+    c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
+    view = pairwise.reshaped(code, c, (2, 2))
+    whole = copied(code, c)
+    code.do(f"{whole}[:] += 1", [], whole)
+    d = code.apply(f"{view} + {view}", "add", [view, view], (2, 2))
+    full, total = code.compile(written(code, str(whole), str(d)))(np.full(4, 2.0), np.full(4, 3.0))
+    np.testing.assert_array_equal(full, [1, 1, 1, 1, 7, 7, 7, 7])
+    np.testing.assert_array_equal(total, 12)
+
+
+def test_an_array_that_is_a_result_itself_is_copied() -> None:
+    code = Code()
+    a, b = symbols(code)
+    c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
+    whole = copied(code, c)
+    assert "copyto" in written(code, str(whole), str(c))
+
+
+@pytest.mark.parametrize(("dtypes", "shape"), [("ff", (4,)), ("dd", (1,))])
+def test_an_array_of_another_dtype_or_shape_is_copied(dtypes: str, shape: tuple[int, ...]) -> None:
+    code = Code()
+    a, b = symbols(code, dtypes)
+    c = code.apply(f"({a} * {b})[: {shape[0]}]", "multiply", [a, b], shape)
+    whole = copied(code, c)
+    text = written(code, str(whole))
+    assert "copyto" in text
+    full = code.compile(text)(np.full(4, 2.0, np.float32), np.full(4, 3.0, np.float32))
+    np.testing.assert_array_equal(full, [0, 0, 0, 0, 6, 6, 6, 6])
+
+
+def test_what_only_the_first_results_need_does_not_wait_for_the_later_ones() -> None:
+    code = Code()
+    a, b = symbols(code)
+    c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
+    d = code.apply(f"exp({c})", "exp", [c], (4,))
+    code.constants["exp"] = np.exp
+    later = code.apply(f"{d} * {d}", "multiply", [d, d], (4,))
+    text = code.text_in_stages(["a", "b"], [d.name], [later.name])
+    assert f"{d} = exp({c}, out={c})" in text
+    first, start = code.compile(text)(np.zeros(4), np.ones(4))
+    np.testing.assert_array_equal(first, 1)
+    np.testing.assert_array_equal(start()[0](), 1)

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from math import isfinite, prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from jacobian.kernel.arraylike import Shaped
+from jacobian.kernel.lines import Line, body
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.reuse import WORTHWHILE, Reused
 
@@ -51,26 +52,6 @@ class Symbol(Shaped):
     def __str__(self) -> str:
         """The name, as the program's text has it."""
         return self.name
-
-
-class Line(NamedTuple):
-    """One statement: the name that it assigns or whose array it changes, and which names it reads.
-
-    A check assigns nothing that anybody need use: it ends the program, or lets it go on. One that is `late` only says
-    something: it does so after all others, when it is known that the program goes on.
-
-    `new` says that it makes an array of its own, `view_of` of which array it makes another view. `over` are arrays that
-    may be overwritten by the result if they are needed no more, each with the text that does so.
-    """
-
-    target: str
-    text: str
-    uses: frozenset[str]
-    check: bool = False
-    late: bool = False
-    new: bool = False
-    view_of: str = ""
-    over: tuple[tuple[str, str], ...] = ()
 
 
 class Code:
@@ -121,13 +102,13 @@ class Code:
         kind = kind or common_kind(symbols)
         start = len(self.lines)
         symbol = self.let(text, symbols, shape, rough=rough, new=True, kind=kind)
-        if kind is not None and len(self.lines) > start and symbol.size >= LARGE:
+        if kind is not None and len(self.lines) > start:
             given = ", ".join(map(str, arguments))
             over = tuple(
-                (one.name, f"{symbol} = {function}({given}, out={one})")
-                for one in symbols if one.shape == shape and one.kind == kind and one.rough <= rough
+                one.name for one in symbols
+                if symbol.size >= LARGE and one.shape == shape and one.kind == kind and one.rough <= rough
             )  # fmt: skip
-            self.lines[-1] = self.lines[-1]._replace(over=over)
+            self.lines[-1] = self.lines[-1]._replace(out=f"{symbol} = {function}({given}, out=", over=over)
         return symbol
 
     def array(self, text: str, shape: Shape, uses: Iterable[Symbol] = ()) -> Symbol:
@@ -158,6 +139,13 @@ class Code:
     def do(self, text: str, uses: Iterable[Symbol], changed: Symbol) -> None:
         """A statement that changes an array, one made by `array`: it stands for no expression."""
         self.lines.append(Line(changed.name, text, frozenset(use.name for use in uses)))
+
+    def copy(self, symbol: Symbol, place: Symbol, whole: Symbol) -> None:
+        """Copy an array to a view of an array where nobody wrote yet; it may be computed there in the first place."""
+        same = symbol.shape == place.shape and symbol.kind is not None and symbol.kind == place.kind
+        copies = (symbol.name, place.name) if same else None
+        uses = frozenset([symbol.name, place.name])
+        self.lines.append(Line(whole.name, f"copyto({place}, {symbol})", uses, copies=copies))
 
     def refuse_where(self, condition: Symbol) -> None:
         """End the program where the condition holds anywhere: then it is not the one to run."""
@@ -220,34 +208,8 @@ class Code:
     def _is_late(self, position: int) -> bool:
         return self.lines[position].late
 
-    def _body(self, lines: Sequence[int], kept: set[str]) -> list[str]:
-        """The text of lines; a large array is overwritten or given up at its last use, unless it is kept."""
-        last: dict[str, int] = {}
-        made: dict[str, Line] = {}
-        uses: Counter[str] = Counter()
-        for position in lines:
-            line = self.lines[position]
-            made.setdefault(line.target, line)
-            last.update(dict.fromkeys((*line.uses, line.target), position))
-            uses.update(line.uses)
-
-        def is_lone(name: str) -> bool:
-            """Whether an array is read once, after it was made here, and is no view of one that somebody else has."""
-            line = made.get(name)
-            if line is None or name in kept or uses[name] != 1:
-                return False
-            return line.new or (line.view_of != "" and is_lone(line.view_of))
-
-        done: dict[int, list[str]] = {}
-        for name in sorted(self._large & made.keys() - kept):
-            done.setdefault(last[name], []).append(name)
-        body: list[str] = []
-        for position in lines:
-            line = self.lines[position]
-            body.append(next((text for name, text in line.over if is_lone(name)), line.text))
-            if position in done:
-                body.append(f"del {', '.join(done[position])}")
-        return body
+    def _body(self, positions: Iterable[int], kept: set[str]) -> list[str]:
+        return body([self.lines[position] for position in positions], kept, self._large)
 
     def text(self, arguments: Iterable[str], results: Sequence[str], *, checks: bool = True) -> str:
         """The program as a function that returns all results, of one result just this."""
@@ -265,11 +227,14 @@ class Code:
         That is a function without arguments which returns a function for each of the later results.
         """
         start = sorted(self._needed(first, checks=True), key=self._is_late)
-        rest = self._needed(later, checks=False)
-        kept = {name for position in rest for name in self.lines[position].uses}
-        body = self._body(start, {*first, *later, *kept})
-        body += self._parts((), later, frozenset(start), "later").split("\n")
-        return _function(arguments, body, f"({', '.join([*first, 'later'])})")
+        done = frozenset(start)
+        kept = {
+            name for position in self._needed(later, checks=False) if position not in done
+            for name in self.lines[position].uses
+        }  # fmt: skip
+        texts = self._body(start, {*first, *later, *kept})
+        texts += self._parts((), later, done, "later").split("\n")
+        return _function(arguments, texts, f"({', '.join([*first, 'later'])})")
 
     def _parts(self, arguments: Iterable[str], results: Sequence[str], done: frozenset[int], name: str) -> str:
         """A function that returns a function for each result; some lines have been run already, outside of it."""
@@ -280,12 +245,12 @@ class Code:
         uses = Counter(position for lines in needed for position in lines)
         own = [[position for position in lines if uses[position] == 1] for lines in needed]
         kept = {name for lines in own for position in lines for name in self.lines[position].uses}
-        body = self._body([position for position in sorted(uses) if uses[position] > 1], {*kept, *results})
+        texts = self._body([position for position in sorted(uses) if uses[position] > 1], {*kept, *results})
         for number, (lines, result) in enumerate(zip(own, results, strict=True)):
             part = _function((), self._body(lines, {result}), result, f"part{number}")
-            body += part.split("\n")
+            texts += part.split("\n")
         returned = f"({''.join(f'part{number}, ' for number in range(len(results)))})"
-        return _function(arguments, body, returned, name)
+        return _function(arguments, texts, returned, name)
 
     def compile(self, text: str) -> Callable[..., Any]:
         """The function of that text, which was made here."""
@@ -307,5 +272,5 @@ def common_kind(symbols: Sequence[Symbol]) -> np.dtype[Any] | None:
     return kinds.pop() if len(kinds) == 1 else None
 
 
-def _function(arguments: Iterable[str], body: Sequence[str], result: str, name: str = "program") -> str:
-    return "\n    ".join([f"def {name}({', '.join(arguments)}):", *body, f"return {result}"])
+def _function(arguments: Iterable[str], texts: Sequence[str], result: str, name: str = "program") -> str:
+    return "\n    ".join([f"def {name}({', '.join(arguments)}):", *texts, f"return {result}"])

@@ -54,7 +54,7 @@ class Target(NamedTuple):
     def view(self, code: Code, shape: Shape, strides: Shape) -> Symbol:
         """The place, its axes merged or reordered as the strides say."""
         text = f"ndarray({shape}, {self.dtype}, {self.whole}, {self.offset}, {strides})"
-        return code.let(text, [self.whole], shape)
+        return code.let(text, [self.whole], shape, kind=code.constants[self.dtype.name])
 
 
 def arranged(code: Code, array: Named, order: Labels) -> Symbol:
@@ -220,8 +220,10 @@ def copied(code: Code, named: Named, target: Target, sizes: Sizes) -> Named:
     if target.pieces is not None:
         _put_pieces(code, None, [symbol], place, target)
         return Named(target.whole, target.labels)
-    code.do(f"copyto({place}, {symbol})" if target.fresh else f"add({place}, {symbol}, out={place})",
-            [symbol, place], target.whole)  # fmt: skip
+    if target.fresh:
+        code.copy(symbol, place, target.whole)
+    else:
+        code.do(f"add({place}, {symbol}, out={place})", [symbol, place], target.whole)
     return Named(target.whole, target.labels)
 
 

@@ -1,0 +1,106 @@
+"""The lines of a program, and their memory: what is overwritten, computed where it is wanted, and given up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple
+
+
+class Line(NamedTuple):
+    """One statement: the name that it assigns or whose array it changes, and which names it reads.
+
+    A check assigns nothing that anybody need use: it ends the program, or lets it go on. One that is `late` only says
+    something: it does so after all others, when it is known that the program goes on.
+
+    `new` says that it makes an array of its own, `view_of` of which array it makes another view. `out` is the statement
+    up to the name of an array that the result is written to instead of a new one; `over` are arrays of its shape and
+    dtype which it reads and may overwrite if they are needed no more. A statement that only `copies` says which array
+    to which view of the one that it changes.
+    """
+
+    target: str
+    text: str
+    uses: frozenset[str]
+    check: bool = False
+    late: bool = False
+    new: bool = False
+    view_of: str = ""
+    out: str = ""
+    over: tuple[str, ...] = ()
+    copies: tuple[str, str] | None = None
+
+    def writing_to(self, name: str) -> str:
+        """The statement with its result in that array."""
+        return f"{self.out}{name})"
+
+
+def body(lines: Sequence[Line], kept: AbstractSet[str], large: AbstractSet[str]) -> list[str]:
+    """The text of lines; a large array is overwritten or given up at its last use, unless it is kept."""
+    lines = without_copies(lines, kept)
+    last: dict[str, int] = {}
+    made = _makers(lines)
+    uses: Counter[str] = Counter()
+    for position, line in enumerate(lines):
+        last.update(dict.fromkeys((*line.uses, line.target), position))
+        uses.update(line.uses)
+
+    def is_lone(name: str) -> bool:
+        """Whether an array is read once, after it was made here, and is no view of one that somebody else has."""
+        if name not in made or name in kept or uses[name] != 1:
+            return False
+        line = lines[made[name]]
+        return line.new or (line.view_of != "" and is_lone(line.view_of))
+
+    done: dict[int, list[str]] = {}
+    for name in sorted((large & made.keys()) - kept):
+        done.setdefault(last[name], []).append(name)
+    found: list[str] = []
+    for position, line in enumerate(lines):
+        found.append(next((line.writing_to(name) for name in line.over if is_lone(name)), line.text))
+        if position in done:
+            found.append(f"del {', '.join(done[position])}")
+    return found
+
+
+def without_copies(lines: Sequence[Line], kept: AbstractSet[str]) -> list[Line]:
+    """The lines with arrays computed in the place that they would be copied to, where that makes no difference."""
+    found = list(lines)
+    for line in lines:
+        if line.copies is not None:
+            found = _without_copy(found, line, kept)
+    return found
+
+
+def _without_copy(lines: list[Line], copy: Line, kept: AbstractSet[str]) -> list[Line]:
+    """The same without one copy, if its array is made here and known to nobody once the place may change.
+
+    Until then nobody else writes there: a copy is only made to where nothing has been written. The place, and the array
+    that it is a view of, are made before.
+    """
+    assert copy.copies is not None
+    name, place = copy.copies
+    made, last = _makers(lines), lines.index(copy)
+    if name in kept or name not in made or not lines[made[name]].out:
+        return lines
+    for position, line in enumerate(lines):
+        # What is not new may be a view, and be read when the place has changed.
+        if name in line.uses and (position > last or (made[line.target] == position and not line.new)):
+            return lines
+    start = made[name]
+    needed = [made[one] for one in (copy.target, place) if made.get(one, -1) > start]
+    if any(not lines[position].uses <= {copy.target} for position in needed):
+        return lines
+    maker = lines[start]
+    there = maker._replace(text=maker.writing_to(place), uses=maker.uses | {place}, new=False, over=())
+    rest = [line for position, line in enumerate(lines[start + 1 : last], start + 1) if position not in needed]
+    return [*lines[:start], *(lines[position] for position in needed), there, *rest, *lines[last + 1 :]]
+
+
+def _makers(lines: Sequence[Line]) -> dict[str, int]:
+    """The first line of every target: later ones change it."""
+    made: dict[str, int] = {}
+    for position, line in enumerate(lines):
+        made.setdefault(line.target, position)
+    return made
