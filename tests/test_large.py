@@ -207,3 +207,24 @@ def test_what_only_the_first_results_need_does_not_wait_for_the_later_ones() -> 
     first, start = code.compile(text)(np.zeros(4), np.ones(4))
     np.testing.assert_array_equal(first, 1)
     np.testing.assert_array_equal(start()[0](), 1)
+
+
+def test_an_array_to_be_written_to_is_made_when_that_begins() -> None:
+    code = Code()
+    a, b = symbols(code)
+    whole = code.array("zeros(8)", (8,))
+    half = code.let(f"{whole}[4:]", [whole], (4,))
+    c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
+    code.do(f"{half} += {c}", [half, c], whole)
+    text = written(code, str(whole))
+    assert text.index(f"{whole} = ") < text.index(f"{half} = ")
+    code = Code()
+    a, b = symbols(code)
+    whole = code.array("zeros(4)", (4,))
+    empty = code.array("zeros(4)", (4,))
+    c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
+    code.do(f"{whole}[:] = {c}", [c], whole)
+    text = written(code, str(whole), str(empty))
+    assert text.index(f"{c} = ") < text.index(f"{whole} = ")
+    for found, expected in zip(code.compile(text)(np.full(4, 2.0), np.full(4, 3.0)), (6, 0), strict=True):
+        np.testing.assert_array_equal(found, expected)

@@ -114,7 +114,8 @@ class Code:
     def array(self, text: str, shape: Shape, uses: Iterable[Symbol] = ()) -> Symbol:
         """A new array to be written to: never the same as another."""
         symbol = Symbol(self.fresh("full"), shape)
-        self.lines.append(Line(symbol.name, f"{symbol} = {text}", frozenset(use.name for use in uses)))
+        names = frozenset(use.name for use in uses)
+        self.lines.append(Line(symbol.name, f"{symbol} = {text}", names, blank=not names))
         self._large.add(symbol.name)
         return symbol
 

@@ -17,7 +17,7 @@ class Line(NamedTuple):
     `new` says that it makes an array of its own, `view_of` of which array it makes another view. `out` is the statement
     up to the name of an array that the result is written to instead of a new one; `over` are arrays of its shape and
     dtype which it reads and may overwrite if they are needed no more. A statement that only `copies` says which array
-    to which view of the one that it changes.
+    to which view of the one that it changes. A `blank` array is made of nothing, to be written to.
     """
 
     target: str
@@ -30,6 +30,7 @@ class Line(NamedTuple):
     out: str = ""
     over: tuple[str, ...] = ()
     copies: tuple[str, str] | None = None
+    blank: bool = False
 
     def writing_to(self, name: str) -> str:
         """The statement with its result in that array."""
@@ -38,7 +39,7 @@ class Line(NamedTuple):
 
 def body(lines: Sequence[Line], kept: AbstractSet[str], large: AbstractSet[str]) -> list[str]:
     """The text of lines; a large array is overwritten or given up at its last use, unless it is kept."""
-    lines = without_copies(lines, kept)
+    lines = made_late(without_copies(lines, kept))
     last: dict[str, int] = {}
     made = _makers(lines)
     uses: Counter[str] = Counter()
@@ -96,6 +97,19 @@ def _without_copy(lines: list[Line], copy: Line, kept: AbstractSet[str]) -> list
     there = maker._replace(text=maker.writing_to(place), uses=maker.uses | {place}, new=False, over=())
     rest = [line for position, line in enumerate(lines[start + 1 : last], start + 1) if position not in needed]
     return [*lines[:start], *(lines[position] for position in needed), there, *rest, *lines[last + 1 :]]
+
+
+def made_late(lines: Sequence[Line]) -> list[Line]:
+    """The lines with blank arrays made when writing to them begins: what is computed before may need the room."""
+    waiting: dict[str, Line] = {}
+    found: list[Line] = []
+    for line in lines:
+        if line.blank:
+            waiting[line.target] = line
+            continue
+        found += [waiting.pop(name) for name in sorted({*line.uses, line.target}) if name in waiting]
+        found.append(line)
+    return [*found, *waiting.values()]
 
 
 def _makers(lines: Sequence[Line]) -> dict[str, int]:
