@@ -228,3 +228,47 @@ def test_an_array_to_be_written_to_is_made_when_that_begins() -> None:
     assert text.index(f"{c} = ") < text.index(f"{whole} = ")
     for found, expected in zip(code.compile(text)(np.full(4, 2.0), np.full(4, 3.0)), (6, 0), strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+# -- numbers in front of arrays --------------------------------------------------------------------------------------
+
+
+def script_of(f: Any, *arrays: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The text of the script for a function, which gives what the chain rule gives."""
+    texts: list[str] = []
+
+    def compile_and_keep(code: Code, text: str) -> Any:
+        texts.append(text)
+        return compiled(code, text)
+
+    compiled = Code.compile
+    monkeypatch.setattr(Code, "compile", compile_and_keep)
+    g = jac.jacobian(f, tuple(range(len(arrays))))
+    first, *others = [[np.asarray(J) for J in g(*arrays)] for _ in range(4)]
+    for found in others:
+        for one, expected in zip(found, first, strict=True):
+            np.testing.assert_allclose(one, expected, rtol=1e-12)
+    return next(text for text in texts if text.startswith("def program(inputs)"))
+
+
+def test_two_minuses_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = script_of(lambda x: 1 / (1 + np.exp(-x)), np.linspace(-1, 1, 5), monkeypatch=monkeypatch)
+    assert "* (-1)" not in text
+    assert text.count(" = -") == 1  # the one that the function asks for
+
+
+def test_a_minus_that_stays_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.linspace(1, 2, 5)
+    script_of(lambda x, z: np.sum(-(x / z) + (-x) * (-z)) - 3 / (-z), x, x + 1, monkeypatch=monkeypatch)
+
+
+def test_numbers_in_front_are_multiplied_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = script_of(lambda x: np.mean(x**2), np.linspace(-1, 1, 5), monkeypatch=monkeypatch)
+    assert "* (0.4)" in text
+
+
+@pytest.mark.parametrize("number", [1e200, 1e-200, 2**600, 0])
+def test_numbers_whose_product_is_out_of_range_are_not(number: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.array([1e-150, 3e-140])
+    script_of(lambda x: number * np.sum(1e-250 * (x * 1e200) ** 2), x, monkeypatch=monkeypatch)
+    script_of(lambda x: np.mean(number * x), x, monkeypatch=monkeypatch)

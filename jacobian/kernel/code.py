@@ -67,6 +67,8 @@ class Code:
         self._known: dict[str, Symbol] = {}
         self._constant_names: dict[int, Symbol] = {}
         self._large: set[str] = set()
+        self._plain: dict[str, int | float] = {}  # numbers, by what the text says
+        self._multiples: dict[str, tuple[int | float, Symbol]] = {}
         self._count = 0
 
     def fresh(self, prefix: str = "t") -> str:
@@ -177,8 +179,29 @@ class Code:
 
     def literal(self, value: Any) -> str:
         """A value as the program's text has it: a plain number by its digits, anything else by a name."""
-        plain = type(value) in (int, bool) or value is None or (type(value) is float and isfinite(value))
-        return f"({value!r})" if plain else self.constant(value).name
+        plain = is_number(value) or type(value) is bool or value is None
+        if not plain:
+            return self.constant(value).name
+        text = f"({value!r})"
+        if is_number(value):
+            self._plain[text] = value
+        return text
+
+    def number(self, text: str) -> int | float | None:
+        """The plain number that a text says; None where it is the name of one."""
+        return self._plain.get(text)
+
+    def note_multiple(self, symbol: Symbol, number: float, of: Symbol) -> None:
+        """Say that an array is a plain number times another one."""
+        self._multiples[symbol.name] = (number, of)
+
+    def multiple(self, symbol: Symbol) -> tuple[int | float, Symbol]:
+        """An array as a plain number times another one, as far as that is known."""
+        total: int | float = 1
+        while symbol.name in self._multiples:
+            number, symbol = self._multiples[symbol.name]
+            total *= number
+        return total, symbol
 
     @property
     def nbytes(self) -> int:
@@ -265,6 +288,11 @@ def run_text(text: str, scope: dict[str, Any]) -> dict[str, Any]:
     """Run statements in that scope, and hand it back with what they assigned."""
     exec(compile(text, PROGRAM, "exec"), scope)
     return scope
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a number of Python's that a text can say."""
+    return type(value) is int or (type(value) is float and isfinite(value))
 
 
 def common_kind(symbols: Sequence[Symbol]) -> np.dtype[Any] | None:
