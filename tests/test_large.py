@@ -272,3 +272,30 @@ def test_numbers_whose_product_is_out_of_range_are_not(number: float, monkeypatc
     x = np.array([1e-150, 3e-140])
     script_of(lambda x: number * np.sum(1e-250 * (x * 1e200) ** 2), x, monkeypatch=monkeypatch)
     script_of(lambda x: np.mean(number * x), x, monkeypatch=monkeypatch)
+
+
+def test_a_negative_array_is_subtracted(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    X, C = rng.normal(size=(32, 8)), rng.normal(size=(32, 5))
+
+    def f(W: Any) -> Any:
+        z = X @ W
+        return np.log(np.sum(np.exp(z), axis=1)) - np.sum(C * z, axis=1)
+
+    text = script_of(f, rng.normal(size=(8, 5)), monkeypatch=monkeypatch)
+    assert "* (-1)" not in text
+    assert "subtract(" in text
+
+
+@pytest.mark.parametrize(("left", "right"), [((0, 1), (2, 0)), ((0, 1), (0, 2)), ((1, 0), (2, 0)), ((1, 0), (0, 2))])
+def test_factors_that_would_both_be_transposed_change_places(left: tuple[int, ...], right: tuple[int, ...]) -> None:
+    sizes = {0: 5, 1: 4, 2: 3}
+    arrays = [np.random.default_rng(k).normal(size=[sizes[k] for k in axes]) for k, axes in enumerate((left, right))]
+    code = Code()
+    given = zip("ab", arrays, (left, right), strict=True)
+    named = [pairwise.Named(code.let(name, (), a.shape), axes) for name, a, axes in given]
+    found = pairwise.pair(code, *named, {1, 2}, None, sizes)
+    text = code.text(["a", "b"], [str(found.symbol)])
+    assert text.count(".T") == (left[0] == 0) ^ (right[0] == 2)
+    expected = np.einsum(arrays[0], left, arrays[1], right, found.labels)
+    np.testing.assert_allclose(code.compile(text)(*arrays), expected)

@@ -100,6 +100,9 @@ def write_network(
             return written(code, "multiply", (symbol, number), target, _sizes(left))
         kind = None if uses else symbol.kind  # numbers of Python's change no dtype
         scaled = code.apply(f"{symbol} * {number}", "multiply", [symbol, number], symbol.shape, kind=kind)
+        plain = code.number(str(number))
+        if plain is not None and kind is not None and kind.kind == "f":
+            code.note_multiple(scaled, plain, symbol)
         left[smallest] = Named(scaled, labels)
     return _along_path(code, left, out, target)
 

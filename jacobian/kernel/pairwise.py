@@ -163,6 +163,8 @@ def pair(
         batch, rows, cols = _loops(out, _strides(out, sizes, target), batch, rows, cols, sizes)
         if out == (*batch, *cols, *rows) and rows:
             a, b, rows, cols = b, a, cols, rows
+    elif not batch and a.labels == (*summed, *rows) and b.labels == (*cols, *summed):
+        a, b, rows, cols = b, a, cols, rows  # then neither need be transposed
     larger = a if a.symbol.size >= b.symbol.size else b
     summed = tuple(label for label in larger.labels if label in summed)
     return _matmul(code, a, b, batch, rows, cols, summed, out, sizes, target)
