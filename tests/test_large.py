@@ -299,3 +299,27 @@ def test_factors_that_would_both_be_transposed_change_places(left: tuple[int, ..
     assert text.count(".T") == (left[0] == 0) ^ (right[0] == 2)
     expected = np.einsum(arrays[0], left, arrays[1], right, found.labels)
     np.testing.assert_allclose(code.compile(text)(*arrays), expected)
+
+
+def test_blocks_of_one_result_are_computed_in_it() -> None:
+    code = Code()
+    a, b = symbols(code)
+    blocks = [code.apply(f"{a} {sign} {b}", name, [a, b], (4,)) for sign, name in (("*", "multiply"), ("+", "add"))]
+    whole = code.array("zeros(8)", (8,))
+    for k, block in enumerate(reversed(blocks)):
+        half = code.let(f"{whole}[{4 * k}:{4 * k + 4}]", [whole], (4,), kind=np.dtype(float))
+        code.copy(block, half, whole)
+    text = written(code, str(whole))
+    assert "copyto" not in text
+    np.testing.assert_array_equal(code.compile(text)(np.full(4, 2.0), np.full(4, 3.0)), [5] * 4 + [6] * 4)
+
+
+def test_an_array_that_is_copied_to_two_places() -> None:
+    code = Code()
+    a, b = symbols(code)
+    c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
+    first, second = copied(code, c), copied(code, c)
+    text = written(code, str(first), str(second))
+    assert text.count("copyto") == 1
+    for full in code.compile(text)(np.full(4, 2.0), np.full(4, 3.0)):
+        np.testing.assert_array_equal(full, [0] * 4 + [6] * 4)

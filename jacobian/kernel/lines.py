@@ -36,6 +36,10 @@ class Line(NamedTuple):
         """The statement with its result in that array."""
         return f"{self.out}{name})"
 
+    def placed(self, name: str) -> Line:
+        """The line with its result in that array, which is not to be overwritten."""
+        return self._replace(text=self.writing_to(name), uses=self.uses | {name}, new=False, over=())
+
 
 def body(lines: Sequence[Line], kept: AbstractSet[str], large: AbstractSet[str]) -> list[str]:
     """The text of lines; a large array is overwritten or given up at its last use, unless it is kept."""
@@ -66,37 +70,43 @@ def body(lines: Sequence[Line], kept: AbstractSet[str], large: AbstractSet[str])
 
 
 def without_copies(lines: Sequence[Line], kept: AbstractSet[str]) -> list[Line]:
-    """The lines with arrays computed in the place that they would be copied to, where that makes no difference."""
-    found = list(lines)
-    for line in lines:
-        if line.copies is not None:
-            found = _without_copy(found, line, kept)
-    return found
+    """The lines with arrays computed in the place that they would be copied to, where that makes no difference.
 
-
-def _without_copy(lines: list[Line], copy: Line, kept: AbstractSet[str]) -> list[Line]:
-    """The same without one copy, if its array is made here and known to nobody once the place may change.
-
-    Until then nobody else writes there: a copy is only made to where nothing has been written. The place, and the array
-    that it is a view of, are made before.
+    It makes none for an array that is made here and known to nobody once the place may change. Until then nobody else
+    writes there: a copy is only made to where nothing has been written. The place, and the array that it is a view of,
+    are made before.
     """
-    assert copy.copies is not None
-    name, place = copy.copies
-    made, last = _makers(lines), lines.index(copy)
-    if name in kept or name not in made or not lines[made[name]].out:
-        return lines
+    made = _makers(lines)
+    last: dict[str, int] = {}
+    seen = set(kept)  # by others than lines that give something new
     for position, line in enumerate(lines):
-        # What is not new may be a view, and be read when the place has changed.
-        if name in line.uses and (position > last or (made[line.target] == position and not line.new)):
-            return lines
-    start = made[name]
-    needed = [made[one] for one in (copy.target, place) if made.get(one, -1) > start]
-    if any(not lines[position].uses <= {copy.target} for position in needed):
-        return lines
-    maker = lines[start]
-    there = maker._replace(text=maker.writing_to(place), uses=maker.uses | {place}, new=False, over=())
-    rest = [line for position, line in enumerate(lines[start + 1 : last], start + 1) if position not in needed]
-    return [*lines[:start], *(lines[position] for position in needed), there, *rest, *lines[last + 1 :]]
+        last.update(dict.fromkeys(line.uses, position))
+        if not line.new and made[line.target] == position:
+            seen |= line.uses
+    places: dict[int, str] = {}
+    dropped: set[int] = set()
+    earlier: dict[int, int] = {}  # which lines are to stand before which others
+    for position, line in enumerate(lines):
+        name, place = line.copies or ("", "")
+        start = made.get(name, -1)
+        if start < 0 or not lines[start].out or name in seen or last[name] != position:
+            continue
+        needed = [made[one] for one in (line.target, place) if made.get(one, -1) > start]
+        if all(lines[one].uses <= {line.target} for one in needed):
+            places[start] = place
+            dropped.add(position)
+            earlier |= {one: min(start, earlier.get(one, start)) for one in needed}
+    before: dict[int, list[Line]] = {}
+    for position in sorted(earlier):
+        before.setdefault(earlier[position], []).append(lines[position])
+    found: list[Line] = []
+    for position, line in enumerate(lines):
+        found += before.get(position, ())
+        if position in places:
+            found.append(line.placed(places[position]))
+        elif position not in earlier and position not in dropped:
+            found.append(line)
+    return found
 
 
 def made_late(lines: Sequence[Line]) -> list[Line]:
