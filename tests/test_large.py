@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import jacobian as jac
-from jacobian import programs, replay
+from jacobian import programs, replay, script
 from jacobian.kernel import code, lower, network, pairwise, pieces, positions, threads
 from jacobian.kernel.code import Code
 from jacobian.ops.registry import Op, Sample
@@ -63,7 +63,7 @@ def test_cores_make_no_difference(op: Op, sample: Sample, monkeypatch: pytest.Mo
         return
     monkeypatch.setattr(code, "WORTHWHILE", 1)
     monkeypatch.setattr(programs, "SMALL_RESULT", 0)
-    monkeypatch.setattr(replay, "SMALL_RESULT", 0)
+    monkeypatch.setattr(script, "SMALL_RESULT", 0)
     g = jac.jacobian(lambda *args: op(*args, **kwargs), numbers)
     found = []
     for count in (3, 3, 3, 1, 4, 3):  # the first two while its program is not written yet
@@ -143,3 +143,205 @@ def test_an_array_of_another_dtype_is_not() -> None:
     c = code.apply(f"{a} * {a}", "multiply", [a, a], (4,))
     d = code.apply(f"{c} + {b}", "add", [c, b], (4,))
     assert "out=" not in written(code, d.name)
+
+
+# -- arrays that are computed where they are wanted ------------------------------------------------------------------
+
+
+def copied(code: Code, symbol: Any) -> Any:
+    """The lower half of a new array, to which a symbol is copied."""
+    whole = code.array("zeros(8)", (8,))
+    half = code.let(f"{whole}[4:]", [whole], (4,), kind=np.dtype(float))
+    code.copy(symbol, half, whole)
+    return whole
+
+
+def test_an_array_that_is_copied_is_computed_there() -> None:
+    code = Code()
+    a, b = symbols(code)
+    c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
+    d = code.apply(f"{c} + {b}", "add", [c, b], (4,))  # may still read it
+    whole = copied(code, c)
+    text = written(code, str(whole), str(d))
+    assert "copyto" not in text
+    assert f"{c} = multiply({a}, {b}, out=" in text
+    assert f"{d} = {c} + {b}" in text  # and not over what is the result
+    full, total = code.compile(text)(np.full(4, 2.0), np.full(4, 3.0))
+    np.testing.assert_array_equal(full, [0, 0, 0, 0, 6, 6, 6, 6])
+    np.testing.assert_array_equal(total, 9)
+
+
+def test_an_array_that_is_read_when_the_place_may_have_changed_is_copied() -> None:
+    code = Code()
+    a, b = symbols(code)
+    c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
+    whole = copied(code, c)
+    code.do(f"{whole}[:] += 1", [], whole)
+    d = code.apply(f"{c} + {b}", "add", [c, b], (4,))
+    text = written(code, str(whole), str(d))
+    full, total = code.compile(text)(np.full(4, 2.0), np.full(4, 3.0))
+    np.testing.assert_array_equal(full, [1, 1, 1, 1, 7, 7, 7, 7])
+    np.testing.assert_array_equal(total, 9)
+
+
+def test_an_array_of_which_there_is_a_view_is_copied() -> None:
+    code = Code()
+    a, b = symbols(code)
+    c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
+    view = pairwise.reshaped(code, c, (2, 2))
+    whole = copied(code, c)
+    code.do(f"{whole}[:] += 1", [], whole)
+    d = code.apply(f"{view} + {view}", "add", [view, view], (2, 2))
+    full, total = code.compile(written(code, str(whole), str(d)))(np.full(4, 2.0), np.full(4, 3.0))
+    np.testing.assert_array_equal(full, [1, 1, 1, 1, 7, 7, 7, 7])
+    np.testing.assert_array_equal(total, 12)
+
+
+def test_an_array_that_is_a_result_itself_is_copied() -> None:
+    code = Code()
+    a, b = symbols(code)
+    c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
+    whole = copied(code, c)
+    assert "copyto" in written(code, str(whole), str(c))
+
+
+@pytest.mark.parametrize(("dtypes", "shape"), [("ff", (4,)), ("dd", (1,))])
+def test_an_array_of_another_dtype_or_shape_is_copied(dtypes: str, shape: tuple[int, ...]) -> None:
+    code = Code()
+    a, b = symbols(code, dtypes)
+    c = code.apply(f"({a} * {b})[: {shape[0]}]", "multiply", [a, b], shape)
+    whole = copied(code, c)
+    text = written(code, str(whole))
+    assert "copyto" in text
+    full = code.compile(text)(np.full(4, 2.0, np.float32), np.full(4, 3.0, np.float32))
+    np.testing.assert_array_equal(full, [0, 0, 0, 0, 6, 6, 6, 6])
+
+
+def test_what_only_the_first_results_need_does_not_wait_for_the_later_ones() -> None:
+    code = Code()
+    a, b = symbols(code)
+    c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
+    d = code.apply(f"exp({c})", "exp", [c], (4,))
+    code.constants["exp"] = np.exp
+    later = code.apply(f"{d} * {d}", "multiply", [d, d], (4,))
+    text = code.text_in_stages(["a", "b"], [d.name], [later.name])
+    assert f"{d} = exp({c}, out={c})" in text
+    first, start = code.compile(text)(np.zeros(4), np.ones(4))
+    np.testing.assert_array_equal(first, 1)
+    np.testing.assert_array_equal(start()[0](), 1)
+
+
+def test_an_array_to_be_written_to_is_made_when_that_begins() -> None:
+    code = Code()
+    a, b = symbols(code)
+    whole = code.array("zeros(8)", (8,))
+    half = code.let(f"{whole}[4:]", [whole], (4,))
+    c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
+    code.do(f"{half} += {c}", [half, c], whole)
+    text = written(code, str(whole))
+    assert text.index(f"{whole} = ") < text.index(f"{half} = ")
+    code = Code()
+    a, b = symbols(code)
+    whole = code.array("zeros(4)", (4,))
+    empty = code.array("zeros(4)", (4,))
+    c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
+    code.do(f"{whole}[:] = {c}", [c], whole)
+    text = written(code, str(whole), str(empty))
+    assert text.index(f"{c} = ") < text.index(f"{whole} = ")
+    for found, expected in zip(code.compile(text)(np.full(4, 2.0), np.full(4, 3.0)), (6, 0), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+# -- numbers in front of arrays --------------------------------------------------------------------------------------
+
+
+def script_of(f: Any, *arrays: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The text of the script for a function, which gives what the chain rule gives."""
+    texts: list[str] = []
+
+    def compile_and_keep(code: Code, text: str) -> Any:
+        texts.append(text)
+        return compiled(code, text)
+
+    compiled = Code.compile
+    monkeypatch.setattr(Code, "compile", compile_and_keep)
+    g = jac.jacobian(f, tuple(range(len(arrays))))
+    first, *others = [[np.asarray(J) for J in g(*arrays)] for _ in range(4)]
+    for found in others:
+        for one, expected in zip(found, first, strict=True):
+            np.testing.assert_allclose(one, expected, rtol=1e-12)
+    return next(text for text in texts if text.startswith("def program(inputs)"))
+
+
+def test_two_minuses_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = script_of(lambda x: 1 / (1 + np.exp(-x)), np.linspace(-1, 1, 5), monkeypatch=monkeypatch)
+    assert "* (-1)" not in text
+    assert text.count(" = -") == 1  # the one that the function asks for
+
+
+def test_a_minus_that_stays_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.linspace(1, 2, 5)
+    script_of(lambda x, z: np.sum(-(x / z) + (-x) * (-z)) - 3 / (-z), x, x + 1, monkeypatch=monkeypatch)
+
+
+def test_numbers_in_front_are_multiplied_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = script_of(lambda x: np.mean(x**2), np.linspace(-1, 1, 5), monkeypatch=monkeypatch)
+    assert "* (0.4)" in text
+
+
+@pytest.mark.parametrize("number", [1e200, 1e-200, 2**600, 0])
+def test_numbers_whose_product_is_out_of_range_are_not(number: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.array([1e-150, 3e-140])
+    script_of(lambda x: number * np.sum(1e-250 * (x * 1e200) ** 2), x, monkeypatch=monkeypatch)
+    script_of(lambda x: np.mean(number * x), x, monkeypatch=monkeypatch)
+
+
+def test_a_negative_array_is_subtracted(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    X, C = rng.normal(size=(32, 8)), rng.normal(size=(32, 5))
+
+    def f(W: Any) -> Any:
+        z = X @ W
+        return np.log(np.sum(np.exp(z), axis=1)) - np.sum(C * z, axis=1)
+
+    text = script_of(f, rng.normal(size=(8, 5)), monkeypatch=monkeypatch)
+    assert "* (-1)" not in text
+    assert "subtract(" in text
+
+
+@pytest.mark.parametrize(("left", "right"), [((0, 1), (2, 0)), ((0, 1), (0, 2)), ((1, 0), (2, 0)), ((1, 0), (0, 2))])
+def test_factors_that_would_both_be_transposed_change_places(left: tuple[int, ...], right: tuple[int, ...]) -> None:
+    sizes = {0: 5, 1: 4, 2: 3}
+    arrays = [np.random.default_rng(k).normal(size=[sizes[k] for k in axes]) for k, axes in enumerate((left, right))]
+    code = Code()
+    given = zip("ab", arrays, (left, right), strict=True)
+    named = [pairwise.Named(code.let(name, (), a.shape), axes) for name, a, axes in given]
+    found = pairwise.pair(code, *named, {1, 2}, None, sizes)
+    text = code.text(["a", "b"], [str(found.symbol)])
+    assert text.count(".T") == (left[0] == 0) ^ (right[0] == 2)
+    expected = np.einsum(arrays[0], left, arrays[1], right, found.labels)
+    np.testing.assert_allclose(code.compile(text)(*arrays), expected)
+
+
+def test_blocks_of_one_result_are_computed_in_it() -> None:
+    code = Code()
+    a, b = symbols(code)
+    blocks = [code.apply(f"{a} {sign} {b}", name, [a, b], (4,)) for sign, name in (("*", "multiply"), ("+", "add"))]
+    whole = code.array("zeros(8)", (8,))
+    for k, block in enumerate(reversed(blocks)):
+        half = code.let(f"{whole}[{4 * k}:{4 * k + 4}]", [whole], (4,), kind=np.dtype(float))
+        code.copy(block, half, whole)
+    text = written(code, str(whole))
+    assert "copyto" not in text
+    np.testing.assert_array_equal(code.compile(text)(np.full(4, 2.0), np.full(4, 3.0)), [5] * 4 + [6] * 4)
+
+
+def test_an_array_that_is_copied_to_two_places() -> None:
+    code = Code()
+    a, b = symbols(code)
+    c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
+    first, second = copied(code, c), copied(code, c)
+    text = written(code, str(first), str(second))
+    assert text.count("copyto") == 1
+    for full in code.compile(text)(np.full(4, 2.0), np.full(4, 3.0)):
+        np.testing.assert_array_equal(full, [0] * 4 + [6] * 4)

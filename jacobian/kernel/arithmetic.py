@@ -143,7 +143,12 @@ class Written:
         if not isinstance(first, Symbol) and not isinstance(second, Symbol):
             return first + second
         left, right = self.symbol(first), self.symbol(second)
+        if self.code.multiple(left)[0] == -1:
+            left, right = right, left
         shape = np.broadcast_shapes(left.shape, right.shape)
+        number, bare = self.code.multiple(right)
+        if number == -1:
+            return self.code.apply(f"{left} - {bare}", "subtract", [left, bare], shape)
         return self.code.apply(f"{left} + {right}", "add", [left, right], shape)
 
     def multiply(self, first: Array, second: Array) -> Array:

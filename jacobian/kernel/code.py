@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from math import isfinite, prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from jacobian.kernel.arraylike import Shaped
+from jacobian.kernel.lines import Line, body
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.reuse import WORTHWHILE, Reused
 from jacobian.kernel.threads import on_all_cores
@@ -58,30 +59,6 @@ class Symbol(Shaped):
         return self.name
 
 
-class Line(NamedTuple):
-    """One statement: the name that it assigns or whose array it changes, and which names it reads.
-
-    A check assigns nothing that anybody need use: it ends the program, or lets it go on. One that is `late` only says
-    something: it does so after all others, when it is known that the program goes on.
-
-    `new` says that it makes an array of its own, `view_of` of which array it makes another view. `over` are arrays that
-    may be overwritten by the result if they are needed no more, each with the text that does so. `changes` says that it
-    writes to an array made before, `adds` that it adds to it, `products` how many multiplications BLAS makes in it.
-    """
-
-    target: str
-    text: str
-    uses: frozenset[str]
-    check: bool = False
-    late: bool = False
-    new: bool = False
-    view_of: str = ""
-    over: tuple[tuple[str, str], ...] = ()
-    changes: bool = False
-    adds: bool = False
-    products: int = 0
-
-
 class Code:
     """A program under construction. Equal expressions are computed once.
 
@@ -96,6 +73,8 @@ class Code:
         self._known: dict[str, Symbol] = {}
         self._constant_names: dict[int, Symbol] = {}
         self._large: set[str] = set()
+        self._plain: dict[str, int | float] = {}  # numbers, by what the text says
+        self._multiples: dict[str, tuple[int | float, Symbol]] = {}
         self._count = 0
 
     def fresh(self, prefix: str = "t") -> str:
@@ -132,26 +111,28 @@ class Code:
         kind = kind or common_kind(symbols)
         start = len(self.lines)
         symbol = self.let(text, symbols, shape, rough=rough, new=True, kind=kind)
-        if kind is not None and len(self.lines) > start and symbol.size >= LARGE:
+        if kind is not None and len(self.lines) > start:
             given = ", ".join(map(str, arguments))
             over = tuple(
-                (one.name, f"{symbol} = {function}({given}, out={one})")
-                for one in symbols if one.shape == shape and one.kind == kind and one.rough <= rough
+                one.name for one in symbols
+                if symbol.size >= LARGE and one.shape == shape and one.kind == kind and one.rough <= rough
             )  # fmt: skip
-            self.lines[-1] = self.lines[-1]._replace(over=over)
+            self.lines[-1] = self.lines[-1]._replace(out=f"{symbol} = {function}({given}, out=", over=over)
         return symbol
 
     def array(self, text: str, shape: Shape, uses: Iterable[Symbol] = ()) -> Symbol:
         """A new array to be written to: never the same as another."""
         symbol = Symbol(self.fresh("full"), shape)
-        self.lines.append(Line(symbol.name, f"{symbol} = {text}", frozenset(use.name for use in uses)))
+        names = frozenset(use.name for use in uses)
+        self.lines.append(Line(symbol.name, f"{symbol} = {text}", names, blank=not names))
         self.symbols[symbol.name] = symbol
         self._large.add(symbol.name)
         return symbol
 
     def place(self, whole: Symbol, shape: Shape, offset: int, strides: Shape, dtype: Symbol) -> Symbol:
         """A view of an array to be written to, by its offset and strides in bytes."""
-        symbol = self.let(f"ndarray({shape}, {dtype}, {whole}, {offset}, {strides})", [whole], shape)
+        text = f"ndarray({shape}, {dtype}, {whole}, {offset}, {strides})"
+        symbol = self.let(text, [whole], shape, kind=self.constants[dtype.name])
         symbol.strides = strides
         return symbol
 
@@ -179,6 +160,13 @@ class Code:
         """A statement that changes an array, one made by `array`: it stands for no expression."""
         names = frozenset(use.name for use in uses)
         self.lines.append(Line(changed.name, text, names, changes=True, adds=adds, products=products))
+
+    def copy(self, text: str, symbol: Symbol, place: Symbol, whole: Symbol) -> None:
+        """Copy an array to a view of an array where nobody wrote yet; it may be computed there in the first place."""
+        same = symbol.shape == place.shape and symbol.kind is not None and symbol.kind == place.kind
+        copies = (symbol.name, place.name) if same else None
+        uses = frozenset([symbol.name, place.name])
+        self.lines.append(Line(whole.name, text, uses, copies=copies, changes=True))
 
     def refuse_where(self, condition: Symbol) -> None:
         """End the program where the condition holds anywhere: then it is not the one to run."""
@@ -209,8 +197,29 @@ class Code:
 
     def literal(self, value: Any) -> str:
         """A value as the program's text has it: a plain number by its digits, anything else by a name."""
-        plain = type(value) in (int, bool) or value is None or (type(value) is float and isfinite(value))
-        return f"({value!r})" if plain else self.constant(value).name
+        plain = is_number(value) or type(value) is bool or value is None
+        if not plain:
+            return self.constant(value).name
+        text = f"({value!r})"
+        if is_number(value):
+            self._plain[text] = value
+        return text
+
+    def number(self, text: str) -> int | float | None:
+        """The plain number that a text says; None where it is the name of one."""
+        return self._plain.get(text)
+
+    def note_multiple(self, symbol: Symbol, number: float, of: Symbol) -> None:
+        """Say that an array is a plain number times another one."""
+        self._multiples[symbol.name] = (number, of)
+
+    def multiple(self, symbol: Symbol) -> tuple[int | float, Symbol]:
+        """An array as a plain number times another one, as far as that is known."""
+        total: int | float = 1
+        while symbol.name in self._multiples:
+            number, symbol = self._multiples[symbol.name]
+            total *= number
+        return total, symbol
 
     @property
     def nbytes(self) -> int:
@@ -245,34 +254,8 @@ class Code:
     def _is_late(self, position: int) -> bool:
         return self.lines[position].late
 
-    def _body(self, lines: Sequence[int], kept: set[str]) -> list[str]:
-        """The text of lines; a large array is overwritten or given up at its last use, unless it is kept."""
-        last: dict[str, int] = {}
-        made: dict[str, Line] = {}
-        uses: Counter[str] = Counter()
-        for position in lines:
-            line = self.lines[position]
-            made.setdefault(line.target, line)
-            last.update(dict.fromkeys((*line.uses, line.target), position))
-            uses.update(line.uses)
-
-        def is_lone(name: str) -> bool:
-            """Whether an array is read once, after it was made here, and is no view of one that somebody else has."""
-            line = made.get(name)
-            if line is None or name in kept or uses[name] != 1:
-                return False
-            return line.new or (line.view_of != "" and is_lone(line.view_of))
-
-        done: dict[int, list[str]] = {}
-        for name in sorted(self._large & made.keys() - kept):
-            done.setdefault(last[name], []).append(name)
-        body: list[str] = []
-        for position in lines:
-            line = self.lines[position]
-            body.append(next((text for name, text in line.over if is_lone(name)), line.text))
-            if position in done:
-                body.append(f"del {', '.join(done[position])}")
-        return body
+    def _body(self, positions: Iterable[int], kept: set[str]) -> list[str]:
+        return body([self.lines[position] for position in positions], kept, self._large)
 
     def text(self, arguments: Iterable[str], results: Sequence[str], *, checks: bool = True) -> str:
         """The program as a function that returns all results, of one result just this."""
@@ -290,11 +273,14 @@ class Code:
         That is a function without arguments which returns a function for each of the later results.
         """
         start = sorted(self._needed(first, checks=True), key=self._is_late)
-        rest = self._needed(later, checks=False)
-        kept = {name for position in rest for name in self.lines[position].uses}
-        body = self._body(start, {*first, *later, *kept})
-        body += self._parts((), later, frozenset(start), "later").split("\n")
-        return _function(arguments, body, f"({', '.join([*first, 'later'])})")
+        done = frozenset(start)
+        kept = {
+            name for position in self._needed(later, checks=False) if position not in done
+            for name in self.lines[position].uses
+        }  # fmt: skip
+        texts = self._body(start, {*first, *later, *kept})
+        texts += self._parts((), later, done, "later").split("\n")
+        return _function(arguments, texts, f"({', '.join([*first, 'later'])})")
 
     def _parts(self, arguments: Iterable[str], results: Sequence[str], done: frozenset[int], name: str) -> str:
         """A function that returns a function for each result; some lines have been run already, outside of it."""
@@ -305,12 +291,12 @@ class Code:
         uses = Counter(position for lines in needed for position in lines)
         own = [[position for position in lines if uses[position] == 1] for lines in needed]
         kept = {name for lines in own for position in lines for name in self.lines[position].uses}
-        body = self._body([position for position in sorted(uses) if uses[position] > 1], {*kept, *results})
+        texts = self._body([position for position in sorted(uses) if uses[position] > 1], {*kept, *results})
         for number, (lines, result) in enumerate(zip(own, results, strict=True)):
             part = _function((), self._body(lines, {result}), result, f"part{number}")
-            body += part.split("\n")
+            texts += part.split("\n")
         returned = f"({''.join(f'part{number}, ' for number in range(len(results)))})"
-        return _function(arguments, body, returned, name)
+        return _function(arguments, texts, returned, name)
 
     def compile(self, text: str) -> Callable[..., Any]:
         """The function of that text, which was made here."""
@@ -326,11 +312,16 @@ def run_text(text: str, scope: dict[str, Any]) -> dict[str, Any]:
     return scope
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value is a number of Python's that a text can say."""
+    return type(value) is int or (type(value) is float and isfinite(value))
+
+
 def common_kind(symbols: Sequence[Symbol]) -> np.dtype[Any] | None:
     """The dtype of all of them, if it is known and the same."""
     kinds = {symbol.kind for symbol in symbols}
     return kinds.pop() if len(kinds) == 1 else None
 
 
-def _function(arguments: Iterable[str], body: Sequence[str], result: str, name: str = "program") -> str:
-    return "\n    ".join([f"def {name}({', '.join(arguments)}):", *body, f"return {result}"])
+def _function(arguments: Iterable[str], texts: Sequence[str], result: str, name: str = "program") -> str:
+    return "\n    ".join([f"def {name}({', '.join(arguments)}):", *texts, f"return {result}"])

@@ -12,7 +12,8 @@ from math import prod
 
 import numpy as np
 
-from jacobian.kernel.code import Code, Line, Symbol
+from jacobian.kernel.code import Code, Symbol
+from jacobian.kernel.lines import Line
 from jacobian.kernel.pattern import Shape
 
 LINE = 700.0  # calling NumPy, whatever for

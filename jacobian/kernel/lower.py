@@ -78,7 +78,7 @@ def write_core(
     wanted = pattern.guards if guards is None else tuple(guards)
     out = pattern.carried(wanted)
     scale = [term.scale] if term.scale else []
-    scale += [str(pattern.idle)] if pattern.idle != 1 else []
+    scale += [code.literal(pattern.idle)] if pattern.idle != 1 else []
     if wanted or any(term.operators):
         special = code.constant(partial(_special_core, pattern, wanted, dtype, len(pattern.factors)), "contract")
         numbers = [*term.factors, *term.tables]

@@ -16,6 +16,7 @@ from jacobian.kernel.code import LARGE, Code, Symbol
 from jacobian.kernel.pairwise import Labels, Named, Target, arranged, copied, pair, reshaped, written
 from jacobian.kernel.pattern import CACHE, PROGRAMS, Shape
 
+MODERATE = 1e30
 MANY_ARRAYS = 10  # above that many one search has to do
 
 
@@ -82,7 +83,7 @@ def write_network(
 
     Arrays over the same labels are multiplied and lone labels summed before any path is sought.
     """
-    arrays = [_without_ones(code, named, out) for named in arrays]
+    arrays, scale = _with_one_number(code, [_without_ones(code, named, out) for named in arrays], scale)
     numbers = [*scale, *(str(named.symbol) for named in arrays if not named.labels)]
     uses = [named.symbol for named in arrays if not named.labels]
     left = _summed_alone(code, _products_of_alike(code, [named for named in arrays if named.labels]), set(out))
@@ -99,8 +100,38 @@ def write_network(
             return written(code, "multiply", (symbol, number), target, _sizes(left))
         kind = None if uses else symbol.kind  # numbers of Python's change no dtype
         scaled = code.apply(f"{symbol} * {number}", "multiply", [symbol, number], symbol.shape, kind=kind)
+        plain = code.number(str(number))
+        if plain is not None and kind is not None and kind.kind == "f":
+            code.note_multiple(scaled, plain, symbol)
         left[smallest] = Named(scaled, labels)
     return _along_path(code, left, out, target)
+
+
+def _with_one_number(
+    code: Code, arrays: Sequence[Named], scale: Sequence[str]
+) -> tuple[list[Named], list[str]]:  # fmt: skip
+    """Plain numbers in front of a network and of its arrays as one, where there is one in front of it anyway."""
+    total: int | float = 1
+    names: list[str] = []
+    for text in scale:
+        number = code.number(text)
+        if number is None or not _is_moderate(total * number):
+            names.append(text)
+        else:
+            total *= number
+    found = list(arrays)
+    if total != 1:
+        for position, named in enumerate(arrays):
+            number, symbol = code.multiple(named.symbol)
+            if _is_moderate(total * number):
+                total *= number
+                found[position] = named._replace(symbol=symbol)
+    return found, names if total == 1 else [code.literal(total), *names]
+
+
+def _is_moderate(number: float) -> bool:
+    """Whether a number can be multiplied with others beforehand, without too large or too small a product."""
+    return MODERATE >= abs(number) >= 1 / MODERATE
 
 
 def _without_ones(code: Code, named: Named, out: Labels) -> Named:

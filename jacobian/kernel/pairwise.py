@@ -183,6 +183,8 @@ def pair(
         batch, rows, cols = _loops(out, _strides(out, sizes, target), batch, rows, cols, sizes)
         if out == (*batch, *cols, *rows) and rows:
             a, b, rows, cols = b, a, cols, rows
+    elif not batch and a.labels == (*summed, *rows) and b.labels == (*cols, *summed):
+        a, b, rows, cols = b, a, cols, rows  # then neither need be transposed
     larger = a if a.symbol.size >= b.symbol.size else b
     summed = tuple(label for label in larger.labels if label in summed)
     return _matmul(code, a, b, batch, rows, cols, summed, out, sizes, target)
@@ -259,8 +261,10 @@ def copied(code: Code, named: Named, target: Target, sizes: Sizes) -> Named:
     if target.pieces is not None:
         _put_pieces(code, None, [symbol], place, target)
         return Named(target.whole, target.labels)
-    text = target.call("copyto", [symbol], place) if target.fresh else target.call("add", [place, symbol], place)
-    code.do(text, [symbol, place], target.whole, adds=not target.fresh)
+    if target.fresh:
+        code.copy(target.call("copyto", [symbol], place), symbol, place, target.whole)
+    else:
+        code.do(target.call("add", [place, symbol], place), [symbol, place], target.whole, adds=True)
     return Named(target.whole, target.labels)
 
 

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from jacobian.kernel.arraylike import ArrayLike
-from jacobian.kernel.code import Code, Symbol
+from jacobian.kernel.code import Code, Symbol, is_number
 
 _INFIX = {
     np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.power: "**", np.matmul: "@",
@@ -49,10 +49,32 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
         if method != "__call__":
             return self._call(getattr(ufunc, method), inputs, kwargs)
         if ufunc in _INFIX and not kwargs:
-            return self._written(f" {_INFIX[ufunc]} ".join, ufunc, inputs, _IN_PLACE.get(ufunc, ""), new=True)
+            bare, sign = self._without_signs(inputs) if ufunc in (np.multiply, np.divide) else (inputs, 1)
+            result = self._written(f" {_INFIX[ufunc]} ".join, ufunc, bare, _IN_PLACE.get(ufunc, ""), new=True)
+            if ufunc is np.multiply:
+                self._note_multiple(result, bare)
+            return result if sign == 1 else -result
         if ufunc is np.negative and not kwargs:
-            return self._written(lambda texts: f"-{texts[0]}", ufunc, inputs, "negative", new=True)
+            result = self._written(lambda texts: f"-{texts[0]}", ufunc, inputs, "negative", new=True)
+            self._note_multiple(result, (-1, *inputs))
+            return result
         return self._call(ufunc, inputs, kwargs)
+
+    def _without_signs(self, factors: Sequence[Any]) -> tuple[list[Any], int]:
+        """Factors without a minus of their own, and that of all of them: it may meet another one in front of a term."""
+        found, sign = [], 1
+        for factor in factors:
+            number, bare = self.code.multiple(factor) if isinstance(factor, Recorded) else (1, factor)
+            found.append(bare if number == -1 else factor)
+            sign *= -1 if number == -1 else 1
+        return found, sign
+
+    def _note_multiple(self, result: Recorded, factors: Sequence[Any]) -> None:
+        """Remember a number times an array that it changes no dtype of."""
+        arrays = [one for one in factors if isinstance(one, Recorded)]
+        numbers = [one for one in factors if is_number(one)]
+        if len(arrays) == len(numbers) == 1 and result.dtype.kind == "f" and result.dtype == arrays[0].dtype:
+            self.code.note_multiple(result, numbers[0], arrays[0])
 
     def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
         """All other NumPy functions."""

@@ -111,7 +111,7 @@ def write_read(code: Code, array: Symbol, access: Access, pattern: Pattern, tabl
     shape = tuple(pattern.sizes[label] for label in labels)
     picks = _slices(access, pattern)
     if picks is not None:
-        return Named(code.let(f"{array}[{picks}]", [array], shape, rough=True), labels)
+        return Named(code.let(f"{array}[{picks}]", [array], shape, rough=True, kind=array.kind), labels)
     forms, extents = access
     overhangs = any(low or high for low, high in margins_of(pattern, forms, extents))
     if overhangs or not any(form.has_lookup for form in forms):

@@ -153,17 +153,22 @@ def _by_inverse(X: np.ndarray, det: Any) -> np.ndarray | None:
     """det(X) inv(X)ᵀ; None unless every matrix has a determinant in range and is well enough conditioned for it."""
     limits = np.finfo(X.dtype)
     size = np.abs(det)
-    if not np.all((size >= limits.tiny) & (size <= limits.max)):
+    if not _everywhere((size >= limits.tiny) & (size <= limits.max)):
         return None
     try:
         inverse = np.linalg.inv(X)
     except np.linalg.LinAlgError:
         return None
     condition = _squares(X) * _squares(inverse)
-    if not np.all(condition * limits.eps <= 1.0):  # the square of the condition number: half of the digits are left
+    if not _everywhere(condition * limits.eps <= 1.0):  # the square of the condition: half of the digits are left
         return None
     inverse *= np.asarray(det)[..., None, None]
     return np.swapaxes(inverse, -1, -2)
+
+
+def _everywhere(condition: Any) -> bool:
+    """Whether a condition holds at every entry; of a single one it is told in a tenth of the time of `np.all`."""
+    return bool(np.all(condition) if np.ndim(condition) else condition)
 
 
 def _squares(X: np.ndarray) -> Any:

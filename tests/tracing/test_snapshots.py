@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 import jacobian as jac
+from jacobian import replay
+from jacobian.programs import Memory
 from jacobian.tracing import snapshots
-from jacobian.tracing.snapshots import kept_snapshot, unchanged
+from jacobian.tracing.snapshots import comparison, kept_snapshot, unchanged
 
 
 @pytest.fixture(autouse=True)
@@ -41,16 +43,25 @@ def test_every_bit_counts(shape: tuple[int, ...], with_memcmp: bool, order: str,
         return np.repeat(array, 2, axis=-1)[..., ::2] if order == "strided" else np.array(array, order=order)
 
     zeros = np.zeros(shape)
+    read_only = zeros.copy()[...]
+    read_only.flags.writeable = False
+    for array in (zeros, read_only):
+        assert comparison(zeros)(array)
+        assert not comparison(zeros + 1)(array)
     assert unchanged(zeros, laid_out(zeros))
     assert not unchanged(zeros, laid_out(-zeros))
     nan = np.full(shape, np.nan)
     assert unchanged(nan, laid_out(nan))
     assert not unchanged(zeros, laid_out(zeros).astype(np.float32))
     assert not unchanged(zeros, laid_out(zeros)[..., :-1])
+    assert not comparison(zeros)(laid_out(zeros).astype(np.float32))
+    assert not comparison(zeros)(laid_out(zeros)[..., :-1])
     for place in (0, -1):
         array = zeros.copy()
         array.reshape(-1)[place] = 5e-324
         assert not unchanged(zeros, laid_out(array))
+        assert not comparison(zeros)(laid_out(array))
+        assert comparison(array)(laid_out(array))
 
 
 def test_a_transposed_array_is_kept_as_well() -> None:
@@ -108,3 +119,17 @@ def test_a_captured_array_that_the_function_itself_changes() -> None:
         J = np.asarray(jac.jacobian(f)(np.zeros(200_000)))
         assert J[5] == 4
         assert J[6] == 2
+
+
+def test_a_script_holds_the_copy_that_it_is_compared_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay, "SCRIPTS", Memory(replay.Kind, replay.REMEMBERED))
+    W, x = np.ones((50, 50)), np.zeros(50)
+    g = jac.jacobian(lambda x: np.tanh(W @ x))
+    for _ in range(3):
+        np.asarray(g(x))
+    ((script,),) = [kind.scripts for kind in replay.SCRIPTS]
+    _, copy = snapshots._KEPT[id(W)]
+    assert any(value is copy for value in script.program.__globals__.values())  # type: ignore[attr-defined]
+    W[3, 4] = 5
+    assert np.asarray(g(x))[3, 4] == 5
+    assert copy[3, 4] == 1

@@ -1,0 +1,136 @@
+"""The lines of a program, and their memory: what is overwritten, computed where it is wanted, and given up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple
+
+
+class Line(NamedTuple):
+    """One statement: the name that it assigns or whose array it changes, and which names it reads.
+
+    A check assigns nothing that anybody need use: it ends the program, or lets it go on. One that is `late` only says
+    something: it does so after all others, when it is known that the program goes on.
+
+    `new` says that it makes an array of its own, `view_of` of which array it makes another view. `out` is the statement
+    up to the name of an array that the result is written to instead of a new one; `over` are arrays of its shape and
+    dtype which it reads and may overwrite if they are needed no more. A statement that only `copies` says which array
+    to which view of the one that it changes. A `blank` array is made of nothing, to be written to.
+
+    `changes` says that it writes to an array made before, `adds` that it adds to it, `products` how many
+    multiplications BLAS makes in it.
+    """
+
+    target: str
+    text: str
+    uses: frozenset[str]
+    check: bool = False
+    late: bool = False
+    new: bool = False
+    view_of: str = ""
+    out: str = ""
+    over: tuple[str, ...] = ()
+    copies: tuple[str, str] | None = None
+    blank: bool = False
+    changes: bool = False
+    adds: bool = False
+    products: int = 0
+
+    def writing_to(self, name: str) -> str:
+        """The statement with its result in that array."""
+        return f"{self.out}{name})"
+
+    def placed(self, name: str) -> Line:
+        """The line with its result in that array, which is not to be overwritten."""
+        return self._replace(text=self.writing_to(name), uses=self.uses | {name}, new=False, over=())
+
+
+def body(lines: Sequence[Line], kept: AbstractSet[str], large: AbstractSet[str]) -> list[str]:
+    """The text of lines; a large array is overwritten or given up at its last use, unless it is kept."""
+    lines = made_late(without_copies(lines, kept))
+    last: dict[str, int] = {}
+    made = _makers(lines)
+    uses: Counter[str] = Counter()
+    for position, line in enumerate(lines):
+        last.update(dict.fromkeys((*line.uses, line.target), position))
+        uses.update(line.uses)
+
+    def is_lone(name: str) -> bool:
+        """Whether an array is read once, after it was made here, and is no view of one that somebody else has."""
+        if name not in made or name in kept or uses[name] != 1:
+            return False
+        line = lines[made[name]]
+        return line.new or (line.view_of != "" and is_lone(line.view_of))
+
+    done: dict[int, list[str]] = {}
+    for name in sorted((large & made.keys()) - kept):
+        done.setdefault(last[name], []).append(name)
+    found: list[str] = []
+    for position, line in enumerate(lines):
+        found.append(next((line.writing_to(name) for name in line.over if is_lone(name)), line.text))
+        if position in done:
+            found.append(f"del {', '.join(done[position])}")
+    return found
+
+
+def without_copies(lines: Sequence[Line], kept: AbstractSet[str]) -> list[Line]:
+    """The lines with arrays computed in the place that they would be copied to, where that makes no difference.
+
+    It makes none for an array that is made here and known to nobody once the place may change. Until then nobody else
+    writes there: a copy is only made to where nothing has been written. The place, and the array that it is a view of,
+    are made before.
+    """
+    made = _makers(lines)
+    last: dict[str, int] = {}
+    seen = set(kept)  # by others than lines that give something new
+    for position, line in enumerate(lines):
+        last.update(dict.fromkeys(line.uses, position))
+        if not line.new and made[line.target] == position:
+            seen |= line.uses
+    places: dict[int, str] = {}
+    dropped: set[int] = set()
+    earlier: dict[int, int] = {}  # which lines are to stand before which others
+    for position, line in enumerate(lines):
+        name, place = line.copies or ("", "")
+        start = made.get(name, -1)
+        if start < 0 or not lines[start].out or name in seen or last[name] != position:
+            continue
+        needed = [made[one] for one in (line.target, place) if made.get(one, -1) > start]
+        if all(lines[one].uses <= {line.target} for one in needed):
+            places[start] = place
+            dropped.add(position)
+            earlier |= {one: min(start, earlier.get(one, start)) for one in needed}
+    before: dict[int, list[Line]] = {}
+    for position in sorted(earlier):
+        before.setdefault(earlier[position], []).append(lines[position])
+    found: list[Line] = []
+    for position, line in enumerate(lines):
+        found += before.get(position, ())
+        if position in places:
+            found.append(line.placed(places[position]))
+        elif position not in earlier and position not in dropped:
+            found.append(line)
+    return found
+
+
+def made_late(lines: Sequence[Line]) -> list[Line]:
+    """The lines with blank arrays made when writing to them begins: what is computed before may need the room."""
+    waiting: dict[str, Line] = {}
+    found: list[Line] = []
+    for line in lines:
+        if line.blank:
+            waiting[line.target] = line
+            continue
+        found += [waiting.pop(name) for name in sorted({*line.uses, line.target}) if name in waiting]
+        found.append(line)
+    return [*found, *waiting.values()]
+
+
+def _makers(lines: Sequence[Line]) -> dict[str, int]:
+    """The first line of every target: later ones change it."""
+    made: dict[str, int] = {}
+    for position, line in enumerate(lines):
+        made.setdefault(line.target, position)
+    return made
