@@ -152,7 +152,7 @@ def copied(code: Code, symbol: Any) -> Any:
     """The lower half of a new array, to which a symbol is copied."""
     whole = code.array("zeros(8)", (8,))
     half = code.let(f"{whole}[4:]", [whole], (4,), kind=np.dtype(float))
-    code.copy(symbol, half, whole)
+    code.copy(f"copyto({half}, {symbol})", symbol, half, whole)
     return whole
 
 
@@ -330,7 +330,7 @@ def test_blocks_of_one_result_are_computed_in_it() -> None:
     whole = code.array("zeros(8)", (8,))
     for k, block in enumerate(reversed(blocks)):
         half = code.let(f"{whole}[{4 * k}:{4 * k + 4}]", [whole], (4,), kind=np.dtype(float))
-        code.copy(block, half, whole)
+        code.copy(f"copyto({half}, {block})", block, half, whole)
     text = written(code, str(whole))
     assert "copyto" not in text
     np.testing.assert_array_equal(code.compile(text)(np.full(4, 2.0), np.full(4, 3.0)), [5] * 4 + [6] * 4)
