@@ -17,8 +17,10 @@ from jacobian.kernel.term import Array
 from jacobian.tracing.captured import names_around, values_around
 from jacobian.tracing.graph import Graph, Node
 from jacobian.tracing.run import Key, output, run
-from jacobian.tracing.snapshots import LARGE, kept_snapshot
+from jacobian.tracing.snapshots import MIDDLING, kept_snapshot
 from jacobian.tracing.tree import is_array_list, leaves, map_leaves
+
+LARGE = 2**17  # bytes of an array from which on to read it once more takes as long as much of what is done with it
 
 _FLOATS = frozenset({float, np.float64, np.float32})
 
@@ -90,7 +92,7 @@ def taken(leaf: Any, *, borrow: bool) -> Any:
     """A number, or an array that is safe from later changes, unless it is large and may be borrowed."""
     if type(leaf) is not np.ndarray or (borrow and is_borrowed(leaf)):
         return leaf
-    return kept_snapshot(leaf)
+    return kept_snapshot(leaf, MIDDLING)  # it often comes again
 
 
 def as_inputs(given: Sequence[Any]) -> list[Array]:

@@ -27,7 +27,7 @@ from jacobian.programs import MOST_FAILURES, MOST_NODES, Memory
 from jacobian.script import PER_STEP, Output, Script
 from jacobian.tracing.graph import Node
 from jacobian.tracing.run import Key
-from jacobian.tracing.snapshots import LARGE, kept_snapshot
+from jacobian.tracing.snapshots import kept_snapshot
 from jacobian.tracing.surroundings import DIFFERENTIATES, Surroundings, UnknownError
 from jacobian.tracing.tree import is_array_list
 
@@ -186,11 +186,13 @@ class Call:
             return kind.give_up()
         graph = nodes[0].node.trace
         heavy = len(graph.nodes) > MOST_NODES or surroundings.nbytes // PER_STEP > HEAVIEST
-        if heavy or graph.seen or not surroundings.are_those_of(self.others):
+        if heavy or not surroundings.are_those_of(self.others):
             return kind.give_up()
-        if surroundings.nbytes >= LARGE and self._release(LARGE):
+        if surroundings.nbytes >= free.LARGE and self._release(free.LARGE):
             return self._begin()
         write = partial(self._script, surroundings, nodes, inputs, result)
+        if graph.seen and self.free and write(()) is None:  # whatever is free, this one looks at its numbers
+            return kind.give_up()
         script = write(self.free)
         if script is not None:
             return kind.add(script)
@@ -207,7 +209,7 @@ class Call:
     ) -> Script | None:  # fmt: skip
         """The script that takes these numbers as they come, if it can be written."""
         given: Sequence[Node] = ()
-        if keys:
+        if keys or outputs[0].node.trace.seen:
             again = free.retraced(self, keys, [output.node for output in outputs])
             if again is None:
                 return None

@@ -36,6 +36,7 @@ class Step(NamedTuple):
     operands: tuple[Any, ...]  # the constants among them
     params: Params
     parents: tuple[tuple[int, int], ...]
+    given: tuple[tuple[int | str, int], ...]
     descriptors: tuple[Hashable, ...] | None
     name: str
 
@@ -43,9 +44,10 @@ class Step(NamedTuple):
     def of(cls, node: Node) -> Step:
         """How a node was made."""
         parents = tuple((k, parent.index) for k, parent in node.parents)
-        traced = dict(parents)
+        given = tuple((key, other.index) for key, other in node.given)
+        traced = dict((*parents, *given))
         operands = tuple(None if k in traced else operand for k, operand in enumerate(node.operands))
-        return cls(node.op, operands, node.params, parents, node.descriptors, node.name_hint)
+        return cls(node.op, operands, node.params, parents, given, node.descriptors, node.name_hint)
 
 
 class Script:
@@ -116,13 +118,17 @@ class Script:
             if index in constants:
                 continue
             parents = tuple((k, nodes[parent]) for k, parent in step.parents if parent in nodes)
-            operands = list(step.operands)
-            for k, parent in step.parents:
-                operands[k] = nodes[parent].value if parent in nodes else constants[parent]
-            value = starts[index] if step.op is None else step.op.compute(operands, step.params)
+            operands, params = list(step.operands), step.params
+            for key, parent in (*step.parents, *step.given):
+                one = nodes[parent].value if parent in nodes else constants[parent]
+                if isinstance(key, int):
+                    operands[key] = one
+                else:
+                    params = {**params, key: one}
+            value = starts[index] if step.op is None else step.op.compute(operands, params)
             if parents or index in starts:
                 nodes[index] = Node(
-                    graph, step.op, value, tuple(operands), step.params, parents, step.descriptors, step.name
+                    graph, step.op, value, tuple(operands), params, parents, step.descriptors, step.name
                 )  # fmt: skip
             else:
                 constants[index] = value

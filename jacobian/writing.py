@@ -170,7 +170,7 @@ class Scripting(Writing):
             symbol = self.code.let(f"inputs[{place}]", (), node.shape)
             self._values[node.index] = Recorded(self.code, symbol.name, node.value)
         for node in _ancestors(outputs):
-            if node.value.dtype.kind != "f":
+            if node.value.dtype.kind not in "fb":
                 raise NotRecordableError("complex numbers")
             if node.index not in self._values:
                 self._values[node.index] = self._forward(node)
@@ -189,22 +189,33 @@ class Scripting(Writing):
             raise NotRecordableError("an op that may look at anything")
         if op.dtype_by_value:
             raise NotRecordableError("an op that may turn to complex numbers")
-        parents = dict(node.parents)
-        operands = [self._values[parents[k].index] if k in parents else x for k, x in enumerate(node.operands)]
+        operands = [self._operand(node, k) for k in range(len(node.operands))]
+        params = {name: self._param(node, name, value) for name, value in node.params.items()}
         mark = self.code.mark()
         try:
             with np.errstate(all="ignore"):
-                result = op.forward(*operands, **node.params)
+                result = op.forward(*operands, **params)
         except _LOOKED:
             result = None
         if isinstance(result, Recorded) and (result.shape, result.dtype) == (node.shape, node.value.dtype):
             return result
         self.code.back_to(mark)
+        self._refuse_given_params(node)
         forward = self.code.constant(partial(op.forward, **node.params), op.name)
         given = [one if isinstance(one, Recorded) else self.code.literal(one) for one in operands]
         uses = [one for one in operands if isinstance(one, Recorded)]
         symbol = self.code.let(f"{forward}({', '.join(map(str, given))})", uses, node.shape, rough=True)
         return Recorded(self.code, symbol.name, node.value)
+
+    def _operand(self, node: Node, k: int) -> Any:
+        """An operand: its symbol where it is part of the trace, or the constant."""
+        traced = dict((*node.parents, *node.given))
+        return self._values[traced[k].index] if k in traced else node.operands[k]
+
+    def _refuse_given_params(self, node: Node) -> None:
+        """What is not written down takes parameters as they are."""
+        if any(isinstance(key, str) for key, _ in node.given):
+            raise NotRecordableError("a comparison as a parameter")
 
     def _point(self, node: Node, op: Op) -> Point:
         if op.decides is not None:
@@ -222,14 +233,15 @@ class Scripting(Writing):
         return node.operands[k]
 
     def _param(self, node: Node, name: str, value: Any) -> Any:
-        return value
+        given = dict(node.given)
+        return self._values[given[name].index] if name in given else value
 
     def _arrays(self, node: Node, operand: int, expected: _Expected) -> Symbol:
         assert node.op is not None
+        self._refuse_given_params(node)
         bare = _Bare(node.op, node.params, node.operand_names, node.name)
         local = self.code.constant(partial(_local_at_point, expected, bare, operand), "local")
-        parents = dict(node.parents)
-        numbers = [self._values[parents[k].index] if k in parents else x for k, x in enumerate(node.operands)]
+        numbers = [self._operand(node, k) for k in range(len(node.operands))]
         texts = [one.name if isinstance(one, Recorded) else self.code.literal(one) for one in numbers]
         value = self._values[node.index]
         uses = [value, *(one for one in numbers if isinstance(one, Recorded))]
@@ -259,5 +271,5 @@ def _ancestors(outputs: Sequence[Node]) -> list[Node]:
     for index in range(max(wanted), -1, -1):
         if index in wanted:
             found.append(nodes[index])
-            wanted.update(parent.index for _, parent in nodes[index].parents)
+            wanted.update(parent.index for _, parent in (*nodes[index].parents, *nodes[index].given))
     return found[::-1]

@@ -14,6 +14,7 @@ from jacobian.kernel.term import Term
 from jacobian.ops.families import along, composite, elementwise, gather, moved
 from jacobian.ops.kinks import warn_kink, warn_ties
 from jacobian.ops.registry import SAME, Kink, Op, Point, refuse_out, register, sample
+from jacobian.ops.terms import is_traced
 
 
 def is_basic(key: Any) -> bool:
@@ -189,14 +190,16 @@ def _where(condition: Any, *choices: Any) -> tuple[tuple[Any, ...], Any]:
         raise ArgumentError(
             report("where: one argument gives positions, which are not traced", fix="np.where(c, a, b)")
         )
-    return choices, {"condition": np.asarray(_plain(condition))}
+    plain = _plain(condition)
+    return choices, {"condition": plain if is_traced(plain) else np.asarray(plain)}
 
 
 _PLAIN = (np.ndarray, np.generic, bool, list)
 
 
 def _plain(condition: Any) -> Any:
-    return condition if isinstance(condition, _PLAIN) else condition != 0
+    is_boolean = getattr(condition, "dtype", np.dtype(float)).kind == "b"  # a comparison that is part of a trace
+    return condition if isinstance(condition, _PLAIN) or is_boolean else condition != 0
 
 
 where = elementwise(

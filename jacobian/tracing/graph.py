@@ -27,7 +27,8 @@ class Node:
     """One operation of a trace, or one of its inputs: value, operands, and the local Jacobians."""
 
     __slots__ = (
-        "_key", "_locals", "descriptors", "index", "name_hint", "op", "operands", "params", "parents", "trace", "value",
+        "_key", "_locals", "descriptors", "given", "index", "name_hint", "op", "operands", "params", "parents", "trace",
+        "value",
     )  # fmt: skip
 
     def __init__(
@@ -47,6 +48,7 @@ class Node:
         self.operands = operands
         self.params = params
         self.parents = parents  # (which operand, the node it came from)
+        self.given: tuple[tuple[int | str, Node], ...] = ()  # the same without a derivative; or which parameter
         self.descriptors = descriptors  # of the operands, for the key
         self.name_hint = name
         self._locals: dict[int, Jacobian] | None = None  # made when it is asked for: most traces have many nodes
@@ -132,6 +134,7 @@ class Graph:
         self.nodes: list[Node] = []
         self.assigned = False  # whether an array was assigned into: then it matters how arrays lie in memory
         self.seen = False  # whether the function looked at a number: with others it may take another course
+        self.is_open = False  # whether comparisons stay part of it
         self.of_complex = False  # whether an input is complex: then nodes that are not holomorphic are noted
         self.notes: dict[int, tuple[str, str | None]] = {}  # of those nodes: what the user called, and the line
         self.code: CodeType | None = None  # of the function, until its frame is found

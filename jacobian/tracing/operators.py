@@ -45,7 +45,7 @@ def _operator(function: Callable[..., Any], *, reflected: bool) -> Callable[...,
 
 def _comparison(function: np.ufunc) -> Callable[..., Any]:
     def operate(self: Tracer, other: Any) -> Any:
-        if type(other) in PLAIN and REGISTRY.find(function) is None:
+        if type(other) in PLAIN and not self.graph.is_open and REGISTRY.find(function) is None:
             return function(seen(self), seen(other))
         return NotImplemented if isinstance(other, Jacobian) else function(self, other)
 
@@ -99,19 +99,25 @@ for _name, _function in {"neg": np.negative, "pos": np.positive, "abs": np.absol
     setattr(Tracer, f"__{_name}__", _method(_function))
 
 
-def _refused(symbol: str) -> Callable[..., Any]:
+def _for_booleans(symbol: str, function: np.ufunc) -> Callable[..., Any]:
     def operate(self: Tracer, *other: Any) -> Any:
+        if self.dtype.kind == "b":  # a comparison that is part of the trace
+            return function(self, *other)
         fix = "np.logical_and, or, xor, not ask whether entries are 0; comparisons such as x > 0 give plain arrays"
         refuse(f"{symbol} is for whole numbers and booleans, a traced array holds neither", fix)
 
-    operate.__doc__ = "Refused: no traced array holds integers or booleans."
+    operate.__doc__ = "Refused: a traced array that the function has hold of holds neither integers nor booleans."
     return operate
 
 
-for _name, _symbol in {"and": "x & y", "or": "x | y", "xor": "x ^ y", "lshift": "x << y", "rshift": "x >> y"}.items():
+_BITWISE: dict[str, tuple[str, np.ufunc]] = {
+    "and": ("x & y", np.bitwise_and), "or": ("x | y", np.bitwise_or), "xor": ("x ^ y", np.bitwise_xor),
+    "lshift": ("x << y", np.left_shift), "rshift": ("x >> y", np.right_shift),
+}  # fmt: skip
+for _name, (_symbol, _function) in _BITWISE.items():
     for _prefix in ("", "r", "i"):
-        setattr(Tracer, f"__{_prefix}{_name}__", _refused(_symbol))
-setattr(Tracer, "__invert__", _refused("~x"))  # noqa: B010
+        setattr(Tracer, f"__{_prefix}{_name}__", _for_booleans(_symbol, _function))
+setattr(Tracer, "__invert__", _for_booleans("~x", np.invert))  # noqa: B010
 
 
 def _contains(self: Tracer, value: Any) -> bool:

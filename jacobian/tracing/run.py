@@ -127,16 +127,17 @@ def numbers_of(argnums: int | Sequence[int], count: int) -> tuple[int, ...]:
 
 def run(
     f: Callable[..., Any], argnums: Sequence[int], args: Sequence[Any], kwargs: dict[str, Any],
-    free: Collection[Key] = (),
+    free: Collection[Key] | None = None,
 ) -> Recording:  # fmt: skip
     """Run the function with tracers in place of the arguments `argnums`.
 
     What is `free` is traced as well: it is not differentiated by, its numbers may be anything, and it cannot be
-    assigned into.
+    assigned into. Where it is told what is free, comparisons stay part of the trace.
     """
     if not callable(f):
         raise ArgumentError(report(f"the first argument must be a function, not {type(f).__name__}"))
     graph = Graph()
+    graph.is_open, free = free is not None, free or ()
     names = argument_names(f, len(args))
     inputs: dict[Key, Any] = {}
     call = list(args)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -19,6 +19,7 @@ from jacobian.tracing import source
 from jacobian.tracing.constants import CONSTANT_FUNCTIONS, OF_SHAPES, REFUSED_ATTRIBUTES
 from jacobian.tracing.flat import Flat
 from jacobian.tracing.graph import PYTHON_NUMBERS, Graph, Node, describe_operand, shape_of
+from jacobian.tracing.masks import mask, open_graph
 from jacobian.tracing.memory import KEPT, Memory, Step, link
 from jacobian.tracing.methods import Methods
 from jacobian.tracing.refusals import (
@@ -69,6 +70,10 @@ class Tracer(Methods):
             op = REGISTRY.find(ufunc)
             if op is not None:
                 return record(op, inputs, kwargs)
+            graph = None if kwargs else open_graph(ufunc, inputs, Tracer)
+            if graph is not None:
+                node = mask(graph, ufunc, inputs, Tracer)
+                return Tracer(graph, node, node.value)
             if ufunc in CONSTANT_FUNCTIONS:
                 return ufunc(*map(seen, inputs), **seen(kwargs))
             return refuse_function(ufunc)
@@ -274,9 +279,9 @@ def record(op: Op, args: Any, kwargs: Any) -> Any:
 
 def record_bound(op: Op, operands: Sequence[Any], params: Params) -> Any:
     """Run an op on operands that are sorted out already; traces of lower levels record it in their turn."""
-    graph = _innermost(operands)
+    graph = _innermost(operands) or _innermost(params.values())
     if graph is None:
-        return _params_are_traced(op, params, operands)
+        return op.compute(operands, params)
     values: list[Array] = []
     parents: list[tuple[int, Node]] = []
     descriptors: list[Any] = []
@@ -298,6 +303,13 @@ def record_bound(op: Op, operands: Sequence[Any], params: Params) -> Any:
             descriptors.append(describe_operand(value))
         values.append(value)
         nested = nested or type(value) is Tracer
+    given: list[tuple[str, Node]] = []
+    for name, param in params.items():
+        if type(param) is Tracer:
+            if not graph.is_open or param.graph is not graph or param.dtype.kind != "b":
+                refuse(f"{op.name}: {name}= depends on the input", "only operands can be differentiated")
+            given.append((name, param.node))
+            params = {**params, name: param.value}
     if params:
         params = graph.fixed(params)
     if nested:
@@ -306,7 +318,10 @@ def record_bound(op: Op, operands: Sequence[Any], params: Params) -> Any:
     else:
         value = op.compute(values, params)
     known = None if nested or None in descriptors else tuple(descriptors)
-    result = Tracer(graph, Node(graph, op, value, tuple(values), params, tuple(parents), known), value)
+    node = Node(graph, op, value, tuple(values), params, tuple(parents), known)
+    if given:
+        node.given = tuple(given)
+    result = Tracer(graph, node, value)
     if graph.of_complex and (op.of_complex == "refused" or not is_complex(value)):
         _note(result.node)
     if (op.family in _SHARING or not op.built_in) and not isinstance(value, np.generic):
@@ -362,7 +377,7 @@ def depends_on_input(node: Node) -> bool:
         one = nodes.pop()
         if one.op is None:
             return True
-        new = [parent for _, parent in one.parents if parent.index not in known]
+        new = [parent for _, parent in (*one.parents, *one.given) if parent.index not in known]
         known.update(parent.index for parent in new)
         nodes += new
     return False
@@ -380,7 +395,7 @@ def _writing() -> Any:
     return assignment
 
 
-def _innermost(operands: Sequence[Any]) -> Graph | None:
+def _innermost(operands: Iterable[Any]) -> Graph | None:
     """The trace that began last of those the operands belong to."""
     graph: Graph | None = None
     for operand in operands:
@@ -389,13 +404,6 @@ def _innermost(operands: Sequence[Any]) -> Graph | None:
             if graph is None or found.level > graph.level:
                 graph = found
     return graph
-
-
-def _params_are_traced(op: Op, params: Any, operands: Any) -> Any:
-    if any(isinstance(value, Tracer) for value in params.values()):
-        name = next(name for name, value in params.items() if isinstance(value, Tracer))
-        refuse(f"{op.name}: {name}= depends on the input", "only operands can be differentiated")
-    return op.compute(operands, params)
 
 
 def at_users_line(error: JacobianError) -> JacobianError:

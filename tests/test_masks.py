@@ -1,0 +1,125 @@
+"""Comparisons that only decide entry by entry do not keep a call from being played."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import jacobian as jac
+from jacobian import replay
+from jacobian.programs import Memory
+from jacobian.tracing.run import run
+from tests.test_free import plays, traced
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay, "SCRIPTS", Memory(replay.Kind, replay.REMEMBERED))
+
+
+def huber(r: Any) -> Any:
+    return np.mean(np.where(np.abs(r) <= 1.0, 0.5 * r**2, np.abs(r) - 0.5))
+
+
+COMPUTING: dict[str, Callable[[Any], Any]] = {
+    "huber": huber,
+    "relu": lambda x: np.where(x > 0, x, 0.0),
+    "product": lambda x: x * (x > 0),
+    "reflected": lambda x: np.less(0, x) * x + (1.0 - (x > 0)) * np.sin(x),
+    "and": lambda x: np.where((x > 0) & (x < 1), x**2, 0.1 * x),
+    "or, not": lambda x: np.where(~(x > 0.5) | (x == 2), x**2, 3 * x),
+    "xor": lambda x: np.where((x > 0) ^ (x[::-1] > 0), x**2, 3 * x),
+    "with a plain one": lambda x: np.where(np.array([True, False, True, False, True]) & (x > 0), x, 0),
+    "logical": lambda x: np.where(np.logical_and(x > -1, np.logical_not(x > 2)), np.sin(x), x),
+    "between entries": lambda x: np.where(x > x[::-1], x, x[::-1]),
+    "with a reduction": lambda x: np.sum(np.where(x > np.mean(x), x, 0 * x)),
+    "nested": lambda x: np.where(x > 1, x**2, np.where(x < -1, -x, x**3)),
+    "constants": lambda x: x * np.where(x > 0, 1.0, -2.0),
+    "a condition of numbers": lambda x: np.where(np.maximum(x, 0), x**2, 1.0 + x),
+    "one number": lambda x: np.where(x[0] > x[1], x[0] * x, x[1] * x),
+    "select": lambda x: np.select([x > 1, x < -1], [x**2, -x], x),
+    "finite": lambda x: np.where(np.isfinite(x), x, 0.0) ** 2,
+    "astype": lambda x: x * (x > 0).astype(float),
+    "mean": lambda x: np.mean((x > 0) * x) / (1 + np.mean(x > 0)),
+}
+LOOKING: dict[str, Callable[[Any], Any]] = {
+    "if": lambda x: x if x[0] > 0 else 2 * x,
+    "and of two": lambda x: x if x[0] > 0 and x[1] > 0 else 2 * x,
+    "any": lambda x: x if np.any(x > 0) else 2 * x,
+    "all": lambda x: x * (2 if (x > -9).all() else 3),
+    "count": lambda x: x * np.sum(x > 0),
+    "float": lambda x: x * float((x > 0)[0]),
+    "constants that leave": lambda x: x * float(np.where(x > 0, 1.0, 2.0)[0]),
+    "list": lambda x: x * len([True for one in (x > 0) if one]),
+    "index": lambda x: np.sum(x[x > 0]),
+    "nonzero": lambda x: np.sum(x[np.flatnonzero(x > 0)]),
+    "array": lambda x: np.where(np.asarray(x > 0), x, 2 * x) if isinstance(x, np.ndarray) else x,
+    "text": lambda x: x * len(str(x > 0)),
+}
+
+
+@pytest.mark.parametrize("name", [*COMPUTING, *LOOKING])
+def test_numbers_and_formulas_are_those_of_tracing(name: str) -> None:
+    f = (COMPUTING | LOOKING)[name]
+    rng = np.random.default_rng(1)
+    for _ in range(8):
+        x = rng.normal(size=5) * 1.5
+        (value, J), (expected, other) = jac.value_and_jacobian(f)(x), traced(f, x)
+        np.testing.assert_allclose(value, expected, rtol=1e-13)
+        np.testing.assert_allclose(np.asarray(J), np.asarray(other), rtol=1e-13)
+        assert J.dtype == other.dtype
+    assert J.formula == other.formula
+    assert plays() == (6 if name in COMPUTING else 0)
+
+
+def test_with_free_numbers() -> None:
+    def f(x: Any, level: float, weights: Any) -> Any:
+        return np.where(x > level, weights * x, level)
+
+    rng = np.random.default_rng(1)
+    for _ in range(6):
+        args = rng.normal(size=4), float(rng.normal()), rng.normal(size=4)
+        np.testing.assert_array_equal(jac.jacobian(f)(*args).tensor(), traced(f, *args)[1].tensor())
+    assert plays() == 4
+
+
+def test_one_who_looks_at_what_is_free_plays_for_equal_ones() -> None:
+    def f(x: Any, level: float) -> Any:
+        return np.where(x > 0, x, level * x) if level > 0 else x
+
+    x = np.array([1.0, -1.0])
+    for level in (0.5, 0.5, 0.5, 0.5, -0.5, 0.5):
+        expected = np.diag([1.0, level if level > 0 else 1.0])
+        np.testing.assert_array_equal(jac.jacobian(f)(x, level).tensor(), expected)
+    assert plays() >= 2
+
+
+def test_large_results_and_second_order() -> None:
+    def f(x: Any) -> Any:
+        return np.where(x > 0, x[:, None] * x**2, np.sin(x))
+
+    rng = np.random.default_rng(1)
+    for _ in range(4):
+        x = rng.normal(size=20)
+        np.testing.assert_allclose(jac.jacobian(f)(x).tensor(), traced(f, x)[1].tensor(), rtol=1e-13)
+    assert plays() == 2
+    hessian = jac.hessian(huber)
+    for _ in range(3):
+        x = rng.normal(size=4) * 2
+        np.testing.assert_allclose(hessian(x).tensor(), np.diag((np.abs(x) <= 1) / 4))
+
+
+def test_as_a_rule_a_comparison_is_a_plain_array() -> None:
+    kinds: list[type] = []
+
+    def f(x: Any) -> Any:
+        kinds.append(type(x > 0))
+        return np.where(x > 0, x, 0)
+
+    recording = run(f, [0], [np.ones(2)], {})
+    assert kinds == [np.ndarray]
+    assert recording.graph.seen
+    assert not run(f, [0], [np.ones(2)], {}, free=()).graph.seen
