@@ -78,7 +78,8 @@ class Script:
         graph = nodes[0].trace
         self.strides = _strides(leaves) if graph.assigned else None
         self.graph = graph.without_nodes()
-        self.steps = list(map(Step.of, graph.nodes[: max(node.index for node in nodes) + 1]))
+        last = max(node.index for node in (*nodes, *inputs))  # an output may be an input, and stand before others
+        self.steps = list(map(Step.of, graph.nodes[: last + 1]))
         self.is_small = sum(J.size for J in found) <= SMALL_RESULT
         code = writing.code
         held = max(code.nbytes, surroundings.nbytes)  # mostly the same arrays

@@ -248,6 +248,12 @@ def test_the_function_that_returns_its_argument() -> None:
             assert g(x).structure == "identity"
 
 
+def test_the_function_that_returns_its_first_argument_by_all() -> None:
+    for found in played(lambda x, y: x, (np.ones(2), np.zeros(3)), argnums=(0, 1)):
+        assert [J.structure for J in found] == ["identity", "zero"]
+        np.testing.assert_array_equal(found[1] @ np.ones(3), [0.0, 0.0])
+
+
 def test_functions_of_one_text_are_told_apart() -> None:
     for _ in range(3):
         for k in (1.0, 2.0, 3.0):
