@@ -16,7 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 
 from jacobian import plan
-from jacobian.kernel.buffers import RAISING, ShortBuffers
+from jacobian.kernel.buffers import with_errors_raised, with_short_buffers
 from jacobian.kernel.code import OtherwiseError
 from jacobian.kernel.recorded import NotRecordableError
 from jacobian.kernel.reuse import Reused
@@ -62,8 +62,7 @@ class Program:
         if start is None:
             return None
         try:
-            with np.errstate(**RAISING):
-                found = start(nodes)
+            found = with_errors_raised(start, nodes)
         except (OtherwiseError, ArithmeticError):
             self.failures += 1
             if self.failures == MOST_FAILURES:
@@ -95,14 +94,16 @@ class Pending:
     def tensor(self, k: int) -> np.ndarray | None:
         """One of the tensors; None where the program does not apply after all."""
         try:
-            with ShortBuffers(**RAISING):
-                with self._lock:
-                    if self._parts is None:
-                        self._parts = self._start()
-                array, memory = self._parts[k](), self._memories[k]
-                return np.asarray(array, self._dtypes[k]) if memory is None else memory.lend(array)
+            array, memory = with_short_buffers(self._computed, k), self._memories[k]
         except (OtherwiseError, ArithmeticError):
             return None
+        return np.asarray(array, self._dtypes[k]) if memory is None else memory.lend(array)
+
+    def _computed(self, k: int) -> Any:
+        with self._lock:
+            if self._parts is None:
+                self._parts = self._start()
+        return self._parts[k]()
 
 
 class Weighed(Protocol):
