@@ -8,6 +8,7 @@ kink, an overflow, another order of a sort) the chain rule is run as ever.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
 from threading import Lock
@@ -152,6 +153,10 @@ class Memory(Generic[T]):
                 one.weight += weight
                 self._make_room(weight)
 
+    def unlock(self) -> None:
+        """Wait for nobody: in a process that was forked, the thread that was at it is not there."""
+        self._lock = Lock()
+
     def _make_room(self, weight: int) -> None:
         self.weight += weight
         while self.weight > self._most and self._known:
@@ -159,6 +164,8 @@ class Memory(Generic[T]):
 
 
 PROGRAMS: Memory[Program] = Memory(Program, REMEMBERED)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: PROGRAMS.unlock())
 
 
 def tensors(of: Node, wrt: Sequence[Node], order: str) -> Tensors | None:

@@ -9,6 +9,7 @@ Where the script does not apply, the function is traced as ever.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Hashable, Sequence
 from functools import cached_property, partial
 from types import FunctionType
@@ -79,6 +80,8 @@ class Kind:
 
 
 SCRIPTS: Memory[Kind] = Memory(Kind, REMEMBERED)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: SCRIPTS.unlock())
 
 
 class Call:

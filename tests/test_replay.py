@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 import random
+import signal
 import time
 import warnings
 from collections.abc import Callable
@@ -16,7 +18,7 @@ import numpy as np
 import pytest
 
 import jacobian as jac
-from jacobian import replay
+from jacobian import programs, replay
 from jacobian.chain import accumulate
 from jacobian.errors import KinkWarning, NonFiniteError, NonFiniteWarning
 from jacobian.ops.registry import Op, Sample
@@ -609,6 +611,26 @@ def test_threads() -> None:
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda point: np.asarray(g(point)), points))
     np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_process_forked_while_another_thread_looks_something_up() -> None:
+    g, x = jac.jacobian(newton), np.ones(3)
+    for _ in range(3):
+        g(x)
+    with replay.SCRIPTS._lock, programs.PROGRAMS._lock:
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)  # ends it where it waits
+            try:
+                g(x)
+                jac.jacobian(newton, order="reverse")(x)
+                jac.jacobian(newton, order="reverse")(x)
+            except BaseException:
+                os._exit(1)
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_a_maximum_of_entries_that_stand_there_twice() -> None:
