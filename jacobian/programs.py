@@ -165,7 +165,7 @@ class Memory(Generic[T]):
 
 PROGRAMS: Memory[Program] = Memory(Program, REMEMBERED)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: PROGRAMS.unlock())
+    os.register_at_fork(after_in_child=PROGRAMS.unlock)
 
 
 def tensors(of: Node, wrt: Sequence[Node], order: str) -> Tensors | None:

@@ -81,7 +81,7 @@ class Kind:
 
 SCRIPTS: Memory[Kind] = Memory(Kind, REMEMBERED)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: SCRIPTS.unlock())
+    os.register_at_fork(after_in_child=SCRIPTS.unlock)
 
 
 class Call:

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import jacobian as jac
-from jacobian import programs, replay
+from jacobian import programs, replay, script
 from jacobian.chain import accumulate
 from jacobian.errors import KinkWarning, NonFiniteError, NonFiniteWarning
 from jacobian.ops.registry import Op, Sample
@@ -467,6 +467,27 @@ def test_a_kink_warns_every_time() -> None:
         np.testing.assert_array_equal(np.asarray(J), np.diag([3.0, 0.0]))
 
 
+@pytest.mark.parametrize("are_large", [False, True])
+@pytest.mark.parametrize("is_played", [False, True])
+def test_a_kink_warns_once_a_call(*, are_large: bool, is_played: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the terms come later, by scripts and by programs."""
+    monkeypatch.setattr(script, "SMALL_RESULT", 0 if are_large else 100)
+    monkeypatch.setattr(programs, "SMALL_RESULT", 0 if are_large else 100)
+    f = lambda x: np.sin(np.abs(x)) * np.maximum(x, 0)  # noqa: E731
+    g = jac.jacobian(f if is_played else lambda x: f(x) if x[0] > -9 else x)
+    for _ in range(5):
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            J = g(np.array([1.0, 0.0]))
+            told = [str(one.message).partition(" ")[0] for one in found]
+            np.asarray(J)
+            J @ np.ones(2)
+            assert J.formula
+        assert sorted(told) == ["absolute", "maximum"]
+        assert len(found) == len(told)
+    assert bool(scripts()) is is_played
+
+
 def test_an_infinite_derivative_warns_every_time() -> None:
     g = jac.jacobian(lambda x: np.sqrt(x) + 1)
     for _ in range(3):
@@ -615,7 +636,8 @@ def test_threads() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
-def test_a_process_forked_while_another_thread_looks_something_up() -> None:
+def test_a_process_forked_while_another_thread_looks_something_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # it is about what all threads share
     g, x = jac.jacobian(newton), np.ones(3)
     for _ in range(3):
         g(x)
