@@ -23,6 +23,7 @@ from jacobian.kernel.code import OtherwiseError
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.recorded import NotRecordableError
 from jacobian.kernel.term import Array, Term
+from jacobian.ops.kinks import once_told
 from jacobian.ops.registry import REGISTRY, Op, promoted
 from jacobian.programs import MOST_FAILURES, MOST_NODES, Memory
 from jacobian.script import PER_STEP, Output, Script
@@ -258,7 +259,7 @@ class Played:
             if self._is_overtaken:
                 return self._opaque(place, k)
             paths = plan.paths(self.node(place), self.input_nodes())
-            self._found[place] = plan.accumulate(paths, plan.Numeric(), self.script.order)
+            self._found[place] = once_told(plan.accumulate, paths, plan.Numeric(), self.script.order)
         return self._found[place][k].terms
 
     def orders(self, place: int, k: int) -> str:
