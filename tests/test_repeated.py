@@ -20,10 +20,9 @@ from tests import test_programs
 from tests.test_large import THRESHOLDS
 from tests.test_programs import LIMIT, QUICK, SHAPES, Step
 
+NEVER_PLAYED = ("matrix", "tensordot", "windows")
 STEPS: dict[str, Step] = {
-    **{
-        name: step for name, step in test_programs.STEPS.items() if name not in ("matrix", "tensordot", "windows")
-    },  # never played
+    **{name: step for name, step in test_programs.STEPS.items() if name not in NEVER_PLAYED},
     "sort": lambda x, y: np.sort(x, axis=-1) if x.ndim else x,
 }
 REUSED: list[tuple[Any, str, int]] = [
