@@ -108,6 +108,7 @@ class Call:
         if kind.captured:
             arrays = arrays | free.captured(self.f, kind.captured)
         self.free = {key: one for key, one in arrays.items() if key not in kind.bound} if kind.bound else arrays
+        self.keys = tuple(self.free)
         self.others: list[Any] = [self.f]
         if len(self.args) > len(self.numbers):
             compared = [k for k in range(len(self.args)) if k not in self.numbers and k not in self.free]
@@ -115,14 +116,11 @@ class Call:
         if self.kwargs:
             self.others.append(self.kwargs)
 
-    def _surroundings(self) -> Surroundings:
-        return Surroundings(self.others, [key for key in self.free if isinstance(key, str)])
-
     def play(self) -> Played | None:
         """The values and Jacobians from the script; None where there is none that applies."""
         kind = self.kind
         for script in kind.scripts:
-            if script.is_for(self.leaves) and script.surroundings.are_those_of(self.others):
+            if script.is_for(self.leaves) and script.surroundings.are_those_of(self.others, self.keys):
                 break
         else:
             return None
@@ -150,7 +148,7 @@ class Call:
         if kind.hopeless or kind.failures:
             return False
         if kind.candidate is not None:
-            if kind.candidate.are_those_of(self.others):
+            if kind.candidate.are_those_of(self.others, self.keys):
                 return kind.may_be_written()
             self._release(0)
         kind.misses += 1
@@ -162,7 +160,7 @@ class Call:
     def _begin(self) -> None:
         """Remember all that is read, for the next call to be compared with."""
         try:
-            self.kind.candidate = self._surroundings()
+            self.kind.candidate = Surroundings(self.others, self.keys)
         except UnknownError:
             self.kind.give_up()
 
@@ -190,7 +188,7 @@ class Call:
             return kind.give_up()
         graph = nodes[0].node.trace
         heavy = len(graph.nodes) > MOST_NODES or surroundings.nbytes // PER_STEP > HEAVIEST
-        if heavy or graph.seen or not surroundings.are_those_of(self.others):
+        if heavy or graph.seen or not surroundings.are_those_of(self.others, self.keys):
             return kind.give_up()
         if surroundings.nbytes >= LARGE and self._release(LARGE):
             return self._begin()
