@@ -16,6 +16,7 @@ from jacobian.errors import ArgumentError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.origin import Origin
 from jacobian.kernel.term import Array, Term
+from jacobian.ops.kinks import once_told
 from jacobian.ops.registry import Op
 from jacobian.script import Output
 from jacobian.tracing.graph import Node
@@ -205,7 +206,7 @@ def _jacobians(of: Node | np.ndarray, nodes: Sequence[Node], order: str, name: s
     tensors = programs.tensors(of, nodes, order) if planned else None
     if tensors is None:
         return _accumulated(of, nodes, order, name)
-    later = functools.cache(lambda: _accumulated(of, nodes, order, name))
+    later = functools.cache(lambda: once_told(_accumulated, of, nodes, order, name))
     found: list[Jacobian] = []
     for k, ((tensor, dtype), node) in enumerate(zip(tensors, nodes, strict=True)):
         terms = partial(_terms_of, later, k)

@@ -8,6 +8,7 @@ kink, an overflow, another order of a sort) the chain rule is run as ever.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
 from threading import Lock
@@ -16,7 +17,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 
 from jacobian import plan
-from jacobian.kernel.buffers import RAISING, ShortBuffers
+from jacobian.kernel.buffers import with_errors_raised, with_short_buffers
 from jacobian.kernel.code import OtherwiseError
 from jacobian.kernel.recorded import NotRecordableError
 from jacobian.kernel.reuse import Reused
@@ -62,8 +63,7 @@ class Program:
         if start is None:
             return None
         try:
-            with np.errstate(**RAISING):
-                found = start(nodes)
+            found = with_errors_raised(start, nodes)
         except (OtherwiseError, ArithmeticError):
             self.failures += 1
             if self.failures == MOST_FAILURES:
@@ -95,14 +95,16 @@ class Pending:
     def tensor(self, k: int) -> np.ndarray | None:
         """One of the tensors; None where the program does not apply after all."""
         try:
-            with ShortBuffers(**RAISING):
-                with self._lock:
-                    if self._parts is None:
-                        self._parts = self._start()
-                array, memory = self._parts[k](), self._memories[k]
-                return np.asarray(array, self._dtypes[k]) if memory is None else memory.lend(array)
+            array, memory = with_short_buffers(self._computed, k), self._memories[k]
         except (OtherwiseError, ArithmeticError):
             return None
+        return np.asarray(array, self._dtypes[k]) if memory is None else memory.lend(array)
+
+    def _computed(self, k: int) -> Any:
+        with self._lock:
+            if self._parts is None:
+                self._parts = self._start()
+        return self._parts[k]()
 
 
 class Weighed(Protocol):
@@ -151,6 +153,10 @@ class Memory(Generic[T]):
                 one.weight += weight
                 self._make_room(weight)
 
+    def unlock(self) -> None:
+        """Wait for nobody: in a process that was forked, the thread that was at it is not there."""
+        self._lock = Lock()
+
     def _make_room(self, weight: int) -> None:
         self.weight += weight
         while self.weight > self._most and self._known:
@@ -158,6 +164,8 @@ class Memory(Generic[T]):
 
 
 PROGRAMS: Memory[Program] = Memory(Program, REMEMBERED)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=PROGRAMS.unlock)
 
 
 def tensors(of: Node, wrt: Sequence[Node], order: str) -> Tensors | None:

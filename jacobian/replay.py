@@ -9,6 +9,7 @@ Where the script does not apply, the function is traced as ever.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Hashable, Sequence
 from functools import cached_property, partial
 from types import FunctionType
@@ -22,6 +23,7 @@ from jacobian.kernel.code import OtherwiseError
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.recorded import NotRecordableError
 from jacobian.kernel.term import Array, Term
+from jacobian.ops.kinks import once_told
 from jacobian.ops.registry import REGISTRY, Op, promoted
 from jacobian.programs import MOST_FAILURES, MOST_NODES, Memory
 from jacobian.script import PER_STEP, Output, Script
@@ -79,6 +81,8 @@ class Kind:
 
 
 SCRIPTS: Memory[Kind] = Memory(Kind, REMEMBERED)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=SCRIPTS.unlock)
 
 
 class Call:
@@ -104,6 +108,7 @@ class Call:
         if kind.captured:
             arrays = arrays | free.captured(self.f, kind.captured)
         self.free = {key: one for key, one in arrays.items() if key not in kind.bound} if kind.bound else arrays
+        self.keys = tuple(self.free)
         self.others: list[Any] = [self.f]
         if len(self.args) > len(self.numbers):
             compared = [k for k in range(len(self.args)) if k not in self.numbers and k not in self.free]
@@ -111,14 +116,11 @@ class Call:
         if self.kwargs:
             self.others.append(self.kwargs)
 
-    def _surroundings(self) -> Surroundings:
-        return Surroundings(self.others, [key for key in self.free if isinstance(key, str)])
-
     def play(self) -> Played | None:
         """The values and Jacobians from the script; None where there is none that applies."""
         kind = self.kind
         for script in kind.scripts:
-            if script.is_for(self.leaves) and script.surroundings.are_those_of(self.others):
+            if script.is_for(self.leaves) and script.surroundings.are_those_of(self.others, self.keys):
                 break
         else:
             return None
@@ -146,7 +148,7 @@ class Call:
         if kind.hopeless or kind.failures:
             return False
         if kind.candidate is not None:
-            if kind.candidate.are_those_of(self.others):
+            if kind.candidate.are_those_of(self.others, self.keys):
                 return kind.may_be_written()
             self._release(0)
         kind.misses += 1
@@ -158,7 +160,7 @@ class Call:
     def _begin(self) -> None:
         """Remember all that is read, for the next call to be compared with."""
         try:
-            self.kind.candidate = self._surroundings()
+            self.kind.candidate = Surroundings(self.others, self.keys)
         except UnknownError:
             self.kind.give_up()
 
@@ -186,7 +188,7 @@ class Call:
             return kind.give_up()
         graph = nodes[0].node.trace
         heavy = len(graph.nodes) > MOST_NODES or surroundings.nbytes // PER_STEP > HEAVIEST
-        if heavy or not surroundings.are_those_of(self.others):
+        if heavy or not surroundings.are_those_of(self.others, self.keys):
             return kind.give_up()
         if surroundings.nbytes >= free.LARGE and self._release(free.LARGE):
             return self._begin()
@@ -257,7 +259,7 @@ class Played:
             if self._is_overtaken:
                 return self._opaque(place, k)
             paths = plan.paths(self.node(place), self.input_nodes())
-            self._found[place] = plan.accumulate(paths, plan.Numeric(), self.script.order)
+            self._found[place] = once_told(plan.accumulate, paths, plan.Numeric(), self.script.order)
         return self._found[place][k].terms
 
     def orders(self, place: int, k: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jacobian import plan
-from jacobian.kernel.buffers import RAISING, ShortBuffers
+from jacobian.kernel.buffers import with_errors_raised, with_short_buffers
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Array
 from jacobian.ops.registry import Op, Params
@@ -80,7 +80,8 @@ class Script:
         graph = nodes[0].trace
         self.strides = _strides(leaves) if graph.assigned else None
         self.graph = graph.without_nodes()
-        self.steps = list(map(Step.of, graph.nodes[: max(node.index for node in nodes) + 1]))
+        last = max(node.index for node in (*nodes, *inputs))  # an output may be an input, and stand before others
+        self.steps = list(map(Step.of, graph.nodes[: last + 1]))
         self.is_small = sum(J.size for J in found) <= SMALL_RESULT
         code = writing.code
         held = max(code.nbytes, surroundings.nbytes)  # mostly the same arrays
@@ -98,8 +99,7 @@ class Script:
 
     def play(self, inputs: Sequence[Array]) -> tuple[Sequence[Array], list[Callable[[], Any]]]:
         """The values at these inputs, and at what else is given; and a function for each Jacobian's tensor."""
-        with np.errstate(**RAISING) if self.is_small else ShortBuffers(**RAISING):
-            found = self.program(inputs)
+        found = (with_errors_raised if self.is_small else with_short_buffers)(self.program, inputs)
         count = len(self.outputs)
         if self.is_small:
             tensors = zip(found[count:], self.dtypes, strict=True)

@@ -12,6 +12,7 @@ import numpy as np
 from jacobian import plan
 from jacobian.errors import JacobianError
 from jacobian.kernel.arithmetic import Written
+from jacobian.kernel.buffers import with_errors_ignored
 from jacobian.kernel.code import Code, OtherwiseError, Symbol
 from jacobian.kernel.effort import effort
 from jacobian.kernel.expression import Jacobian
@@ -62,8 +63,7 @@ class Writing:
         point = self._points[node.index]
         mark = self.code.mark()
         try:
-            with np.errstate(all="ignore"):
-                return node.op.local(point, operand)
+            return with_errors_ignored(node.op.local, point, operand)
         except _LOOKED:
             self.code.back_to(mark)
             return None
@@ -193,8 +193,7 @@ class Scripting(Writing):
         params = {name: self._param(node, name, value) for name, value in node.params.items()}
         mark = self.code.mark()
         try:
-            with np.errstate(all="ignore"):
-                result = op.forward(*operands, **params)
+            result = with_errors_ignored(partial(op.forward, *operands, **params))
         except _LOOKED:
             result = None
         if isinstance(result, Recorded) and (result.shape, result.dtype) == (node.shape, node.value.dtype):

@@ -275,3 +275,29 @@ def test_nan_in_a_free_array_is_told() -> None:
         g(np.ones(2), np.full(2, float(k)))
     with pytest.raises(jac.errors.NonFiniteError):
         g(np.ones(2), np.array([np.nan, 1.0]))
+
+
+def test_a_call_that_began_before_something_else_was_free() -> None:
+    """As calls in several threads do: what it takes as free decides which scripts are for it."""
+
+    def at(scale: float) -> Callable[..., Any]:
+        return lambda x, t, s: x * scale * t if s > 0 else x
+
+    def began(scale: float, t: float) -> replay.Call:
+        call = replay.call_of(at(scale), (0,), "auto", (x, t, 1.0), {})
+        assert call is not None
+        return call
+
+    x, early = np.ones(2), {}
+    for k in range(12):
+        scale = 1.0 + max(0, k - 4)
+        call = began(scale, 2.0)
+        early[call.keys] = call
+        jac.jacobian(at(scale))(x, 0.5 + k, 1.0)
+    assert list(early) == [(1, 2), (1,), (1, "scale")]
+    assert began(7.0, 3.0).play() is not None
+    for keys in ((1, 2), (1,)):
+        assert early[keys].play() is None
+        assert not early[keys].look_around()
+    for k in range(4):
+        np.testing.assert_array_equal(jac.jacobian(at(5.0 + k))(x, 3.0, 1.0).tensor(), np.diag([15.0 + 3 * k] * 2))

@@ -27,6 +27,7 @@ def mixed(x: Any, y: Any) -> Any:
 
 STEPS: dict[str, Step] = {
     "tanh": lambda x, y: np.tanh(x),
+    "twice": lambda x, y: np.dot(2, x),
     "sin": lambda x, y: np.sin(x) + 1,
     "quadratic": lambda x, y: 0.3 * x * x - x,
     "rational": lambda x, y: x / (1 + x**2),

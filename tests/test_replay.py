@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 import random
+import signal
 import time
 import warnings
 from collections.abc import Callable
@@ -16,7 +18,7 @@ import numpy as np
 import pytest
 
 import jacobian as jac
-from jacobian import replay
+from jacobian import programs, replay, script
 from jacobian.chain import accumulate
 from jacobian.errors import KinkWarning, NonFiniteError, NonFiniteWarning
 from jacobian.ops.registry import Op, Sample
@@ -248,6 +250,12 @@ def test_the_function_that_returns_its_argument() -> None:
             assert g(x).structure == "identity"
 
 
+def test_the_function_that_returns_its_first_argument_by_all() -> None:
+    for found in played(lambda x, y: x, (np.ones(2), np.zeros(3)), argnums=(0, 1)):
+        assert [J.structure for J in found] == ["identity", "zero"]
+        np.testing.assert_array_equal(found[1] @ np.ones(3), [0.0, 0.0])
+
+
 def test_functions_of_one_text_are_told_apart() -> None:
     for _ in range(3):
         for k in (1.0, 2.0, 3.0):
@@ -457,6 +465,27 @@ def test_a_kink_warns_every_time() -> None:
         np.testing.assert_array_equal(np.asarray(J), np.diag([3.0, 0.0]))
 
 
+@pytest.mark.parametrize("are_large", [False, True])
+@pytest.mark.parametrize("is_played", [False, True])
+def test_a_kink_warns_once_a_call(*, are_large: bool, is_played: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the terms come later, by scripts and by programs."""
+    monkeypatch.setattr(script, "SMALL_RESULT", 0 if are_large else 100)
+    monkeypatch.setattr(programs, "SMALL_RESULT", 0 if are_large else 100)
+    f = lambda x: np.sin(np.abs(x)) * np.maximum(x, 0)  # noqa: E731
+    g = jac.jacobian(f if is_played else lambda x: f(x) if x[0] > -9 else x)
+    for _ in range(4):
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            J = g(np.array([1.0, 0.0]))
+            told = [str(one.message).partition(" ")[0] for one in found]
+            np.asarray(J)
+            J @ np.ones(2)
+            assert J.formula
+        assert sorted(told) == ["absolute", "maximum"]
+        assert len(found) == len(told)
+    assert bool(scripts()) is is_played
+
+
 def test_an_infinite_derivative_warns_every_time() -> None:
     g = jac.jacobian(lambda x: np.sqrt(x) + 1)
     for _ in range(3):
@@ -601,6 +630,27 @@ def test_threads() -> None:
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda point: np.asarray(g(point)), points))
     np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_process_forked_while_another_thread_looks_something_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # it is about what all threads share
+    g, x = jac.jacobian(newton), np.ones(3)
+    for _ in range(3):
+        g(x)
+    with replay.SCRIPTS._lock, programs.PROGRAMS._lock:
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)  # ends it where it waits
+            try:
+                g(x)
+                jac.jacobian(newton, order="reverse")(x)
+                jac.jacobian(newton, order="reverse")(x)
+            except BaseException:
+                os._exit(1)
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_a_maximum_of_entries_that_stand_there_twice() -> None:

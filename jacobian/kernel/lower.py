@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jacobian.kernel.access import indices, plain, span
-from jacobian.kernel.buffers import RAISING, ShortBuffers
+from jacobian.kernel.buffers import with_short_buffers
 from jacobian.kernel.code import Code, Symbol
 from jacobian.kernel.equations import Guard
 from jacobian.kernel.network import contract, write_network
@@ -142,11 +142,10 @@ def materialise(terms: Sequence[Term], shape: Shape, dtype: np.dtype[Any]) -> np
     program = _tensor_program(tuple(map(kind_of, terms)), shape, dtype)
     numbers = [number for term in terms for number in numbers_of(term)]
     try:
-        with ShortBuffers(**RAISING):  # where NumPy would warn of errors, it would do so for every part of the result
-            return np.asarray(program(*numbers), dtype)
+        # Where NumPy would warn of errors, it would do so for every part of the result.
+        return np.asarray(with_short_buffers(program, *numbers), dtype)
     except FloatingPointError:
-        with ShortBuffers():  # as the caller wants it
-            return np.asarray(program(*numbers), dtype)
+        return np.asarray(with_short_buffers(program, *numbers, errors={}), dtype)  # as the caller wants it
 
 
 @lru_cache(maxsize=PROGRAMS)

@@ -112,6 +112,8 @@ class Reused:
         return read
 
     def _comes_back(self, reference: object) -> None:
+        if id(reference) not in self._lent:  # an interrupt came before it was lent
+            return
         _, full, listed = self._lent.pop(id(reference))
         if _references(full) > ALONE or self._free:  # a view of it is in use, or there is one already
             return

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from contextvars import ContextVar, copy_context
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from jacobian.errors import JacobianWarning, KinkWarning, NonFiniteWarning
 from jacobian.kernel.recorded import NotRecordableError, Recorded
 from jacobian.ops.callers import user_frame
+
+T = TypeVar("T")
+
+_ARE_TOLD: ContextVar[bool] = ContextVar("kinks are told", default=False)
+
+
+def once_told(function: Callable[..., T], *arguments: Any) -> T:
+    """Call a function that comes upon no kinks but those which a program has told of: once is enough."""
+    context = copy_context()
+    context.run(_ARE_TOLD.set, True)
+    return context.run(function, *arguments)
 
 
 def warn_kink(name: str, condition: Any, taken: str) -> None:
@@ -19,7 +32,7 @@ def warn_kink(name: str, condition: Any, taken: str) -> None:
         condition.code.call_where(condition, partial(warn_kink, name, taken=taken), condition)
         return
     mask = np.asarray(condition)
-    if mask.any():
+    if mask.any() and not _ARE_TOLD.get():
         text = f"{name} is not differentiable {_places(mask)}; {taken} is taken"
         _warn(KinkWarning(text))
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from jacobian.errors import ExpressionError, report
+from jacobian.kernel.buffers import with_errors_ignored, with_errors_raised
 from jacobian.ops.kinks import warn_non_finite
 from jacobian.ops.registry import REGISTRY
 
@@ -80,11 +81,9 @@ def evaluate(text: str, **values: Any) -> Any:
 def evaluate_finite(name: str, text: str, values: Mapping[str, Any]) -> Any:
     """The same, with a warning of ours that names op and entries where the derivative is not finite."""
     try:
-        with np.errstate(divide="raise", invalid="raise", over="raise"):
-            return evaluate(text, **values)
+        return with_errors_raised(lambda: evaluate(text, **values))
     except FloatingPointError:
-        with np.errstate(all="ignore"):
-            factor = evaluate(text, **values)
+        factor = with_errors_ignored(lambda: evaluate(text, **values))
         warn_non_finite(name, factor)
         return factor
 

@@ -7,7 +7,7 @@ cannot be compared, the answer is no, and the function is run as ever.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from functools import partial
 from operator import is_
 from types import CodeType, FunctionType
@@ -36,8 +36,10 @@ class UnknownError(Exception):
 class Surroundings:
     """Functions and arguments, and everything they reach, as they were at one moment."""
 
-    def __init__(self, values: Sequence[Any], free: Collection[str] = ()) -> None:
+    def __init__(self, values: Sequence[Any], free: tuple[Hashable, ...] = ()) -> None:
         """Look at all of it; of the first function's variables that are free, only shapes and dtypes count.
+
+        What else is free is not among the values.
 
         Raises:
             UnknownError: some of it is of a kind of which it is not known what it does.
@@ -45,17 +47,21 @@ class Surroundings:
         self.nbytes = 0  # of the arrays that are remembered
         self.count = 0
         self._inside: list[CodeType] = []
-        self._free = free
+        self.free = free
+        self._free_here: Collection[Hashable] = free
         try:
             self._tests = [self._test(value) for value in values[:1]]
-            self._free = ()
+            self._free_here = ()
             self._tests += [self._test(value) for value in values[1:]]
         except RecursionError:  # something that holds itself
             raise UnknownError from None
 
-    def are_those_of(self, values: Sequence[Any]) -> bool:
-        """Whether these functions and arguments, and all they reach, are as they were."""
-        return _all_pass(self._tests, values)
+    def are_those_of(self, values: Sequence[Any], free: tuple[Hashable, ...] = ()) -> bool:
+        """Whether these functions and arguments, and all they reach, are as they were, and the same is free.
+
+        What is free may change while another thread makes the same call.
+        """
+        return free == self.free and _all_pass(self._tests, values)
 
     def _test(self, value: Any) -> Test:
         """Whether another value is the same as this one, as a function of the other."""
@@ -101,7 +107,7 @@ class Surroundings:
             raise UnknownError
         self._inside.append(code)
         try:
-            free = self._free if len(self._inside) == 1 else ()
+            free = self._free_here if len(self._inside) == 1 else ()
             reads = [
                 (name, _kind_test(scope[name]) if name in free else self._read(scope, f.__builtins__, name))
                 for name in names

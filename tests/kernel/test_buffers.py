@@ -1,33 +1,76 @@
-"""Short buffers end with their block, and change no number."""
+"""Short buffers end with the call, and change no number."""
 
 from __future__ import annotations
+
+import sys
 
 import numpy as np
 import pytest
 
-from jacobian.kernel.buffers import ENTRIES, ShortBuffers
+from jacobian.kernel.buffers import ENTRIES, RAISING, with_errors_ignored, with_errors_raised, with_short_buffers
 
 NEW = tuple(map(int, np.__version__.split(".")[:2])) >= (2, 3)
 
 
+def state():
+    return np.getbufsize(), np.geterr()
+
+
 def test_buffers_are_short_inside_only():
-    before = np.getbufsize(), np.geterr()
-    with ShortBuffers(divide="raise"):
-        inside = np.getbufsize(), np.geterr()["divide"]
-    assert inside == (ENTRIES if NEW else before[0], "raise")
-    assert (np.getbufsize(), np.geterr()) == before
+    before = state()
+    size, errors = with_short_buffers(state, errors={"divide": "raise", "under": "ignore"})
+    assert size == (ENTRIES if NEW else before[0])
+    assert errors == before[1] | {"divide": "raise", "under": "ignore"}
+    assert state() == before
+    size, errors = with_errors_raised(state)
+    assert size == before[0]
+    assert errors == before[1] | RAISING
+    assert set(with_errors_ignored(np.geterr).values()) == {"ignore"}
+    assert state() == before
 
 
-def test_an_error_ends_them_too():
-    before = np.getbufsize(), np.geterr()
-    with pytest.raises(FloatingPointError), ShortBuffers(divide="raise"):
-        np.divide(np.ones(3), 0.0)
-    assert (np.getbufsize(), np.geterr()) == before
+@pytest.mark.parametrize("call", [with_short_buffers, with_errors_raised])
+def test_an_error_ends_them_too(call):
+    before = state()
+    with pytest.raises(FloatingPointError):
+        call(np.divide, np.ones(3), 0.0)
+    assert state() == before
+
+
+@pytest.mark.parametrize("call", [with_short_buffers, with_errors_raised, with_errors_ignored])
+def test_an_interrupt_at_any_moment_leaves_nothing_behind(call):
+    before, moments, is_over = state(), 0, False
+    while not is_over:
+        moments += 1
+        is_over = not interrupted(moments, lambda: call(np.add, 1, 2))
+        assert state() == before
+    assert moments > 10
+
+
+def interrupted(moment, function):
+    """Call a function and interrupt it at the so-manyth call or return; tell whether it came to that."""
+    count = 0
+
+    def look(frame, event, argument):
+        nonlocal count
+        count += 1
+        if count == moment:
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    earlier = sys.getprofile()
+    sys.setprofile(look)
+    try:
+        function()
+        sys.setprofile(earlier)
+    except KeyboardInterrupt:
+        sys.setprofile(earlier)
+        return True
+    return False
 
 
 def test_products_are_the_same_to_the_bit():
     rng = np.random.default_rng(0)
     rows, cols = rng.normal(size=(300, 1)), rng.normal(size=700)
     expected = rows * cols + rows[::-1]
-    with ShortBuffers():
-        assert np.array_equal(rows * cols + rows[::-1], expected)
+    assert np.array_equal(with_short_buffers(lambda: rows * cols + rows[::-1]), expected)

@@ -9,6 +9,7 @@ from jacobian.kernel.code import Code
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.reuse import Reused
 from tests.kernel.strategies import EFFORT, jacobians, selecting
+from tests.kernel.test_buffers import interrupted
 
 
 @settings(max_examples=800 * EFFORT)  # a few of a hundred have terms that add in places known beforehand
@@ -58,3 +59,12 @@ def test_what_is_only_added_to_is_set_to_zero_once() -> None:
 def test_nothing_is_set_to_zero_where_a_term_overwrites_everything() -> None:
     everywhere = Jacobian.einsum("i,j->i|j", np.ones(3), np.ones(3))
     assert not placed(everywhere + Jacobian.identity((3,))).zeroed
+
+
+def test_an_interrupt_while_an_array_is_lent():
+    memory, held = Reused(np.zeros, (3,), np.dtype(float)), []
+    moment = 1
+    while interrupted(moment, lambda: held.append(memory.lend(memory.fresh()))):
+        moment += 1
+    assert moment > 5
+    assert held

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 import jacobian as jac
 from jacobian.kernel import pairwise, threads
-from jacobian.kernel.buffers import ENTRIES, ShortBuffers
+from jacobian.kernel.buffers import ENTRIES, with_short_buffers
 from jacobian.kernel.threads import Helpers, cores, is_worthwhile, on_all_cores, touched
 from tests.kernel.test_buffers import NEW
 
@@ -203,9 +203,11 @@ def test_helpers_work_as_the_caller_told_numpy() -> None:
     def look() -> None:
         seen.append((np.geterr(), np.getbufsize()))
 
-    with ShortBuffers(divide="raise", over="ignore", under="raise", invalid="ignore"):
+    def call() -> None:
         threads.run(both(look, look), threads.WORTHWHILE)
         assert seen[0] == seen[1] == (np.geterr(), np.getbufsize())
+
+    with_short_buffers(call, errors={"divide": "raise", "over": "ignore", "under": "raise", "invalid": "ignore"})
     assert seen[0][1] == (ENTRIES if NEW else np.getbufsize())
     seen.clear()
     run(both(look, look))  # the same helper is told anew

@@ -319,3 +319,23 @@ def test_powers_of_zero_and_of_huge_numbers_keep_their_derivatives() -> None:
     x = np.array([1.0, 2.0])
     assert np.array_equal(jac.jacobian(lambda x: 0**x)(x).tensor(), np.zeros((2, 2)))
     assert np.allclose(np.diag(jac.jacobian(lambda x: (10**30) ** x)(x).tensor()), np.log(1e30) * 1e30**x)
+
+
+@pytest.mark.parametrize("order", ["auto", "forward", "reverse"])
+@pytest.mark.parametrize(
+    "product",
+    [
+        lambda x: np.dot(2, x), lambda x: np.inner(x, 2.0), lambda x: np.tensordot(2.0, x, axes=0),
+        lambda x: np.einsum(",ij->ij", 2, x),
+    ],
+)  # fmt: skip
+def test_numbers_written_in_products(product: Callable[[Any], Any], order: str) -> None:
+    for dtype in (np.float64, np.float32):
+        x = np.arange(1, 7, dtype=dtype).reshape(2, 3)
+        J = jac.jacobian(lambda x: product(x)[[0, 0]] * np.sum(product(x), axis=1), order=order)(x[:, :2])
+        plain = jac.jacobian(lambda x: (2 * x)[[0, 0]] * np.sum(2 * x, axis=1), order=order)(x[:, :2])
+        np.testing.assert_allclose(np.asarray(J), np.asarray(plain), rtol=1e-6)
+        whole = jac.jacobian(product, order=order)(x)
+        np.testing.assert_array_equal(np.asarray(whole).reshape(6, 6), 2 * np.eye(6))
+        assert whole.dtype == product(x).dtype
+        assert "multiplications" in whole.explain()

@@ -74,7 +74,8 @@ def multilinear(
     def rule(point: Point, k: int) -> Jacobian:
         shapes = tuple(tuple(np.shape(x)) for x in point.x)
         pattern, letters = multilinear_pattern(spec(*shapes, **point.params), shapes, k)
-        factors = tuple(Factor(x, name) for j, (x, name) in enumerate(zip(point.x, point.names, strict=True)) if j != k)
+        named = enumerate(zip(point.x, point.names, strict=True))
+        factors = tuple(Factor(_array(x, point.y), name) for j, (x, name) in named if j != k)
         readable = letters if all(len(letter) == 1 for letter in letters) else ()
         return Jacobian((Term(pattern, factors, letters=readable),), pattern.out_shape, pattern.in_shape)
 
@@ -89,6 +90,11 @@ def multilinear(
             explain_failure=explain_failure,
         )
     )  # fmt: skip
+
+
+def _array(operand: Array, result: Array) -> Array:
+    """An operand as an array: a number written in the code, as in `np.dot(2, x)`, has the result's dtype."""
+    return operand if hasattr(operand, "dtype") else np.asarray(operand, getattr(result, "dtype", None))
 
 
 def check_labels(op: Op, labels: Einsum, values: Sequence[Array]) -> None:
