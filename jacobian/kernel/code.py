@@ -75,6 +75,7 @@ class Code:
         self._large: set[str] = set()
         self._plain: dict[str, int | float] = {}  # numbers, by what the text says
         self._multiples: dict[str, tuple[int | float, Symbol]] = {}
+        self._stacks: dict[tuple[str, ...], Symbol] = {}
         self._count = 0
 
     def fresh(self, prefix: str = "t") -> str:
@@ -167,6 +168,25 @@ class Code:
         copies = (symbol.name, place.name) if same else None
         uses = frozenset([symbol.name, place.name])
         self.lines.append(Line(whole.name, text, uses, copies=copies, changes=True))
+
+    def stack(self, symbols: Sequence[Symbol], shape: Shape) -> Symbol:
+        """Arrays of one shape and dtype one after another, as an array of that shape; computed there where it can be.
+
+        Nobody writes there any more, so that the same arrays are stacked once.
+        """
+        (kind,) = {symbol.kind for symbol in symbols}
+        assert kind is not None
+        names, first = tuple(symbol.name for symbol in symbols), symbols[0]
+        whole = self._stacks.get(names)
+        if whole is None or whole.shape != shape:
+            dtype = self.constant(kind, "dtype")
+            self._stacks[names] = whole = self.array(f"empty({shape}, {dtype})", shape)
+            whole.kind = kind
+            steps = tuple(kind.itemsize * prod(first.shape[axis + 1 :]) for axis in range(first.ndim))
+            for number, symbol in enumerate(symbols):
+                place = self.place(whole, symbol.shape, number * symbol.size * kind.itemsize, steps, dtype)
+                self.copy(f"copyto({place}, {symbol})", symbol, place, whole)
+        return whole
 
     def refuse_where(self, condition: Symbol) -> None:
         """End the program where the condition holds anywhere: then it is not the one to run."""

@@ -15,20 +15,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jacobian.kernel.access import indices, plain, span
+from jacobian.kernel.access import indices, span
 from jacobian.kernel.buffers import with_short_buffers
 from jacobian.kernel.code import Code, Symbol
 from jacobian.kernel.equations import Guard
 from jacobian.kernel.network import contract, write_network
 from jacobian.kernel.pairwise import Labels, Named, Target, aligned, copied
-from jacobian.kernel.pattern import PROGRAMS, Access, Pattern, Shape, open_guards
+from jacobian.kernel.pattern import PROGRAMS, Pattern, Shape, open_guards
 from jacobian.kernel.pieces import pieces_of
 from jacobian.kernel.scatter import listed_writer, overlapping
 from jacobian.kernel.specials import Placed, Special, without_specials
+from jacobian.kernel.stacking import stacked_alike
 from jacobian.kernel.term import Operator, Term
-from jacobian.kernel.views import is_whole, read, read_guard, steps_of, write_read
+from jacobian.kernel.views import read, read_guard, steps_of, write_read
 
-FEW_ALIKE = 3  # terms of one pattern from which on they are stacked
 FEW_BOXES = 32  # terms whose places are compared with those of all terms before
 
 
@@ -178,7 +178,7 @@ def write_tensor(code: Code, terms: Sequence[Given], shape: Shape, dtype: np.dty
     """Write the program that makes the full tensor of a sum of terms."""
     if len(terms) == 1 and _is_all(terms[0].pattern, shape) and not _fills(code, terms[0], dtype):
         return _whole(code, terms[0], dtype)
-    terms = sorted(_stacked_alike(code, terms), key=_turn)
+    terms = sorted(stacked_alike(code, terms), key=_turn)
     boxes = [_box(term.pattern) for term in terms]
     margins = [
         (max(0, *(-box[axis][0] for box in boxes), 0), max(0, *(box[axis][1] + 1 - extent for box in boxes), 0))
@@ -204,32 +204,6 @@ def _turn(term: Given) -> tuple[int, int]:
 
 def _written_entries(pattern: Pattern) -> int:
     return prod(pattern.sizes[index] for index in pattern.free)
-
-
-def _stacked_alike(code: Code, terms: Sequence[Given]) -> list[Given]:
-    """Terms of one pattern as one term with a further summed index: one matrix product instead of many sums."""
-    groups: dict[tuple[Pattern, str], list[Given]] = {}
-    for term in terms:
-        groups.setdefault((term.pattern, term.scale), []).append(term)
-    found: list[Given] = []
-    for (pattern, scale), group in groups.items():
-        held = sum(prod(access.shape) for access in pattern.factors)
-        simple = not pattern.guards and not pattern.tables and all(is_whole(a, pattern) for a in pattern.factors)
-        simple = simple and not any(any(term.operators) for term in group)
-        if len(group) < FEW_ALIKE or len(pattern.factors) < 2 or not simple or held > _written_entries(pattern):
-            found += group
-            continue
-        index, count = len(pattern.sizes), len(group)
-        factors: list[Symbol] = []
-        for symbols in zip(*(term.factors for term in group), strict=True):
-            text = f"array([{', '.join(map(str, symbols))}])"
-            factors.append(code.let(text, symbols, (count, *symbols[0].shape)))
-        stacked = Pattern(
-            (*pattern.sizes, count), pattern.out, pattern.into, pattern.out_shape, pattern.in_shape,
-            tuple(Access((plain(index), *access.forms), (count, *access.shape)) for access in pattern.factors),
-        )  # fmt: skip
-        found.append(Given(stacked, tuple(factors), (), scale, (False,) * len(factors)))
-    return found
 
 
 def _is_all(pattern: Pattern, shape: Shape) -> bool:

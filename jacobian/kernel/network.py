@@ -18,6 +18,7 @@ from jacobian.kernel.pattern import CACHE, PROGRAMS, Shape
 
 MODERATE = 1e30
 MANY_ARRAYS = 10  # above that many one search has to do
+LONG_SUM = 2**9  # numbers that are better added in pairs, as `add.reduce` does: one after another rounding adds up
 
 
 class Plan(NamedTuple):
@@ -211,9 +212,41 @@ def _summed(code: Code, named: Named, kept: set[int]) -> Named:
         return named
     labels = tuple(label for label in named.labels if label in kept)
     shape = tuple(size for axis, size in enumerate(named.symbol.shape) if axis not in axes)
+    quick = _summed_by_product(code, named.symbol, axes)
+    if quick is not None:
+        return Named(reshaped(code, quick, shape), labels)
     axis = axes[0] if len(axes) == 1 else axes
     text = f"add.reduce({named.symbol}, {axis})"
     return Named(code.let(text, [named.symbol], shape, new=True, kind=named.symbol.kind), labels)
+
+
+def _summed_by_product(code: Code, symbol: Symbol, axes: Sequence[int]) -> Symbol | None:
+    """The sum over axes that lie side by side, as a product with ones; None where `add.reduce` is as good.
+
+    That one begins a loop of its own for every short row, BLAS does not. Other axes come out merged.
+    """
+    start, stop = axes[0], axes[-1] + 1
+    count, kind = prod(symbol.shape[start:stop]), symbol.kind
+    together = len(axes) == stop - start
+    if symbol.size < LARGE or symbol.rough or kind is None or kind.char not in "fd" or not together:
+        return None
+    if count > LONG_SUM:
+        return None
+    before, after = prod(symbol.shape[:start]), prod(symbol.shape[stop:])
+    ones = code.constant(_ones(count, kind), "ones")
+    is_last = after == 1
+    wide = reshaped(code, symbol, (before, count) if is_last else (before, count, after))
+    given = f"{wide}, {ones}" if is_last else f"{ones}, {wide}"
+    result = (before,) if is_last else (before, after)
+    return code.let(f"matmul({given})", [wide, ones], result, new=True, kind=kind, products=symbol.size)
+
+
+@lru_cache(maxsize=CACHE)
+def _ones(count: int, kind: np.dtype[Any]) -> np.ndarray:
+    """One array for all programs, which a program knows again by its identity."""
+    found = np.ones(count, kind)
+    found.setflags(write=False)
+    return found
 
 
 def _summed_alone(code: Code, arrays: Sequence[Named], kept: set[int]) -> list[Named]:

@@ -19,6 +19,7 @@ Labels = tuple[int, ...]
 Sizes = Mapping[int, int]
 
 WORTH_A_CALL = 2**12  # entries of a matrix for which BLAS is worth a call of its own
+WORTH_A_TURN = 2**9  # the same where they would be copied twice otherwise
 LARGE_PRODUCT = 2**12  # entries of a matrix product that is not to be written twice
 LONG_LOOP = 2**8  # entries that NumPy's inner loop should run over
 SHORT_ROW = 2**6  # entries of a last axis that NumPy copies rows of to its buffer, if it finds no longer one
@@ -156,7 +157,7 @@ def _wide(operand: Symbol, shape: Shape, count: int) -> Shape | None:
 
 def _written_out(code: Code, operand: Symbol, shape: Shape) -> Symbol:
     if operand.shape == shape:
-        return code.let(f"ascontiguousarray({operand})", [operand], shape, kind=operand.kind)
+        return _contiguous(code, operand)
     text = f"array(broadcast_to({operand}, {shape}), order='C')"
     return code.let(text, [operand], shape, new=True, kind=operand.kind)
 
@@ -180,7 +181,10 @@ def pair(
     if out is not None:
         place = out.index
         batch, rows, cols = (tuple(sorted(group, key=place)) for group in (batch, rows, cols))
-        batch, rows, cols = _loops(out, _strides(out, sizes, target), batch, rows, cols, sizes)
+        stride = _strides(out, sizes, target)
+        batch, rows, cols = _loops(out, stride, batch, rows, cols, sizes)
+        if target is not None and not batch:
+            batch, rows, cols = _one_by_one(stride, a, b, rows, cols, sizes)
         if out == (*batch, *cols, *rows) and rows:
             a, b, rows, cols = b, a, cols, rows
     elif not batch and a.labels == (*summed, *rows) and b.labels == (*cols, *summed):
@@ -317,17 +321,24 @@ def _sliced(function: str, arguments: Sequence[Symbol], place: Symbol) -> list[b
 def _stacked(code: Code, array: Named, batch: Labels, groups: tuple[Labels, Labels], sizes: Sizes) -> Symbol:
     """The array as a stack of matrices, or as one vector or matrix when there is no batch."""
     own = tuple(label for label in batch if label in array.labels)
-    symbol = arranged(code, array, (*own, *groups[0], *groups[1]))
     unit = [group[-1] for group in groups if group]
-    if batch and (array.symbol.rough or (unit and array.labels[-1] not in unit)):
+    strided = bool(unit) and array.labels[-1] not in unit
+    if batch and array.symbol.rough and not strided:  # it may well be contiguous: then nothing is copied
+        array = array._replace(symbol=_contiguous(code, array.symbol))
+    symbol = arranged(code, array, (*own, *groups[0], *groups[1]))
+    if batch and strided:
         # One copy, where matmul would not call BLAS at all otherwise: it needs a unit stride in every matrix.
-        symbol = code.let(f"ascontiguousarray({symbol})", [symbol], symbol.shape, kind=symbol.kind)
+        symbol = _contiguous(code, symbol)
     matrix = tuple(prod(sizes[label] for label in group) for group in groups)
     if not batch:
         return reshaped(code, symbol, tuple(size for size, group in zip(matrix, groups, strict=True) if group))
     first = batch.index(own[0]) if own else len(batch)
     front = tuple(sizes[label] if label in own else 1 for label in batch[first:])
     return reshaped(code, symbol, (*front, *matrix))
+
+
+def _contiguous(code: Code, symbol: Symbol) -> Symbol:
+    return code.let(f"ascontiguousarray({symbol})", [symbol], symbol.shape, kind=symbol.kind)
 
 
 def _inner(
@@ -363,17 +374,36 @@ def _loops(
     out: Labels, stride: Mapping[int, int], batch: Labels, rows: Labels, cols: Labels, sizes: Sizes
 ) -> tuple[Labels, Labels, Labels]:
     """Rows and columns that lie in the result as one axis each; leading ones that do not become a batch."""
-
-    def tail(group: Labels) -> int:
-        start = max(0, len(group) - 1)
-        while start and stride[group[start - 1]] == stride[group[start]] * sizes[group[start]]:
-            start -= 1
-        return start
-
-    first, second = tail(rows), tail(cols)
+    first, second = _tail(rows, stride, sizes), _tail(cols, stride, sizes)
     more = sorted((*batch, *rows[:first], *cols[:second]), key=out.index)
     inner = prod(sizes[label] for label in (*rows[first:], *cols[second:]))
     return (tuple(more), rows[first:], cols[second:]) if inner >= WORTH_A_CALL else (batch, rows, cols)
+
+
+def _tail(group: Labels, stride: Mapping[int, int], sizes: Sizes) -> int:
+    """Where the labels begin that lie in the result as one axis, the last one among them."""
+    start = max(0, len(group) - 1)
+    while start and stride[group[start - 1]] == stride[group[start]] * sizes[group[start]]:
+        start -= 1
+    return start
+
+
+def _one_by_one(
+    stride: Mapping[int, int], a: Named, b: Named, rows: Labels, cols: Labels, sizes: Sizes
+) -> tuple[Labels, Labels, Labels]:
+    """Matrices of a stack one by one, where neither the stack nor the result has their rows as one axis.
+
+    All at once, the stack would be copied, and the product, too.
+    """
+    entries = prod(sizes[label] for label in (*rows, *cols))
+    for array, group in ((a, rows), (b, cols)):
+        label = array.labels[0]
+        rest = tuple(one for one in group if one != label)
+        is_stack = label in group and tuple(one for one in array.labels if one in group) != group
+        is_split = rest and _tail(group, stride, sizes) > 0 and _tail(rest, stride, sizes) == 0
+        if is_stack and is_split and entries >= WORTH_A_TURN * sizes[label]:
+            return (label,), *((rest, cols) if group is rows else (rows, rest))
+    return (), rows, cols
 
 
 def _writable(code: Code, target: Target, batch: Labels, rows: Labels, cols: Labels, sizes: Sizes) -> Symbol | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from numpy.lib.stride_tricks import as_strided
 from jacobian.kernel.access import Form, combine, indices, span
 from jacobian.kernel.code import Code, Symbol
 from jacobian.kernel.equations import Guard
-from jacobian.kernel.pairwise import Labels, Named
+from jacobian.kernel.pairwise import Labels, Named, reshaped
 from jacobian.kernel.pattern import Access, Pattern, Shape
 from jacobian.kernel.positions import Places, positions
 
@@ -108,16 +110,20 @@ def write_read(code: Code, array: Symbol, access: Access, pattern: Pattern, tabl
     labels: Labels = tuple(dict.fromkeys(indices(*access.forms)))
     if is_whole(access, pattern):
         return Named(array, labels)
-    shape = tuple(pattern.sizes[label] for label in labels)
-    picks = _slices(access, pattern)
-    if picks is not None:
-        return Named(code.let(f"{array}[{picks}]", [array], shape, rough=True, kind=array.kind), labels)
+    slices = _slices(access, pattern)
+    if slices is not None:
+        picks, order = slices
+        sizes = [prod(pattern.sizes[label] for label in digits) for digits in order if digits]
+        part = code.let(f"{array}[{picks}]", [array], tuple(sizes), rough=True, kind=array.kind)
+        found = tuple(label for digits in order for label in digits)
+        return Named(reshaped(code, part, tuple(pattern.sizes[label] for label in found)), found)
     forms, extents = access
     overhangs = any(low or high for low, high in margins_of(pattern, forms, extents))
     if overhangs or not any(form.has_lookup for form in forms):
         reading = code.constant(partial(_read_only, access, pattern), "read")
     else:
         reading = code.constant(_look_up(forms, extents, labels, pattern.sizes), "read")
+    shape = tuple(pattern.sizes[label] for label in labels)
     arguments = [array, *tables]
     return Named(code.let(f"{reading}({', '.join(map(str, arguments))})", arguments, shape, rough=True), labels)
 
@@ -126,19 +132,36 @@ def _read_only(access: Access, pattern: Pattern, array: np.ndarray, *tables: np.
     return read(np.asarray(array), access, pattern, tables)[0]
 
 
-def _slices(access: Access, pattern: Pattern) -> str | None:
-    """The subscript that reads the factor, when every axis follows one index that no other axis follows."""
+def _slices(access: Access, pattern: Pattern) -> tuple[str, list[Labels]] | None:
+    """The subscript that reads the factor, when no index is met twice, and the indices that every axis follows.
+
+    Several may follow one axis like the digits of a number, the last one quickest: it can be split into them.
+    """
     used = list(indices(*access.forms))
-    simple = all(len(form.parts) <= 1 and not form.has_lookup for form in access.forms)
-    if not simple or len(set(used)) < len(used) or any(map(any, margins_of(pattern, *access))):
+    looks_up = any(form.has_lookup for form in access.forms)
+    if looks_up or len(set(used)) < len(used) or any(map(any, margins_of(pattern, *access))):
         return None
     picks: list[str] = []
+    order: list[Labels] = []
     for form in access.forms:
-        if not form.parts:
+        digits = _digits(form, pattern)
+        if digits is None:
+            return None
+        order.append(digits)
+        if not digits:
             picks.append(str(form.offset))
             continue
-        ((index, step),) = form.parts
-        assert isinstance(index, int)
-        stop = form.offset + step * pattern.sizes[index]
+        step = dict(form.parts)[digits[-1]]
+        stop = form.offset + step * prod(pattern.sizes[index] for index in digits)
         picks.append(f"{form.offset}:{'' if stop < 0 else stop}:{step}")
-    return ", ".join(picks)
+    return ", ".join(picks), order
+
+
+def _digits(form: Form, pattern: Pattern) -> Labels | None:
+    """The indices of a form from the slowest to the quickest, each stepping over all that those behind it reach."""
+    parts = sorted(form.parts, key=lambda part: -abs(part[1]))
+    for (_, slow), (index, quick) in pairwise(parts):
+        assert isinstance(index, int)
+        if slow != quick * pattern.sizes[index]:
+            return None
+    return tuple(index for index, _ in parts if isinstance(index, int))
