@@ -35,6 +35,7 @@ from jacobian.tracing.tree import is_array_list
 
 REMEMBERED = 250_000  # weight of all scripts together: their steps, and the arrays they hold
 HEAVIEST = 125_000  # weight of one script
+BY_ITSELF = 8  # weight of a kind of calls, whether it has scripts or not
 MOST_VARIANTS = 4  # scripts that differ only in what the function reads, such as captured numbers
 MOST_MISSES = 16  # calls for which none of them was written, beside a quarter of the others
 PLAYS_TO_EARN = 64  # calls that make up for writing one script more
@@ -319,7 +320,8 @@ def call_of(
     if None in shapes:
         return None
     free_shapes, free_leaves = free.arguments(args, numbers) if len(args) > len(numbers) else ((), free.NONE)
-    kind = SCRIPTS.find((function, order, numbers, len(args), shapes, free_shapes, tuple(kwargs), REGISTRY.changes), 1)
+    key = (function, order, numbers, len(args), shapes, free_shapes, tuple(kwargs), REGISTRY.changes)
+    kind = SCRIPTS.find(key, BY_ITSELF)
     if kind.hopeless:
         return None
     if kind.code is None:
