@@ -189,7 +189,7 @@ class Scripting(Writing):
             raise NotRecordableError("an op that may look at anything")
         if op.dtype_by_value:
             raise NotRecordableError("an op that may turn to complex numbers")
-        operands = [self._operand(node, k) for k in range(len(node.operands))]
+        operands = self._operands(node)
         params = {name: self._param(node, name, value) for name, value in node.params.items()}
         mark = self.code.mark()
         try:
@@ -206,10 +206,10 @@ class Scripting(Writing):
         symbol = self.code.let(f"{forward}({', '.join(map(str, given))})", uses, node.shape, rough=True)
         return Recorded(self.code, symbol.name, node.value)
 
-    def _operand(self, node: Node, k: int) -> Any:
-        """An operand: its symbol where it is part of the trace, or the constant."""
+    def _operands(self, node: Node) -> list[Any]:
+        """The operands: symbols of those that are part of the trace, and the constants."""
         traced = dict((*node.parents, *node.given))
-        return self._values[traced[k].index] if k in traced else node.operands[k]
+        return [self._values[traced[k].index] if k in traced else x for k, x in enumerate(node.operands)]
 
     def _refuse_given_params(self, node: Node) -> None:
         """What is not written down takes parameters as they are."""
@@ -240,7 +240,7 @@ class Scripting(Writing):
         self._refuse_given_params(node)
         bare = _Bare(node.op, node.params, node.operand_names, node.name)
         local = self.code.constant(partial(_local_at_point, expected, bare, operand), "local")
-        numbers = [self._operand(node, k) for k in range(len(node.operands))]
+        numbers = self._operands(node)
         texts = [one.name if isinstance(one, Recorded) else self.code.literal(one) for one in numbers]
         value = self._values[node.index]
         uses = [value, *(one for one in numbers if isinstance(one, Recorded))]
