@@ -18,12 +18,9 @@ from jacobian.tracing.captured import names_around, values_around
 from jacobian.tracing.graph import Graph, Node
 from jacobian.tracing.run import Key, output, run
 from jacobian.tracing.snapshots import MIDDLING, kept_snapshot
-from jacobian.tracing.tree import is_array_list, leaves, map_leaves
+from jacobian.tracing.tree import FLOATS, leaves, map_leaves, nested_shapes
 
 LARGE = 2**17  # bytes of an array from which on to read it once more takes as long as much of what is done with it
-
-_FLOATS = frozenset({float, np.float64, np.float32})
-
 
 Leaves = dict[Key, list[Any]]
 """The arrays and numbers of each."""
@@ -66,26 +63,11 @@ def arguments(args: Sequence[Any], numbers: Sequence[int]) -> tuple[Hashable, Le
     for number, value in enumerate(args):
         if number not in numbers:
             arrays: list[Any] = []
-            shape = _shape(value, arrays)
+            shape = nested_shapes(value, arrays, whole=False)
             shapes.append(shape)
             if shape is not None and arrays:
                 found[number] = arrays
     return tuple(shapes), found
-
-
-def _shape(value: Any, arrays: list[Any]) -> Hashable:
-    kind: Any = type(value)
-    if kind is np.ndarray:
-        arrays.append(value)
-        return (value.shape, value.dtype) if value.dtype.kind == "f" else None
-    if kind in _FLOATS:
-        arrays.append(value)
-        return kind  # type: ignore[no-any-return]
-    if kind in (tuple, list, dict) and not is_array_list(value):
-        items = value.values() if kind is dict else value
-        parts = tuple([_shape(item, arrays) for item in items])
-        return None if None in parts else (kind, tuple(value) if kind is dict else len(value), parts)
-    return None
 
 
 def taken(leaf: Any, *, borrow: bool) -> Any:
@@ -124,7 +106,7 @@ def captured(f: Any, names: Sequence[str]) -> Leaves:
 
 
 def _may_be_free(value: Any) -> bool:
-    return type(value) in _FLOATS or (type(value) is np.ndarray and value.dtype.kind == "f")
+    return type(value) in FLOATS or (type(value) is np.ndarray and value.dtype.kind == "f")
 
 
 def retraced(asked: Asked, free: Collection[Key], outputs: Sequence[Node]) -> Retraced | None:

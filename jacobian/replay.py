@@ -31,7 +31,7 @@ from jacobian.tracing.graph import Node
 from jacobian.tracing.run import Key
 from jacobian.tracing.snapshots import kept_snapshot
 from jacobian.tracing.surroundings import DIFFERENTIATES, Surroundings, UnknownError
-from jacobian.tracing.tree import is_array_list
+from jacobian.tracing.tree import is_array_list, nested_shapes
 
 REMEMBERED = 250_000  # weight of all scripts together: their steps, and the arrays they hold
 HEAVIEST = 125_000  # weight of one script
@@ -40,9 +40,6 @@ MOST_VARIANTS = 4  # scripts that differ only in what the function reads, such a
 MOST_MISSES = 16  # calls for which none of them was written, beside a quarter of the others
 PLAYS_TO_EARN = 64  # calls that make up for writing one script more
 MANY_LOOKS = 4  # at the terms of played Jacobians: where most calls need the graph, it is better made at once
-
-
-_NUMBERS = frozenset({float, int, np.float64, np.float32})
 
 
 class Kind:
@@ -216,8 +213,8 @@ class Call:
             again = free.retraced(self, keys, [output.node for output in outputs])
             if again is None:
                 return None
-            for (known, _, _), node in zip(outputs, again.outputs, strict=True):
-                node.name_hint = known.name_hint
+            for output, node in zip(outputs, again.outputs, strict=True):
+                node.name_hint = output.node.name_hint
             outputs = [output._replace(node=node) for output, node in zip(outputs, again.outputs, strict=True)]
             inputs, given = again.inputs, again.given
         try:
@@ -334,22 +331,7 @@ def _shapes(value: Any, leaves: list[Any]) -> Hashable:
     if is_array_list(value):
         leaves.append(value)
         return None if any(isinstance(item, list) for item in value) else len(value)
-    return _nested_shapes(value, leaves)
-
-
-def _nested_shapes(value: Any, leaves: list[Any]) -> Hashable:
-    kind: Any = type(value)
-    if kind is np.ndarray:
-        leaves.append(value)
-        return (value.shape, value.dtype) if value.dtype.kind in "fiu" else None
-    if kind in _NUMBERS:
-        leaves.append(value)
-        return kind  # type: ignore[no-any-return]
-    if kind in (tuple, list, dict):
-        keys = tuple(value) if kind is dict else len(value)
-        parts = tuple([_nested_shapes(item, leaves) for item in (value.values() if kind is dict else value)])
-        return None if None in parts else (kind, keys, parts)
-    return None
+    return nested_shapes(value, leaves, whole=True)
 
 
 def _code(f: Any) -> Any:

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from jacobian import replay
 from jacobian.__main__ import main
 from jacobian.ops import REGISTRY
+from jacobian.programs import Memory
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -39,6 +41,12 @@ def own_draws(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """A test that draws from its module's generator draws the same, whichever tests ran before it."""
     if hasattr(request.module, "RNG"):
         monkeypatch.setattr(request.module, "RNG", np.random.default_rng(2026))
+
+
+@pytest.fixture
+def no_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No call is known yet, so that a first one is traced."""
+    monkeypatch.setattr(replay, "SCRIPTS", Memory(replay.Kind, replay.REMEMBERED))
 
 
 @pytest.fixture

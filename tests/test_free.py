@@ -18,17 +18,14 @@ from jacobian.programs import Memory
 from jacobian.tracing.tree import leaves
 from tests.sampled import at_points, every_sample
 
+pytestmark = pytest.mark.usefixtures("no_scripts")
+
 SCALE = np.array([1.0, 2.0, 3.0])
 
 
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
-
-
-@pytest.fixture(autouse=True)
-def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replay, "SCRIPTS", Memory(replay.Kind, replay.REMEMBERED))
 
 
 def traced(f: Callable[..., Any], *args: Any, argnums: Any = 0) -> Any:

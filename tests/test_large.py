@@ -30,12 +30,13 @@ def _all_is_large(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setattr(module, name, value)
     monkeypatch.setattr(programs, "PROGRAMS", programs.Memory(programs.Program, programs.REMEMBERED))
     monkeypatch.setattr(replay, "SCRIPTS", replay.Memory(replay.Kind, replay.REMEMBERED))
-    _forget()
+    forget()
     yield
-    _forget()
+    forget()
 
 
-def _forget() -> None:
+def forget() -> None:
+    """Have programs written anew, with the thresholds as they are."""
     for cached in (lower._core_program, lower._tensor_program, network._contraction):
         cached.cache_clear()
 

@@ -9,15 +9,10 @@ import numpy as np
 import pytest
 
 import jacobian as jac
-from jacobian import replay
-from jacobian.programs import Memory
 from jacobian.tracing.run import run
 from tests.test_free import plays, traced
 
-
-@pytest.fixture(autouse=True)
-def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replay, "SCRIPTS", Memory(replay.Kind, replay.REMEMBERED))
+pytestmark = pytest.mark.usefixtures("no_scripts")
 
 
 def huber(r: Any) -> Any:

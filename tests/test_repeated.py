@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 import jacobian as jac
 from jacobian import free, programs, replay, script
-from jacobian.kernel import code, lower, network
+from jacobian.kernel import code
 from jacobian.programs import Memory
 from jacobian.tracing.tree import leaves
 from tests import test_programs
-from tests.test_large import THRESHOLDS
+from tests.test_large import THRESHOLDS, forget
 from tests.test_programs import LIMIT, QUICK, SHAPES, Step
 
 NEVER_PLAYED = ("matrix", "tensordot", "windows")
@@ -72,14 +72,9 @@ def thresholds(values: list[tuple[Any, str, int]]) -> Iterator[None]:
     with first_time(), pytest.MonkeyPatch.context() as patch:
         for module, name, value in values:
             patch.setattr(module, name, value)
-        _forget()
+        forget()
         yield
-    _forget()
-
-
-def _forget() -> None:
-    for cached in (lower._core_program, lower._tensor_program, network._contraction):
-        cached.cache_clear()
+    forget()
 
 
 def assert_close(found: Any, expected: Any) -> None:

@@ -22,18 +22,14 @@ from jacobian import programs, replay, script
 from jacobian.chain import accumulate
 from jacobian.errors import KinkWarning, NonFiniteError, NonFiniteWarning
 from jacobian.ops.registry import Op, Sample
-from jacobian.programs import Memory
 from jacobian.tracing.graph import Node
 from tests.sampled import at_points, every_sample
+
+pytestmark = pytest.mark.usefixtures("no_scripts")
 
 FACTOR = 2.0
 TABLE = [1.0, 2.0]
 COUNT = 0
-
-
-@pytest.fixture(autouse=True)
-def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replay, "SCRIPTS", Memory(replay.Kind, replay.REMEMBERED))
 
 
 def scripts() -> list[replay.Kind]:

@@ -8,20 +8,22 @@ from types import CellType, FunctionType
 from typing import Any
 
 
-def names_around(f: FunctionType) -> tuple[str, ...]:
-    """What a function's own code may read from around it, attributes among them."""
-    return (*f.__code__.co_freevars, *f.__code__.co_names)
+def names_around(f: Any) -> tuple[str, ...]:
+    """What a function's own code may read from around it, attributes among them: the innermost variables last."""
+    inner = f.__code__.co_freevars
+    return (*(name for name in f.__code__.co_names if name not in inner), *inner)
 
 
-def values_around(f: FunctionType, names: Sequence[str]) -> Iterator[tuple[str, Any]]:
+def values_around(f: Any, names: Sequence[str]) -> Iterator[tuple[str, Any]]:
     """Those of the variables that there are, and what they hold."""
-    cells = dict(zip(f.__code__.co_freevars, f.__closure__ or (), strict=True))
+    cells = dict(zip(f.__code__.co_freevars, f.__closure__ or (), strict=False))
+    scope = getattr(f, "__globals__", {})
     for name in names:
         if name in cells:
             with suppress(ValueError):  # not assigned yet
                 yield name, cells[name].cell_contents
-        elif name in f.__globals__:
-            yield name, f.__globals__[name]
+        elif name in scope:
+            yield name, scope[name]
 
 
 def around(f: FunctionType, values: Mapping[str, Any]) -> FunctionType:

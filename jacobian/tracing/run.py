@@ -13,9 +13,9 @@ import numpy as np
 
 from jacobian.errors import ArgumentError, DTypeError, JacobianError, NonFiniteError, TraceError, report
 from jacobian.kernel.expression import Jacobian
-from jacobian.ops.registry import NO_PARAMS, promoted
+from jacobian.ops.registry import promoted
 from jacobian.tracing import operators, writers  # noqa: F401 - give tracers what they can do
-from jacobian.tracing.captured import around, values_around
+from jacobian.tracing.captured import around, names_around, values_around
 from jacobian.tracing.graph import Graph, Node
 from jacobian.tracing.memory import Memory, is_compact
 from jacobian.tracing.refusals import ambiguous_truth
@@ -230,25 +230,9 @@ def _check_finite(value: Any, name: str, what: str = "the Jacobian there would m
 
 def _name_constants(graph: Graph, f: Callable[..., Any], names: list[str], args: Sequence[Any], kwargs: Any) -> None:
     """Remember which variable holds which array now, at the end of the run."""
-    variables: dict[str, np.ndarray] = {}
-    code = getattr(f, "__code__", None)
-    if code is not None:
-        scope = getattr(f, "__globals__", NO_PARAMS)
-        for name in code.co_names:
-            value = scope.get(name)
-            if isinstance(value, np.ndarray):
-                variables[name] = value
-        for name, cell in zip(code.co_freevars, f.__closure__ or (), strict=False):
-            try:
-                value = cell.cell_contents
-            except ValueError:  # not assigned yet
-                continue
-            variables.pop(name, None)
-            if isinstance(value, np.ndarray):
-                variables[name] = value
-    given = (*zip(names, args, strict=False), *kwargs.items())
-    variables |= {name: value for name, value in given if isinstance(value, np.ndarray)}
-    graph.name_constants(variables)
+    around_f = values_around(f, names_around(f)) if getattr(f, "__code__", None) is not None else ()
+    found = (*around_f, *zip(names, args, strict=False), *kwargs.items())
+    graph.name_constants({name: value for name, value in found if isinstance(value, np.ndarray)})
 
 
 def _name_nodes(graph: Graph, result: Any) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
+import numpy as np
+
+FLOATS = frozenset({float, np.float64, np.float32})
 _CONTAINERS = (tuple, list, dict)
 
 
@@ -18,6 +21,26 @@ def is_array_list(value: Any) -> bool:
     if not isinstance(value, list) or not value:
         return False
     return all(isinstance(item, int | float | complex) or is_array_list(item) for item in value)
+
+
+def nested_shapes(value: Any, found: list[Any], *, whole: bool) -> Hashable:
+    """Nesting, shapes and dtypes of numbers, which are collected; None for anything but plain ones.
+
+    Whole numbers are plain if that is said; a list that NumPy reads as one array is only then.
+    """
+    kind: Any = type(value)
+    if kind is np.ndarray:
+        found.append(value)
+        return (value.shape, value.dtype) if value.dtype.kind in ("fiu" if whole else "f") else None
+    if kind in FLOATS or (whole and kind is int):
+        found.append(value)
+        return kind  # type: ignore[no-any-return]
+    if kind in _CONTAINERS and (whole or not is_array_list(value)):
+        keys = tuple(value) if kind is dict else len(value)
+        items = value.values() if kind is dict else value
+        parts = tuple([nested_shapes(item, found, whole=whole) for item in items])
+        return None if None in parts else (kind, keys, parts)
+    return None
 
 
 def map_leaves(function: Callable[[Any, str], Any], value: Any, path: str = "") -> Any:

@@ -11,7 +11,6 @@ import pytest
 import jacobian as jac
 from jacobian import replay
 from jacobian.errors import JacobianError, TraceError
-from jacobian.programs import Memory
 from tests.differences import central
 
 V = np.array([0.5, 2.0, -1.0, 3.0])
@@ -267,8 +266,7 @@ def test_writes_in_every_way_of_calling() -> None:
 
 
 @pytest.fixture
-def scripts(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[replay.Kind]]:
-    monkeypatch.setattr(replay, "SCRIPTS", Memory(replay.Kind, replay.REMEMBERED))
+def scripts(no_scripts: None) -> Callable[[], list[replay.Kind]]:
     return lambda: [kind for kind in replay.SCRIPTS if kind.scripts]
 
 

@@ -10,7 +10,6 @@ import pytest
 
 import jacobian as jac
 from jacobian import replay
-from jacobian.programs import Memory
 from jacobian.tracing import snapshots
 from jacobian.tracing.snapshots import comparison, kept_snapshot, unchanged
 
@@ -121,8 +120,8 @@ def test_a_captured_array_that_the_function_itself_changes() -> None:
         assert J[6] == 2
 
 
-def test_a_script_holds_the_copy_that_it_is_compared_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replay, "SCRIPTS", Memory(replay.Kind, replay.REMEMBERED))
+@pytest.mark.usefixtures("no_scripts")
+def test_a_script_holds_the_copy_that_it_is_compared_with() -> None:
     W, x = np.ones((50, 50)), np.zeros(50)
     g = jac.jacobian(lambda x: np.tanh(W @ x))
     for _ in range(3):
