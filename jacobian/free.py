@@ -87,11 +87,6 @@ def is_borrowed(array: Any) -> bool:
     return type(array) is np.ndarray and array.nbytes >= LARGE and array.flags.writeable and array.flags.c_contiguous
 
 
-def detached(array: Any) -> Any:
-    """An array that shares no memory with another one."""
-    return array if not isinstance(array, np.ndarray) or array.base is None else array.copy()
-
-
 def names_of_captured(f: Any, nbytes: int) -> list[str]:
     """The variables around a function that hold numbers for it which may be free, of at least so many bytes each."""
     if type(f) is not FunctionType or f.__dict__:

@@ -14,16 +14,16 @@ from jacobian import programs, replay
 from jacobian.chain import accumulate, compare_orders
 from jacobian.errors import ArgumentError, report
 from jacobian.kernel.expression import Jacobian
-from jacobian.kernel.origin import Origin
 from jacobian.kernel.term import Array, Term
 from jacobian.ops.kinks import once_told
 from jacobian.ops.registry import Op
+from jacobian.place import Place
 from jacobian.script import Output
 from jacobian.tracing.graph import Node
 from jacobian.tracing.run import numbers_of, output, run
 from jacobian.tracing.surroundings import DIFFERENTIATES
 from jacobian.tracing.tracer import Tracer
-from jacobian.tracing.tree import is_array_list, is_container, leaves, map_leaves
+from jacobian.tracing.tree import is_container, leaves, map_arrays, map_leaves
 
 ORDERS = ("auto", "forward", "reverse")
 
@@ -44,21 +44,24 @@ def value_and_jacobian(
 
 def _evaluation(
     f: Callable[..., Any], argnums: int | Sequence[int], order: str, *, with_value: bool
-) -> Callable[..., tuple[Any, Any]]:
+) -> Callable[..., Any]:  # fmt: skip
     if order not in ORDERS:
         raise ArgumentError(report(f"order must be one of {', '.join(ORDERS)}, not {order!r}"))
 
     several = isinstance(argnums, tuple | list)
+    caller = replay.Caller(f, argnums, order)
 
     @functools.wraps(f, assigned=("__doc__", "__module__"))
-    def evaluate(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        numbers = numbers_of(argnums, len(args))
-        call = replay.call_of(f, numbers, order, args, kwargs)
+    def evaluate(*args: Any, **kwargs: Any) -> Any:
+        call = caller.call(args, kwargs)
         played = None if call is None else call.play()
-        outcome = _traced(f, numbers, order, args, kwargs, call) if played is None else _played(played)
-        jacobians = _nested(outcome, [args[number] for number in numbers], several=several)
+        if played is not None:
+            outcome = Outcome(played.script.result, played.values, played.jacobians())
+        else:
+            outcome = _traced(f, numbers_of(argnums, len(args)), order, args, kwargs, call)
+        jacobians = _nested(outcome, [args[number] for number in numbers_of(argnums, len(args))], several=several)
         if not with_value:
-            return None, jacobians
+            return jacobians
         values = iter(outcome.values)
         return map_leaves(lambda _, __: _value(next(values)), outcome.result), jacobians
 
@@ -83,15 +86,10 @@ def _nested(outcome: Outcome, trees: Sequence[Any], *, several: bool) -> Any:
 
     def of_one(_: Any, __: str) -> Any:
         found = iter(next(remaining))
-        parts = tuple([_map_arrays(lambda _, __: next(found), tree) for tree in trees])
+        parts = tuple([map_arrays(lambda _, __: next(found), tree) for tree in trees])
         return parts if several else parts[0]
 
     return map_leaves(of_one, outcome.result)
-
-
-def _map_arrays(function: Callable[[Any, str], Any], tree: Any) -> Any:
-    """The same for every array of an argument, where a list of numbers is one."""
-    return function(tree, "") if is_array_list(tree) else map_leaves(function, tree)
 
 
 def _traced(
@@ -112,7 +110,7 @@ def _traced(
         found = _jacobians(of, nodes, order, name, planned=not to_be_written)
         value = of.value if isinstance(of, Node) else of
         orders = [partial(compare_orders, of, node) for node in nodes] if isinstance(of, Node) else None
-        _attach(found, value, points, _Place(f, numbers, args, kwargs, path), orders)
+        _attach(found, value, points, Place(f, numbers, args, kwargs, path), orders)
         values.append(value)
         jacobians.append(found)
         outputs.append(Output(of, name, path) if isinstance(of, Node) else None)
@@ -122,25 +120,6 @@ def _traced(
         assert call is not None
         call.write(outputs, nodes, map_leaves(lambda _, __: None, recording.result))
     return Outcome(recording.result, values, jacobians)
-
-
-def _played(played: replay.Played) -> Outcome:
-    """Hand out what a script gave."""
-    jacobians = [played.jacobians(place) for place in range(len(played.values))]
-    for place, found in enumerate(jacobians):
-        for k, J in enumerate(found):
-            J.origin = partial(_origin, played, place, k)
-    return Outcome(played.script.result, played.values, jacobians)
-
-
-def _origin(played: replay.Played, place: int, k: int) -> Origin:
-    """Where such a Jacobian comes from."""
-    call = played.call
-    where = _Place(call.f, call.numbers, call.args, call.kwargs, played.script.outputs[place][3])
-    return Origin(
-        partial(where.value_at, played.inputs, k), played.inputs[k], played.values[place],
-        partial(played.orders, place, k), call.f, partial(where.nodes_at, played.inputs, k),
-    )  # fmt: skip
 
 
 def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, order: str = "auto") -> Callable[..., Any]:
@@ -178,14 +157,7 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, order: str
     >>> jac.jacobian(lambda z: z**2)(np.array([1 + 2j])).tensor()
     array([[2.+4.j]])
     """
-    evaluate = _evaluation(f, argnums, order, with_value=False)
-
-    @functools.wraps(f, assigned=("__doc__", "__module__"))
-    def differentiated(*args: Any, **kwargs: Any) -> Any:
-        return evaluate(*args, **kwargs)[1]
-
-    setattr(differentiated, DIFFERENTIATES, (f, argnums, order, None))
-    return differentiated
+    return _evaluation(f, argnums, order, with_value=False)
 
 
 def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
@@ -206,16 +178,29 @@ def _jacobians(of: Node | np.ndarray, nodes: Sequence[Node], order: str, name: s
     tensors = programs.tensors(of, nodes, order) if planned else None
     if tensors is None:
         return _accumulated(of, nodes, order, name)
-    later = functools.cache(lambda: once_told(_accumulated, of, nodes, order, name))
-    found: list[Jacobian] = []
-    for k, ((tensor, dtype), node) in enumerate(zip(tensors, nodes, strict=True)):
-        terms = partial(_terms_of, later, k)
-        found.append(Jacobian.computed(tensor, terms, of.shape, node.shape, dtype, (name, node.name)))
-    return found
+    source = _Planned(tensors, functools.cache(lambda: once_told(_accumulated, of, nodes, order, name)))
+    return [
+        Jacobian.computed(source, k, of.shape, node.shape, dtype, (name, node.name))
+        for k, ((_, dtype), node) in enumerate(zip(tensors, nodes, strict=True))
+    ]
 
 
-def _terms_of(jacobians: Callable[[], list[Jacobian]], k: int) -> tuple[Term, ...]:
-    return jacobians()[k].terms
+class _Planned(NamedTuple):
+    """Jacobians whose tensors a program computes."""
+
+    tensors: programs.Tensors
+    accumulated: Callable[[], list[Jacobian]]
+
+    def tensor(self, number: int) -> np.ndarray | None:
+        """What the program gives."""
+        return self.tensors[number][0]()
+
+    def terms(self, number: int) -> tuple[Term, ...]:
+        """What the chain rule gives."""
+        return self.accumulated()[number].terms
+
+    def origin(self, number: int) -> None:
+        """Not known here: every Jacobian is told."""
 
 
 def _accumulated(of: Node, nodes: Sequence[Node], order: str, name: str) -> list[Jacobian]:
@@ -226,54 +211,15 @@ def _value(value: Any) -> Any:
     return copy(value) if isinstance(value, Tracer) else np.array(value)
 
 
-class _Place(NamedTuple):
-    """A function, what it was called with, and which leaf of its result is meant."""
-
-    f: Callable[..., Any]
-    numbers: Sequence[int]
-    args: Sequence[Any]
-    kwargs: dict[str, Any]
-    path: str
-
-    def value_at(self, points: Sequence[Array], k: int, x: np.ndarray) -> np.ndarray:
-        """The value with another input number k, the others as they were."""
-        call = self._call([x if position == k else point for position, point in enumerate(points)])
-        return np.asarray(self._leaf(self.f(*call, **self.kwargs)))
-
-    def nodes_at(self, points: Sequence[Array], k: int) -> tuple[Any, Node]:
-        """The nodes of the output (or its value, where it is no node) and of input number k, from another run."""
-        recording = run(self.f, self.numbers, self._call(points), self.kwargs)
-        nodes = leaves([recording.inputs[number] for number in self.numbers])
-        of = output(self._leaf(recording.result), self.path, recording.graph)
-        if isinstance(of, Node):
-            of.name_hint = of.name_hint or f"{recording.output_name}{self.path}"
-        return of, nodes[k]
-
-    def _call(self, points: Sequence[Array]) -> list[Any]:
-        """The positional arguments with these arrays in place of those differentiated by."""
-        arrays = iter([copy(point) for point in points])
-        call = list(self.args)
-        for number in self.numbers:
-            call[number] = _map_arrays(lambda _, __: next(arrays), call[number])
-        return call
-
-    def _leaf(self, result: Any) -> Any:
-        found: list[Any] = []
-        map_leaves(lambda leaf, path: found.append(leaf) if path == self.path else None, result)
-        return found[0]
-
-
 def _attach(
-    found: Sequence[Jacobian], value: Array, points: Sequence[Array], place: _Place,
+    found: Sequence[Jacobian], value: Array, points: Sequence[Array], place: Place,
     orders: Sequence[Callable[[], str]] | None,
 ) -> None:  # fmt: skip
     """Let every Jacobian remember its function and point, for `predict` and for the orders in `explain`."""
     if any(isinstance(known, Tracer) for known in (value, *points)):
         return
-    for k, (J, point) in enumerate(zip(found, points, strict=True)):
-        compared = None if orders is None else orders[k]
-        retrace = partial(place.nodes_at, points, k)
-        J.origin = Origin(partial(place.value_at, points, k), point, value, compared, place.f, retrace)
+    for k, J in enumerate(found):
+        J.origin = place.origin(points, k, value, None if orders is None else orders[k])
 
 
 Op.differentiate = staticmethod(jacobian)

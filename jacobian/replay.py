@@ -11,27 +11,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Hashable, Sequence
-from functools import cached_property, partial
+from functools import partial
 from types import FunctionType
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
-from jacobian import free, plan
+from jacobian import free
 from jacobian.errors import JacobianError
 from jacobian.kernel.code import OtherwiseError
-from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.recorded import NotRecordableError
-from jacobian.kernel.term import Array, Term
-from jacobian.ops.kinks import once_told
 from jacobian.ops.registry import REGISTRY, Op, promoted
+from jacobian.played import Played
 from jacobian.programs import MOST_FAILURES, MOST_NODES, Memory
 from jacobian.script import PER_STEP, Output, Script
 from jacobian.tracing.graph import Node
-from jacobian.tracing.run import Key
+from jacobian.tracing.run import Key, numbers_of
 from jacobian.tracing.snapshots import kept_snapshot
 from jacobian.tracing.surroundings import DIFFERENTIATES, Surroundings, UnknownError
-from jacobian.tracing.tree import is_array_list, nested_shapes
+from jacobian.tracing.tree import is_array_list, is_container, nested_shapes
 
 REMEMBERED = 250_000  # weight of all scripts together: their steps, and the arrays they hold
 HEAVIEST = 125_000  # weight of one script
@@ -39,6 +38,7 @@ BY_ITSELF = 8  # weight of a kind of calls, whether it has scripts or not
 MOST_VARIANTS = 4  # scripts that differ only in what the function reads, such as captured numbers
 MOST_MISSES = 16  # calls for which none of them was written, beside a quarter of the others
 PLAYS_TO_EARN = 64  # calls that make up for writing one script more
+LOOKED_UP = 64  # calls after which the kind of a function's last call is looked up again, so that it counts as used
 MANY_LOOKS = 4  # at the terms of played Jacobians: where most calls need the graph, it is better made at once
 
 
@@ -48,6 +48,10 @@ class Kind:
     def __init__(self, weight: int) -> None:
         self.weight = weight
         self.seen = 0
+        self.numbers: tuple[int, ...] = ()  # of the arguments that are differentiated by
+        self.others: tuple[Any, ...] = ()  # of those that may be free
+        self._glance: list[tuple[Any, Any, Any]] | None = None
+        self._changes = 0
         self.scripts: tuple[Script, ...] = ()  # the one written last first
         self.hopeless = False
         self.captured: tuple[str, ...] = ()  # variables of the function whose arrays may be free
@@ -57,6 +61,25 @@ class Kind:
         self.failures = 0  # in a row
         self.looks = 0  # at terms, less the calls without a look
         self.code: Any = None  # kept alive, as its id is part of the key
+
+    def set_off(self, f: Any, numbers: tuple[int, ...], others: Sequence[Key], args: Sequence[Any]) -> None:
+        """Before the first call: what its function is, and what else can be told of the next ones at a glance."""
+        self.code = _code(f)
+        self.numbers = numbers
+        self.others = tuple(others)
+        self._changes = REGISTRY.changes
+        if not any(map(is_container, args)):
+            self._glance = [_at_a_glance(one) for one in args]
+
+    def is_at_a_glance_of(self, args: Sequence[Any]) -> bool:
+        """Whether another call of the same function, with these arguments alone, is seen to be of this kind."""
+        glance = self._glance
+        if glance is None or len(args) != len(glance) or self.hopeless or self._changes != REGISTRY.changes:
+            return False
+        for value, (kind, shape, dtype) in zip(args, glance, strict=True):
+            if type(value) is not kind or (shape is not None and (value.shape != shape or value.dtype != dtype)):
+                return False
+        return True
 
     def give_up(self) -> None:
         """Calls of this kind are traced from now on."""
@@ -73,6 +96,12 @@ class Kind:
         SCRIPTS.grow(self, sum(one.weight for one in scripts) - sum(one.weight for one in self.scripts))
         self.scripts = scripts
 
+    def looked(self) -> None:
+        """The terms of a Jacobian were asked for, and so the graph."""
+        self.looks += 2
+        if self.looks >= MANY_LOOKS:
+            self.give_up()
+
     def may_be_written(self) -> bool:
         """Whether another script is worth its while."""
         return self.written < MOST_VARIANTS + self.plays // PLAYS_TO_EARN
@@ -86,14 +115,16 @@ if hasattr(os, "register_at_fork"):
 class Call:
     """One call: the arrays to differentiate by, and all other things that it depends on."""
 
+    __slots__ = ("_arguments", "args", "f", "free", "keys", "kind", "kwargs", "leaves", "numbers", "order", "others")
+
     def __init__(
-        self, kind: Kind, f: Callable[..., Any], numbers: Sequence[int], order: str, args: Sequence[Any],
-        kwargs: dict[str, Any], leaves: list[Any], arguments: free.Leaves,
+        self, kind: Kind, caller: Caller, args: Sequence[Any], kwargs: dict[str, Any], leaves: list[Any],
+        arguments: free.Leaves,
     ) -> None:  # fmt: skip
         self.kind = kind
-        self.f = f
-        self.numbers = numbers
-        self.order = order
+        self.f = caller.f
+        self.order = caller.order
+        self.numbers = kind.numbers
         self.args = args
         self.kwargs = kwargs
         self.leaves = leaves
@@ -105,36 +136,39 @@ class Call:
         kind, arrays = self.kind, self._arguments
         if kind.captured:
             arrays = arrays | free.captured(self.f, kind.captured)
-        self.free = {key: one for key, one in arrays.items() if key not in kind.bound} if kind.bound else arrays
-        self.keys = tuple(self.free)
+        if kind.bound:
+            arrays = {key: one for key, one in arrays.items() if key not in kind.bound}
+        self.free = arrays
+        self.keys = tuple(arrays)
         self.others: list[Any] = [self.f]
-        if len(self.args) > len(self.numbers):
-            compared = [k for k in range(len(self.args)) if k not in self.numbers and k not in self.free]
-            self.others += [self.args[number] for number in compared]
+        if len(self.args) > 1:
+            self.others += [one for k, one in enumerate(self.args) if k not in self.numbers and k not in arrays]
         if self.kwargs:
             self.others.append(self.kwargs)
 
     def play(self) -> Played | None:
         """The values and Jacobians from the script; None where there is none that applies."""
-        kind = self.kind
-        for script in kind.scripts:
-            if script.is_for(self.leaves) and script.surroundings.are_those_of(self.others, self.keys):
-                break
-        else:
-            return None
+        for script in self.kind.scripts:
+            if script.surroundings.are_those_of(self.others, self.keys) and script.is_for(self.leaves):
+                return self._play(script)
+        return None
+
+    def _play(self, script: Script) -> Played | None:
+        kind, played = self.kind, None
         inputs = [kept_snapshot(promoted(leaf, "x")) for leaf in self.leaves]
-        for x in inputs:
-            if x.dtype.kind == "c":  # a list of numbers, whose kinds the key does not tell
-                return None
-        given = [free.taken(leaf, borrow=script.is_small) for leaves in self.free.values() for leaf in leaves]
-        try:
-            played = Played(self, script, inputs, given)
-        except (OtherwiseError, ArithmeticError, ValueError, JacobianError):  # tracing will tell
-            played = None
+        given: list[Any] = []
+        if self.free:
+            given = [free.taken(leaf, borrow=script.is_small) for leaves in self.free.values() for leaf in leaves]
         kind.plays += 1
-        kind.failures = 0 if played is not None else kind.failures + 1
-        if kind.failures >= MOST_FAILURES:
-            kind.give_up()
+        if kind.looks:
+            kind.looks -= 1
+        try:
+            played = Played(self, script, inputs, given, kind)
+            kind.failures = 0
+        except (OtherwiseError, ArithmeticError, ValueError, JacobianError):  # tracing will tell
+            kind.failures += 1
+            if kind.failures >= MOST_FAILURES:
+                kind.give_up()
         return played
 
     def look_around(self) -> bool:
@@ -224,113 +258,59 @@ class Call:
         return script if script.weight <= HEAVIEST else None
 
 
-class Played:
-    """What a script gave: values and Jacobians, and the graph where it is asked for after all."""
+class Caller:
+    """A function and how it is differentiated, which remembers the kind of its last call."""
 
-    def __init__(self, call: Call, script: Script, inputs: list[Array], given: list[Any]) -> None:
-        self.call = call
-        self.script = script
-        self.inputs = inputs
-        self._given = given
-        self.values, self._tensors = script.play([*inputs, *free.as_inputs(given)])
-        if given and any(map(free.is_borrowed, given)):
-            self._tensors = [partial(np.asarray, free.detached(tensor())) for tensor in self._tensors]
-        self._nodes: dict[int, Node] | None = None
-        self._found: dict[int, list[Jacobian]] = {}
-        call.kind.looks = max(0, call.kind.looks - 1)
+    __slots__ = ("_last", "argnums", "f", "order")
 
-    def jacobians(self, place: int) -> list[Jacobian]:
-        """The Jacobians of one of the outputs, by every input."""
-        _, out_shape, name, _ = self.script.outputs[place]
-        first = place * len(self.inputs)
-        return [
-            Jacobian.computed(
-                self._tensors[first + k], partial(self.terms, place, k), out_shape, in_shape,
-                self.script.dtypes[first + k], (name, into),
-            )
-            for k, (_, in_shape, into) in enumerate(self.script.inputs)
-        ]  # fmt: skip
+    def __init__(self, f: Callable[..., Any], argnums: int | Sequence[int], order: str) -> None:
+        self.f = f
+        self.argnums = argnums
+        self.order = order
+        self._last: Callable[[], Kind | None] = _nothing
 
-    def terms(self, place: int, k: int) -> tuple[Term, ...]:
-        """The terms of one Jacobian, by the chain rule over the graph."""
-        if place not in self._found:
-            if self._is_overtaken:
-                return self._opaque(place, k)
-            paths = plan.paths(self.node(place), self.input_nodes())
-            self._found[place] = once_told(plan.accumulate, paths, plan.Numeric(), self.script.order)
-        return self._found[place][k].terms
+    def call(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Call | None:
+        """The call, if it can be one of a kind: of plain arrays, by a function whose code can be looked at."""
+        kind = self._last()
+        if kind is not None and kind.plays % LOOKED_UP and not kwargs and kind.is_at_a_glance_of(args):
+            leaves = [args[number] for number in kind.numbers]
+            return Call(kind, self, args, kwargs, leaves, {number: [args[number]] for number in kind.others})
+        return self._looked_up(numbers_of(self.argnums, len(args)), args, kwargs)
 
-    def orders(self, place: int, k: int) -> str:
-        """What each order of elimination costs, side by side."""
-        return plan.compare(plan.paths(self.node(place), [self.input_nodes()[k]]))
-
-    def node(self, place: int) -> Node:
-        """The node of an output."""
-        return self._graph()[self.script.outputs[place][0]]
-
-    def input_nodes(self) -> list[Node]:
-        """The nodes of the inputs."""
-        nodes = self._graph()
-        return [nodes[index] for index, _, _ in self.script.inputs]
-
-    def _graph(self) -> dict[int, Node]:
-        if self._nodes is None:
-            self._nodes = self.script.nodes_at(self.inputs, self._kept)
-            kind = self.call.kind
-            kind.looks += 2
-            if kind.looks >= MANY_LOOKS:
-                kind.give_up()
-        return self._nodes
-
-    @cached_property
-    def _kept(self) -> list[Any]:
-        """What is given, safe from later changes."""
-        return [free.taken(one, borrow=False) for one in self._given]
-
-    @cached_property
-    def _is_overtaken(self) -> bool:
-        """Whether a borrowed array was changed, so that nobody knows any more what the Jacobians were made from."""
-        if not any(map(free.is_borrowed, self._given)):
-            return False
-        try:
-            values, tensors = self.script.play([*self.inputs, *free.as_inputs(self._kept)])
-            arrays = [(tensor(), known()) for tensor, known in zip(tensors, self._tensors, strict=True)]
-        except (OtherwiseError, ArithmeticError, ValueError, JacobianError):
-            return True
-        return not all(np.array_equal(*pair) for pair in [*zip(values, self.values, strict=True), *arrays])
-
-    def _opaque(self, place: int, k: int) -> tuple[Term, ...]:
-        """The tensor itself as a term."""
-        J = Jacobian.from_array(self._tensors[place * len(self.inputs) + k](), len(self.script.outputs[place][1]), "J")
-        return J.terms
+    def _looked_up(self, numbers: tuple[int, ...], args: Sequence[Any], kwargs: dict[str, Any]) -> Call | None:
+        function = _function_key(self.f)
+        if function is None:
+            return None
+        leaves: list[Any] = []
+        shapes = tuple([_shapes(args[number], leaves) for number in numbers])
+        if None in shapes:
+            return None
+        free_shapes, free_leaves = free.arguments(args, numbers) if len(args) > len(numbers) else ((), free.NONE)
+        key = (function, self.order, numbers, len(args), shapes, free_shapes, tuple(kwargs), REGISTRY.changes)
+        kind = SCRIPTS.find(key, BY_ITSELF)
+        if kind.hopeless:
+            return None
+        if kind.code is None:
+            kind.set_off(self.f, numbers, list(free_leaves), args)
+        self._last = ref(kind)
+        return Call(kind, self, args, kwargs, leaves, free_leaves)
 
 
-def call_of(
-    f: Callable[..., Any], numbers: tuple[int, ...], order: str, args: Sequence[Any], kwargs: dict[str, Any]
-) -> Call | None:
-    """The call, if it can be one of a kind: of plain arrays, by a function whose code can be looked at."""
-    function = _function_key(f)
-    if function is None:
-        return None
-    leaves: list[Any] = []
-    shapes = tuple([_shapes(args[number], leaves) for number in numbers])
-    if None in shapes:
-        return None
-    free_shapes, free_leaves = free.arguments(args, numbers) if len(args) > len(numbers) else ((), free.NONE)
-    key = (function, order, numbers, len(args), shapes, free_shapes, tuple(kwargs), REGISTRY.changes)
-    kind = SCRIPTS.find(key, BY_ITSELF)
-    if kind.hopeless:
-        return None
-    if kind.code is None:
-        kind.code = _code(f)
-    return Call(kind, f, numbers, order, args, kwargs, leaves, free_leaves)
+def _at_a_glance(value: Any) -> tuple[Any, Any, Any]:
+    """What decides on the kind of a call: shape and dtype of an array, else the type."""
+    kind: Any = type(value)
+    return (kind, value.shape, value.dtype) if kind is np.ndarray else (kind, None, None)
+
+
+def _nothing() -> None:
+    """No kind is known yet."""
 
 
 def _shapes(value: Any, leaves: list[Any]) -> Hashable:
     """Nesting, shapes and dtypes of an argument, whose arrays are collected; None for anything but plain numbers."""
     if is_array_list(value):
         leaves.append(value)
-        return None if any(isinstance(item, list) for item in value) else len(value)
+        return None if any(isinstance(item, list | complex) for item in value) else len(value)
     return nested_shapes(value, leaves, whole=True)
 
 

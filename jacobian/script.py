@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from functools import partial
-from typing import Any, NamedTuple
+from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -50,6 +49,30 @@ class Step(NamedTuple):
         return cls(node.op, operands, node.params, parents, given, node.descriptors, node.name_hint)
 
 
+class Tensors(Protocol):
+    """The tensors of several Jacobians."""
+
+    def tensor(self, k: int) -> np.ndarray | None:
+        """One of them; None where the program does not apply after all."""
+
+
+class Ready(NamedTuple):
+    """Tensors that have been computed."""
+
+    arrays: Sequence[Any]
+    dtypes: Sequence[np.dtype[Any]]
+
+    def tensor(self, k: int) -> np.ndarray:
+        """One of them."""
+        return np.asarray(self.arrays[k], self.dtypes[k])
+
+    def detached(self) -> Ready:
+        """The same, sharing no memory with other arrays."""
+        return Ready(
+            [array.copy() if getattr(array, "base", None) is not None else array for array in self.arrays], self.dtypes
+        )
+
+
 class Script:
     """The program for one kind of call, and the steps from which its graph can be made again."""
 
@@ -76,6 +99,11 @@ class Script:
         self.outputs = [(node.index, node.shape, name, path) for node, name, path in outputs]
         self.inputs = [(node.index, node.shape, node.name) for node in inputs]
         self.given = [(node.index, node.name) for node in given]
+        names = [(name, node.name) for _, name, _ in outputs for node in inputs]
+        self.jacobians = [
+            (number, J.out_shape, J.in_shape, J.dtype, pair)
+            for number, (J, pair) in enumerate(zip(found, names, strict=True))
+        ]
         self.dtypes = [J.dtype for J in found]
         graph = nodes[0].trace
         self.strides = _strides(leaves) if graph.assigned else None
@@ -97,15 +125,14 @@ class Script:
         """Whether arguments lie in memory as they must: that decides what is a view, and so what is assigned to."""
         return self.strides is None or self.strides == _strides(leaves)
 
-    def play(self, inputs: Sequence[Array]) -> tuple[Sequence[Array], list[Callable[[], Any]]]:
-        """The values at these inputs, and at what else is given; and a function for each Jacobian's tensor."""
-        found = (with_errors_raised if self.is_small else with_short_buffers)(self.program, inputs)
+    def play(self, inputs: Sequence[Array]) -> tuple[Sequence[Array], Tensors]:
+        """The values at these inputs, and at what else is given; and what has the Jacobians' tensors."""
         count = len(self.outputs)
         if self.is_small:
-            tensors = zip(found[count:], self.dtypes, strict=True)
-            return found[:count], [partial(np.asarray, array, dtype) for array, dtype in tensors]
-        pending = Pending(found[count], self.dtypes, self.memories)
-        return found[:count], [partial(pending.tensor, k) for k in range(len(self.dtypes))]
+            found = with_errors_raised(self.program, inputs)
+            return found[:count], Ready(found[count:], self.dtypes)
+        found = with_short_buffers(self.program, inputs)
+        return found[:count], Pending(found[count], self.dtypes, self.memories)
 
     def nodes_at(self, inputs: Sequence[Array], given: Sequence[Any]) -> dict[int, Node]:
         """The nodes of the graph at these numbers, by their steps; what depends on no input is constant there."""

@@ -281,7 +281,7 @@ def test_a_call_that_began_before_something_else_was_free() -> None:
         return lambda x, t, s: x * scale * t if s > 0 else x
 
     def began(scale: float, t: float) -> replay.Call:
-        call = replay.call_of(at(scale), (0,), "auto", (x, t, 1.0), {})
+        call = replay.Caller(at(scale), 0, "auto").call((x, t, 1.0), {})
         assert call is not None
         return call
 
@@ -298,3 +298,25 @@ def test_a_call_that_began_before_something_else_was_free() -> None:
         assert not early[keys].look_around()
     for k in range(4):
         np.testing.assert_array_equal(jac.jacobian(at(5.0 + k))(x, 3.0, 1.0).tensor(), np.diag([15.0 + 3 * k] * 2))
+
+
+def test_an_argument_named_twice_leaves_the_others_compared() -> None:
+    g = jac.jacobian(lambda x, n: x**n, argnums=(0, 0))
+    for n in (2, 2, 2, 3, 3, 3, 2, 4):
+        assert [float(J) for J in g(np.array(2.0), n)] == [n * 2.0 ** (n - 1)] * 2
+
+
+def test_calls_of_other_kinds_in_turns() -> None:
+    """What tells at a glance that a call is like the last one sees every difference that there can be."""
+    g = jac.jacobian(lambda x, c: np.sum(x) * c)
+    arguments: list[tuple[Any, Any]] = [
+        (np.ones(2), 2.0), (np.ones(2), 2), (np.ones(3), 2.0), (np.ones(2, np.float32), 2.0), (np.ones(2), np.array(2.0)),
+        ([1.0, 1.0], 2.0), (np.ones(2), np.float32(2)), (np.ones((2, 1)), 2.0), (np.ones(2), True),
+    ]  # fmt: skip
+    for _ in range(2):
+        for one in arguments:
+            for _ in range(4):
+                J = g(*one)
+                expected = jac.jacobian(lambda x, one=one: np.sum(x) * one[1])(one[0])
+                assert (J.shape, J.dtype) == (expected.shape, expected.dtype)
+                np.testing.assert_array_equal(J.tensor(), expected.tensor())

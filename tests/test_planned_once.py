@@ -25,7 +25,7 @@ from tests.sampled import at_points, every_sample
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "PROGRAMS", programs.Memory(programs.Program, programs.REMEMBERED))
-    monkeypatch.setattr(replay, "call_of", lambda *_: None)
+    monkeypatch.setattr(replay.Caller, "call", lambda *_: None)
 
 
 def running() -> list[programs.Program]:

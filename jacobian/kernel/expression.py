@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from jacobian.kernel.term import Array, Factor, Term
 
 if TYPE_CHECKING:
     from jacobian.kernel.origin import Origin
+    from jacobian.kernel.tensor import Source
 
 
 class Jacobian(Shown):
@@ -51,7 +52,7 @@ class Jacobian(Shown):
     in_shape: Shape
     dtype: np.dtype[Any]
     names: tuple[str, str]
-    _origin: Origin | Callable[[], Origin] | None
+    _origin: Origin | None
 
     def __init__(
         self,
@@ -66,7 +67,7 @@ class Jacobian(Shown):
     ) -> None:
         empty = 0 in out_shape or 0 in in_shape
         self._terms = () if empty else tuple([t for t in terms if t.scale != 0 and 0 not in t.pattern.sizes])
-        self._later = self._compute = None
+        self._source, self._number = None, 0
         self.out_shape = out_shape
         self.in_shape = in_shape
         self.dtype = np.dtype(dtype)
@@ -137,18 +138,15 @@ class Jacobian(Shown):
 
     @classmethod
     def computed(
-        cls, tensor: Callable[[], np.ndarray | None], terms: Callable[[], tuple[Term, ...]], out_shape: Shape,
-        in_shape: Shape, dtype: np.dtype[Any], names: tuple[str, str],
+        cls, source: Source, number: int, out_shape: Shape, in_shape: Shape, dtype: np.dtype[Any],
+        names: tuple[str, str],
     ) -> Jacobian:  # fmt: skip
-        """A Jacobian whose full tensor can be had without its terms (or not after all, then it gives None).
-
-        Terms are found when they are asked for.
-        """
+        """A Jacobian whose full tensor can be had without its terms, which are found when they are asked for."""
         J = cls.__new__(cls)  # without a look at terms that are not there yet
         J.out_shape, J.in_shape, J.dtype, J.names = out_shape, in_shape, dtype, names
         J._origin, J.denominator, J._dense = None, False, None
         empty = 0 in out_shape or 0 in in_shape
-        J._terms, J._later, J._compute = ((), None, None) if empty else (None, terms, tensor)
+        J._terms, J._source, J._number = () if empty else None, source, number
         return J
 
     def _with(self, terms: Iterable[Term], **changes: Any) -> Jacobian:
@@ -158,12 +156,12 @@ class Jacobian(Shown):
     @property
     def origin(self) -> Origin | None:
         """The function, the point and the value there, where they are known."""
-        if callable(self._origin):
-            self._origin = self._origin()
+        if self._origin is None and self._source is not None:
+            self._origin = self._source.origin(self._number)
         return self._origin
 
     @origin.setter
-    def origin(self, origin: Origin | Callable[[], Origin] | None) -> None:
+    def origin(self, origin: Origin) -> None:
         self._origin = origin
 
     # -- looking without materialising --------------------------------------------------------------------------------

@@ -104,6 +104,12 @@ def read_only(array: Array) -> Array:
     if isinstance(array, np.ndarray):
         if array.base is None:  # nobody else holds it: then no view of it can be made writeable again
             array.flags.writeable = False
-        array = array.view()
-        array.flags.writeable = False
+        array = view_of(array)
     return array
+
+
+def view_of(array: np.ndarray) -> np.ndarray:
+    """A view that cannot be written through, of an array which may be the user's own."""
+    view = array.view()
+    view.setflags(write=False)
+    return view

@@ -2,42 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from jacobian.errors import ArgumentError, ShapeError, report
 from jacobian.kernel import lower, memory
 from jacobian.kernel.dispatch import is_foreign, materialise_by_calls
-from jacobian.kernel.operands import holds_complex, read_only
+from jacobian.kernel.operands import holds_complex, read_only, view_of
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.structure import Structure
 from jacobian.kernel.term import Array, Term
+
+if TYPE_CHECKING:
+    from jacobian.kernel.origin import Origin
+
+
+class Source(Protocol):
+    """What several Jacobians come from, each of which has a number there: nothing is found before it is asked for."""
+
+    def tensor(self, number: int) -> np.ndarray | None:
+        """The full tensor; None where it can only be had from the terms after all."""
+
+    def terms(self, number: int) -> tuple[Term, ...]:
+        """The terms."""
+
+    def origin(self, number: int) -> Origin | None:
+        """The function and the point, where they are known."""
 
 
 class Tensor:
     """What `Jacobian` is as an array; the terms and their algebra are in `expression.py`."""
 
-    __slots__ = ("_compute", "_dense", "_later", "_terms", "dtype", "in_shape", "out_shape")
+    __slots__ = ("_dense", "_number", "_source", "_terms", "dtype", "in_shape", "out_shape")
 
     out_shape: Shape
     in_shape: Shape
     dtype: np.dtype[Any]
     _dense: Array
     _terms: tuple[Term, ...] | None
-    _later: Callable[[], tuple[Term, ...]] | None
-    _compute: Callable[[], np.ndarray | None] | None
+    _source: Source | None
+    _number: int  # of this one there
 
     @property
     def terms(self) -> tuple[Term, ...]:
         """What it is the sum of. Where a program made the tensor, the terms are found when they are asked for."""
         found = self._terms
         if found is None:
-            later = self._later
-            assert later is not None  # kept: another thread may be here as well
-            found = self._terms = later()
+            assert self._source is not None
+            found = self._terms = self._source.terms(self._number)
         return found
 
     @property
@@ -76,9 +90,8 @@ class Tensor:
         """The full tensor: a read-only ndarray, or a traced array when a factor is traced."""
         if self._dense is None:
             memory.check(self.dense_nbytes, self._told, self._holds)
-            compute, self._compute = self._compute, None
-            computed = None if compute is None else compute()
-            self._dense = materialise(self) if computed is None else read_only(computed.view())
+            computed = None if self._source is None else self._source.tensor(self._number)
+            self._dense = materialise(self) if computed is None else view_of(computed)
         return self._dense
 
     def _told(self) -> str:

@@ -362,10 +362,10 @@ def snapshot(array: Array) -> Array:
     if not isinstance(array, np.ndarray):
         keep = getattr(array, "__jacobian_snapshot__", None)  # a traced array: it may be assigned into
         return array if keep is None else keep()
-    if not array.flags.writeable and array.base is None:
+    if array.base is None and not array.flags.writeable:
         return array
-    copy = array.copy(order="K")
-    copy.flags.writeable = False
+    copy = array.copy("K")
+    copy.setflags(write=False)
     return copy
 
 

@@ -32,13 +32,13 @@ def kept_snapshot(array: Array, least: int = LARGE) -> Array:
 
     Copies from `least` bytes on are kept for the next time.
     """
-    if type(array) is not np.ndarray or not array.flags.writeable:
+    if type(array) is not np.ndarray or array.nbytes < MIDDLING or array.dtype.hasobject or not array.flags.writeable:
         return snapshot(array)
     known = _KEPT.get(id(array))
     if known is not None and known[0]() is array and unchanged(known[1], array):
         return known[1]
     copy = snapshot(array)
-    if array.nbytes >= least and not array.dtype.hasobject:
+    if array.nbytes >= least:
         _keep(array, copy)
     return copy
 

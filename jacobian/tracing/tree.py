@@ -62,3 +62,8 @@ def leaves(value: Any) -> list[Any]:
     found: list[Any] = []
     map_leaves(lambda leaf, _: found.append(leaf), value)
     return found
+
+
+def map_arrays(function: Callable[[Any, str], Any], tree: Any) -> Any:
+    """The same for every array of an argument, where a list of numbers is one."""
+    return function(tree, "") if is_array_list(tree) else map_leaves(function, tree)

@@ -1,0 +1,58 @@
+"""A function, what it was called with, and one leaf of its result: where a Jacobian is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import copy
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jacobian.kernel.origin import Origin
+from jacobian.kernel.term import Array
+from jacobian.tracing.graph import Node
+from jacobian.tracing.run import output, run
+from jacobian.tracing.tree import leaves, map_arrays, map_leaves
+
+
+class Place(NamedTuple):
+    """A function, what it was called with, and which leaf of its result is meant."""
+
+    f: Callable[..., Any]
+    numbers: Sequence[int]
+    args: Sequence[Any]
+    kwargs: dict[str, Any]
+    path: str
+
+    def origin(self, points: Sequence[Array], k: int, value: Array, orders: Callable[[], str] | None) -> Origin:
+        """Where the Jacobian by input number k comes from, of that value there."""
+        retrace = partial(self.nodes_at, points, k)
+        return Origin(partial(self.value_at, points, k), points[k], value, orders, self.f, retrace)
+
+    def value_at(self, points: Sequence[Array], k: int, x: np.ndarray) -> np.ndarray:
+        """The value with another input number k, the others as they were."""
+        call = self._call([x if position == k else point for position, point in enumerate(points)])
+        return np.asarray(self._leaf(self.f(*call, **self.kwargs)))
+
+    def nodes_at(self, points: Sequence[Array], k: int) -> tuple[Any, Node]:
+        """The nodes of the output (or its value, where it is no node) and of input number k, from another run."""
+        recording = run(self.f, self.numbers, self._call(points), self.kwargs)
+        nodes = leaves([recording.inputs[number] for number in self.numbers])
+        of = output(self._leaf(recording.result), self.path, recording.graph)
+        if isinstance(of, Node):
+            of.name_hint = of.name_hint or f"{recording.output_name}{self.path}"
+        return of, nodes[k]
+
+    def _call(self, points: Sequence[Array]) -> list[Any]:
+        """The positional arguments with these arrays in place of those differentiated by."""
+        arrays = iter([copy(point) for point in points])
+        call = list(self.args)
+        for number in self.numbers:
+            call[number] = map_arrays(lambda _, __: next(arrays), call[number])
+        return call
+
+    def _leaf(self, result: Any) -> Any:
+        found: list[Any] = []
+        map_leaves(lambda leaf, path: found.append(leaf) if path == self.path else None, result)
+        return found[0]

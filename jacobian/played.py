@@ -1,0 +1,119 @@
+"""What a script gave: values and Jacobians, and the graph where it is asked for after all."""
+
+from __future__ import annotations
+
+from functools import cached_property, partial
+from typing import Any, Protocol
+
+import numpy as np
+
+from jacobian import free, plan
+from jacobian.errors import JacobianError
+from jacobian.kernel.code import OtherwiseError
+from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.origin import Origin
+from jacobian.kernel.term import Array, Term
+from jacobian.ops.kinks import once_told
+from jacobian.place import Place
+from jacobian.script import Ready, Script
+from jacobian.tracing.graph import Node
+
+
+class Watched(Protocol):
+    """Something that wants to know whether the graph is looked at."""
+
+    def looked(self) -> None:
+        """It was."""
+
+
+class Played:
+    """What a script gave; the source of its Jacobians, whose numbers there go through the inputs of every output."""
+
+    _nodes: dict[int, Node] | None = None
+
+    def __init__(
+        self, asked: free.Asked, script: Script, inputs: list[Array], given: list[Any], watched: Watched
+    ) -> None:
+        self.asked = asked
+        self.script = script
+        self.inputs = inputs
+        self._given = given
+        self._watched = watched
+        self.values, self._tensors = script.play([*inputs, *free.as_inputs(given)] if given else inputs)
+        if given and isinstance(self._tensors, Ready) and any(map(free.is_borrowed, given)):
+            self._tensors = self._tensors.detached()
+
+    def jacobians(self) -> list[list[Jacobian]]:
+        """The Jacobians of every output by every input."""
+        found, count = [Jacobian.computed(self, *one) for one in self.script.jacobians], len(self.inputs)
+        return [found[start : start + count] for start in range(0, len(found), count)]
+
+    def tensor(self, number: int) -> np.ndarray | None:
+        """What the program gives."""
+        return self._tensors.tensor(number)
+
+    def terms(self, number: int) -> tuple[Term, ...]:
+        """What the chain rule over the graph gives."""
+        if self._is_overtaken:
+            return self._opaque(number)
+        place, k = divmod(number, len(self.inputs))
+        return self._accumulated(place)[k].terms
+
+    def origin(self, number: int) -> Origin:
+        """The function and the point."""
+        place, k = divmod(number, len(self.inputs))
+        asked = self.asked
+        at = Place(asked.f, asked.numbers, asked.args, asked.kwargs, self.script.outputs[place][3])
+        return at.origin(self.inputs, k, self.values[place], partial(self._orders, place, k))
+
+    def _orders(self, place: int, k: int) -> str:
+        """What each order of elimination costs, side by side."""
+        return plan.compare(plan.paths(self.node(place), [self.input_nodes()[k]]))
+
+    def node(self, place: int) -> Node:
+        """The node of an output."""
+        return self._graph()[self.script.outputs[place][0]]
+
+    def input_nodes(self) -> list[Node]:
+        """The nodes of the inputs."""
+        nodes = self._graph()
+        return [nodes[index] for index, _, _ in self.script.inputs]
+
+    def _graph(self) -> dict[int, Node]:
+        if self._nodes is None:
+            self._nodes = self.script.nodes_at(self.inputs, self._kept)
+            self._watched.looked()
+        return self._nodes
+
+    def _accumulated(self, place: int) -> list[Jacobian]:
+        """The Jacobians of one output, by the chain rule."""
+        if place not in self._found:
+            paths = plan.paths(self.node(place), self.input_nodes())
+            self._found[place] = once_told(plan.accumulate, paths, plan.Numeric(), self.script.order)
+        return self._found[place]
+
+    @cached_property
+    def _found(self) -> dict[int, list[Jacobian]]:
+        return {}
+
+    @cached_property
+    def _kept(self) -> list[Any]:
+        """What is given, safe from later changes."""
+        return [free.taken(one, borrow=False) for one in self._given]
+
+    @cached_property
+    def _is_overtaken(self) -> bool:
+        """Whether a borrowed array was changed, so that nobody knows any more what the Jacobians were made from."""
+        if not any(map(free.is_borrowed, self._given)):
+            return False
+        try:
+            values, tensors = self.script.play([*self.inputs, *free.as_inputs(self._kept)])
+            arrays = [(tensors.tensor(number), self.tensor(number)) for number in range(len(self.script.jacobians))]
+        except (OtherwiseError, ArithmeticError, ValueError, JacobianError):
+            return True
+        return not all(np.array_equal(*pair) for pair in [*zip(values, self.values, strict=True), *arrays])
+
+    def _opaque(self, number: int) -> tuple[Term, ...]:
+        """The tensor itself as a term."""
+        _, out_shape, *_ = self.script.jacobians[number]
+        return Jacobian.from_array(self.tensor(number), len(out_shape), "J").terms
