@@ -41,7 +41,7 @@ class Played:
         self._watched = watched
         self.values, self._tensors = script.play([*inputs, *free.as_inputs(given)] if given else inputs)
         if given and isinstance(self._tensors, Ready) and any(map(free.is_borrowed, given)):
-            self._tensors = self._tensors.detached()
+            self._tensors = self._tensors.apart_from(given)
 
     def jacobians(self) -> list[list[Jacobian]]:
         """The Jacobians of every output by every input."""

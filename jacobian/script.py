@@ -12,7 +12,7 @@ from jacobian.kernel.buffers import with_errors_raised, with_short_buffers
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Array
 from jacobian.ops.registry import Op, Params
-from jacobian.programs import SMALL_RESULT, Pending
+from jacobian.programs import Pending, are_small
 from jacobian.tracing.graph import Node
 from jacobian.tracing.surroundings import Surroundings
 from jacobian.writing import Scripting, quickest
@@ -66,11 +66,9 @@ class Ready(NamedTuple):
         """One of them."""
         return np.asarray(self.arrays[k], self.dtypes[k])
 
-    def detached(self) -> Ready:
+    def apart_from(self, others: Sequence[Any]) -> Ready:
         """The same, sharing no memory with other arrays."""
-        return Ready(
-            [array.copy() if getattr(array, "base", None) is not None else array for array in self.arrays], self.dtypes
-        )
+        return Ready([_apart(one, others) for one in self.arrays], self.dtypes)
 
 
 class Script:
@@ -110,7 +108,7 @@ class Script:
         self.graph = graph.without_nodes()
         last = max(node.index for node in (*nodes, *inputs))  # an output may be an input, and stand before others
         self.steps = list(map(Step.of, graph.nodes[: last + 1]))
-        self.is_small = sum(J.size for J in found) <= SMALL_RESULT
+        self.is_small = are_small(found)
         code = writing.code
         held = max(code.nbytes, surroundings.nbytes)  # mostly the same arrays
         self.weight = len(self.steps) + held // PER_STEP
@@ -160,6 +158,12 @@ class Script:
             else:
                 constants[index] = value
         return nodes
+
+
+def _apart(array: Any, others: Sequence[Any]) -> Any:
+    if getattr(array, "base", None) is None and all(array is not other for other in others):
+        return array
+    return np.array(array)
 
 
 def _accumulated(graph: plan.Paths, writing: Scripting, order: str, starts: Sequence[Node]) -> list[Jacobian]:

@@ -310,7 +310,8 @@ def test_calls_of_other_kinds_in_turns() -> None:
     """What tells at a glance that a call is like the last one sees every difference that there can be."""
     g = jac.jacobian(lambda x, c: np.sum(x) * c)
     arguments: list[tuple[Any, Any]] = [
-        (np.ones(2), 2.0), (np.ones(2), 2), (np.ones(3), 2.0), (np.ones(2, np.float32), 2.0), (np.ones(2), np.array(2.0)),
+        (np.ones(2), 2.0), (np.ones(2), 2), (np.ones(3), 2.0), (np.ones(2, np.float32), 2.0),
+        (np.ones(2), np.array(2.0)),
         ([1.0, 1.0], 2.0), (np.ones(2), np.float32(2)), (np.ones((2, 1)), 2.0), (np.ones(2), True),
     ]  # fmt: skip
     for _ in range(2):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import jacobian as jac
-from jacobian import programs, replay, script
+from jacobian import programs, replay
 from jacobian.kernel import code, lower, network, pairwise, pieces, positions, threads
 from jacobian.kernel.code import Code
 from jacobian.ops.registry import Op, Sample
@@ -64,7 +64,6 @@ def test_cores_make_no_difference(op: Op, sample: Sample, monkeypatch: pytest.Mo
         return
     monkeypatch.setattr(code, "WORTHWHILE", 1)
     monkeypatch.setattr(programs, "SMALL_RESULT", 0)
-    monkeypatch.setattr(script, "SMALL_RESULT", 0)
     g = jac.jacobian(lambda *args: op(*args, **kwargs), numbers)
     found = []
     for count in (3, 3, 3, 1, 4, 3):  # the first two while its program is not written yet

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jacobian as jac
-from jacobian import free, programs, replay, script
+from jacobian import free, programs, replay
 from jacobian.kernel import code
 from jacobian.programs import Memory
 from jacobian.tracing.tree import leaves
@@ -26,10 +26,10 @@ STEPS: dict[str, Step] = {
     "sort": lambda x, y: np.sort(x, axis=-1) if x.ndim else x,
 }
 REUSED: list[tuple[Any, str, int]] = [
-    (script, "SMALL_RESULT", 0), (programs, "SMALL_RESULT", 0), (code, "WORTHWHILE", 1)
+    (programs, "SMALL_RESULT", 0), (code, "WORTHWHILE", 1)
 ]  # fmt: skip
 BORROWED: list[tuple[Any, str, int]] = [
-    (script, "SMALL_RESULT", 12), (programs, "SMALL_RESULT", 12), (free, "LARGE", 104)
+    (programs, "SMALL_RESULT", 12), (free, "LARGE", 104)
 ]  # fmt: skip
 
 Function = Callable[..., Any]

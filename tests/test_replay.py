@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import jacobian as jac
-from jacobian import programs, replay, script
+from jacobian import programs, replay
 from jacobian.chain import accumulate
 from jacobian.errors import KinkWarning, NonFiniteError, NonFiniteWarning
 from jacobian.ops.registry import Op, Sample
@@ -465,7 +465,6 @@ def test_a_kink_warns_every_time() -> None:
 @pytest.mark.parametrize("is_played", [False, True])
 def test_a_kink_warns_once_a_call(*, are_large: bool, is_played: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the terms come later, by scripts and by programs."""
-    monkeypatch.setattr(script, "SMALL_RESULT", 0 if are_large else 100)
     monkeypatch.setattr(programs, "SMALL_RESULT", 0 if are_large else 100)
     f = lambda x: np.sin(np.abs(x)) * np.maximum(x, 0)  # noqa: E731
     g = jac.jacobian(f if is_played else lambda x: f(x) if x[0] > -9 else x)

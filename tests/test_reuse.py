@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import jacobian as jac
-from jacobian import programs, replay, script
+from jacobian import programs, replay
 from jacobian.chain import accumulate
 from jacobian.errors import KinkWarning
 from jacobian.kernel import code, reuse
@@ -28,7 +28,6 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replay, "SCRIPTS", Memory(replay.Kind, replay.REMEMBERED))
     monkeypatch.setattr(programs, "PROGRAMS", Memory(programs.Program, programs.REMEMBERED))
     monkeypatch.setattr(reuse, "WAITING", reuse.Waiting())
-    monkeypatch.setattr(script, "SMALL_RESULT", 0)
     monkeypatch.setattr(programs, "SMALL_RESULT", 0)
     monkeypatch.setattr(code, "WORTHWHILE", 1)
 
