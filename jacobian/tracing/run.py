@@ -208,7 +208,7 @@ def all_finite(value: Any) -> bool:
         type(value) is np.ndarray and value.size <= FEW and value.dtype.char in "efd"
     ):  # an extended one may be finite and too large for Python
         return all(map(isfinite, value.ravel().tolist()))
-    return bool(np.isfinite(value).all())
+    return bool(np.count_nonzero(np.isfinite(value)) == np.size(value))  # half the time of `all`
 
 
 def _check_finite(value: Any, name: str, what: str = "the Jacobian there would mean nothing") -> None:
