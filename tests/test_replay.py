@@ -275,6 +275,35 @@ def test_what_changes_at_every_call_is_not_written_down() -> None:
     assert kind.written == 0
 
 
+def test_functions_that_import_what_they_use() -> None:
+    def f(x: Any) -> Any:
+        import numpy as other  # noqa: ICN001
+        from numpy import exp
+
+        from jacobian import ops
+
+        return ops.relu(x) * exp(other.sin(x))
+
+    (J,) = played(f, np.array([0.5, -1.0]))
+    slope = np.exp(np.sin(0.5)) * (1 + 0.5 * np.cos(0.5))
+    np.testing.assert_allclose(J.tensor(), np.diag([slope, 0.0]))
+
+
+def test_functions_that_import_anything_else() -> None:
+    def f(x: Any) -> Any:
+        from random import random
+
+        return x * random()
+
+    def g(x: Any) -> Any:
+        import numpy.random as several
+
+        return x * several.rand()  # noqa: NPY002
+
+    for one in (f, g):
+        assert len({float(J) for J in never_played(one, np.array(1.0))}) == 4
+
+
 def test_partial_functions() -> None:
     def f(a: Any, x: Any, b: Any = 0.0) -> Any:
         return a * x + b * x

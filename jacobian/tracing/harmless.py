@@ -45,7 +45,7 @@ _INSTRUCTIONS = frozenset(
     FORMAT_SIMPLE FORMAT_VALUE FORMAT_WITH_SPEC FOR_ITER GET_ITER GET_LEN IS_OP JUMP_BACKWARD
     JUMP_BACKWARD_NO_INTERRUPT JUMP_FORWARD JUMP_IF_FALSE_OR_POP JUMP_IF_TRUE_OR_POP KW_NAMES LIST_APPEND LIST_EXTEND
     LIST_TO_TUPLE LOAD_ASSERTION_ERROR LOAD_ATTR LOAD_CLOSURE LOAD_CONST LOAD_DEREF LOAD_FAST LOAD_FAST_AND_CLEAR
-    LOAD_FAST_BORROW LOAD_FAST_BORROW_LOAD_FAST_BORROW LOAD_FAST_CHECK LOAD_FAST_LOAD_FAST LOAD_GLOBAL LOAD_METHOD
+    LOAD_FAST_BORROW LOAD_FAST_BORROW_LOAD_FAST_BORROW LOAD_FAST_CHECK LOAD_FAST_LOAD_FAST LOAD_GLOBAL
     LOAD_SMALL_INT MAKE_CELL MAKE_FUNCTION MAP_ADD NOP NOT_TAKEN POP_EXCEPT POP_ITER POP_JUMP_BACKWARD_IF_FALSE
     POP_JUMP_BACKWARD_IF_NONE POP_JUMP_BACKWARD_IF_NOT_NONE POP_JUMP_BACKWARD_IF_TRUE POP_JUMP_FORWARD_IF_FALSE
     POP_JUMP_FORWARD_IF_NONE POP_JUMP_FORWARD_IF_NOT_NONE POP_JUMP_FORWARD_IF_TRUE POP_JUMP_IF_FALSE POP_JUMP_IF_NONE
@@ -55,7 +55,7 @@ _INSTRUCTIONS = frozenset(
     UNARY_NOT UNARY_POSITIVE UNPACK_EX UNPACK_SEQUENCE YIELD_VALUE
     """.split()
 )
-"""What CPython's code may do: compute, and fill containers. No import, no `global`, no attribute of an object."""
+"""What CPython's code may do, beside names behind a dot and imports that are known: compute, and fill containers."""
 
 
 def _attributes() -> frozenset[str]:
@@ -86,15 +86,10 @@ def global_names(code: CodeType) -> tuple[str, ...] | None:
 
     found: dict[str, None] = {}
     for instruction in dis.get_instructions(code):
-        name, argument = instruction.opname, instruction.argval
-        if name not in _INSTRUCTIONS:
+        if not _computes(instruction.opname, instruction.argval, code):
             return None
-        if name == "LOAD_GLOBAL":
-            found[argument] = None
-        elif name in ("LOAD_ATTR", "LOAD_METHOD") and argument not in _attributes():
-            return None
-        elif name == "STORE_DEREF" and argument in code.co_freevars:
-            return None  # a variable of the function around
+        if instruction.opname == "LOAD_GLOBAL":
+            found[instruction.argval] = None
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             inner = global_names(constant)
@@ -102,6 +97,23 @@ def global_names(code: CodeType) -> tuple[str, ...] | None:
                 return None
             found |= dict.fromkeys(inner)
     return tuple(found)
+
+
+def _computes(name: str, argument: Any, code: CodeType) -> bool:
+    """Whether an instruction of that code does nothing but compute."""
+    if name in ("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM"):
+        return argument in _attributes()
+    if name == "IMPORT_NAME":
+        return _is_known(argument)
+    if name == "STORE_DEREF" and argument in code.co_freevars:  # a variable of the function around
+        return False
+    return name in _INSTRUCTIONS
+
+
+def _is_known(name: str) -> bool:
+    """Whether a module has been imported that does nothing but compute."""
+    module = sys.modules.get(name)
+    return module is not None and is_harmless(module)
 
 
 def _holds_ops(module: ModuleType) -> bool:
