@@ -59,7 +59,10 @@ def _evaluation(
             outcome = Outcome(played.script.result, played.values, played.jacobians())
         else:
             outcome = _traced(f, numbers_of(argnums, len(args)), order, args, kwargs, call)
-        jacobians = _nested(outcome, [args[number] for number in numbers_of(argnums, len(args))], several=several)
+        if is_container(outcome.result) or any(map(is_container, args)):
+            jacobians = _nested(outcome, [args[number] for number in numbers_of(argnums, len(args))], several=several)
+        else:  # as most often
+            jacobians = tuple(outcome.jacobians) if several else outcome.jacobians[0]
         if not with_value:
             return jacobians
         values = iter(outcome.values)
@@ -70,23 +73,19 @@ def _evaluation(
 
 
 class Outcome(NamedTuple):
-    """What a call gives: the nesting of the result, and for every leaf of it the value and the Jacobians."""
+    """What a call gives: the nesting of the result, its values, and the Jacobians of each of them by every input."""
 
     result: Any
     values: Sequence[Any]
-    jacobians: Sequence[list[Jacobian]]
+    jacobians: Sequence[Jacobian]
 
 
 def _nested(outcome: Outcome, trees: Sequence[Any], *, several: bool) -> Any:
     """The Jacobians, nested like the result and within that like the arguments."""
-    if not is_container(outcome.result) and not any(map(is_container, trees)):  # as most often
-        [found] = outcome.jacobians
-        return tuple(found) if several else found[0]
     remaining = iter(outcome.jacobians)
 
     def of_one(_: Any, __: str) -> Any:
-        found = iter(next(remaining))
-        parts = tuple([map_arrays(lambda _, __: next(found), tree) for tree in trees])
+        parts = tuple([map_arrays(lambda _, __: next(remaining), tree) for tree in trees])
         return parts if several else parts[0]
 
     return map_leaves(of_one, outcome.result)
@@ -102,7 +101,7 @@ def _traced(
     nodes = leaves([recording.inputs[number] for number in numbers])
     points = [node.value for node in nodes]
     values: list[Any] = []
-    jacobians: list[list[Jacobian]] = []
+    jacobians: list[Jacobian] = []
     outputs: list[Output | None] = []
 
     def differentiate(leaf: Any, path: str) -> None:
@@ -112,7 +111,7 @@ def _traced(
         orders = [partial(compare_orders, of, node) for node in nodes] if isinstance(of, Node) else None
         _attach(found, value, points, Place(f, numbers, args, kwargs, path), orders)
         values.append(value)
-        jacobians.append(found)
+        jacobians.extend(found)
         outputs.append(Output(of, name, path) if isinstance(of, Node) else None)
 
     map_leaves(differentiate, recording.result)

@@ -43,10 +43,9 @@ class Played:
         if given and isinstance(self._tensors, Ready) and any(map(free.is_borrowed, given)):
             self._tensors = self._tensors.apart_from(given)
 
-    def jacobians(self) -> list[list[Jacobian]]:
+    def jacobians(self) -> list[Jacobian]:
         """The Jacobians of every output by every input."""
-        found, count = [Jacobian.computed(self, *one) for one in self.script.jacobians], len(self.inputs)
-        return [found[start : start + count] for start in range(0, len(found), count)]
+        return [Jacobian.computed(self, *one) for one in self.script.jacobians]
 
     def tensor(self, number: int) -> np.ndarray | None:
         """What the program gives."""
