@@ -15,7 +15,7 @@ from jacobian.kernel.origin import Origin
 from jacobian.kernel.term import Array, Term
 from jacobian.ops.kinks import once_told
 from jacobian.place import Place
-from jacobian.script import Ready, Script
+from jacobian.script import Script
 from jacobian.tracing.graph import Node
 
 
@@ -39,9 +39,11 @@ class Played:
         self.inputs = inputs
         self._given = given
         self._watched = watched
-        self.values, self._tensors = script.play([*inputs, *free.as_inputs(given)] if given else inputs)
-        if given and isinstance(self._tensors, Ready) and any(map(free.is_borrowed, given)):
-            self._tensors = self._tensors.apart_from(given)
+        if given:
+            borrowed = list(filter(free.is_borrowed, given))
+            self.values, self._tensors = script.play([*inputs, *free.as_inputs(given)], borrowed)
+        else:
+            self.values, self._tensors = script.play(inputs)
 
     def jacobians(self) -> list[Jacobian]:
         """The Jacobians of every output by every input."""

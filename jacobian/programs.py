@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
-from math import prod
 from threading import Lock
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -20,14 +19,12 @@ import numpy as np
 from jacobian import plan
 from jacobian.kernel.buffers import with_errors_raised, with_short_buffers
 from jacobian.kernel.code import OtherwiseError
-from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.recorded import NotRecordableError
 from jacobian.kernel.reuse import Reused
 from jacobian.tracing.graph import Node
 from jacobian.writing import Writing, quickest
 
 SMALL_RESULT = 2**12  # entries of all Jacobians together: so few that they are computed without being asked for
-GRADIENT = 4  # entries of an output, whose Jacobian is computed so if it is 16 times as large: by a pass backwards
 MOST_NODES = 10_000
 REMEMBERED = 100_000  # weight of all programs together: their nodes, and the constants they hold in units of 256 bytes
 HEAVIEST = 20_000  # weight of one program
@@ -81,12 +78,6 @@ class Program:
         assert parts is not None
         pending = Pending(partial(parts, nodes), self.dtypes, self.memories)
         return [(partial(pending.tensor, k), dtype) for k, dtype in enumerate(self.dtypes)]
-
-
-def are_small(jacobians: Sequence[Jacobian]) -> bool:
-    """Whether Jacobians are computed at once: they take about as long as their function, or a few microseconds."""
-    is_gradient = all(prod(J.out_shape) <= GRADIENT for J in jacobians)
-    return sum(J.size for J in jacobians) <= SMALL_RESULT * (16 if is_gradient else 1)
 
 
 class Pending:
@@ -212,7 +203,7 @@ def _write(program: Program, of: Node, wrt: Sequence[Node], order: str) -> None:
     PROGRAMS.grow(program, weight)
     program.dtypes = tuple(J.dtype for J in found)
     program.memories = code.memories(results)
-    if are_small(found):
+    if sum(J.size for J in found) <= SMALL_RESULT:
         program.all = code.compile(code.text(["nodes"], results))
         return
     program.parts = code.compile(code.text_of_parts(["nodes"], results))

@@ -158,7 +158,7 @@ class Call:
         inputs = [kept_snapshot(promoted(leaf, "x")) for leaf in self.leaves]
         given: list[Any] = []
         if self.free:
-            given = [free.taken(leaf, borrow=script.is_small) for leaves in self.free.values() for leaf in leaves]
+            given = [free.taken(leaf, borrow=script.is_at_once) for leaves in self.free.values() for leaf in leaves]
         kind.plays += 1
         if kind.looks:
             kind.looks -= 1

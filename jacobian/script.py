@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from jacobian import plan
+from jacobian import plan, programs
 from jacobian.kernel.buffers import with_errors_raised, with_short_buffers
+from jacobian.kernel.code import Code
+from jacobian.kernel.effort import effort
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Array
 from jacobian.ops.registry import Op, Params
-from jacobian.programs import Pending, are_small
+from jacobian.programs import Pending
 from jacobian.tracing.graph import Node
 from jacobian.tracing.surroundings import Surroundings
 from jacobian.writing import Scripting, quickest
 
+MIDDLING = 32  # times as many entries as are few
+AS_LONG = 5  # times the effort of the values that all takes which is computed at once: a tanh counts as a product there
 PER_STEP = 2**10  # bytes of arrays that weigh as much as a step, which takes about so many itself
 
 
@@ -66,10 +70,6 @@ class Ready(NamedTuple):
         """One of them."""
         return np.asarray(self.arrays[k], self.dtypes[k])
 
-    def apart_from(self, others: Sequence[Any]) -> Ready:
-        """The same, sharing no memory with other arrays."""
-        return Ready([_apart(one, others) for one in self.arrays], self.dtypes)
-
 
 class Script:
     """The program for one kind of call, and the steps from which its graph can be made again."""
@@ -108,29 +108,37 @@ class Script:
         self.graph = graph.without_nodes()
         last = max(node.index for node in (*nodes, *inputs))  # an output may be an input, and stand before others
         self.steps = list(map(Step.of, graph.nodes[: last + 1]))
-        self.is_small = are_small(found)
         code = writing.code
+        self.is_at_once = _is_at_once(code, values, tensors, sum(J.size for J in found))
         held = max(code.nbytes, surroundings.nbytes)  # mostly the same arrays
         self.weight = len(self.steps) + held // PER_STEP
-        if self.is_small:
+        if self.is_at_once:
             text = code.text(["inputs"], [*values, *tensors])
         else:
             text = code.text_in_stages(["inputs"], values, tensors)
         self.program = code.compile(text)
         self.memories = code.memories(tensors)
+        self._lends = any(memory is not None for memory in self.memories)
+        is_tiny = self.is_at_once and not self._lends
+        self._call: Callable[..., Any] = with_errors_raised if is_tiny else with_short_buffers
 
     def is_for(self, leaves: Sequence[Any]) -> bool:
         """Whether arguments lie in memory as they must: that decides what is a view, and so what is assigned to."""
         return self.strides is None or self.strides == _strides(leaves)
 
-    def play(self, inputs: Sequence[Array]) -> tuple[Sequence[Array], Tensors]:
-        """The values at these inputs, and at what else is given; and what has the Jacobians' tensors."""
-        count = len(self.outputs)
-        if self.is_small:
-            found = with_errors_raised(self.program, inputs)
-            return found[:count], Ready(found[count:], self.dtypes)
-        found = with_short_buffers(self.program, inputs)
-        return found[:count], Pending(found[count], self.dtypes, self.memories)
+    def play(self, inputs: Sequence[Array], borrowed: Sequence[Any] = ()) -> tuple[Sequence[Array], Tensors]:
+        """The values at these inputs, and at what else is given; and what has the Jacobians' tensors.
+
+        These share no memory with what is borrowed.
+        """
+        found, count = self._call(self.program, inputs), len(self.outputs)
+        if not self.is_at_once:
+            return found[:count], Pending(found[count], self.dtypes, self.memories)
+        arrays = [_apart(array, borrowed) for array in found[count:]] if borrowed else found[count:]
+        if self._lends:
+            lent = zip(arrays, self.memories, strict=True)
+            arrays = [array if memory is None else memory.lend(array) for array, memory in lent]
+        return found[:count], Ready(arrays, self.dtypes)
 
     def nodes_at(self, inputs: Sequence[Array], given: Sequence[Any]) -> dict[int, Node]:
         """The nodes of the graph at these numbers, by their steps; what depends on no input is constant there."""
@@ -164,6 +172,17 @@ def _apart(array: Any, others: Sequence[Any]) -> Any:
     if getattr(array, "base", None) is None and all(array is not other for other in others):
         return array
     return np.array(array)
+
+
+def _is_at_once(code: Code, values: Sequence[str], tensors: Sequence[str], size: int) -> bool:
+    """Whether Jacobians are computed without being asked for: they are small, or take about as long as the values.
+
+    Then nothing need be kept for later, nor looked at whether it is as it was.
+    """
+    few = programs.SMALL_RESULT
+    return size <= few or (
+        size <= MIDDLING * few and effort(code, [*values, *tensors]) <= AS_LONG * effort(code, values)
+    )  # fmt: skip
 
 
 def _accumulated(graph: plan.Paths, writing: Scripting, order: str, starts: Sequence[Node]) -> list[Jacobian]:

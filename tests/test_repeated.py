@@ -31,6 +31,9 @@ REUSED: list[tuple[Any, str, int]] = [
 BORROWED: list[tuple[Any, str, int]] = [
     (programs, "SMALL_RESULT", 12), (free, "LARGE", 104)
 ]  # fmt: skip
+AT_ONCE: list[tuple[Any, str, int]] = [
+    (programs, "SMALL_RESULT", 2**20), (code, "WORTHWHILE", 1), (free, "LARGE", 104)
+]  # fmt: skip
 
 Function = Callable[..., Any]
 Given = Callable[[np.ndarray], None]
@@ -127,7 +130,7 @@ def compared_once(g: Function, plain: Function, args: tuple[Any, ...], rng: np.r
 @given(
     st.lists(st.sampled_from(sorted(STEPS)), max_size=6), st.sampled_from(["one", "several", "an input"]), SHAPES,
     st.sampled_from([0, 1, (0, 1), (1, 0)]), st.sampled_from(["auto", "auto", "forward", "reverse"]),
-    st.sampled_from([[], REUSED, BORROWED, THRESHOLDS, THRESHOLDS + REUSED]), st.integers(0, 2**32),
+    st.sampled_from([[], REUSED, BORROWED, AT_ONCE, THRESHOLDS, THRESHOLDS + REUSED]), st.integers(0, 2**32),
 )  # fmt: skip
 def test_every_call_gives_what_a_first_call_gives(
     names: list[str], returned: str, shape: tuple[int, ...], argnums: Any, order: str, values: Any, seed: int

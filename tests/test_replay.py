@@ -258,6 +258,20 @@ def test_functions_of_one_text_are_told_apart() -> None:
             assert float(jac.jacobian(lambda x, k=k: x * k)(np.array(1.0))) == k
 
 
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        (lambda x: np.pad(np.where(x > x, x, x), 1) ** 2 + 1, np.zeros((0, 70))),
+        (lambda x: np.diff(np.minimum(np.zeros((0, 70)), np.prod(x, axis=(1, 0)))), np.ones((7, 33))),
+        (lambda x: np.tanh(x) * np.ones(3) @ np.ones((3, 2)), np.zeros((0, 3))),
+    ],
+)  # fmt: skip
+def test_arrays_that_are_empty(f: Callable[[Any], Any], x: Any) -> None:
+    (J,) = played(f, x)
+    assert J.shape == np.shape(f(x)) + x.shape
+    assert J.tensor().shape == J.shape
+
+
 def test_variants_are_played_in_turns() -> None:
     for _ in range(4):
         for k in (1.0, 2.0, 3.0):

@@ -69,7 +69,7 @@ def _through(entries: int) -> float:
 
 def _written(shape: Shape, strides: Shape, whole: Symbol) -> float:
     """Going through a view of an array."""
-    runs = prod(shape) / _neighbours(shape, strides)
+    runs = prod(shape) / max(1, _neighbours(shape, strides))
     return _through(prod(shape)) + (FAR * runs if whole.size > CACHED and runs > FEW else 0.0)
 
 
@@ -93,4 +93,4 @@ def _loops(shape: Shape, operands: Iterable[Symbol]) -> float:
         if kind not in (None, here):
             break
         length, kind = length * shape[axis], here
-    return LOOP * prod(shape) / length
+    return LOOP * prod(shape) / max(1, length)

@@ -83,3 +83,7 @@ def test_what_is_zeroed_before_memory_is_used_again_counts(monkeypatch: pytest.M
     assert after > before
     memory.added_to(place)
     assert effort(program, [str(full)]) == after
+
+
+def test_nothing_takes_next_to_nothing() -> None:
+    assert written((0, 3), (0, 3), (24, 8)) < written((1, 3), (1, 3), (24, 8))
