@@ -7,13 +7,14 @@ looks at their numbers (`if t > 0`), assigns into them or cannot be traced in th
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from types import FunctionType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from jacobian.kernel.term import Array
+from jacobian.place import Place
 from jacobian.tracing.captured import names_around, values_around
 from jacobian.tracing.graph import Graph, Node
 from jacobian.tracing.run import Key, output, run
@@ -26,26 +27,6 @@ Leaves = dict[Key, list[Any]]
 """The arrays and numbers of each."""
 
 NONE: Leaves = {}
-
-
-class Asked(Protocol):
-    """A function and its arguments."""
-
-    @property
-    def f(self) -> Callable[..., Any]:
-        """The function."""
-
-    @property
-    def numbers(self) -> Sequence[int]:
-        """Which arguments it is differentiated by."""
-
-    @property
-    def args(self) -> Sequence[Any]:
-        """The positional ones."""
-
-    @property
-    def kwargs(self) -> dict[str, Any]:
-        """The others."""
 
 
 class Retraced(NamedTuple):
@@ -104,12 +85,12 @@ def _may_be_free(value: Any) -> bool:
     return type(value) in FLOATS or (type(value) is np.ndarray and value.dtype.kind == "f")
 
 
-def retraced(asked: Asked, free: Collection[Key], outputs: Sequence[Node]) -> Retraced | None:
+def retraced(place: Place, free: Collection[Key], outputs: Sequence[Node]) -> Retraced | None:
     """Another run with all of this traced; None where the function did anything but compute the same."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they have been given
         try:
-            recording = run(asked.f, asked.numbers, asked.args, asked.kwargs, free)
+            recording = run(place.f, place.numbers, place.args, place.kwargs, free)
             found = _outputs(recording.result, recording.graph)
         except Exception:  # whatever the user's function raises where it is given no plain array
             return None
@@ -117,7 +98,7 @@ def retraced(asked: Asked, free: Collection[Key], outputs: Sequence[Node]) -> Re
         return None
     return Retraced(
         found,
-        leaves([recording.inputs[number] for number in asked.numbers]),
+        leaves([recording.inputs[number] for number in place.numbers]),
         leaves([recording.inputs[key] for key in free]),
     )
 

@@ -53,8 +53,7 @@ def _evaluation(
 
     @functools.wraps(f, assigned=("__doc__", "__module__"))
     def evaluate(*args: Any, **kwargs: Any) -> Any:
-        call = caller.call(args, kwargs)
-        played = None if call is None else call.play()
+        played, call = caller.play(args, kwargs)
         if played is not None:
             outcome = Outcome(played.script.result, played.values, played.jacobians())
         else:

@@ -32,9 +32,9 @@ class Played:
     _nodes: dict[int, Node] | None = None
 
     def __init__(
-        self, asked: free.Asked, script: Script, inputs: list[Array], given: list[Any], watched: Watched
-    ) -> None:
-        self.asked = asked
+        self, place: Place, script: Script, inputs: list[Array], given: list[Any], watched: Watched
+    ) -> None:  # fmt: skip
+        self._place = place
         self.script = script
         self.inputs = inputs
         self._given = given
@@ -62,10 +62,9 @@ class Played:
 
     def origin(self, number: int) -> Origin:
         """The function and the point."""
-        place, k = divmod(number, len(self.inputs))
-        asked = self.asked
-        at = Place(asked.f, asked.numbers, asked.args, asked.kwargs, self.script.outputs[place][3])
-        return at.origin(self.inputs, k, self.values[place], partial(self._orders, place, k))
+        output, k = divmod(number, len(self.inputs))
+        at = self._place._replace(path=self.script.outputs[output][3])
+        return at.origin(self.inputs, k, self.values[output], partial(self._orders, output, k))
 
     def _orders(self, place: int, k: int) -> str:
         """What each order of elimination costs, side by side."""

@@ -20,9 +20,12 @@ import numpy as np
 
 from jacobian import free
 from jacobian.errors import JacobianError
+from jacobian.glance import glance
 from jacobian.kernel.code import OtherwiseError
 from jacobian.kernel.recorded import NotRecordableError
+from jacobian.kernel.term import Array
 from jacobian.ops.registry import REGISTRY, Op, promoted
+from jacobian.place import Place
 from jacobian.played import Played
 from jacobian.programs import MOST_FAILURES, MOST_NODES, Memory
 from jacobian.script import PER_STEP, Output, Script
@@ -30,7 +33,7 @@ from jacobian.tracing.graph import Node
 from jacobian.tracing.run import Key, numbers_of
 from jacobian.tracing.snapshots import kept_snapshot
 from jacobian.tracing.surroundings import DIFFERENTIATES, Surroundings, UnknownError
-from jacobian.tracing.tree import is_array_list, is_container, nested_shapes
+from jacobian.tracing.tree import is_array_list, nested_shapes
 
 REMEMBERED = 250_000  # weight of all scripts together: their steps, and the arrays they hold
 HEAVIEST = 125_000  # weight of one script
@@ -48,11 +51,8 @@ class Kind:
     def __init__(self, weight: int) -> None:
         self.weight = weight
         self.seen = 0
-        self.numbers: tuple[int, ...] = ()  # of the arguments that are differentiated by
-        self.others: tuple[Any, ...] = ()  # of those that may be free
-        self._glance: list[tuple[Any, Any, Any]] | None = None
-        self._changes = 0
         self.scripts: tuple[Script, ...] = ()  # the one written last first
+        self.latest: Script | None = None  # that was played
         self.hopeless = False
         self.captured: tuple[str, ...] = ()  # variables of the function whose arrays may be free
         self.bound: frozenset[Key] = frozenset()  # what cannot be free after all
@@ -61,25 +61,7 @@ class Kind:
         self.failures = 0  # in a row
         self.looks = 0  # at terms, less the calls without a look
         self.code: Any = None  # kept alive, as its id is part of the key
-
-    def set_off(self, f: Any, numbers: tuple[int, ...], others: Sequence[Key], args: Sequence[Any]) -> None:
-        """Before the first call: what its function is, and what else can be told of the next ones at a glance."""
-        self.code = _code(f)
-        self.numbers = numbers
-        self.others = tuple(others)
-        self._changes = REGISTRY.changes
-        if not any(map(is_container, args)):
-            self._glance = [_at_a_glance(one) for one in args]
-
-    def is_at_a_glance_of(self, args: Sequence[Any]) -> bool:
-        """Whether another call of the same function, with these arguments alone, is seen to be of this kind."""
-        glance = self._glance
-        if glance is None or len(args) != len(glance) or self.hopeless or self._changes != REGISTRY.changes:
-            return False
-        for value, (kind, shape, dtype) in zip(args, glance, strict=True):
-            if type(value) is not kind or (shape is not None and (value.shape != shape or value.dtype != dtype)):
-                return False
-        return True
+        self.numbers: tuple[int, ...] = ()  # of the arguments that are differentiated by
 
     def give_up(self) -> None:
         """Calls of this kind are traced from now on."""
@@ -94,7 +76,22 @@ class Kind:
     def replace(self, scripts: tuple[Script, ...]) -> None:
         """Have other scripts."""
         SCRIPTS.grow(self, sum(one.weight for one in scripts) - sum(one.weight for one in self.scripts))
-        self.scripts = scripts
+        self.scripts, self.latest = scripts, None
+
+    def play(self, place: Place, script: Script, inputs: list[Array], given: list[Any]) -> Played | None:
+        """The values and Jacobians from a script that applies; None where it does not at these numbers."""
+        self.plays += 1
+        if self.looks:
+            self.looks -= 1
+        try:
+            played = Played(place, script, inputs, given, self)
+        except (OtherwiseError, ArithmeticError, ValueError, JacobianError):  # tracing will tell
+            self.failures += 1
+            if self.failures >= MOST_FAILURES:
+                self.give_up()
+            return None
+        self.failures = 0
+        return played
 
     def looked(self) -> None:
         """The terms of a Jacobian were asked for, and so the graph."""
@@ -115,36 +112,29 @@ if hasattr(os, "register_at_fork"):
 class Call:
     """One call: the arrays to differentiate by, and all other things that it depends on."""
 
-    __slots__ = ("_arguments", "args", "f", "free", "keys", "kind", "kwargs", "leaves", "numbers", "order", "others")
+    __slots__ = ("_arguments", "compared", "free", "keys", "kind", "leaves", "order", "others", "place")
 
-    def __init__(
-        self, kind: Kind, caller: Caller, args: Sequence[Any], kwargs: dict[str, Any], leaves: list[Any],
-        arguments: free.Leaves,
-    ) -> None:  # fmt: skip
+    def __init__(self, kind: Kind, place: Place, order: str, leaves: list[Any], arguments: free.Leaves) -> None:
         self.kind = kind
-        self.f = caller.f
-        self.order = caller.order
-        self.numbers = kind.numbers
-        self.args = args
-        self.kwargs = kwargs
+        self.place = place
+        self.order = order
         self.leaves = leaves
         self._arguments = arguments  # that may be free
         self._set_free()
 
     def _set_free(self) -> None:
         """Tell what is free from what is compared."""
-        kind, arrays = self.kind, self._arguments
+        kind, place, arrays = self.kind, self.place, self._arguments
         if kind.captured:
-            arrays = arrays | free.captured(self.f, kind.captured)
+            arrays = arrays | free.captured(place.f, kind.captured)
         if kind.bound:
             arrays = {key: one for key, one in arrays.items() if key not in kind.bound}
         self.free = arrays
         self.keys = tuple(arrays)
-        self.others: list[Any] = [self.f]
-        if len(self.args) > 1:
-            self.others += [one for k, one in enumerate(self.args) if k not in self.numbers and k not in arrays]
-        if self.kwargs:
-            self.others.append(self.kwargs)
+        self.compared = [k for k in range(len(place.args)) if k not in place.numbers and k not in arrays]
+        self.others: list[Any] = [place.f, *[place.args[k] for k in self.compared]]
+        if place.kwargs:
+            self.others.append(place.kwargs)
 
     def play(self) -> Played | None:
         """The values and Jacobians from the script; None where there is none that applies."""
@@ -154,22 +144,13 @@ class Call:
         return None
 
     def _play(self, script: Script) -> Played | None:
-        kind, played = self.kind, None
+        if self.kind.latest is not script:
+            self.kind.latest = script
+            if script.glance is None:
+                script.glance = glance(self.place, script, self.keys, self.compared)
         inputs = [kept_snapshot(promoted(leaf, "x")) for leaf in self.leaves]
-        given: list[Any] = []
-        if self.free:
-            given = [free.taken(leaf, borrow=script.is_at_once) for leaves in self.free.values() for leaf in leaves]
-        kind.plays += 1
-        if kind.looks:
-            kind.looks -= 1
-        try:
-            played = Played(self, script, inputs, given, kind)
-            kind.failures = 0
-        except (OtherwiseError, ArithmeticError, ValueError, JacobianError):  # tracing will tell
-            kind.failures += 1
-            if kind.failures >= MOST_FAILURES:
-                kind.give_up()
-        return played
+        given = [free.taken(leaf, borrow=script.is_at_once) for leaves in self.free.values() for leaf in leaves]
+        return self.kind.play(self.place, script, inputs, given)
 
     def look_around(self) -> bool:
         """Before a call that was not played: whether a script is to be written after it.
@@ -199,7 +180,7 @@ class Call:
     def _release(self, nbytes: int) -> bool:
         """Let captured arrays be free from now on that are so large, or change; tell whether there are any."""
         kind = self.kind
-        names = free.names_of_captured(self.f, nbytes)
+        names = free.names_of_captured(self.place.f, nbytes)
         new = tuple(name for name in names if name not in kind.captured)
         if new:
             kind.captured += new
@@ -244,7 +225,7 @@ class Call:
         """The script that takes these numbers as they come, if it can be written."""
         given: Sequence[Node] = ()
         if keys or outputs[0].node.trace.seen:
-            again = free.retraced(self, keys, [output.node for output in outputs])
+            again = free.retraced(self.place, keys, [output.node for output in outputs])
             if again is None:
                 return None
             for output, node in zip(outputs, again.outputs, strict=True):
@@ -269,15 +250,20 @@ class Caller:
         self.order = order
         self._last: Callable[[], Kind | None] = _nothing
 
+    def play(self, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Played | None, Call | None]:
+        """What a script gives, if there is one for this call; else the call, if it can be one of a kind."""
+        kind = self._last()
+        script = kind.latest if kind is not None and kind.plays % LOOKED_UP else None
+        if kind is not None and script is not None and script.glance is not None and not kwargs:
+            found = script.glance(self.f, args)
+            if found is not None:
+                return kind.play(Place(self.f, kind.numbers, args, kwargs, ""), script, *found), None
+        call = self.call(args, kwargs)
+        return None if call is None else call.play(), call
+
     def call(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Call | None:
         """The call, if it can be one of a kind: of plain arrays, by a function whose code can be looked at."""
-        kind = self._last()
-        if kind is not None and kind.plays % LOOKED_UP and not kwargs and kind.is_at_a_glance_of(args):
-            leaves = [args[number] for number in kind.numbers]
-            return Call(kind, self, args, kwargs, leaves, {number: [args[number]] for number in kind.others})
-        return self._looked_up(numbers_of(self.argnums, len(args)), args, kwargs)
-
-    def _looked_up(self, numbers: tuple[int, ...], args: Sequence[Any], kwargs: dict[str, Any]) -> Call | None:
+        numbers = numbers_of(self.argnums, len(args))
         function = _function_key(self.f)
         if function is None:
             return None
@@ -291,15 +277,9 @@ class Caller:
         if kind.hopeless:
             return None
         if kind.code is None:
-            kind.set_off(self.f, numbers, list(free_leaves), args)
+            kind.code, kind.numbers = _code(self.f), numbers
         self._last = ref(kind)
-        return Call(kind, self, args, kwargs, leaves, free_leaves)
-
-
-def _at_a_glance(value: Any) -> tuple[Any, Any, Any]:
-    """What decides on the kind of a call: shape and dtype of an array, else the type."""
-    kind: Any = type(value)
-    return (kind, value.shape, value.dtype) if kind is np.ndarray else (kind, None, None)
+        return Call(kind, Place(self.f, numbers, args, kwargs, ""), self.order, leaves, free_leaves)
 
 
 def _nothing() -> None:

@@ -24,6 +24,10 @@ AS_LONG = 5  # times the effort of the values that all takes which is computed a
 PER_STEP = 2**10  # bytes of arrays that weigh as much as a step, which takes about so many itself
 
 
+Glance = Callable[[Any, Sequence[Any]], tuple[list[Any], list[Any]] | None]
+"""From a function and its positional arguments: a script's inputs and what else is given; None for other calls."""
+
+
 class Output(NamedTuple):
     """A node that a function returns, what formulas call it, and where it stands in the result."""
 
@@ -92,6 +96,7 @@ class Script:
         values = [writing.checked(node) for node in nodes]
         tensors = [str(writing.arithmetic.tensor(J)) for J in found]
         self.surroundings = surroundings
+        self.glance: Glance | None = None  # by which calls that it is for are known
         self.order = order
         self.result = result  # with a number for every output, as they are nested
         self.outputs = [(node.index, node.shape, name, path) for node, name, path in outputs]

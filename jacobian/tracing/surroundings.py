@@ -7,18 +7,16 @@ cannot be compared, the answer is no, and the function is run as ever.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Sequence
-from functools import partial
-from operator import is_
+from collections.abc import Collection, Hashable, Iterable, Sequence
+from functools import cached_property, partial
 from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
 
+from jacobian.tracing.conditions import Conditions
 from jacobian.tracing.harmless import BUILTINS, global_names, is_harmless
 from jacobian.tracing.snapshots import MIDDLING, comparison, kept_snapshot
-
-Test = Callable[[Any], bool]
 
 DIFFERENTIATES = "__differentiates__"
 """The attribute by which a function such as `jacobian(f)` tells what it depends on."""
@@ -46,13 +44,16 @@ class Surroundings:
         """
         self.nbytes = 0  # of the arrays that are remembered
         self.count = 0
-        self._inside: list[CodeType] = []
         self.free = free
+        self.conditions = Conditions()
+        self.names = [f"value{position}" for position in range(len(values))]
+        self.places: dict[Hashable, str] = {}  # what the conditions call variables that are free
+        self._inside: list[CodeType] = []
         self._free_here: Collection[Hashable] = free
         try:
-            self._tests = [self._test(value) for value in values[:1]]
-            self._free_here = ()
-            self._tests += [self._test(value) for value in values[1:]]
+            for name, value in zip(self.names, values, strict=True):
+                self._compare(name, value)
+                self._free_here = ()
         except RecursionError:  # something that holds itself
             raise UnknownError from None
 
@@ -61,89 +62,108 @@ class Surroundings:
 
         What is free may change while another thread makes the same call.
         """
-        return free == self.free and _all_pass(self._tests, values)
+        return free == self.free and self._same(*values) is not None
 
-    def _test(self, value: Any) -> Test:
-        """Whether another value is the same as this one, as a function of the other."""
+    @cached_property
+    def _same(self) -> Any:
+        return self.conditions.function(self.names, "True")
+
+    def _compare(self, name: str, value: Any) -> None:
+        """Demand that what has that name is the same as this value."""
         self.count += 1
         if self.count > MOST:
             raise UnknownError
-        kind = type(value)
-        if value is None or value is Ellipsis:
-            return partial(is_, value)
+        kind: Any = type(value)
+        write = self.conditions
         if kind in _EXACT:
-            return partial(_same, value)
-        if kind in _ROUNDED:
-            return partial(_same_number, value)
-        if kind is np.ndarray:
-            return self._array(value)
-        if isinstance(value, np.generic) and value.dtype.kind in "biufc":
-            return partial(_same_scalar, value)
-        if kind in (tuple, list):
-            return partial(_same_items, kind, [self._test(item) for item in value])
-        if kind is dict:
-            return partial(_same_entries, list(value), [self._test(item) for item in value.values()])
-        if kind is partial:
-            return partial(_same_partial, self._test(value.func), self._test(value.args), self._test(value.keywords))
-        if kind is FunctionType and not is_harmless(value):
-            return self._function(value)
-        if is_harmless(value):
-            return partial(is_, value)
-        raise UnknownError
+            known, kind = map(write.hold, (value, kind))
+            write.refuse(f"{name} is not {known} and (type({name}) is not {kind} or {name} != {known})")
+        elif kind in _ROUNDED:  # 0.0 == -0.0
+            known, text = write.hold(value), write.hold(repr(value))
+            write.refuse(
+                f"{name} is not {known} and (type({name}) is not {write.hold(kind)} or repr({name}) != {text})"
+            )
+        elif kind is np.ndarray:
+            self._array(name, value)
+        elif isinstance(value, np.generic) and value.dtype.kind in "biufc":
+            write.refuse(f"not {write.hold(_same_scalar)}({write.hold(value)}, {name})")
+        elif kind in (tuple, list):
+            write.refuse(f"type({name}) is not {write.hold(kind)} or len({name}) != {len(value)}")
+            self._items(name, enumerate(value))
+        elif kind is dict:
+            write.refuse(f"type({name}) is not dict or list({name}) != {write.hold(list(value))}")
+            self._items(name, value.items())
+        elif kind is partial:
+            write.refuse(f"type({name}) is not {write.hold(partial)}")
+            for part in ("func", "args", "keywords"):
+                self._compare(write.let(f"{name}.{part}"), getattr(value, part))
+        elif value is None or value is Ellipsis or is_harmless(value):
+            write.refuse(f"{name} is not {write.hold(value)}")
+        elif kind is FunctionType:
+            self._function(name, value)
+        else:
+            raise UnknownError
 
-    def _array(self, array: np.ndarray) -> Test:
+    def _items(self, name: str, items: Iterable[tuple[Any, Any]]) -> None:
+        for key, item in items:
+            self._compare(self.conditions.let(f"{name}[{self.conditions.hold(key)}]"), item)
+
+    def _array(self, name: str, array: np.ndarray) -> None:
         if array.dtype.kind not in "biufc":
             raise UnknownError
-        copy = kept_snapshot(array, MIDDLING)  # so that a script holds the same copy
+        copy, write = kept_snapshot(array, MIDDLING), self.conditions  # so that a script holds the same copy
         self.nbytes += copy.nbytes
-        return partial(_same_array, copy, array.strides, comparison(copy))
+        write.refuse(f"type({name}) is not {write.hold(np.ndarray)} or {name}.strides != {array.strides}")
+        write.refuse(f"{name} is not {write.hold(copy)} and not {write.hold(comparison(copy))}({name})")
 
-    def _function(self, f: Any) -> Test:
+    def _function(self, name: str, f: Any) -> None:
+        write = self.conditions
+        write.refuse(f"type({name}) is not {write.hold(FunctionType)}")
         if DIFFERENTIATES in f.__dict__:
-            return partial(_same_derivative, self._test(f.__dict__[DIFFERENTIATES]))
+            return self._compare(write.let(f"{name}.__dict__.get({DIFFERENTIATES!r})"), f.__dict__[DIFFERENTIATES])
         code, scope = f.__code__, f.__globals__
         names = global_names(code)
         if names is None or code in self._inside or f.__dict__:  # unknown, or it calls itself
             raise UnknownError
+        write.refuse(f"{name}.__code__ is not {write.hold(code)} or {name}.__globals__ is not {write.hold(scope)}")
         self._inside.append(code)
-        try:
-            free = self._free_here if len(self._inside) == 1 else ()
-            reads = [
-                (name, _kind_test(scope[name]) if name in free else self._read(scope, f.__builtins__, name))
-                for name in names
-            ]
-            held = [(name, _content(cell)) for name, cell in zip(code.co_freevars, f.__closure__ or (), strict=True)]
-            cells = [_kind_test(value) if name in free else self._test(value) for name, value in held]
-            given = (f.__defaults__, f.__kwdefaults__)
-            defaults = None if given == (None, None) else self._test(given)
-        finally:
-            self._inside.pop()
-        return partial(_same_function, code, scope, reads, cells, defaults)
+        free = self._free_here if len(self._inside) == 1 else ()
+        for variable in names:
+            self._read(name, variable, scope, f.__builtins__, is_free=variable in free)
+        if f.__closure__:
+            held = write.let(f"{name}.__closure__")
+            contents = [_content(cell) for cell in f.__closure__]
+            found = write.let_all(
+                [f"{held}[{position}].cell_contents" for position in range(len(contents))], "ValueError"
+            )
+            for variable, place, value in zip(code.co_freevars, found, contents, strict=True):
+                self._variable(place, variable, value, is_free=variable in free)
+        self._inside.pop()
+        for attribute in ("__defaults__", "__kwdefaults__"):
+            self._compare(write.let(f"{name}.{attribute}"), getattr(f, attribute))
 
-    def _read(self, scope: dict[str, Any], built_in: dict[str, Any], name: str) -> Test:
-        if name in scope:
-            return self._test(scope[name])
-        value = built_in.get(name)
+    def _read(
+        self, name: str, variable: str, scope: dict[str, Any], built_in: dict[str, Any], *, is_free: bool
+    ) -> None:
+        """What a function of that name finds in its module, or among what Python has built in."""
+        write, place = self.conditions, f"{self.conditions.hold(scope)}.get({variable!r}"
+        if variable in scope:
+            self._variable(write.let(f"{place}, {write.hold(_NOTHING)})"), variable, scope[variable], is_free=is_free)
+            return
+        value = built_in.get(variable)
         if value not in BUILTINS:
             raise UnknownError
-        return partial(is_, value)
+        known = write.hold(value)
+        write.refuse(f"{place}, {known}) is not {known} or {name}.__builtins__.get({variable!r}) is not {known}")
+
+    def _variable(self, place: str, variable: str, value: Any, *, is_free: bool) -> None:
+        if not is_free:
+            return self._compare(place, value)
+        self.places[variable] = place
+        self.conditions.refuse_other_kind(place, value)
 
 
-def _all_pass(tests: Sequence[Test], values: Sequence[Any]) -> bool:
-    for test, value in zip(tests, values, strict=True):  # noqa: SIM110 - a generator for `all` takes longer to start
-        if not test(value):
-            return False
-    return True
-
-
-def _kind_test(value: Any) -> Test:
-    """Whether another value is of the same type, shape and dtype."""
-    return partial(_same_kind, type(value), getattr(value, "shape", None), getattr(value, "dtype", None))
-
-
-def _same_kind(kind: type, shape: Any, dtype: Any, other: Any) -> bool:
-    found: Any = type(other)
-    return found is kind and (shape is None or (other.shape == shape and other.dtype == dtype))
+_NOTHING = object()
 
 
 def _content(cell: Any) -> Any:
@@ -153,65 +173,7 @@ def _content(cell: Any) -> Any:
         raise UnknownError from None
 
 
-def _same(value: Any, other: Any) -> bool:
-    return other is value or (type(other) is type(value) and bool(other == value))
-
-
-def _same_number(value: Any, other: Any) -> bool:
-    return other is value or (type(other) is type(value) and repr(other) == repr(value))  # 0.0 == -0.0
-
-
 def _same_scalar(value: np.generic, other: Any) -> bool:
     return other is value or (
         type(other) is type(value) and other.dtype == value.dtype and other.tobytes() == value.tobytes()
     )
-
-
-def _same_array(
-    copy: np.ndarray, strides: tuple[int, ...], is_unchanged: Callable[[np.ndarray], bool], other: Any
-) -> bool:  # fmt: skip
-    return type(other) is np.ndarray and other.strides == strides and (other is copy or is_unchanged(other))
-
-
-def _same_items(kind: type, tests: list[Test], other: Any) -> bool:
-    if type(other) is not kind:
-        return False
-    assert isinstance(other, tuple | list)
-    return len(other) == len(tests) and _all_pass(tests, other)
-
-
-def _same_entries(keys: list[Any], tests: list[Test], other: Any) -> bool:
-    if type(other) is not dict or list(other) != keys:
-        return False
-    return _same_items(list, tests, list(other.values()))
-
-
-def _same_partial(function: Test, args: Test, keywords: Test, other: Any) -> bool:
-    return type(other) is partial and function(other.func) and args(other.args) and keywords(other.keywords)
-
-
-def _same_derivative(test: Test, other: Any) -> bool:
-    return type(other) is FunctionType and test(other.__dict__.get(DIFFERENTIATES))
-
-
-def _same_function(
-    code: CodeType, scope: dict[str, Any], reads: list[tuple[str, Test]], cells: list[Test], defaults: Test | None,
-    other: Any,
-) -> bool:  # fmt: skip
-    """Whether a function has the same code, and all that it reads is the same."""
-    kind: Any = type(other)
-    if kind is not FunctionType or other.__code__ is not code or other.__globals__ is not scope:
-        return False
-    for name, test in reads:
-        if not test(scope[name] if name in scope else other.__builtins__.get(name)):
-            return False
-    if cells:
-        try:
-            for cell, test in zip(other.__closure__, cells, strict=True):
-                if not test(cell.cell_contents):
-                    return False
-        except ValueError:  # not assigned any more
-            return False
-    if defaults is None:
-        return other.__defaults__ is None and other.__kwdefaults__ is None
-    return defaults((other.__defaults__, other.__kwdefaults__))
