@@ -11,14 +11,14 @@ import pytest
 
 import jacobian as jac
 from jacobian import programs, replay, script
-from jacobian.kernel import code, lower, network, pairwise, pieces, positions, threads
+from jacobian.kernel import code, lower, network, pairwise, pieces, places, positions, products, threads
 from jacobian.kernel.code import Code
 from jacobian.ops.registry import Op, Sample
 from tests.sampled import every_sample, floating
 from tests.test_programs import STEPS, program, smooth
 
 THRESHOLDS: list[tuple[Any, str, int]] = [
-    (code, "LARGE", 1), (pairwise, "LARGE", 1), (network, "LARGE", 1), (pairwise, "WIDE", 1), (pairwise, "CHEAP", 0),
+    (code, "LARGE", 1), (products, "LARGE", 1), (network, "LARGE", 1), (products, "WIDE", 1), (products, "CHEAP", 0),
     (pairwise, "LARGE_PRODUCT", 1), (pieces, "SMALL", 1), (pieces, "BLOCK", 2), (positions, "KEPT", 0),
     (threads, "WORTHWHILE", 0),
 ]  # fmt: skip
@@ -130,7 +130,7 @@ def test_an_array_of_which_there_is_a_view_is_not() -> None:
     code = Code()
     a, b = symbols(code)
     c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
-    view = pairwise.reshaped(code, c, (2, 2))
+    view = places.reshaped(code, c, (2, 2))
     d = code.apply(f"{c} + {b}", "add", [c, b], (4,))
     e = code.apply(f"{view} + {view}", "add", [view, view], (2, 2))
     assert f"{d} = {c} + {b}" in written(code, d.name, e.name)
@@ -189,7 +189,7 @@ def test_an_array_of_which_there_is_a_view_is_copied() -> None:
     code = Code()
     a, b = symbols(code)
     c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
-    view = pairwise.reshaped(code, c, (2, 2))
+    view = places.reshaped(code, c, (2, 2))
     whole = copied(code, c)
     code.do(f"{whole}[:] += 1", [], whole)
     d = code.apply(f"{view} + {view}", "add", [view, view], (2, 2))
@@ -316,7 +316,7 @@ def test_factors_that_would_both_be_transposed_change_places(left: tuple[int, ..
     arrays = [np.random.default_rng(k).normal(size=[sizes[k] for k in axes]) for k, axes in enumerate((left, right))]
     code = Code()
     given = zip("ab", arrays, (left, right), strict=True)
-    named = [pairwise.Named(code.let(name, (), a.shape), axes) for name, a, axes in given]
+    named = [places.Named(code.let(name, (), a.shape), axes) for name, a, axes in given]
     found = pairwise.pair(code, *named, {1, 2}, None, sizes)
     text = code.text(["a", "b"], [str(found.symbol)])
     assert text.count(".T") == (left[0] == 0) ^ (right[0] == 2)

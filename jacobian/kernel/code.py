@@ -102,7 +102,7 @@ class Code:
 
     def apply(
         self, text: str, function: str, arguments: Sequence[Symbol | str], shape: Shape, *, rough: bool = False,
-        kind: np.dtype[Any] | None = None,
+        kind: np.dtype[Any] | None = None, products: int = 0,
     ) -> Symbol:  # fmt: skip
         """Assign a function of entries, which one of its arguments may be overwritten with when it is needed no more.
 
@@ -111,7 +111,7 @@ class Code:
         symbols = [one for one in arguments if isinstance(one, Symbol)]
         kind = kind or common_kind(symbols)
         start = len(self.lines)
-        symbol = self.let(text, symbols, shape, rough=rough, new=True, kind=kind)
+        symbol = self.let(text, symbols, shape, rough=rough, new=True, kind=kind, products=products)
         if kind is not None and len(self.lines) > start:
             given = ", ".join(map(str, arguments))
             over = tuple(

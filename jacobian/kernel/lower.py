@@ -20,9 +20,9 @@ from jacobian.kernel.buffers import with_short_buffers
 from jacobian.kernel.code import Code, Symbol
 from jacobian.kernel.equations import Guard
 from jacobian.kernel.network import contract, write_network
-from jacobian.kernel.pairwise import Labels, Named, Target, aligned, copied
 from jacobian.kernel.pattern import PROGRAMS, Pattern, Shape, open_guards
 from jacobian.kernel.pieces import pieces_of
+from jacobian.kernel.places import Labels, Named, Target, aligned, copied
 from jacobian.kernel.scatter import listed_writer, overlapping
 from jacobian.kernel.specials import Placed, Special, without_specials
 from jacobian.kernel.stacking import stacked_alike
