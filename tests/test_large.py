@@ -172,6 +172,18 @@ def test_an_array_that_is_copied_is_computed_there() -> None:
     np.testing.assert_array_equal(total, 9)
 
 
+def test_an_array_that_is_copied_on_all_cores_is_computed_on_all_cores() -> None:
+    code = Code()
+    a, b = symbols(code)
+    c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
+    whole = code.array("zeros(8)", (8,))
+    half = code.let(f"{whole}[4:]", [whole], (4,), kind=np.dtype(float))
+    code.copy(f"on_all_cores(copyto, {c}, out={half})", c, half, whole)
+    text = written(code, str(whole))
+    assert f"on_all_cores(multiply, {a}, {b}, out={half})" in text
+    np.testing.assert_array_equal(code.compile(text)(np.full(4, 2.0), np.full(4, 3.0)), [0, 0, 0, 0, 6, 6, 6, 6])
+
+
 def test_an_array_that_is_read_when_the_place_may_have_changed_is_copied() -> None:
     code = Code()
     a, b = symbols(code)

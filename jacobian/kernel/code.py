@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from jacobian.kernel.arraylike import Shaped
-from jacobian.kernel.lines import Line, body
+from jacobian.kernel.lines import Call, Line, body
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.reuse import WORTHWHILE, Reused
 from jacobian.kernel.threads import on_all_cores
@@ -118,7 +118,7 @@ class Code:
                 one.name for one in symbols
                 if symbol.size >= LARGE and one.shape == shape and one.kind == kind and one.rough <= rough
             )  # fmt: skip
-            self.lines[-1] = self.lines[-1]._replace(out=f"{symbol} = {function}({given}, out=", over=over)
+            self.lines[-1] = self.lines[-1]._replace(call=Call(function, given), over=over)
         return symbol
 
     def array(self, text: str, shape: Shape, uses: Iterable[Symbol] = ()) -> Symbol:
@@ -156,11 +156,12 @@ class Code:
         return self.reused is not None and prod(shape) * dtype.itemsize >= WORTHWHILE
 
     def do(
-        self, text: str, uses: Iterable[Symbol], changed: Symbol, *, adds: bool = False, products: int = 0
+        self, text: str, uses: Iterable[Symbol], changed: Symbol, *, adds: bool = False, products: int = 0,
+        call: Call | None = None,
     ) -> None:  # fmt: skip
         """A statement that changes an array, one made by `array`: it stands for no expression."""
         names = frozenset(use.name for use in uses)
-        self.lines.append(Line(changed.name, text, names, changes=True, adds=adds, products=products))
+        self.lines.append(Line(changed.name, text, names, changes=True, adds=adds, products=products, call=call))
 
     def copy(self, text: str, symbol: Symbol, place: Symbol, whole: Symbol) -> None:
         """Copy an array to a view of an array where nobody wrote yet; it may be computed there in the first place."""

@@ -8,16 +8,30 @@ from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 
+class Call(NamedTuple):
+    """A function of entries and what it is given, as the text has both; and where its result is written, if it is."""
+
+    function: str
+    given: str
+    place: str = ""
+
+    def into(self, place: str, *, on_all_cores: bool) -> str:
+        """The call with its result written to that array."""
+        if on_all_cores:
+            return f"on_all_cores({self.function}, {self.given}, out={place})"
+        return f"{self.function}({self.given}, out={place})"
+
+
 class Line(NamedTuple):
     """One statement: the name that it assigns or whose array it changes, and which names it reads.
 
     A check assigns nothing that anybody need use: it ends the program, or lets it go on. One that is `late` only says
     something: it does so after all others, when it is known that the program goes on.
 
-    `new` says that it makes an array of its own, `view_of` of which array it makes another view. `out` is the statement
-    up to the name of an array that the result is written to instead of a new one; `over` are arrays of its shape and
-    dtype which it reads and may overwrite if they are needed no more. A statement that only `copies` says which array
-    to which view of the one that it changes. A `blank` array is made of nothing, to be written to.
+    `new` says that it makes an array of its own, `view_of` of which array it makes another view. `call` is the function
+    of entries that it calls, whose result may be written to an array instead of a new one; `over` are arrays of its
+    shape and dtype which it reads and may overwrite if they are needed no more. A statement that only `copies` says
+    which array to which view of the one that it changes. A `blank` array is made of nothing, to be written to.
 
     `changes` says that it writes to an array made before, `adds` that it adds to it, `products` how many
     multiplications BLAS makes in it.
@@ -30,7 +44,7 @@ class Line(NamedTuple):
     late: bool = False
     new: bool = False
     view_of: str = ""
-    out: str = ""
+    call: Call | None = None
     over: tuple[str, ...] = ()
     copies: tuple[str, str] | None = None
     blank: bool = False
@@ -38,13 +52,17 @@ class Line(NamedTuple):
     adds: bool = False
     products: int = 0
 
-    def writing_to(self, name: str) -> str:
+    def writing_to(self, name: str, *, on_all_cores: bool = False) -> str:
         """The statement with its result in that array."""
-        return f"{self.out}{name})"
+        assert self.call is not None
+        return f"{self.target} = {self.call.into(name, on_all_cores=on_all_cores)}"
 
-    def placed(self, name: str) -> Line:
-        """The line with its result in that array, which is not to be overwritten."""
-        return self._replace(text=self.writing_to(name), uses=self.uses | {name}, new=False, over=())
+    def placed(self, copy: Line) -> Line:
+        """The line with its result where it would be copied to, which is not to be overwritten."""
+        assert copy.copies is not None
+        place, on_all_cores = copy.copies[1], copy.text.startswith("on_all_cores")
+        text = self.writing_to(place, on_all_cores=on_all_cores)
+        return self._replace(text=text, uses=self.uses | {place}, new=False, over=())
 
 
 def body(lines: Sequence[Line], kept: AbstractSet[str], large: AbstractSet[str]) -> list[str]:
@@ -89,17 +107,17 @@ def without_copies(lines: Sequence[Line], kept: AbstractSet[str]) -> list[Line]:
         last.update(dict.fromkeys(line.uses, position))
         if not line.new and made[line.target] == position:
             seen |= line.uses
-    places: dict[int, str] = {}
+    places: dict[int, Line] = {}
     dropped: set[int] = set()
     earlier: dict[int, int] = {}  # which lines are to stand before which others
     for position, line in enumerate(lines):
         name, place = line.copies or ("", "")
         start = made.get(name, -1)
-        if start < 0 or not lines[start].out or name in seen or last[name] != position:
+        if start < 0 or lines[start].call is None or name in seen or last[name] != position:
             continue
         needed = [made[one] for one in (line.target, place) if made.get(one, -1) > start]
         if all(lines[one].uses <= {line.target} for one in needed):
-            places[start] = place
+            places[start] = line
             dropped.add(position)
             earlier |= {one: min(start, earlier.get(one, start)) for one in needed}
     before: dict[int, list[Line]] = {}

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jacobian.kernel.code import Code, Symbol
+from jacobian.kernel.lines import Call
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.pieces import Piece, write_pieces
 from jacobian.kernel.threads import is_worthwhile
@@ -57,10 +58,10 @@ class Target(NamedTuple):
 
     def call(self, function: str, arguments: Sequence[Symbol], place: Symbol) -> str:
         """The text that has a function of entries write to the place, an axis for every label."""
-        given = ", ".join(map(str, arguments))
-        if is_worthwhile(place.shape, self.strides):
-            return f"on_all_cores({function}, {given}, out={place})"
-        return f"copyto({place}, {given})" if function == "copyto" else f"{function}({given}, out={place})"
+        given, on_all_cores = ", ".join(map(str, arguments)), is_worthwhile(place.shape, self.strides)
+        if function == "copyto" and not on_all_cores:
+            return f"copyto({place}, {given})"
+        return Call(function, given).into(place.name, on_all_cores=on_all_cores)
 
 
 def arranged(code: Code, array: Named, order: Labels) -> Symbol:
@@ -110,14 +111,17 @@ def strides_of(out: Labels, sizes: Sizes, target: Target | None) -> dict[int, in
     return {label: prod(sizes[after] for after in out[place + 1 :]) for place, label in enumerate(out)}
 
 
-def written(code: Code, function: str, arguments: Sequence[Symbol], target: Target, sizes: Sizes) -> Named:
+def written(
+    code: Code, function: str, arguments: Sequence[Symbol], target: Target, sizes: Sizes, products: int = 0
+) -> Named:  # fmt: skip
     """Call a function of entries that writes its result, its axes in the target's order, to the target."""
     place = target.place(code, sizes)
     uses = [*arguments, place]
     if target.pieces is not None:
         _put_pieces(code, getattr(np, function), arguments, place, target)
     elif target.fresh:
-        code.do(target.call(function, arguments, place), uses, target.whole)
+        call = Call(function, ", ".join(map(str, arguments)), place.name)
+        code.do(target.call(function, arguments, place), uses, target.whole, products=products, call=call)
     elif is_worthwhile(place.shape, target.strides):
         adding = code.constant(partial(_add, getattr(np, function)), "add")
         given = ", ".join(map(str, arguments))

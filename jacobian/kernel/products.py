@@ -13,6 +13,7 @@ from math import prod
 import numpy as np
 
 from jacobian.kernel.code import LARGE, Code, Symbol, common_kind
+from jacobian.kernel.lines import Call
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.places import Labels, Named, Sizes, Target, aligned, contiguous, strides_of, written
 
@@ -22,6 +23,8 @@ WIDE = 2**14  # entries of a product for which its operands are written out
 CHEAP = 8  # times as many entries a product must have as what is written out for it
 ROWS = 16  # of a matrix: where there are so many, those that lie next to each other are taken
 START = 16  # entries that could be copied while an inner loop begins
+
+_ZERO, _ONE = np.zeros(()), np.ones(())
 
 
 def product(code: Code, a: Named, b: Named, out: Labels, sizes: Sizes, target: Target | None) -> Named:
@@ -55,12 +58,12 @@ def _by_matrices(
         return None
     column, row = (a, b) if matrix[0] in a.labels else (b, a)
     given = [aligned(code, column, order), aligned(code, row, order)]
-    function = str(code.constant(outer, "outer"))
+    function, shape = str(code.constant(outer, "outer")), tuple(sizes[label] for label in order)
+    products = 2 * prod(shape)
     if target is not None:
-        return written(code, function, given, target.arranged(order), sizes)
-    shape = tuple(sizes[label] for label in order)
+        return written(code, function, given, target.arranged(order), sizes, products)
     text = f"{function}({given[0]}, {given[1]})"
-    return Named(code.apply(text, function, given, shape, products=2 * prod(shape)), out)
+    return Named(code.apply(text, function, given, shape, products=products), out)
 
 
 def _matrix_axes(a: Labels, b: Labels, strides: Mapping[int, int], unit: int, sizes: Sizes) -> Labels:
@@ -80,21 +83,62 @@ def _matrix_axes(a: Labels, b: Labels, strides: Mapping[int, int], unit: int, si
 
 
 def outer(column: np.ndarray, row: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """`multiply(column, row, out)`, where one is of size 1 along the last axis and the other along the last but one.
-
-    NumPy calls BLAS for two columns and two rows, and not for one of each. So there are zeros for the second ones,
-    which change no number.
-    """
-    made: np.ndarray
+    """`multiply(column, row, out)`, where one is of size 1 along the last axis and the other along the last but one."""
     if out is not None and out.strides[-1] != out.itemsize:  # not for BLAS
-        made = np.multiply(column, row, out=out)
-        return made
-    columns = np.zeros((*column.shape[:-1], 2), column.dtype)
-    columns[..., :1] = column
-    rows = np.zeros((*row.shape[:-2], 2, row.shape[-1]), row.dtype)
-    rows[..., :1, :] = row
-    made = np.matmul(columns, rows, out=out)
-    return made
+        found: np.ndarray = np.multiply(column, row, out=out)
+        return found
+    return _two(column, _ZERO, row, _ZERO, out)
+
+
+def outer_and(column: np.ndarray, row: np.ndarray, more: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """The same, added to what is another column or another row of the matrix."""
+    if more.ndim and more.shape[-1] > 1:
+        return _two(column, _ONE, row, more, out)
+    return _two(column, more, row, _ONE, out)
+
+
+def _two(
+    column: np.ndarray, other_column: np.ndarray, row: np.ndarray, other_row: np.ndarray, out: np.ndarray | None
+) -> np.ndarray:  # fmt: skip
+    """Two columns times two rows: for these NumPy calls BLAS, and not for one of each."""
+    columns, rows = _both(column, other_column, -1), _both(row, other_row, -2)
+    found: np.ndarray = np.matmul(columns, rows, out=out)
+    return found
+
+
+def _both(one: np.ndarray, other: np.ndarray, axis: int) -> np.ndarray:
+    """Two arrays of size 1 along one of the last two axes as one of size 2."""
+    shape = list(np.broadcast_shapes(one.shape, other.shape, (1, 1)))
+    shape[axis] = 2
+    found = np.empty(shape, one.dtype)
+    if axis == -1:
+        found[..., :1], found[..., 1:] = one, other
+    else:
+        found[..., :1, :], found[..., 1:, :] = one, other
+    return found
+
+
+def added_to_matrices(code: Code, named: Named, target: Target, sizes: Sizes) -> bool:
+    """Have an array added to matrices as they are made, where it is a column or a row of them; tell whether it is."""
+    position = max((k for k, line in enumerate(code.lines) if line.target == target.whole.name), default=-1)
+    line = code.lines[position]
+    if line.call is None or code.constants.get(line.call.function) is not outer or target.pieces is not None:
+        return False
+    if any(target.whole.name in later.uses for later in code.lines[position + 1 :]):
+        return False
+    place = code.symbols[line.call.place]
+    label_of = dict(zip(target.strides, target.labels, strict=True))
+    order = tuple(label_of.get(step, -1) for step in place.strides or ())
+    if sorted(order) != sorted(target.labels) or target.arranged(order).place(code, sizes) is not place:
+        return False
+    more = aligned(code, named, order)
+    if min((1, 1, *more.shape)[-2:]) > 1 or more.kind != place.kind:
+        return False
+    call = Call(str(code.constant(outer_and, "outer")), f"{line.call.given}, {more}", place.name)
+    text = call.into(place.name, on_all_cores=line.text.startswith("on_all_cores"))
+    del code.lines[position]
+    code.lines.append(line._replace(text=text, uses=line.uses | {more.name}, call=call))
+    return True
 
 
 def _widened(

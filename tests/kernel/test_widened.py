@@ -9,8 +9,8 @@ import pytest
 
 from jacobian.kernel import products
 from jacobian.kernel.code import Code, Symbol
-from jacobian.kernel.places import Named, Target
-from jacobian.kernel.products import outer, product
+from jacobian.kernel.places import Named, Target, copied
+from jacobian.kernel.products import added_to_matrices, outer, product
 
 WRITTEN = "broadcast_to"
 
@@ -112,3 +112,41 @@ def test_no_number_is_worth_less_in_a_matrix() -> None:
     out = np.empty((3, 4)).T
     assert outer(column[:, :1], row[:, :2], out[:, :2]) is not None
     np.testing.assert_array_equal(out[:, :2], column * row[:, :2])
+
+
+@pytest.mark.parametrize(
+    ("shape", "is_added"),
+    [((64, 1, 1), True), ((64, 50, 1), True), ((64, 1, 50), True), ((1, 1, 50), True), ((64, 50, 50), False)],
+)
+def test_what_is_a_column_or_a_row_of_matrices_is_added_as_they_are_made(shape: Any, is_added: bool) -> None:
+    rng = np.random.default_rng(0)
+    a, b, more, kind = rng.normal(size=(64, 50)), rng.normal(size=(64, 50)), rng.normal(size=shape), np.dtype(float)
+    labels, sizes = tuple(k for k, size in enumerate(shape) if size > 1), {0: 64, 1: 50, 2: 50}
+    code = Code()
+    whole = code.array("zeros((64, 50, 64, 50))", (64, 50, 64, 50))
+    target = Target(whole, (0, 1, 2), (8 * 160050, 8 * 3200, 8), 0, code.constant(kind, "dtype"), 8)
+    factors = [Named(Symbol("a", a.shape, kind=kind), (0, 1)), Named(Symbol("b", b.shape, kind=kind), (0, 2))]
+    product(code, *factors, (0, 1, 2), sizes, target)
+    summand = Named(Symbol("more", tuple(sizes[k] for k in labels), kind=kind), labels)
+    later = target._replace(fresh=False)
+    assert added_to_matrices(code, summand, later, sizes) == is_added
+    assert not added_to_matrices(code, summand, later._replace(offset=8), sizes)
+    if not is_added:
+        copied(code, summand, later, sizes)
+    text = code.text(["a", "b", "more"], [str(whole)])
+    assert ("add(" in text) == (not is_added)
+    found = code.compile(text)(a, b, more.reshape([sizes[k] for k in labels]))
+    expected = a[:, :, None] * b[:, None, :] + more
+    np.testing.assert_allclose(found[range(64), :, range(64)], expected, rtol=1e-12, atol=1e-15)
+
+
+def test_what_is_read_before_is_not_added_as_it_is_made() -> None:
+    kind, sizes = np.dtype(float), {0: 64, 1: 50, 2: 50}
+    code = Code()
+    whole = code.array("zeros((64, 50, 50))", (64, 50, 50))
+    target = Target(whole, (0, 1, 2), (8 * 2500, 8 * 50, 8), 0, code.constant(kind, "dtype"), 8)
+    factors = [Named(Symbol("a", (64, 50), kind=kind), (0, 1)), Named(Symbol("b", (64, 50), kind=kind), (0, 2))]
+    product(code, *factors, (0, 1, 2), sizes, target)
+    code.let(f"{whole}.sum()", [whole], ())
+    summand = Named(Symbol("more", (64,), kind=kind), (0,))
+    assert not added_to_matrices(code, summand, target._replace(fresh=False), sizes)
