@@ -121,7 +121,7 @@ def test_an_array_that_is_needed_again_is_not() -> None:
     e = code.apply(f"{c} * {d}", "multiply", [c, d], (4,))
     text = written(code, e.name)
     assert f"{d} = {c} + {b}" in text
-    assert f"{e} = multiply({c}, {d}, out={d})" in text
+    assert f"{e} = multiply({c}, {d}, out={c})" in text  # but the last time
     assert "out=" not in written(code, c.name, d.name, e.name)
     assert f"{d} = {c} + {b}" in written(code, c.name, d.name)
 
@@ -134,8 +134,21 @@ def test_an_array_of_which_there_is_a_view_is_not() -> None:
     d = code.apply(f"{c} + {b}", "add", [c, b], (4,))
     e = code.apply(f"{view} + {view}", "add", [view, view], (2, 2))
     assert f"{d} = {c} + {b}" in written(code, d.name, e.name)
-    assert f"{e} = {view} + {view}" in written(code, d.name, e.name)
-    assert f"{e} = add({view}, {view}, out={view})" in written(code, e.name)  # the only one that is left of it
+    assert f"{e} = add({view}, {view}, out={view})" in written(code, d.name, e.name)  # the last time
+    assert f"{e} = {view} + {view}" in written(code, c.name, e.name)
+    assert f"{e} = {view} + {view}" in written(code, view.name, e.name)
+
+
+def test_an_array_that_somebody_may_hold_is_not() -> None:
+    code = Code()
+    a, b = symbols(code)
+    c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
+    part = code.let(f"{c}[:2]", [c], (2,))  # nobody says that it is a view
+    d = code.apply(f"{c} + {b}", "add", [c, b], (4,))
+    e = code.let(f"{part} + 1", [part], (2,), new=True)
+    text = written(code, d.name, e.name)
+    assert f"{d} = {c} + {b}" in text
+    np.testing.assert_array_equal(code.compile(text)(np.full(4, 2.0), np.full(4, 3.0))[1], 7)
 
 
 def test_an_array_of_another_dtype_is_not() -> None:
@@ -144,6 +157,14 @@ def test_an_array_of_another_dtype_is_not() -> None:
     c = code.apply(f"{a} * {a}", "multiply", [a, a], (4,))
     d = code.apply(f"{c} + {b}", "add", [c, b], (4,))
     assert "out=" not in written(code, d.name)
+
+
+def test_an_array_is_squared_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    W, V, X = rng.normal(size=(4, 5)), rng.normal(size=(5, 2)), rng.normal(size=(3, 4))
+    text = script_of(lambda W: np.sum(np.tanh(X @ W) @ V), W, monkeypatch=monkeypatch)
+    assert "square" in text
+    assert " ** " not in text
 
 
 # -- arrays that are computed where they are wanted ------------------------------------------------------------------

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
@@ -70,27 +69,47 @@ def body(lines: Sequence[Line], kept: AbstractSet[str], large: AbstractSet[str])
     lines = made_late(without_copies(lines, kept))
     last: dict[str, int] = {}
     made = _makers(lines)
-    uses: Counter[str] = Counter()
     for position, line in enumerate(lines):
         last.update(dict.fromkeys((*line.uses, line.target), position))
-        uses.update(line.uses)
-
-    def is_lone(name: str) -> bool:
-        """Whether an array is read once, after it was made here, and is no view of one that somebody else has."""
-        if name not in made or name in kept or uses[name] != 1:
-            return False
-        line = lines[made[name]]
-        return line.new or (line.view_of != "" and is_lone(line.view_of))
-
+    owner = _owners(lines, made)
+    free = _last_uses(lines, owner, kept)
     done: dict[int, list[str]] = {}
     for name in sorted((large & made.keys()) - kept):
         done.setdefault(last[name], []).append(name)
     found: list[str] = []
     for position, line in enumerate(lines):
-        found.append(next((line.writing_to(name) for name in line.over if is_lone(name)), line.text))
+        over = (name for name in line.over if free.get(owner.get(name, ""), -1) == position)
+        found.append(next(map(line.writing_to, over), line.text))
         if position in done:
             found.append(f"del {', '.join(done[position])}")
     return found
+
+
+def _owners(lines: Sequence[Line], made: Mapping[str, int]) -> dict[str, str]:
+    """For every array, or view of one, that was made here and is nobody else's: the array whose memory it is."""
+    found: dict[str, str] = {}
+    for name in made:
+        line = lines[made[name]]
+        if line.new:
+            found[name] = name
+        elif line.view_of in found:
+            found[name] = found[line.view_of]
+    return found
+
+
+def _last_uses(lines: Sequence[Line], owner: Mapping[str, str], kept: AbstractSet[str]) -> dict[str, int]:
+    """The last line that reads an array or a view of it, for arrays that are made here and that nobody keeps.
+
+    A line may keep an array if it makes something that is neither new nor known to be a view.
+    """
+    found: dict[str, int] = {}
+    held = {owner[name] for name in kept if name in owner}
+    for position, line in enumerate(lines):
+        read = {owner[name] for name in line.uses if name in owner}
+        found.update(dict.fromkeys(read, position))
+        if not (line.new or line.view_of or line.changes or not line.target):
+            held |= read
+    return {name: position for name, position in found.items() if name not in held}
 
 
 def without_copies(lines: Sequence[Line], kept: AbstractSet[str]) -> list[Line]:

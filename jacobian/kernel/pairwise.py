@@ -107,13 +107,16 @@ def _stacked(code: Code, array: Named, batch: Labels, groups: tuple[Labels, Labe
     strided = bool(unit) and array.labels[-1] not in unit
     if batch and array.symbol.rough and not strided:  # it may well be contiguous: then nothing is copied
         array = array._replace(symbol=contiguous(code, array.symbol))
-    symbol = arranged(code, array, (*own, *groups[0], *groups[1]))
-    if batch and strided:
-        # One copy, where matmul would not call BLAS at all otherwise: it needs a unit stride in every matrix.
-        symbol = contiguous(code, symbol)
     matrix = tuple(prod(sizes[label] for label in group) for group in groups)
     if not batch:
-        return reshaped(code, symbol, tuple(size for size, group in zip(matrix, groups, strict=True) if group))
+        whole = tuple(size for size, group in zip(matrix, groups, strict=True) if group)
+        if len(whole) == 2 and array.labels == (*groups[1], *groups[0]):  # nothing is copied for it to be transposed
+            return arranged(code, Named(reshaped(code, array.symbol, whole[::-1]), (1, 0)), (0, 1))
+        return reshaped(code, arranged(code, array, (*groups[0], *groups[1])), whole)
+    symbol = arranged(code, array, (*own, *groups[0], *groups[1]))
+    if strided:
+        # One copy, where matmul would not call BLAS at all otherwise: it needs a unit stride in every matrix.
+        symbol = contiguous(code, symbol)
     first = batch.index(own[0]) if own else len(batch)
     front = tuple(sizes[label] if label in own else 1 for label in batch[first:])
     return reshaped(code, symbol, (*front, *matrix))
