@@ -205,30 +205,48 @@ def test_an_array_that_is_copied_on_all_cores_is_computed_on_all_cores() -> None
     np.testing.assert_array_equal(code.compile(text)(np.full(4, 2.0), np.full(4, 3.0)), [0, 0, 0, 0, 6, 6, 6, 6])
 
 
-def test_an_array_that_is_read_when_the_place_may_have_changed_is_copied() -> None:
+def test_an_array_is_read_before_the_place_changes() -> None:
     code = Code()
     a, b = symbols(code)
     c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
     whole = copied(code, c)
     code.do(f"{whole}[:] += 1", [], whole)
-    d = code.apply(f"{c} + {b}", "add", [c, b], (4,))
+    view = places.reshaped(code, c, (2, 2))
+    d = code.apply(f"{view} + {view}", "add", [view, view], (2, 2))
     text = written(code, str(whole), str(d))
+    assert "copyto" not in text
     full, total = code.compile(text)(np.full(4, 2.0), np.full(4, 3.0))
     np.testing.assert_array_equal(full, [1, 1, 1, 1, 7, 7, 7, 7])
-    np.testing.assert_array_equal(total, 9)
+    np.testing.assert_array_equal(total, 12)
 
 
-def test_an_array_of_which_there_is_a_view_is_copied() -> None:
+def test_an_array_that_can_only_be_read_when_the_place_has_changed_is_copied() -> None:
     code = Code()
     a, b = symbols(code)
     c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
-    view = places.reshaped(code, c, (2, 2))
     whole = copied(code, c)
     code.do(f"{whole}[:] += 1", [], whole)
-    d = code.apply(f"{view} + {view}", "add", [view, view], (2, 2))
-    full, total = code.compile(written(code, str(whole), str(d)))(np.full(4, 2.0), np.full(4, 3.0))
+    half = code.let(f"{whole}[:4] + 0", [whole], (4,), new=True, kind=np.dtype(float))
+    d = code.apply(f"{c} + {half}", "add", [c, half], (4,))
+    text = written(code, str(whole), str(d))
+    assert "copyto" in text
+    full, total = code.compile(text)(np.full(4, 2.0), np.full(4, 3.0))
     np.testing.assert_array_equal(full, [1, 1, 1, 1, 7, 7, 7, 7])
-    np.testing.assert_array_equal(total, 12)
+    np.testing.assert_array_equal(total, 7)
+
+
+def test_an_array_that_somebody_may_hold_is_copied() -> None:
+    code = Code()
+    a, b = symbols(code)
+    c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
+    whole = copied(code, c)
+    code.do(f"{whole}[:] += 1", [], whole)
+    part = code.let(f"{c}[:2]", [c], (2,))  # nobody says that it is a view
+    text = written(code, str(whole), str(part))
+    assert "copyto" in text
+    full, total = code.compile(text)(np.full(4, 2.0), np.full(4, 3.0))
+    np.testing.assert_array_equal(full, [1, 1, 1, 1, 7, 7, 7, 7])
+    np.testing.assert_array_equal(total, 6)
 
 
 def test_an_array_that_is_a_result_itself_is_copied() -> None:

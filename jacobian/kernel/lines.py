@@ -115,24 +115,23 @@ def _last_uses(lines: Sequence[Line], owner: Mapping[str, str], kept: AbstractSe
 def without_copies(lines: Sequence[Line], kept: AbstractSet[str]) -> list[Line]:
     """The lines with arrays computed in the place that they would be copied to, where that makes no difference.
 
-    It makes none for an array that is made here and known to nobody once the place may change. Until then nobody else
-    writes there: a copy is only made to where nothing has been written. The place, and the array that it is a view of,
-    are made before.
+    It makes none for an array that is made here and that nobody reads once the place may change. Until it is copied
+    nobody else writes there: a copy is only made to where nothing has been written. The place, and the array that it is
+    a view of, are made before.
     """
+    lines = read_early(lines)
     made = _makers(lines)
-    last: dict[str, int] = {}
-    seen = set(kept)  # by others than lines that give something new
-    for position, line in enumerate(lines):
-        last.update(dict.fromkeys(line.uses, position))
-        if not line.new and made[line.target] == position:
-            seen |= line.uses
+    owner = _owners(lines, made)
+    last = _last_uses(lines, owner, kept)
     places: dict[int, Line] = {}
     dropped: set[int] = set()
     earlier: dict[int, int] = {}  # which lines are to stand before which others
     for position, line in enumerate(lines):
         name, place = line.copies or ("", "")
         start = made.get(name, -1)
-        if start < 0 or lines[start].call is None or name in seen or last[name] != position:
+        if owner.get(name) != name or lines[start].call is None or name not in last or start in places:
+            continue
+        if last[name] > _next_change(lines, position):
             continue
         needed = [made[one] for one in (line.target, place) if made.get(one, -1) > start]
         if all(lines[one].uses <= {line.target} for one in needed):
@@ -149,6 +148,48 @@ def without_copies(lines: Sequence[Line], kept: AbstractSet[str]) -> list[Line]:
             found.append(line.placed(places[position]))
         elif position not in earlier and position not in dropped:
             found.append(line)
+    return found
+
+
+def _next_change(lines: Sequence[Line], position: int) -> int:
+    """The next line that changes what a line changes."""
+    whole = lines[position].target
+    later = range(position + 1, len(lines))
+    return next((k for k in later if lines[k].changes and lines[k].target == whole), len(lines))
+
+
+def read_early(lines: Sequence[Line]) -> list[Line]:
+    """The lines with an array that is copied to a place read before the place changes, where that can be done."""
+    found = list(lines)
+    for position in range(len(found)):
+        if found[position].copies is not None:
+            change = _next_change(found, position)
+            early = _readers(found, position, change)
+            late = [k for k in range(change, len(found)) if k not in early]
+            found[change:] = [found[k] for k in (*early, *late)]
+    return found
+
+
+def _readers(lines: Sequence[Line], position: int, change: int) -> list[int]:
+    """What reads an array after the place that it is copied to has changed; none of it if not all can be done before.
+
+    It can where it makes something from what there is already, and from nothing that changes.
+    """
+    name, _ = lines[position].copies or ("", "")
+    late = {line.target for line in lines[change:]}  # made, or changed
+    late |= {line.target for line in lines[:change] if not line.new and line.uses & late}  # or a view of that
+    views = {name}
+    found: list[int] = []
+    for k in range(change, len(lines)):
+        line = lines[k]
+        if not line.uses & views:
+            continue
+        if line.check or line.changes or not (line.new or line.view_of) or line.uses & late:
+            return []
+        found.append(k)
+        late.discard(line.target)
+        if line.view_of in views:
+            views.add(line.target)
     return found
 
 
