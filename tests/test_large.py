@@ -283,6 +283,24 @@ def test_what_only_the_first_results_need_does_not_wait_for_the_later_ones() -> 
     np.testing.assert_array_equal(start()[0](), 1)
 
 
+def test_what_only_one_of_the_later_results_needs_is_given_up_by_it() -> None:
+    code = Code()
+    a, b = symbols(code)
+    alone, shared = (
+        code.apply(f"{a} {sign} {b}", name, [a, b], (4,)) for sign, name in (("*", "multiply"), ("+", "add"))
+    )
+    every = code.let(f"{alone}.sum() + {shared}.sum()", [alone, shared], ())
+    one = code.apply(f"{alone} * {shared}", "multiply", [alone, shared], (4,))
+    other = code.apply(f"{shared} - 1", "subtract", [shared, "1"], (4,))
+    text = code.text_in_stages(["a", "b"], [every.name], [one.name, other.name, shared.name])
+    assert f"nonlocal {alone}\n" in text
+    assert f"del {shared}" not in text
+    total, start = code.compile(text)(np.full(4, 2.0), np.full(4, 3.0))
+    assert total == 44
+    for part, expected in zip(start(), (30, 4, 5), strict=True):
+        np.testing.assert_array_equal(part(), expected)
+
+
 def test_an_array_to_be_written_to_is_made_when_that_begins() -> None:
     code = Code()
     a, b = symbols(code)

@@ -303,6 +303,13 @@ class Code:
         texts += self._parts((), later, done, "later").split("\n")
         return _function(arguments, texts, f"({', '.join([*first, 'later'])})")
 
+    def _last_body(self, positions: Sequence[int], kept: set[str], before: frozenset[int]) -> list[str]:
+        """The lines of a function within others that runs once; what it alone reads of theirs is given up by it."""
+        made = {self.lines[position].target for position in before}
+        given = {name for position in positions for name in self.lines[position].uses & made & self._large} - kept
+        lines = body([self.lines[position] for position in positions], kept, self._large, given)
+        return [f"nonlocal {', '.join(sorted(given))}", *lines] if given else lines
+
     def _parts(self, arguments: Iterable[str], results: Sequence[str], done: frozenset[int], name: str) -> str:
         """A function that returns a function for each result; some lines have been run already, outside of it."""
         needed = [
@@ -311,10 +318,16 @@ class Code:
         ]
         uses = Counter(position for lines in needed for position in lines)
         own = [[position for position in lines if uses[position] == 1] for lines in needed]
-        kept = {name for lines in own for position in lines for name in self.lines[position].uses}
-        texts = self._body([position for position in sorted(uses) if uses[position] > 1], {*kept, *results})
+        used = [
+            {result, *(name for position in lines for name in self.lines[position].uses)}
+            for lines, result in zip(own, results, strict=True)
+        ]
+        readers = Counter(name for names in used for name in names)
+        common = [position for position in sorted(uses) if uses[position] > 1]
+        texts = self._last_body(common, {*readers}, done)
         for number, (lines, result) in enumerate(zip(own, results, strict=True)):
-            part = _function((), self._body(lines, {result}), result, f"part{number}")
+            shared = {name for name in used[number] if readers[name] > 1}
+            part = _function((), self._last_body(lines, {result, *shared}, done.union(common)), result, f"part{number}")
             texts += part.split("\n")
         returned = f"({''.join(f'part{number}, ' for number in range(len(results)))})"
         return _function(arguments, texts, returned, name)

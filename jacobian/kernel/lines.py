@@ -64,8 +64,13 @@ class Line(NamedTuple):
         return self._replace(text=text, uses=self.uses | {place}, new=False, over=())
 
 
-def body(lines: Sequence[Line], kept: AbstractSet[str], large: AbstractSet[str]) -> list[str]:
-    """The text of lines; a large array is overwritten or given up at its last use, unless it is kept."""
+def body(
+    lines: Sequence[Line], kept: AbstractSet[str], large: AbstractSet[str], given: AbstractSet[str] = frozenset()
+) -> list[str]:  # fmt: skip
+    """The text of lines; a large array is overwritten or given up at its last use, unless it is kept.
+
+    What is `given` was made before, and is given up, too.
+    """
     lines = made_late(without_copies(lines, kept))
     last: dict[str, int] = {}
     made = _makers(lines)
@@ -74,7 +79,7 @@ def body(lines: Sequence[Line], kept: AbstractSet[str], large: AbstractSet[str])
     owner = _owners(lines, made)
     free = _last_uses(lines, owner, kept)
     done: dict[int, list[str]] = {}
-    for name in sorted((large & made.keys()) - kept):
+    for name in sorted(((large & made.keys()) | given) - kept):
         done.setdefault(last[name], []).append(name)
     found: list[str] = []
     for position, line in enumerate(lines):
