@@ -86,10 +86,10 @@ class Pending:
     def __init__(
         self, start: Callable[[], Any], dtypes: Sequence[np.dtype[Any]], memories: Sequence[Reused | None]
     ) -> None:  # fmt: skip
-        self._start = start
+        self._start: Callable[[], Any] | None = start
         self._dtypes = dtypes
         self._memories = memories
-        self._parts: Sequence[Callable[[], Any]] | None = None
+        self._parts: list[Callable[[], Any] | None] = []
         self._lock = Lock()
 
     def tensor(self, k: int) -> np.ndarray | None:
@@ -101,10 +101,16 @@ class Pending:
         return np.asarray(array, self._dtypes[k]) if memory is None else memory.lend(array)
 
     def _computed(self, k: int) -> Any:
+        """What a part gives. All parts run once and are forgotten: they give up what they have read."""
         with self._lock:
-            if self._parts is None:
-                self._parts = self._start()
-        return self._parts[k]()
+            start, self._start = self._start, None
+            if start is not None:
+                self._parts = list(start())
+            part = self._parts[k] if self._parts else None
+            if part is None:
+                raise OtherwiseError
+            self._parts[k] = None
+        return part()
 
 
 class Weighed(Protocol):

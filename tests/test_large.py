@@ -11,14 +11,14 @@ import pytest
 
 import jacobian as jac
 from jacobian import programs, replay
-from jacobian.kernel import code, lower, network, pairwise, pieces, positions, threads
+from jacobian.kernel import code, lower, network, pairwise, pieces, places, positions, products, threads
 from jacobian.kernel.code import Code
 from jacobian.ops.registry import Op, Sample
 from tests.sampled import every_sample, floating
 from tests.test_programs import STEPS, program, smooth
 
 THRESHOLDS: list[tuple[Any, str, int]] = [
-    (code, "LARGE", 1), (pairwise, "LARGE", 1), (network, "LARGE", 1), (pairwise, "WIDE", 1), (pairwise, "CHEAP", 0),
+    (code, "LARGE", 1), (products, "LARGE", 1), (network, "LARGE", 1), (products, "WIDE", 1), (products, "CHEAP", 0),
     (pairwise, "LARGE_PRODUCT", 1), (pieces, "SMALL", 1), (pieces, "BLOCK", 2), (positions, "KEPT", 0),
     (threads, "WORTHWHILE", 0),
 ]  # fmt: skip
@@ -120,7 +120,7 @@ def test_an_array_that_is_needed_again_is_not() -> None:
     e = code.apply(f"{c} * {d}", "multiply", [c, d], (4,))
     text = written(code, e.name)
     assert f"{d} = {c} + {b}" in text
-    assert f"{e} = multiply({c}, {d}, out={d})" in text
+    assert f"{e} = multiply({c}, {d}, out={c})" in text  # but the last time
     assert "out=" not in written(code, c.name, d.name, e.name)
     assert f"{d} = {c} + {b}" in written(code, c.name, d.name)
 
@@ -129,12 +129,25 @@ def test_an_array_of_which_there_is_a_view_is_not() -> None:
     code = Code()
     a, b = symbols(code)
     c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
-    view = pairwise.reshaped(code, c, (2, 2))
+    view = places.reshaped(code, c, (2, 2))
     d = code.apply(f"{c} + {b}", "add", [c, b], (4,))
     e = code.apply(f"{view} + {view}", "add", [view, view], (2, 2))
     assert f"{d} = {c} + {b}" in written(code, d.name, e.name)
-    assert f"{e} = {view} + {view}" in written(code, d.name, e.name)
-    assert f"{e} = add({view}, {view}, out={view})" in written(code, e.name)  # the only one that is left of it
+    assert f"{e} = add({view}, {view}, out={view})" in written(code, d.name, e.name)  # the last time
+    assert f"{e} = {view} + {view}" in written(code, c.name, e.name)
+    assert f"{e} = {view} + {view}" in written(code, view.name, e.name)
+
+
+def test_an_array_that_somebody_may_hold_is_not() -> None:
+    code = Code()
+    a, b = symbols(code)
+    c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
+    part = code.let(f"{c}[:2]", [c], (2,))  # nobody says that it is a view
+    d = code.apply(f"{c} + {b}", "add", [c, b], (4,))
+    e = code.let(f"{part} + 1", [part], (2,), new=True)
+    text = written(code, d.name, e.name)
+    assert f"{d} = {c} + {b}" in text
+    np.testing.assert_array_equal(code.compile(text)(np.full(4, 2.0), np.full(4, 3.0))[1], 7)
 
 
 def test_an_array_of_another_dtype_is_not() -> None:
@@ -143,6 +156,14 @@ def test_an_array_of_another_dtype_is_not() -> None:
     c = code.apply(f"{a} * {a}", "multiply", [a, a], (4,))
     d = code.apply(f"{c} + {b}", "add", [c, b], (4,))
     assert "out=" not in written(code, d.name)
+
+
+def test_an_array_is_squared_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    W, V, X = rng.normal(size=(4, 5)), rng.normal(size=(5, 2)), rng.normal(size=(3, 4))
+    text = script_of(lambda W: np.sum(np.tanh(X @ W) @ V), W, monkeypatch=monkeypatch)
+    assert "square" in text
+    assert " ** " not in text
 
 
 # -- arrays that are computed where they are wanted ------------------------------------------------------------------
@@ -171,30 +192,60 @@ def test_an_array_that_is_copied_is_computed_there() -> None:
     np.testing.assert_array_equal(total, 9)
 
 
-def test_an_array_that_is_read_when_the_place_may_have_changed_is_copied() -> None:
+def test_an_array_that_is_copied_on_all_cores_is_computed_on_all_cores() -> None:
+    code = Code()
+    a, b = symbols(code)
+    c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
+    whole = code.array("zeros(8)", (8,))
+    half = code.let(f"{whole}[4:]", [whole], (4,), kind=np.dtype(float))
+    code.copy(f"on_all_cores(copyto, {c}, out={half})", c, half, whole)
+    text = written(code, str(whole))
+    assert f"on_all_cores(multiply, {a}, {b}, out={half})" in text
+    np.testing.assert_array_equal(code.compile(text)(np.full(4, 2.0), np.full(4, 3.0)), [0, 0, 0, 0, 6, 6, 6, 6])
+
+
+def test_an_array_is_read_before_the_place_changes() -> None:
     code = Code()
     a, b = symbols(code)
     c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
     whole = copied(code, c)
     code.do(f"{whole}[:] += 1", [], whole)
-    d = code.apply(f"{c} + {b}", "add", [c, b], (4,))
+    view = places.reshaped(code, c, (2, 2))
+    d = code.apply(f"{view} + {view}", "add", [view, view], (2, 2))
     text = written(code, str(whole), str(d))
+    assert "copyto" not in text
     full, total = code.compile(text)(np.full(4, 2.0), np.full(4, 3.0))
     np.testing.assert_array_equal(full, [1, 1, 1, 1, 7, 7, 7, 7])
-    np.testing.assert_array_equal(total, 9)
+    np.testing.assert_array_equal(total, 12)
 
 
-def test_an_array_of_which_there_is_a_view_is_copied() -> None:
+def test_an_array_that_can_only_be_read_when_the_place_has_changed_is_copied() -> None:
     code = Code()
     a, b = symbols(code)
     c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
-    view = pairwise.reshaped(code, c, (2, 2))
     whole = copied(code, c)
     code.do(f"{whole}[:] += 1", [], whole)
-    d = code.apply(f"{view} + {view}", "add", [view, view], (2, 2))
-    full, total = code.compile(written(code, str(whole), str(d)))(np.full(4, 2.0), np.full(4, 3.0))
+    half = code.let(f"{whole}[:4] + 0", [whole], (4,), new=True, kind=np.dtype(float))
+    d = code.apply(f"{c} + {half}", "add", [c, half], (4,))
+    text = written(code, str(whole), str(d))
+    assert "copyto" in text
+    full, total = code.compile(text)(np.full(4, 2.0), np.full(4, 3.0))
     np.testing.assert_array_equal(full, [1, 1, 1, 1, 7, 7, 7, 7])
-    np.testing.assert_array_equal(total, 12)
+    np.testing.assert_array_equal(total, 7)
+
+
+def test_an_array_that_somebody_may_hold_is_copied() -> None:
+    code = Code()
+    a, b = symbols(code)
+    c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
+    whole = copied(code, c)
+    code.do(f"{whole}[:] += 1", [], whole)
+    part = code.let(f"{c}[:2]", [c], (2,))  # nobody says that it is a view
+    text = written(code, str(whole), str(part))
+    assert "copyto" in text
+    full, total = code.compile(text)(np.full(4, 2.0), np.full(4, 3.0))
+    np.testing.assert_array_equal(full, [1, 1, 1, 1, 7, 7, 7, 7])
+    np.testing.assert_array_equal(total, 6)
 
 
 def test_an_array_that_is_a_result_itself_is_copied() -> None:
@@ -229,6 +280,24 @@ def test_what_only_the_first_results_need_does_not_wait_for_the_later_ones() -> 
     first, start = code.compile(text)(np.zeros(4), np.ones(4))
     np.testing.assert_array_equal(first, 1)
     np.testing.assert_array_equal(start()[0](), 1)
+
+
+def test_what_only_one_of_the_later_results_needs_is_given_up_by_it() -> None:
+    code = Code()
+    a, b = symbols(code)
+    alone, shared = (
+        code.apply(f"{a} {sign} {b}", name, [a, b], (4,)) for sign, name in (("*", "multiply"), ("+", "add"))
+    )
+    every = code.let(f"{alone}.sum() + {shared}.sum()", [alone, shared], ())
+    one = code.apply(f"{alone} * {shared}", "multiply", [alone, shared], (4,))
+    other = code.apply(f"{shared} - 1", "subtract", [shared, "1"], (4,))
+    text = code.text_in_stages(["a", "b"], [every.name], [one.name, other.name, shared.name])
+    assert f"nonlocal {alone}\n" in text
+    assert f"del {shared}" not in text
+    total, start = code.compile(text)(np.full(4, 2.0), np.full(4, 3.0))
+    assert total == 44
+    for part, expected in zip(start(), (30, 4, 5), strict=True):
+        np.testing.assert_array_equal(part(), expected)
 
 
 def test_an_array_to_be_written_to_is_made_when_that_begins() -> None:
@@ -315,7 +384,7 @@ def test_factors_that_would_both_be_transposed_change_places(left: tuple[int, ..
     arrays = [np.random.default_rng(k).normal(size=[sizes[k] for k in axes]) for k, axes in enumerate((left, right))]
     code = Code()
     given = zip("ab", arrays, (left, right), strict=True)
-    named = [pairwise.Named(code.let(name, (), a.shape), axes) for name, a, axes in given]
+    named = [places.Named(code.let(name, (), a.shape), axes) for name, a, axes in given]
     found = pairwise.pair(code, *named, {1, 2}, None, sizes)
     text = code.text(["a", "b"], [str(found.symbol)])
     assert text.count(".T") == (left[0] == 0) ^ (right[0] == 2)

@@ -17,6 +17,7 @@ import jacobian as jac
 from jacobian import programs, replay
 from jacobian.chain import accumulate
 from jacobian.errors import KinkWarning, NonFiniteWarning
+from jacobian.kernel.code import OtherwiseError
 from jacobian.ops.registry import Op, Sample
 from jacobian.tracing.graph import Node
 from tests.sampled import at_points, every_sample
@@ -295,3 +296,31 @@ def test_zeros_in_a_product_are_a_rare_case() -> None:
         np.testing.assert_allclose(
             np.asarray(g(x)), [[1 + 3 * x[1], 6, 2 * x[1]], [4 * x[1], 8, 2 * x[1]], [6 * x[1], 12, 4 * x[1]]]
         )
+
+
+def test_every_part_of_a_program_runs_once() -> None:
+    """What a part has read is given up: who asks again is told that the program does not apply."""
+    calls = []
+
+    def start() -> list[Callable[[], Any]]:
+        calls.append("start")
+        return [lambda: np.ones(2), lambda: np.zeros(3)]
+
+    pending = programs.Pending(start, [np.dtype(float)] * 2, [None] * 2)
+    np.testing.assert_array_equal(pending.tensor(1), np.zeros(3))
+    assert pending.tensor(1) is None
+    np.testing.assert_array_equal(pending.tensor(0), np.ones(2))
+    assert calls == ["start"]
+
+
+def test_a_program_that_does_not_apply_is_not_started_again() -> None:
+    calls = []
+
+    def start() -> list[Callable[[], Any]]:
+        calls.append("start")
+        raise OtherwiseError
+
+    pending = programs.Pending(start, [np.dtype(float)] * 2, [None] * 2)
+    assert pending.tensor(0) is None
+    assert pending.tensor(1) is None
+    assert calls == ["start"]

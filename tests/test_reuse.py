@@ -158,6 +158,17 @@ def test_what_waits_for_long_is_given_back(monkeypatch: pytest.MonkeyPatch) -> N
     assert [memory.shape for memory in reuse.WAITING.order] == [(60, 60)]
 
 
+def test_what_is_overwritten_takes_the_memory_that_was_in_use_last() -> None:
+    functions = [warmed(lambda x, k=k: np.outer(x, x * k).sum(axis=0) * np.sin(x), X[:, 0]) for k in range(2)]
+    places = [address(np.asarray(g(X[:, 0]))) for g in (*functions, *functions)]
+    assert len(set(places)) == 1
+    held = np.asarray(functions[0](X[:, 0]))
+    expected = held.copy()
+    other = np.asarray(functions[1](X[:, 0]))
+    assert address(other) != address(held)
+    np.testing.assert_array_equal(held, expected)
+
+
 def test_threads_do_not_share_it() -> None:
     g = warmed(rows, X)
     wrong: list[int] = []

@@ -12,8 +12,8 @@ from jacobian.kernel.dispatch import core_by_calls, is_foreign
 from jacobian.kernel.equations import Guard
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.lower import Given, core, write_core, write_tensor
-from jacobian.kernel.pairwise import Labels, Named, aligned
 from jacobian.kernel.pattern import Shape
+from jacobian.kernel.places import Labels, Named, aligned
 from jacobian.kernel.recorded import NotRecordableError
 from jacobian.kernel.term import Array, Operator, Term
 

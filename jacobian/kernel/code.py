@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from jacobian.kernel.arraylike import Shaped
-from jacobian.kernel.lines import Line, body
+from jacobian.kernel.lines import Call, Line, body
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.reuse import WORTHWHILE, Reused
 from jacobian.kernel.threads import on_all_cores
@@ -102,7 +102,7 @@ class Code:
 
     def apply(
         self, text: str, function: str, arguments: Sequence[Symbol | str], shape: Shape, *, rough: bool = False,
-        kind: np.dtype[Any] | None = None,
+        kind: np.dtype[Any] | None = None, products: int = 0,
     ) -> Symbol:  # fmt: skip
         """Assign a function of entries, which one of its arguments may be overwritten with when it is needed no more.
 
@@ -111,14 +111,14 @@ class Code:
         symbols = [one for one in arguments if isinstance(one, Symbol)]
         kind = kind or common_kind(symbols)
         start = len(self.lines)
-        symbol = self.let(text, symbols, shape, rough=rough, new=True, kind=kind)
+        symbol = self.let(text, symbols, shape, rough=rough, new=True, kind=kind, products=products)
         if kind is not None and len(self.lines) > start:
             given = ", ".join(map(str, arguments))
             over = tuple(
                 one.name for one in symbols
                 if symbol.size >= LARGE and one.shape == shape and one.kind == kind and one.rough <= rough
             )  # fmt: skip
-            self.lines[-1] = self.lines[-1]._replace(out=f"{symbol} = {function}({given}, out=", over=over)
+            self.lines[-1] = self.lines[-1]._replace(call=Call(function, given), over=over)
         return symbol
 
     def array(self, text: str, shape: Shape, uses: Iterable[Symbol] = ()) -> Symbol:
@@ -156,11 +156,12 @@ class Code:
         return self.reused is not None and prod(shape) * dtype.itemsize >= WORTHWHILE
 
     def do(
-        self, text: str, uses: Iterable[Symbol], changed: Symbol, *, adds: bool = False, products: int = 0
+        self, text: str, uses: Iterable[Symbol], changed: Symbol, *, adds: bool = False, products: int = 0,
+        call: Call | None = None,
     ) -> None:  # fmt: skip
         """A statement that changes an array, one made by `array`: it stands for no expression."""
         names = frozenset(use.name for use in uses)
-        self.lines.append(Line(changed.name, text, names, changes=True, adds=adds, products=products))
+        self.lines.append(Line(changed.name, text, names, changes=True, adds=adds, products=products, call=call))
 
     def copy(self, text: str, symbol: Symbol, place: Symbol, whole: Symbol) -> None:
         """Copy an array to a view of an array where nobody wrote yet; it may be computed there in the first place."""
@@ -302,6 +303,13 @@ class Code:
         texts += self._parts((), later, done, "later").split("\n")
         return _function(arguments, texts, f"({', '.join([*first, 'later'])})")
 
+    def _last_body(self, positions: Sequence[int], kept: set[str], before: frozenset[int]) -> list[str]:
+        """The lines of a function within others that runs once; what it alone reads of theirs is given up by it."""
+        made = {self.lines[position].target for position in before}
+        given = {name for position in positions for name in self.lines[position].uses & made & self._large} - kept
+        lines = body([self.lines[position] for position in positions], kept, self._large, given)
+        return [f"nonlocal {', '.join(sorted(given))}", *lines] if given else lines
+
     def _parts(self, arguments: Iterable[str], results: Sequence[str], done: frozenset[int], name: str) -> str:
         """A function that returns a function for each result; some lines have been run already, outside of it."""
         needed = [
@@ -310,10 +318,16 @@ class Code:
         ]
         uses = Counter(position for lines in needed for position in lines)
         own = [[position for position in lines if uses[position] == 1] for lines in needed]
-        kept = {name for lines in own for position in lines for name in self.lines[position].uses}
-        texts = self._body([position for position in sorted(uses) if uses[position] > 1], {*kept, *results})
+        used = [
+            {result, *(name for position in lines for name in self.lines[position].uses)}
+            for lines, result in zip(own, results, strict=True)
+        ]
+        readers = Counter(name for names in used for name in names)
+        common = [position for position in sorted(uses) if uses[position] > 1]
+        texts = self._last_body(common, {*readers}, done)
         for number, (lines, result) in enumerate(zip(own, results, strict=True)):
-            part = _function((), self._body(lines, {result}), result, f"part{number}")
+            shared = {name for name in used[number] if readers[name] > 1}
+            part = _function((), self._last_body(lines, {result, *shared}, done.union(common)), result, f"part{number}")
             texts += part.split("\n")
         returned = f"({''.join(f'part{number}, ' for number in range(len(results)))})"
         return _function(arguments, texts, returned, name)

@@ -14,8 +14,8 @@ import numpy as np
 from jacobian.kernel.access import Form, indices
 from jacobian.kernel.equations import Guard
 from jacobian.kernel.network import equation_of
-from jacobian.kernel.pairwise import Labels
 from jacobian.kernel.pattern import Access, Pattern, Shape
+from jacobian.kernel.places import Labels
 from jacobian.kernel.positions import positions
 from jacobian.kernel.specials import Placed, Special, without_specials
 from jacobian.kernel.term import Array, Operator, Term

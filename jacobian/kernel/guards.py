@@ -15,8 +15,8 @@ import numpy as np
 
 from jacobian.kernel.access import Form, Lookup, indices
 from jacobian.kernel.equations import Guard
-from jacobian.kernel.pairwise import Labels
 from jacobian.kernel.pattern import Pattern, Shape
+from jacobian.kernel.places import Labels
 from jacobian.kernel.positions import positions
 
 MOST_BINS = 16  # times as many as there are entries to sum and to give

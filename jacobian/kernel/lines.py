@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
+
+
+class Call(NamedTuple):
+    """A function of entries and what it is given, as the text has both; and where its result is written, if it is."""
+
+    function: str
+    given: str
+    place: str = ""
+
+    def into(self, place: str, *, on_all_cores: bool) -> str:
+        """The call with its result written to that array."""
+        if on_all_cores:
+            return f"on_all_cores({self.function}, {self.given}, out={place})"
+        return f"{self.function}({self.given}, out={place})"
 
 
 class Line(NamedTuple):
@@ -14,10 +27,10 @@ class Line(NamedTuple):
     A check assigns nothing that anybody need use: it ends the program, or lets it go on. One that is `late` only says
     something: it does so after all others, when it is known that the program goes on.
 
-    `new` says that it makes an array of its own, `view_of` of which array it makes another view. `out` is the statement
-    up to the name of an array that the result is written to instead of a new one; `over` are arrays of its shape and
-    dtype which it reads and may overwrite if they are needed no more. A statement that only `copies` says which array
-    to which view of the one that it changes. A `blank` array is made of nothing, to be written to.
+    `new` says that it makes an array of its own, `view_of` of which array it makes another view. `call` is the function
+    of entries that it calls, whose result may be written to an array instead of a new one; `over` are arrays of its
+    shape and dtype which it reads and may overwrite if they are needed no more. A statement that only `copies` says
+    which array to which view of the one that it changes. A `blank` array is made of nothing, to be written to.
 
     `changes` says that it writes to an array made before, `adds` that it adds to it, `products` how many
     multiplications BLAS makes in it.
@@ -30,7 +43,7 @@ class Line(NamedTuple):
     late: bool = False
     new: bool = False
     view_of: str = ""
-    out: str = ""
+    call: Call | None = None
     over: tuple[str, ...] = ()
     copies: tuple[str, str] | None = None
     blank: bool = False
@@ -38,68 +51,96 @@ class Line(NamedTuple):
     adds: bool = False
     products: int = 0
 
-    def writing_to(self, name: str) -> str:
+    def writing_to(self, name: str, *, on_all_cores: bool = False) -> str:
         """The statement with its result in that array."""
-        return f"{self.out}{name})"
+        assert self.call is not None
+        return f"{self.target} = {self.call.into(name, on_all_cores=on_all_cores)}"
 
-    def placed(self, name: str) -> Line:
-        """The line with its result in that array, which is not to be overwritten."""
-        return self._replace(text=self.writing_to(name), uses=self.uses | {name}, new=False, over=())
+    def placed(self, copy: Line) -> Line:
+        """The line with its result where it would be copied to, which is not to be overwritten."""
+        assert copy.copies is not None
+        place, on_all_cores = copy.copies[1], copy.text.startswith("on_all_cores")
+        text = self.writing_to(place, on_all_cores=on_all_cores)
+        return self._replace(text=text, uses=self.uses | {place}, new=False, over=())
 
 
-def body(lines: Sequence[Line], kept: AbstractSet[str], large: AbstractSet[str]) -> list[str]:
-    """The text of lines; a large array is overwritten or given up at its last use, unless it is kept."""
+def body(
+    lines: Sequence[Line], kept: AbstractSet[str], large: AbstractSet[str], given: AbstractSet[str] = frozenset()
+) -> list[str]:  # fmt: skip
+    """The text of lines; a large array is overwritten or given up at its last use, unless it is kept.
+
+    What is `given` was made before, and is given up, too.
+    """
     lines = made_late(without_copies(lines, kept))
     last: dict[str, int] = {}
     made = _makers(lines)
-    uses: Counter[str] = Counter()
     for position, line in enumerate(lines):
         last.update(dict.fromkeys((*line.uses, line.target), position))
-        uses.update(line.uses)
-
-    def is_lone(name: str) -> bool:
-        """Whether an array is read once, after it was made here, and is no view of one that somebody else has."""
-        if name not in made or name in kept or uses[name] != 1:
-            return False
-        line = lines[made[name]]
-        return line.new or (line.view_of != "" and is_lone(line.view_of))
-
+    owner = _owners(lines, made)
+    free = _last_uses(lines, owner, kept)
     done: dict[int, list[str]] = {}
-    for name in sorted((large & made.keys()) - kept):
+    for name in sorted(((large & made.keys()) | given) - kept):
         done.setdefault(last[name], []).append(name)
     found: list[str] = []
     for position, line in enumerate(lines):
-        found.append(next((line.writing_to(name) for name in line.over if is_lone(name)), line.text))
+        over = (name for name in line.over if free.get(owner.get(name, ""), -1) == position)
+        found.append(next(map(line.writing_to, over), line.text))
         if position in done:
             found.append(f"del {', '.join(done[position])}")
     return found
 
 
+def _owners(lines: Sequence[Line], made: Mapping[str, int]) -> dict[str, str]:
+    """For every array, or view of one, that was made here and is nobody else's: the array whose memory it is."""
+    found: dict[str, str] = {}
+    for name in made:
+        line = lines[made[name]]
+        if line.new:
+            found[name] = name
+        elif line.view_of in found:
+            found[name] = found[line.view_of]
+    return found
+
+
+def _last_uses(lines: Sequence[Line], owner: Mapping[str, str], kept: AbstractSet[str]) -> dict[str, int]:
+    """The last line that reads an array or a view of it, for arrays that are made here and that nobody keeps.
+
+    A line may keep an array if it makes something that is neither new nor known to be a view.
+    """
+    found: dict[str, int] = {}
+    held = {owner[name] for name in kept if name in owner}
+    for position, line in enumerate(lines):
+        read = {owner[name] for name in line.uses if name in owner}
+        found.update(dict.fromkeys(read, position))
+        if not (line.new or line.view_of or line.changes or not line.target):
+            held |= read
+    return {name: position for name, position in found.items() if name not in held}
+
+
 def without_copies(lines: Sequence[Line], kept: AbstractSet[str]) -> list[Line]:
     """The lines with arrays computed in the place that they would be copied to, where that makes no difference.
 
-    It makes none for an array that is made here and known to nobody once the place may change. Until then nobody else
-    writes there: a copy is only made to where nothing has been written. The place, and the array that it is a view of,
-    are made before.
+    It makes none for an array that is made here and that nobody reads once the place may change. Until it is copied
+    nobody else writes there: a copy is only made to where nothing has been written. The place, and the array that it is
+    a view of, are made before.
     """
+    lines = read_early(lines)
     made = _makers(lines)
-    last: dict[str, int] = {}
-    seen = set(kept)  # by others than lines that give something new
-    for position, line in enumerate(lines):
-        last.update(dict.fromkeys(line.uses, position))
-        if not line.new and made[line.target] == position:
-            seen |= line.uses
-    places: dict[int, str] = {}
+    owner = _owners(lines, made)
+    last = _last_uses(lines, owner, kept)
+    places: dict[int, Line] = {}
     dropped: set[int] = set()
     earlier: dict[int, int] = {}  # which lines are to stand before which others
     for position, line in enumerate(lines):
         name, place = line.copies or ("", "")
         start = made.get(name, -1)
-        if start < 0 or not lines[start].out or name in seen or last[name] != position:
+        if owner.get(name) != name or lines[start].call is None or name not in last or start in places:
+            continue
+        if last[name] > _next_change(lines, position):
             continue
         needed = [made[one] for one in (line.target, place) if made.get(one, -1) > start]
         if all(lines[one].uses <= {line.target} for one in needed):
-            places[start] = place
+            places[start] = line
             dropped.add(position)
             earlier |= {one: min(start, earlier.get(one, start)) for one in needed}
     before: dict[int, list[Line]] = {}
@@ -112,6 +153,48 @@ def without_copies(lines: Sequence[Line], kept: AbstractSet[str]) -> list[Line]:
             found.append(line.placed(places[position]))
         elif position not in earlier and position not in dropped:
             found.append(line)
+    return found
+
+
+def _next_change(lines: Sequence[Line], position: int) -> int:
+    """The next line that changes what a line changes."""
+    whole = lines[position].target
+    later = range(position + 1, len(lines))
+    return next((k for k in later if lines[k].changes and lines[k].target == whole), len(lines))
+
+
+def read_early(lines: Sequence[Line]) -> list[Line]:
+    """The lines with an array that is copied to a place read before the place changes, where that can be done."""
+    found = list(lines)
+    for position in range(len(found)):
+        if found[position].copies is not None:
+            change = _next_change(found, position)
+            early = _readers(found, position, change)
+            late = [k for k in range(change, len(found)) if k not in early]
+            found[change:] = [found[k] for k in (*early, *late)]
+    return found
+
+
+def _readers(lines: Sequence[Line], position: int, change: int) -> list[int]:
+    """What reads an array after the place that it is copied to has changed; none of it if not all can be done before.
+
+    It can where it makes something from what there is already, and from nothing that changes.
+    """
+    name, _ = lines[position].copies or ("", "")
+    late = {line.target for line in lines[change:]}  # made, or changed
+    late |= {line.target for line in lines[:change] if not line.new and line.uses & late}  # or a view of that
+    views = {name}
+    found: list[int] = []
+    for k in range(change, len(lines)):
+        line = lines[k]
+        if not line.uses & views:
+            continue
+        if line.check or line.changes or not (line.new or line.view_of) or line.uses & late:
+            return []
+        found.append(k)
+        late.discard(line.target)
+        if line.view_of in views:
+            views.add(line.target)
     return found
 
 

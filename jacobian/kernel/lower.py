@@ -20,9 +20,10 @@ from jacobian.kernel.buffers import with_short_buffers
 from jacobian.kernel.code import Code, Symbol
 from jacobian.kernel.equations import Guard
 from jacobian.kernel.network import contract, write_network
-from jacobian.kernel.pairwise import Labels, Named, Target, aligned, copied
 from jacobian.kernel.pattern import PROGRAMS, Pattern, Shape, open_guards
 from jacobian.kernel.pieces import pieces_of
+from jacobian.kernel.places import Labels, Named, Target, aligned, copied
+from jacobian.kernel.products import added_to_matrices
 from jacobian.kernel.scatter import listed_writer, overlapping
 from jacobian.kernel.specials import Placed, Special, without_specials
 from jacobian.kernel.stacking import stacked_alike
@@ -288,8 +289,9 @@ def _write(code: Code, full: Symbol, term: Given, starts: Sequence[int], dtype: 
             memory.overwritten(entries)
     covers = pattern.carried(guards) == pattern.free
     result = write_core(code, term, dtype, guards, target if covers else None)
-    if result.symbol is not full:
-        copied(code, result, target, dict(enumerate(pattern.sizes)))
+    every = dict(enumerate(pattern.sizes))
+    if result.symbol is not full and (fresh or not added_to_matrices(code, result, target, every)):
+        copied(code, result, target, every)
 
 
 def _steps(full: Symbol, dtype: np.dtype[Any]) -> Shape:

@@ -13,8 +13,9 @@ import opt_einsum
 
 from jacobian.kernel.bracketing import LONGEST, best_bracketing
 from jacobian.kernel.code import LARGE, Code, Symbol
-from jacobian.kernel.pairwise import Labels, Named, Target, arranged, copied, pair, reshaped, written
+from jacobian.kernel.pairwise import pair
 from jacobian.kernel.pattern import CACHE, PROGRAMS, Shape
+from jacobian.kernel.places import Labels, Named, Target, arranged, copied, reshaped, written
 
 MODERATE = 1e30
 MANY_ARRAYS = 10  # above that many one search has to do

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jacobian.kernel.access import Form, Lookup, combine, indices
-from jacobian.kernel.pairwise import Labels
 from jacobian.kernel.pattern import Shape
+from jacobian.kernel.places import Labels
 
 KEPT = 2**16  # positions that a program may keep
 

@@ -48,6 +48,9 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
             raise NotRecordableError(ufunc.__name__)
         if method != "__call__":
             return self._call(getattr(ufunc, method), inputs, kwargs)
+        if ufunc is np.power and _is_square(*inputs) and not kwargs:
+            square = self.code.constant(np.square, "square")
+            return self._written(lambda texts: f"{texts[0]} ** (2)", np.square, inputs[:1], square.name, new=True)
         if ufunc in _INFIX and not kwargs:
             bare, sign = self._without_signs(inputs) if ufunc in (np.multiply, np.divide) else (inputs, 1)
             result = self._written(f" {_INFIX[ufunc]} ".join, ufunc, bare, _IN_PLACE.get(ufunc, ""), new=True)
@@ -159,6 +162,11 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
     def __len__(self) -> int:
         """The length of the first axis."""
         return int(self.shape[0])
+
+
+def _is_square(base: Any, exponent: Any) -> bool:
+    """Whether NumPy squares: then it can do so in place."""
+    return isinstance(base, Recorded) and base.dtype.kind == "f" and is_number(exponent) and exponent == 2
 
 
 def _are_numbers(arrays: Sequence[Any], axis: Any = 0, **others: Any) -> bool:

@@ -11,6 +11,7 @@ import sys
 import weakref
 from collections.abc import Callable
 from functools import cache
+from itertools import islice
 from math import prod
 from typing import Any
 
@@ -22,6 +23,7 @@ from jacobian.kernel.threads import is_worthwhile, on_all_cores
 
 WORTHWHILE = 2**16  # bytes from which on memory is used again
 SHARE = 32  # a part of the machine's memory that may wait to be used again: the 32nd
+LATELY = 8  # of those that wait: what came back before them is no longer in the caches
 PATIENCE = 256  # times that other memory comes back while it waits
 
 Place = tuple[Shape, int, Shape]
@@ -72,6 +74,8 @@ class Reused:
 
     def fresh(self) -> np.ndarray:
         """An array as after `zeros`, but for entries that the program is going to overwrite."""
+        if self.make is np.empty:
+            self._exchange(WAITING.last_like(self))
         try:
             full, listed = self._free.pop()
         except IndexError:
@@ -89,6 +93,16 @@ class Reused:
             else:
                 place.fill(0)
         return full
+
+    def _exchange(self, other: Reused) -> None:
+        """Take the memory that was in use last, which the caches may still hold, and leave one's own for it.
+
+        Where a program overwrites everything, memory is anybody's.
+        """
+        if other is not self:
+            self._free, other._free = other._free, self._free
+            if not other._free:
+                WAITING.order.pop(other, None)
 
     def noted(self, write: Callable[..., np.ndarray | None]) -> Callable[..., None]:
         """A writer whose positions depend on the numbers, and are remembered until the memory is used again."""
@@ -131,6 +145,13 @@ class Waiting:
     def __init__(self) -> None:
         self.order: dict[Reused, int] = {}
         self.returns = 0
+
+    def last_like(self, one: Reused) -> Reused:
+        """Of those that came back lately the last one whose memory could be taken for this one's; itself if none is."""
+        for other in islice(reversed(list(self.order)), LATELY):
+            if other.make is one.make and other.shape == one.shape and other.dtype == one.dtype:
+                return other
+        return one
 
     def give_up(self) -> None:
         """Give all of it back to the machine."""

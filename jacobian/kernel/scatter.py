@@ -12,8 +12,8 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from jacobian.kernel.access import combine
-from jacobian.kernel.pairwise import Labels
 from jacobian.kernel.pattern import Pattern, Shape
+from jacobian.kernel.places import Labels
 from jacobian.kernel.positions import Places
 from jacobian.kernel.views import steps_of
 

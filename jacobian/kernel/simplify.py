@@ -18,8 +18,8 @@ from jacobian.kernel.equations import Guard
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.memory import available
 from jacobian.kernel.operands import holds_complex
-from jacobian.kernel.pairwise import Labels
 from jacobian.kernel.pattern import CACHE, Access, Pattern, open_guards
+from jacobian.kernel.places import Labels
 from jacobian.kernel.structure import common_axes
 from jacobian.kernel.tables import Pool, resolved
 from jacobian.kernel.term import Array, Factor, Label, Operator, Term

@@ -13,8 +13,8 @@ from jacobian.kernel.access import Form, indices
 from jacobian.kernel.equations import Guard
 from jacobian.kernel.guards import apply_guard
 from jacobian.kernel.network import contract
-from jacobian.kernel.pairwise import Labels
 from jacobian.kernel.pattern import Access, Pattern, Shape
+from jacobian.kernel.places import Labels
 from jacobian.kernel.positions import positions
 from jacobian.kernel.term import Array, Operator
 from jacobian.kernel.views import read, read_guard

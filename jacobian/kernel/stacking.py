@@ -11,8 +11,8 @@ import numpy as np
 
 from jacobian.kernel.access import Form, affine, indices, plain
 from jacobian.kernel.code import LARGE, Code, Symbol, common_kind
-from jacobian.kernel.pairwise import reshaped
 from jacobian.kernel.pattern import CACHE, Access, Pattern, Shape
+from jacobian.kernel.places import reshaped
 from jacobian.kernel.scatter import overlapping
 from jacobian.kernel.views import is_whole
 

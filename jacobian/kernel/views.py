@@ -14,8 +14,8 @@ from numpy.lib.stride_tricks import as_strided
 from jacobian.kernel.access import Form, combine, indices, span
 from jacobian.kernel.code import Code, Symbol
 from jacobian.kernel.equations import Guard
-from jacobian.kernel.pairwise import Labels, Named, reshaped
 from jacobian.kernel.pattern import Access, Pattern, Shape
+from jacobian.kernel.places import Labels, Named, reshaped
 from jacobian.kernel.positions import Places, positions
 
 

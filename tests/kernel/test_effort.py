@@ -6,8 +6,9 @@ import pytest
 from jacobian.kernel import code
 from jacobian.kernel.code import Code, Symbol
 from jacobian.kernel.effort import effort
-from jacobian.kernel.pairwise import Named, Target, copied, pair
+from jacobian.kernel.pairwise import pair
 from jacobian.kernel.pattern import Shape
+from jacobian.kernel.places import Named, Target, copied
 
 DTYPE = np.dtype(np.float64)
 

@@ -10,8 +10,8 @@ from jacobian.kernel.access import affine, plain
 from jacobian.kernel.code import Code, OtherwiseError, Symbol
 from jacobian.kernel.lower import Given, write_tensor
 from jacobian.kernel.network import LONG_SUM, write_network
-from jacobian.kernel.pairwise import Named
 from jacobian.kernel.pattern import Access, Pattern
+from jacobian.kernel.places import Named
 
 rng = np.random.default_rng(0)
 FLOAT = np.dtype(np.float64)

@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import jacobian as jac
-from jacobian.kernel import pairwise, threads
+from jacobian.kernel import places, threads
 from jacobian.kernel.buffers import ENTRIES, with_short_buffers
 from jacobian.kernel.threads import Helpers, cores, is_worthwhile, on_all_cores, touched
 from tests.kernel.test_buffers import NEW
@@ -86,7 +86,7 @@ def test_parts_are_the_whole(drawn: Any, most: int) -> None:
         np.testing.assert_array_equal(found, expected)
         on_all_cores(np.add, *arguments, out=found, most=most)
         np.testing.assert_array_equal(found, np.broadcast_to(np.add(*arguments), shape))
-        on_all_cores(lambda *given: pairwise._add(np.multiply, *given), *arguments, out=added, most=most)
+        on_all_cores(lambda *given: places._add(np.multiply, *given), *arguments, out=added, most=most)
         np.testing.assert_array_equal(added, 1 + expected)
         on_all_cores(np.copyto, arguments[0], out=found)
         np.testing.assert_array_equal(found, np.broadcast_to(arguments[0], shape))
