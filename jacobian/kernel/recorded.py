@@ -13,6 +13,7 @@ import numpy as np
 
 from jacobian.kernel.arraylike import ArrayLike
 from jacobian.kernel.code import Code, Symbol, is_number
+from jacobian.kernel.primitives import by_primitives
 
 _INFIX = {
     np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.power: "**", np.matmul: "@",
@@ -82,6 +83,10 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
             return func(*map(_value, args), **kwargs)
         if func is np.stack and _are_numbers(*args, **kwargs):  # for which `stack` is slow
             return self._written(lambda texts: f"array({texts[0]})", np.array, (list(args[0]),))
+        if args and isinstance(args[0], Recorded):
+            found = by_primitives(func, args, kwargs)
+            if found is not None:
+                return found
         return self._call(func, args, kwargs)
 
     def __getitem__(self, key: Any) -> Any:
@@ -92,7 +97,9 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
         return self._written(lambda texts: f"{texts[0]}[{picks}]", lambda array: array[key], (self,))
 
     def _call(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        name = self.code.constant(function, getattr(function, "__name__", "f"))
+        owner = getattr(function, "__self__", None)  # of a method such as `add.reduce`
+        method_of = f"{owner.__name__}_" if isinstance(owner, np.ufunc) else ""
+        name = self.code.constant(function, method_of + getattr(function, "__name__", "f"))
         keywords = list(kwargs)
 
         def text(texts: Sequence[str]) -> str:
@@ -106,7 +113,8 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
 
         entries = isinstance(function, np.ufunc) and function.signature is None and function.nout == 1
         in_place = name.name if entries and not kwargs else ""
-        return self._written(text, run, (*args, *kwargs.values()), in_place, new=isinstance(function, np.ufunc))
+        new = bool(method_of) or isinstance(function, np.ufunc) or function is np.concatenate
+        return self._written(text, run, (*args, *kwargs.values()), in_place, new=new)
 
     def _written(
         self, text: Callable[[Sequence[str]], str], function: Callable[..., Any], inputs: Sequence[Any],

@@ -1,0 +1,51 @@
+"""NumPy functions as what they are made of: on small arrays most of their time is spent on the way there.
+
+`np.sum(x)` looks at its arguments, calls a function, which calls a method, which calls `add.reduce`. What is written
+down for every later call does that at once; the numbers are the same to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+Axis = int | tuple[int, ...] | None
+
+_REDUCING: dict[Any, np.ufunc] = {np.sum: np.add, np.prod: np.multiply, np.max: np.maximum, np.min: np.minimum}
+
+
+def by_primitives(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """The result of a function of an array that is recorded; None where it is as well called itself."""
+    if function in _REDUCING:
+        return _reduced(_REDUCING[function], *args, **kwargs) if kwargs.keys() <= {"axis", "keepdims"} else None
+    if function is np.mean and kwargs.keys() <= {"axis", "keepdims"}:
+        return _mean(*args, **kwargs)
+    if function is np.roll:
+        return _rolled(*args, **kwargs)
+    return None
+
+
+def _reduced(ufunc: np.ufunc, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    return ufunc.reduce(x, axis, keepdims=True) if keepdims else ufunc.reduce(x, axis)
+
+
+def _mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The sum by the number of entries, unless `np.mean` works in another dtype, or warns that there are none."""
+    if x.dtype != np.float64 or not x.size:
+        return None
+    total = _reduced(np.add, x, axis, keepdims)
+    return total / (x.size // total.size)
+
+
+def _rolled(x: Any, shift: Any, axis: Any = None) -> Any:
+    """Two slices, one behind the other."""
+    if type(shift) is not int or not (type(axis) is int or (axis is None and x.ndim == 1)):
+        return None
+    axis = 0 if axis is None else axis % x.ndim
+    cut = -shift % max(x.shape[axis], 1)
+    if not cut:  # then it is a copy
+        return None
+    before = (slice(None),) * axis
+    return np.concatenate((x[(*before, slice(cut, None))], x[(*before, slice(0, cut))]), axis)

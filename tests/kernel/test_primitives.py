@@ -1,0 +1,56 @@
+"""NumPy functions written as what they are made of: the same numbers, by less."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from jacobian.kernel.code import Code
+from jacobian.kernel.recorded import Recorded
+
+X = np.random.default_rng(0).normal(size=(3, 4, 5))
+
+
+def written(f: Callable[[Any], Any], x: np.ndarray) -> tuple[str, Any]:
+    """The program for a function of one array, and what it gives."""
+    code = Code()
+    x_symbol = Recorded(code, "x", x)
+    text = code.text(["x"], [f(x_symbol).name])
+    return text, code.compile(text)(x)
+
+
+@pytest.mark.parametrize("f", [
+    np.sum, np.prod, np.max, np.min, np.mean, lambda x: np.mean(x, axis=1), lambda x: np.sum(x, axis=(0, -1)),
+    lambda x: np.max(x, -1, keepdims=True), lambda x: np.mean(x, axis=(1, 2), keepdims=True),
+    lambda x: np.roll(x, 2, axis=1), lambda x: np.roll(x, -7, 0), lambda x: np.roll(x[0, 0], 3),
+    lambda x: np.sum(x, axis=()), lambda x: np.mean(x, axis=()),
+])  # fmt: skip
+def test_the_same_by_what_it_is_made_of(f: Callable[[Any], Any]) -> None:
+    text, found = written(f, X)
+    expected = f(X)
+    assert any(word in text for word in ("_reduce", "concatenate"))
+    assert type(found) is type(expected)
+    assert found.dtype == expected.dtype
+    assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(("f", "x"), [
+    (lambda x: np.sum(x, where=x > 0), X), (lambda x: np.max(x, initial=3.0), X),
+    (lambda x: np.sum(x, dtype=np.float32), X), (np.mean, X.astype(np.float32)), (np.mean, X > 0),
+    (lambda x: np.roll(x, (1, 2), (0, 1)), X), (lambda x: np.roll(x, 1), X), (lambda x: np.roll(x, 6, axis=0), X),
+])  # fmt: skip
+def test_left_as_it_is_where_it_does_more(f: Callable[[Any], Any], x: np.ndarray) -> None:
+    text, found = written(f, x)
+    assert "_reduce" not in text
+    assert "concatenate" not in text
+    assert found.dtype == f(x).dtype
+    assert_array_equal(found, f(x))
+
+
+def test_a_roll_by_nothing_is_a_copy() -> None:
+    x = X.copy()
+    assert not np.shares_memory(written(lambda a: np.roll(a, 3, axis=0), x)[1], x)
