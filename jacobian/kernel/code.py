@@ -215,6 +215,11 @@ class Code:
             self._constant_names[id(value)] = known
         return known
 
+    def arrays(self, symbols: Sequence[Symbol]) -> list[np.ndarray] | None:
+        """The arrays of symbols that are always the same; None unless all of them are."""
+        found = [self.constants[symbol.name] for symbol in symbols if symbol.name in self.constants]
+        return found if len(found) == len(symbols) else None
+
     def literal(self, value: Any) -> str:
         """A value as the program's text has it: a plain number by its digits, anything else by a name."""
         plain = is_number(value) or type(value) is bool or value is None

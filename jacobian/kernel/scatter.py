@@ -40,11 +40,18 @@ def overlapping(pattern: Pattern, shape: Shape) -> list[int]:
 
 
 def listed_writer(
-    pattern: Pattern, starts: Sequence[int], labels: Labels, shape: Shape, *, fresh: bool
+    pattern: Pattern,
+    starts: Sequence[int],
+    labels: Labels,
+    shape: Shape,
+    *,
+    fresh: bool,
+    tables: Sequence[np.ndarray] | None = None,
 ) -> Callable[..., np.ndarray | None] | None:
     """A function that adds an array with axes `labels` into a result of that shape: `write(full, array, *tables)`.
 
-    It returns the positions, along the result as one axis, where these are looked up.
+    It returns the positions, along the result as one axis, where these are looked up: once and for all where the tables
+    are known beforehand.
 
     None where neither a look-up nor a shared position is involved: then a strided view does it.
     """
@@ -56,7 +63,7 @@ def listed_writer(
     if not looks_up and prod(pattern.sizes[index] for index in clash) <= MANY_LOOPS:
         return partial(_write_in_turn, pattern, tuple(starts), labels, clash)
     shifted = [combine((1, form), offset=start) for form, start in zip(forms, starts, strict=True)]
-    places = Places.of(shifted, shape, pattern.free, pattern.sizes)
+    places = Places.of(shifted, shape, pattern.free, pattern.sizes).settled(tables)
     return partial(_write_listed, pattern, labels, places, bool(clash), fresh)
 
 
