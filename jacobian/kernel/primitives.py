@@ -7,11 +7,15 @@ down for every later call does that at once; the numbers are the same to the las
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
 Axis = int | tuple[int, ...] | None
+
+SHORT = 7  # entries of a row that NumPy adds one after another
+MANY = 64  # rows for each of its columns from which on columns are quicker
 
 _REDUCING: dict[Any, np.ufunc] = {np.sum: np.add, np.prod: np.multiply, np.max: np.maximum, np.min: np.minimum}
 
@@ -24,10 +28,18 @@ def by_primitives(function: Callable[..., Any], args: Sequence[Any], kwargs: Map
         return _mean(*args, **kwargs)
     if function is np.roll:
         return _rolled(*args, **kwargs)
+    if function is np.where and len(args) == 3:
+        return _chosen(*args)
     return None
 
 
 def _reduced(ufunc: np.ufunc, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """A reduction; of many short rows, for each of which NumPy begins a loop, column by column in the same order."""
+    count = x.shape[-1] if x.ndim else 0
+    is_last = type(axis) is int and axis in (-1, x.ndim - 1)
+    if is_last and 1 < count <= SHORT and x.size >= MANY * count**2 and x.dtype.char in "fd":
+        columns = [x[..., k : k + 1] if keepdims else x[..., k] for k in range(count)]
+        return reduce(ufunc, columns)
     return ufunc.reduce(x, axis, keepdims=True) if keepdims else ufunc.reduce(x, axis)
 
 
@@ -37,6 +49,15 @@ def _mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
         return None
     total = _reduced(np.add, x, axis, keepdims)
     return total / (x.size // total.size)
+
+
+def _chosen(condition: Any, one: Any, other: Any) -> Any:
+    """A number where a condition holds, or where it does not, and zero elsewhere: their product."""
+    if condition.dtype != bool or type(one) is not float or type(other) is not float:
+        return None
+    if one > 0 and other == 0:
+        return condition * one
+    return np.logical_not(condition) * other if one == 0 and other > 0 else None
 
 
 def _rolled(x: Any, shift: Any, axis: Any = None) -> Any:

@@ -83,11 +83,23 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
             return func(*map(_value, args), **kwargs)
         if func is np.stack and _are_numbers(*args, **kwargs):  # for which `stack` is slow
             return self._written(lambda texts: f"array({texts[0]})", np.array, (list(args[0]),))
+        if func is np.where and len(args) == 3 and _are_numbers(args):
+            return self._chosen(*args)
         if args and isinstance(args[0], Recorded):
             found = by_primitives(func, args, kwargs)
             if found is not None:
                 return found
         return self._call(func, args, kwargs)
+
+    def _chosen(self, condition: Any, *values: Any) -> Any:
+        """One number or another, for which `where` is slow, and makes an array of."""
+        first, second = (np.float64(one) if type(one) is float else one for one in values)
+        if getattr(first, "dtype", None) != np.float64 or getattr(second, "dtype", None) != np.float64:
+            return self._call(np.where, (condition, *values), {})
+        return self._written(
+            lambda texts: f"({texts[1]} if {texts[0]} else {texts[2]})", lambda *given: np.where(*given)[()],
+            (condition, first, second),
+        )  # fmt: skip
 
     def __getitem__(self, key: Any) -> Any:
         """Entries."""

@@ -54,3 +54,44 @@ def test_left_as_it_is_where_it_does_more(f: Callable[[Any], Any], x: np.ndarray
 def test_a_roll_by_nothing_is_a_copy() -> None:
     x = X.copy()
     assert not np.shares_memory(written(lambda a: np.roll(a, 3, axis=0), x)[1], x)
+
+
+@pytest.mark.parametrize("count", range(2, 8))
+@pytest.mark.parametrize("f", [np.sum, np.mean, np.max, np.prod])
+def test_many_short_rows_are_taken_column_by_column(f: Any, count: int) -> None:
+    x = np.random.default_rng(count).normal(size=(50, 64, count))
+    for keepdims in (False, True):
+        text, found = written(lambda a: f(a, axis=-1, keepdims=keepdims), x)  # noqa: B023 - called at once
+        assert "_reduce" not in text
+        assert_array_equal(found, f(x, axis=2, keepdims=keepdims))
+
+
+def test_few_or_long_rows_are_reduced() -> None:
+    for x in (np.ones((20, 3)), np.ones((1000, 8)), np.ones((1000, 1))):
+        assert "add_reduce" in written(lambda a: np.sum(a, axis=-1), x)[0]
+
+
+@pytest.mark.parametrize(("one", "other"), [(1.0, 0.0), (0.0, 0.5), (-1.0, 0.0), (1.0, 2.0), (0.0, 0.0), (1, 0)])
+def test_numbers_by_a_condition(one: float, other: float) -> None:
+    text, found = written(lambda a: np.where(a > 0, one, other), X)
+    assert ("where" in text) == ((one, other) not in [(1.0, 0.0), (0.0, 0.5)] or type(one) is int)
+    assert found.dtype == np.where(X > 0, one, other).dtype
+    assert_array_equal(found, np.where(X > 0, one, other))
+
+
+@pytest.mark.parametrize("f", [
+    lambda a: np.where(a > 0, 1.0, 0.0), lambda a: np.where(a > 0, a, 0.5),
+    lambda a: np.where(a > 0, 1.0, np.where(a == 0, 0.5, 0.0)),
+])  # fmt: skip
+def test_one_of_two_numbers_is_chosen_by_python(f: Callable[[Any], Any]) -> None:
+    for number in (-1.0, 0.0, 2.0):
+        text, found = written(f, np.float64(number))
+        assert "where" not in text
+        assert type(found) is np.float64
+        assert found == f(number)
+
+
+def test_other_kinds_of_numbers_are_chosen_by_numpy() -> None:
+    text, found = written(lambda a: np.where(a > 0, 1, 2), np.float64(3.0))
+    assert "where" in text
+    assert found.dtype == np.where(True, 1, 2).dtype
