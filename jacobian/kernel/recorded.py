@@ -13,7 +13,7 @@ import numpy as np
 
 from jacobian.kernel.arraylike import ArrayLike
 from jacobian.kernel.code import Code, Symbol, is_number
-from jacobian.kernel.primitives import by_primitives
+from jacobian.kernel.primitives import by_primitives, by_squares
 
 _INFIX = {
     np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.power: "**", np.matmul: "@",
@@ -49,6 +49,10 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
             raise NotRecordableError(ufunc.__name__)
         if method != "__call__":
             return self._call(getattr(ufunc, method), inputs, kwargs)
+        if ufunc is np.power and not kwargs and isinstance(inputs[0], Recorded):
+            found = by_squares(*inputs)
+            if found is not None:
+                return found
         if ufunc in _INFIX and not kwargs:
             bare, sign = self._without_signs(inputs) if ufunc in (np.multiply, np.divide) else (inputs, 1)
             result = self._written(f" {_INFIX[ufunc]} ".join, ufunc, bare, _IN_PLACE.get(ufunc, ""), new=True)

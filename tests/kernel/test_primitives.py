@@ -95,3 +95,19 @@ def test_other_kinds_of_numbers_are_chosen_by_numpy() -> None:
     text, found = written(lambda a: np.where(a > 0, 1, 2), np.float64(3.0))
     assert "where" in text
     assert found.dtype == np.where(True, 1, 2).dtype
+
+
+@pytest.mark.parametrize("exponent", [3, 4, 5, 6, 7, 8, 3.0])
+def test_powers_by_squares(exponent: float) -> None:
+    text, found = written(lambda a: a**exponent, X)
+    assert f"** ({exponent!r})" not in text
+    np.testing.assert_allclose(found, X**exponent, rtol=4e-15)
+
+
+@pytest.mark.parametrize(("x", "exponent"), [
+    (X, 9), (X, -3), (np.abs(X), 2.5), (np.float64(2.0), 3), (X.astype(int), 3),
+])  # fmt: skip
+def test_other_powers_are_left_as_they_are(x: np.ndarray, exponent: float) -> None:
+    text, found = written(lambda a: a**exponent, x)
+    assert f"** ({exponent!r})" in text
+    assert_array_equal(found, x**exponent)

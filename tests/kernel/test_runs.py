@@ -59,3 +59,11 @@ def test_as_many_slices_as_are_worth_it() -> None:
 def test_a_table_along_two_indices_is_looked_up() -> None:
     table = np.array([[0, 1], [2, 3]])
     assert in_runs(taking((4,), 0, table).terms[0].pattern, [table]) is None
+
+
+@pytest.mark.parametrize("count", [9, 2000])
+def test_many_entries_added_to_few_places_and_to_many(count: int) -> None:
+    rng = np.random.default_rng(1)
+    table = rng.integers(0, count, (20, 7))
+    J = Jacobian.einsum("ij->|ij", rng.normal(size=(20, 7))) @ taking((count,), 0, table)
+    np.testing.assert_allclose(program(J)[1], dense_of(J), rtol=1e-12, atol=1e-12)
