@@ -85,7 +85,7 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
         """All other NumPy functions."""
         if func in _OF_SHAPES:
             return func(*map(_value, args), **kwargs)
-        if func is np.stack and _are_numbers(*args, **kwargs):  # for which `stack` is slow
+        if func is np.stack and _is_array_of(*args, **kwargs):  # `stack` is slow
             return self._written(lambda texts: f"array({texts[0]})", np.array, (list(args[0]),))
         if func is np.where and len(args) == 3 and _are_numbers(args):
             return self._chosen(*args)
@@ -185,8 +185,17 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
         return int(self.shape[0])
 
 
-def _are_numbers(arrays: Sequence[Any], axis: Any = 0, **others: Any) -> bool:
-    return not others and type(axis) is int and axis in (0, -1) and not any(map(np.shape, map(_value, arrays)))
+def _are_numbers(arrays: Sequence[Any]) -> bool:
+    return not any(map(np.shape, map(_value, arrays)))
+
+
+def _is_array_of(arrays: Sequence[Any], axis: Any = 0, **others: Any) -> bool:
+    """Whether a stack of these is what `array` makes of them."""
+    if others or type(axis) is not int or not isinstance(arrays, list | tuple):
+        return False
+    if _are_numbers(arrays):
+        return axis in (0, -1)
+    return axis == 0 and len({(np.shape(one), getattr(one, "dtype", None)) for one in map(_value, arrays)}) == 1
 
 
 def _shape(value: Any) -> tuple[int, ...]:

@@ -111,3 +111,18 @@ def test_other_powers_are_left_as_they_are(x: np.ndarray, exponent: float) -> No
     text, found = written(lambda a: a**exponent, x)
     assert f"** ({exponent!r})" in text
     assert_array_equal(found, x**exponent)
+
+
+def test_stacks_along_the_first_axis_are_made_by_array() -> None:
+    for f in (lambda a: np.stack([a, 2 * a]), lambda a: np.stack((a, a, a), axis=0)):
+        text, found = written(f, X)
+        assert "stack" not in text
+        assert_array_equal(found, f(X))
+
+
+def test_other_stacks_are_left_as_they_are() -> None:
+    for f in (lambda a: np.stack([a, 2 * a], axis=-1), lambda a: np.stack([a, a > 0]), np.stack):
+        text, found = written(f, X)
+        assert "stack" in text
+        assert found.dtype == f(X).dtype
+        assert_array_equal(found, f(X))
