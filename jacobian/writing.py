@@ -223,9 +223,11 @@ class Scripting(Writing):
         for place, node in enumerate(inputs):
             symbol = self.code.let(f"inputs[{place}]", (), node.shape)
             self._values[node.index] = Recorded(self.code, symbol.name, node.value)
+        self.code.exact = True
         for node in nodes:
             if node.index not in self._values:
                 self._values[node.index] = self._forward(node)
+        self.code.exact = False
 
     def contract(self, J: Jacobian) -> Jacobian:
         """Write the contraction: with complex numbers, or transforms, as a call of the kernel."""

@@ -67,6 +67,7 @@ class Code:
 
     def __init__(self, reused: dict[str, Reused] | None = None) -> None:
         self.reused = reused
+        self.exact = False  # whether what is recorded is to be as NumPy has it to the last bit: values are, slopes not
         self.lines: list[Line] = []
         self.constants: dict[str, Any] = dict(_ALWAYS)
         self.symbols: dict[str, Symbol] = {}  # what lines assign

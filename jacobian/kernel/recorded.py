@@ -49,7 +49,7 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
             raise NotRecordableError(ufunc.__name__)
         if method != "__call__":
             return self._call(getattr(ufunc, method), inputs, kwargs)
-        if ufunc is np.power and not kwargs and isinstance(inputs[0], Recorded):
+        if ufunc is np.power and not kwargs and isinstance(inputs[0], Recorded) and not self.code.exact:
             found = by_squares(*inputs)
             if found is not None:
                 return found

@@ -126,3 +126,10 @@ def test_other_stacks_are_left_as_they_are() -> None:
         assert "stack" in text
         assert found.dtype == f(X).dtype
         assert_array_equal(found, f(X))
+
+
+def test_a_power_is_left_as_it_is_where_the_last_bit_counts() -> None:
+    code = Code()
+    code.exact = True
+    assert (Recorded(code, "x", X) ** 3).name in code.symbols
+    assert [line.text for line in code.lines] == ["t1 = x ** (3)"]
