@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from math import isfinite
 from typing import Any, NamedTuple
@@ -15,10 +15,13 @@ from jacobian.kernel.arithmetic import Written
 from jacobian.kernel.buffers import with_errors_ignored
 from jacobian.kernel.code import Code, OtherwiseError, Symbol
 from jacobian.kernel.effort import effort
+from jacobian.kernel.explain import multiplications
 from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.operands import holds_complex
+from jacobian.kernel.real import real_part
 from jacobian.kernel.recorded import NotRecordableError, Recorded
 from jacobian.kernel.simplify import contracted, fused
-from jacobian.kernel.term import Factor, Term
+from jacobian.kernel.term import Array, Factor, Operator, Term
 from jacobian.ops.registry import Op, Params, Point
 from jacobian.tracing.graph import Node
 from jacobian.tracing.run import all_finite
@@ -97,19 +100,20 @@ class Writing:
     def _outside(self, node: Node, operand: int) -> Jacobian:
         """The arrays of a rule that looks at numbers; the program ends if anything but the arrays is different."""
         J = node.local(operand)
-        arrays = self._arrays(node, operand, _Expected(J))
-        numbers = enumerate(number for term in J.terms for number in term.numbers)
-        symbols: Iterator[Any] = iter(
-            [self.code.let(f"{arrays}[{k}]", [arrays], tuple(np.shape(one)), rough=True) for k, one in numbers]
-        )
-        terms = [
-            Term(
-                term.pattern, tuple(Factor(next(symbols)) for _ in term.factors),
-                tuple(next(symbols) for _ in term.tables), term.scale,
-            )
-            for term in J.terms
-        ]  # fmt: skip
-        return Jacobian(terms, J.out_shape, J.in_shape, J.dtype)
+        if any(not isinstance(factor.array, np.ndarray | np.generic) for term in J.terms for factor in term.factors):
+            raise NotRecordableError("an operator")
+        return self._read(self._arrays(node, operand, _Expected(J)), J)
+
+    def _read(self, arrays: Symbol, J: Jacobian) -> Jacobian:
+        """The Jacobian on symbols for its arrays, which are found in a list of all of them; operators stay the same."""
+
+        def symbol(place: int, number: Any) -> Any:
+            if isinstance(number, Operator):
+                return number
+            symbol = self.code.let(f"{arrays}[{place}]", [arrays], tuple(np.shape(number)), rough=True)
+            return Recorded(self.code, symbol.name, number)
+
+        return _with_numbers(J, [symbol(*one) for one in enumerate(_numbers(J))])
 
     def _arrays(self, node: Node, operand: int, expected: _Expected) -> Symbol:
         """The arrays of a local Jacobian at the node, which is to be as it was expected."""
@@ -117,20 +121,35 @@ class Writing:
         return self.code.let(f"{local}(nodes[{node.index}], {operand})", (), (), check=True)
 
 
+def _numbers(J: Jacobian) -> list[Any]:
+    """The arrays of all terms."""
+    return [number for term in J.terms for number in term.numbers]
+
+
+def _with_numbers(J: Jacobian, numbers: Iterable[Any]) -> Jacobian:
+    """The Jacobian with other arrays, or symbols for them."""
+    rest = iter(numbers)
+    terms = [
+        Term(
+            term.pattern, tuple(Factor(next(rest)) for _ in term.factors), tuple(next(rest) for _ in term.tables),
+            term.scale,
+        )
+        for term in J.terms
+    ]  # fmt: skip
+    return Jacobian(terms, J.out_shape, J.in_shape, J.dtype, J.names)
+
+
 class _Expected:
-    """A local Jacobian as far as it is known beforehand: everything but its arrays."""
+    """A Jacobian as far as it is known beforehand: everything but its arrays."""
 
     def __init__(self, J: Jacobian) -> None:
-        if any(not isinstance(factor.array, np.ndarray | np.generic) for term in J.terms for factor in term.factors):
-            raise NotRecordableError("an operator")
         self.terms = [(term.pattern, term.scale) for term in J.terms]
 
     def arrays(self, J: Jacobian) -> list[np.ndarray]:
         """The arrays of another one."""
-        terms = J.terms
-        if [(term.pattern, term.scale) for term in terms] != self.terms:
+        if [(term.pattern, term.scale) for term in J.terms] != self.terms:
             raise OtherwiseError
-        return [number for term in terms for number in term.numbers]
+        return _numbers(J)
 
 
 def _local_at_node(expected: _Expected, node: Node, operand: int) -> list[np.ndarray]:
@@ -139,6 +158,35 @@ def _local_at_node(expected: _Expected, node: Node, operand: int) -> list[np.nda
 
 def _local_at_point(expected: _Expected, node: _Bare, operand: int, y: Any, *x: Any) -> list[np.ndarray]:
     return expected.arrays(node.op.local(Point(y, x, node.params, node.names, node.name), operand))
+
+
+class _Contraction:
+    """What the kernel itself does to a Jacobian whenever the program runs: it is called with the arrays that differ."""
+
+    def __init__(self, function: Callable[[Jacobian], Jacobian], J: Jacobian) -> None:
+        self._function = function
+        self._known = [None if isinstance(one, Recorded) else one for one in _numbers(J)]
+        self._bare = _with_numbers(J, self._known)
+        self._expected: _Expected | None = None
+
+    def first(self, arrays: Sequence[Any]) -> Jacobian:
+        """The result for the first time: it will always be like this."""
+        result = self._result(arrays)
+        self._expected = _Expected(result)
+        return result
+
+    def _result(self, arrays: Sequence[Any]) -> Jacobian:
+        rest = iter(arrays)
+        return self._function(_with_numbers(self._bare, [next(rest) if one is None else one for one in self._known]))
+
+    def __call__(self, *arrays: Any) -> list[np.ndarray]:
+        """The arrays of the result."""
+        assert self._expected is not None
+        return self._expected.arrays(self._result(arrays))
+
+
+def _is_of(node: Node, family: str) -> bool:
+    return node.op is not None and node.op.family == family
 
 
 def _is_fixed(op: Op | None) -> bool:
@@ -166,14 +214,41 @@ class Scripting(Writing):
         """
         super().__init__()
         self._values: dict[int, Recorded] = {}
+        if any(node.value.dtype.kind not in "fb" for node in (*outputs, *inputs)):
+            raise NotRecordableError("complex numbers")
+        nodes = _ancestors(outputs)
+        self._calls_kernel = any(node.value.dtype.kind == "c" or _is_of(node, "fft") for node in nodes)
+        if self._calls_kernel:
+            self.arithmetic = _Contracting(self.code, self._called)
         for place, node in enumerate(inputs):
             symbol = self.code.let(f"inputs[{place}]", (), node.shape)
             self._values[node.index] = Recorded(self.code, symbol.name, node.value)
-        for node in _ancestors(outputs):
-            if node.value.dtype.kind not in "fb":
-                raise NotRecordableError("complex numbers")
+        self.code.exact = True
+        for node in nodes:
             if node.index not in self._values:
                 self._values[node.index] = self._forward(node)
+        self.code.exact = False
+
+    def contract(self, J: Jacobian) -> Jacobian:
+        """Write the contraction: with complex numbers, or transforms, as a call of the kernel."""
+        return self._called(contracted, J) if self._calls_kernel else super().contract(J)
+
+    def shorten(self, J: Jacobian) -> Jacobian:
+        """Write the products, unless it is the kernel that contracts them later."""
+        return J if self._calls_kernel else super().shorten(J)
+
+    def real_part(self, J: Jacobian) -> Jacobian:
+        """Write a call of the kernel."""
+        return self._called(real_part, J)
+
+    def _called(self, function: Callable[[Jacobian], Jacobian], J: Jacobian) -> Jacobian:
+        """What the kernel makes of a Jacobian, as a line that calls it."""
+        given = [one for one in _numbers(J) if isinstance(one, Recorded)]
+        contraction = _Contraction(function, J)
+        result = with_errors_ignored(contraction.first, [one.value for one in given])
+        text = f"{self.code.constant(contraction, 'contract')}({', '.join(map(str, given))})"
+        products = sum(map(multiplications, J.terms))
+        return self._read(self.code.let(text, given, (), new=True, products=products), result)
 
     def checked(self, node: Node) -> str:
         """The value of a node; the program ends if it is not finite."""
@@ -245,6 +320,29 @@ class Scripting(Writing):
         value = self._values[node.index]
         uses = [value, *(one for one in numbers if isinstance(one, Recorded))]
         return self.code.let(f"{local}({', '.join([value.name, *texts])})", uses, (), check=True)
+
+
+class _Contracting(Written):
+    """What is written at the end is contracted before, and operators that stand alone are made arrays."""
+
+    def __init__(self, code: Code, called: Callable[[Callable[[Jacobian], Jacobian], Jacobian], Jacobian]) -> None:
+        super().__init__(code)
+        self._called = called
+
+    def tensor(self, J: Jacobian) -> Array:
+        """Written."""
+        J = self._called(contracted, J)
+        if holds_complex(J.terms) or _operators(J):
+            J = self._called(_dense, J)
+        return super().tensor(J)
+
+
+def _operators(J: Jacobian) -> list[Operator]:
+    return [one for one in _numbers(J) if isinstance(one, Operator)]
+
+
+def _dense(J: Jacobian) -> Jacobian:
+    return Jacobian.from_array(J.tensor(), len(J.out_shape), dtype=J.dtype)
 
 
 def quickest(graph: plan.Paths, order: str, begin: Callable[[], Writing]) -> str:

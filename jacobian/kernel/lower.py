@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial, reduce
+from itertools import product
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from jacobian.kernel.access import indices, span
+from jacobian.kernel.access import combine, indices, span
 from jacobian.kernel.buffers import with_short_buffers
 from jacobian.kernel.code import Code, Symbol
 from jacobian.kernel.equations import Guard
@@ -24,6 +25,7 @@ from jacobian.kernel.pattern import PROGRAMS, Pattern, Shape, open_guards
 from jacobian.kernel.pieces import pieces_of
 from jacobian.kernel.places import Labels, Named, Target, aligned, copied
 from jacobian.kernel.products import added_to_matrices
+from jacobian.kernel.runs import in_runs
 from jacobian.kernel.scatter import listed_writer, overlapping
 from jacobian.kernel.specials import Placed, Special, without_specials
 from jacobian.kernel.stacking import stacked_alike
@@ -179,7 +181,8 @@ def write_tensor(code: Code, terms: Sequence[Given], shape: Shape, dtype: np.dty
     """Write the program that makes the full tensor of a sum of terms."""
     if len(terms) == 1 and _is_all(terms[0].pattern, shape) and not _fills(code, terms[0], dtype):
         return _whole(code, terms[0], dtype)
-    terms = sorted(stacked_alike(code, terms), key=_turn)
+    terms = [part for term in stacked_alike(code, terms) for part in _without_look_ups(code, term)]
+    terms = sorted(terms, key=_turn)
     boxes = [_box(term.pattern) for term in terms]
     margins = [
         (max(0, *(-box[axis][0] for box in boxes), 0), max(0, *(box[axis][1] + 1 - extent for box in boxes), 0))
@@ -196,6 +199,15 @@ def write_tensor(code: Code, terms: Sequence[Given], shape: Shape, dtype: np.dty
         return full
     picks = ", ".join(f"{low}:{low + extent}" for (low, _), extent in zip(margins, shape, strict=True))
     return code.let(f"{full}[{picks}]", [full], shape)
+
+
+def _without_look_ups(code: Code, term: Given) -> list[Given]:
+    """The term as some that are written to where nothing is looked up, if all tables are known and that is quicker."""
+    tables = code.arrays(term.tables)
+    if not tables or not any(form.has_lookup for form in (*term.pattern.out, *term.pattern.into)):
+        return [term]
+    parts = in_runs(term.pattern, tables)
+    return [term] if parts is None else [term._replace(pattern=part) for part in parts]
 
 
 def _turn(term: Given) -> tuple[int, int]:
@@ -237,7 +249,9 @@ Box = list[tuple[int, int]]
 
 
 def _box(pattern: Pattern) -> Box:
-    return [span(form, pattern.sizes, pattern.tables) for form in (*pattern.out, *pattern.into)]
+    """The same for differences between an axis of the output and one of the input, which tell diagonals apart."""
+    between = [combine((1, out), (-1, into)) for out, into in product(pattern.out, pattern.into)]
+    return [span(form, pattern.sizes, pattern.tables) for form in (*pattern.out, *pattern.into, *between)]
 
 
 def _apart(one: Box, other: Box) -> bool:
@@ -251,13 +265,13 @@ def _write(code: Code, full: Symbol, term: Given, starts: Sequence[int], dtype: 
     forms = (*pattern.out, *pattern.into)
     labels = pattern.carried(pattern.guards)
     [memory] = code.memories([full.name])
-    listed = listed_writer(pattern, starts, labels, full.shape, fresh=fresh)
+    tables = code.arrays(term.tables)
+    listed = listed_writer(pattern, starts, labels, full.shape, fresh=fresh, tables=tables)
     if listed is not None:
         result = write_core(code, term, dtype)
         numbers = [full, result.symbol, *term.tables]
         alone = fresh and not overlapping(pattern, full.shape)
-        known = alone and all(table.name in code.constants for table in term.tables)
-        if memory is not None and not known:
+        if memory is not None and not (alone and tables is not None):
             listed = memory.noted(listed)
         writing = code.constant(listed, "write")
         code.do(f"{writing}({', '.join(map(str, numbers))})", numbers, full)

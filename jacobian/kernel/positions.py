@@ -34,8 +34,16 @@ class Places(NamedTuple):
             return cls(flat, None, order, sizes)
         return cls(rest, positions(affine, order, sizes, ()), order, sizes)
 
+    def settled(self, tables: Sequence[np.ndarray] | None) -> Places:
+        """The same with nothing to look up any more, where the tables are known and the positions are not too many."""
+        if tables is None or prod(self.sizes[index] for index in self.order) > KEPT:
+            return self
+        return self._replace(looked_up=Form(0, ()), known=self.at(tables))
+
     def at(self, tables: Sequence[np.ndarray]) -> np.ndarray:
         """The positions with these tables, an axis for every index."""
+        if not self.looked_up.parts and self.known is not None:
+            return np.asarray(self.known)
         where = positions(self.looked_up, self.order, self.sizes, tables)
         if self.known is not None:
             where = where + self.known

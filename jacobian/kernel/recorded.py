@@ -13,6 +13,7 @@ import numpy as np
 
 from jacobian.kernel.arraylike import ArrayLike
 from jacobian.kernel.code import Code, Symbol, is_number
+from jacobian.kernel.primitives import by_primitives, by_squares
 
 _INFIX = {
     np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.power: "**", np.matmul: "@",
@@ -51,6 +52,10 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
         if ufunc is np.power and _is_square(*inputs) and not kwargs:
             square = self.code.constant(np.square, "square")
             return self._written(lambda texts: f"{texts[0]} ** (2)", np.square, inputs[:1], square.name, new=True)
+        if ufunc is np.power and not kwargs and isinstance(inputs[0], Recorded) and not self.code.exact:
+            found = by_squares(*inputs)
+            if found is not None:
+                return found
         if ufunc in _INFIX and not kwargs:
             bare, sign = self._without_signs(inputs) if ufunc in (np.multiply, np.divide) else (inputs, 1)
             result = self._written(f" {_INFIX[ufunc]} ".join, ufunc, bare, _IN_PLACE.get(ufunc, ""), new=True)
@@ -83,9 +88,25 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
         """All other NumPy functions."""
         if func in _OF_SHAPES:
             return func(*map(_value, args), **kwargs)
-        if func is np.stack and _are_numbers(*args, **kwargs):  # for which `stack` is slow
+        if func is np.stack and _is_array_of(*args, **kwargs):  # `stack` is slow
             return self._written(lambda texts: f"array({texts[0]})", np.array, (list(args[0]),))
+        if func is np.where and len(args) == 3 and _are_numbers(args):
+            return self._chosen(*args)
+        if args and isinstance(args[0], Recorded):
+            found = by_primitives(func, args, kwargs)
+            if found is not None:
+                return found
         return self._call(func, args, kwargs)
+
+    def _chosen(self, condition: Any, *values: Any) -> Any:
+        """One number or another, for which `where` is slow, and makes an array of."""
+        first, second = (np.float64(one) if type(one) is float else one for one in values)
+        if getattr(first, "dtype", None) != np.float64 or getattr(second, "dtype", None) != np.float64:
+            return self._call(np.where, (condition, *values), {})
+        return self._written(
+            lambda texts: f"({texts[1]} if {texts[0]} else {texts[2]})", lambda *given: np.where(*given)[()],
+            (condition, first, second),
+        )  # fmt: skip
 
     def __getitem__(self, key: Any) -> Any:
         """Entries."""
@@ -95,7 +116,9 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
         return self._written(lambda texts: f"{texts[0]}[{picks}]", lambda array: array[key], (self,))
 
     def _call(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        name = self.code.constant(function, getattr(function, "__name__", "f"))
+        owner = getattr(function, "__self__", None)  # of a method such as `add.reduce`
+        method_of = f"{owner.__name__}_" if isinstance(owner, np.ufunc) else ""
+        name = self.code.constant(function, method_of + getattr(function, "__name__", "f"))
         keywords = list(kwargs)
 
         def text(texts: Sequence[str]) -> str:
@@ -109,7 +132,8 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
 
         entries = isinstance(function, np.ufunc) and function.signature is None and function.nout == 1
         in_place = name.name if entries and not kwargs else ""
-        return self._written(text, run, (*args, *kwargs.values()), in_place, new=isinstance(function, np.ufunc))
+        new = bool(method_of) or isinstance(function, np.ufunc) or function is np.concatenate
+        return self._written(text, run, (*args, *kwargs.values()), in_place, new=new)
 
     def _written(
         self, text: Callable[[Sequence[str]], str], function: Callable[..., Any], inputs: Sequence[Any],
@@ -169,8 +193,17 @@ def _is_square(base: Any, exponent: Any) -> bool:
     return isinstance(base, Recorded) and base.dtype.kind == "f" and is_number(exponent) and exponent == 2
 
 
-def _are_numbers(arrays: Sequence[Any], axis: Any = 0, **others: Any) -> bool:
-    return not others and type(axis) is int and axis in (0, -1) and not any(map(np.shape, map(_value, arrays)))
+def _are_numbers(arrays: Sequence[Any]) -> bool:
+    return not any(map(np.shape, map(_value, arrays)))
+
+
+def _is_array_of(arrays: Sequence[Any], axis: Any = 0, **others: Any) -> bool:
+    """Whether a stack of these is what `array` makes of them."""
+    if others or type(axis) is not int or not isinstance(arrays, list | tuple):
+        return False
+    if _are_numbers(arrays):
+        return axis in (0, -1)
+    return axis == 0 and len({(np.shape(one), getattr(one, "dtype", None)) for one in map(_value, arrays)}) == 1
 
 
 def _shape(value: Any) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ from jacobian.kernel.positions import Places
 from jacobian.kernel.views import steps_of
 
 MANY_LOOPS = 4096
+FEW_PLACES = 4  # times as many as what is added there
 
 
 def overlapping(pattern: Pattern, shape: Shape) -> list[int]:
@@ -40,11 +41,18 @@ def overlapping(pattern: Pattern, shape: Shape) -> list[int]:
 
 
 def listed_writer(
-    pattern: Pattern, starts: Sequence[int], labels: Labels, shape: Shape, *, fresh: bool
+    pattern: Pattern,
+    starts: Sequence[int],
+    labels: Labels,
+    shape: Shape,
+    *,
+    fresh: bool,
+    tables: Sequence[np.ndarray] | None = None,
 ) -> Callable[..., np.ndarray | None] | None:
     """A function that adds an array with axes `labels` into a result of that shape: `write(full, array, *tables)`.
 
-    It returns the positions, along the result as one axis, where these are looked up.
+    It returns the positions, along the result as one axis, where these are looked up: once and for all where the tables
+    are known beforehand.
 
     None where neither a look-up nor a shared position is involved: then a strided view does it.
     """
@@ -56,7 +64,7 @@ def listed_writer(
     if not looks_up and prod(pattern.sizes[index] for index in clash) <= MANY_LOOPS:
         return partial(_write_in_turn, pattern, tuple(starts), labels, clash)
     shifted = [combine((1, form), offset=start) for form, start in zip(forms, starts, strict=True)]
-    places = Places.of(shifted, shape, pattern.free, pattern.sizes)
+    places = Places.of(shifted, shape, pattern.free, pattern.sizes).settled(tables)
     return partial(_write_listed, pattern, labels, places, bool(clash), fresh)
 
 
@@ -78,6 +86,8 @@ def _write_listed(
     if clash and where.ndim == 1 and where.size and (where[1:] >= where[:-1]).all():
         first = np.flatnonzero(np.diff(where, prepend=where[0] - 1))  # of every run: equal positions lie together
         line[where[first]] += np.add.reduceat(array, first)
+    elif clash and array.dtype == line.dtype == np.float64 and line.size <= FEW_PLACES * where.size:
+        line += np.bincount(where.reshape(-1), array.reshape(-1), line.size)  # quicker than `add.at`
     elif clash:
         np.add.at(line, where, array)
     elif fresh:

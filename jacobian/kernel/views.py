@@ -56,15 +56,20 @@ def read(
     return as_strided(corner, sizes, strides, writeable=False), labels
 
 
-def _look_up(forms: Sequence[Form], shape: Shape, labels: Labels, sizes: Shape) -> Callable[..., np.ndarray]:
-    """A function of an array and tables that reads what is looked up: slices along one axis, or entry by entry."""
+def _look_up(
+    forms: Sequence[Form], shape: Shape, labels: Labels, sizes: Shape, known: Sequence[np.ndarray] | None = None
+) -> Callable[..., np.ndarray]:  # fmt: skip
+    """A function of an array and tables that reads what is looked up: slices along one axis, or entry by entry.
+
+    The tables may be known beforehand.
+    """
     (axis, *others) = [axis for axis, form in enumerate(forms) if form.has_lookup]
     own = tuple(dict.fromkeys(indices(forms[axis])))
     rest = [(form, extent) for k, (form, extent) in enumerate(zip(forms, shape, strict=True)) if k != axis]
     whole = all(form.is_plain and sizes[next(indices(form))] == extent for form, extent in rest)
     if not others and whole and len(own) + len(rest) == len(labels):
-        return partial(_take_slices, axis, Places.of([forms[axis]], (shape[axis],), own, sizes))
-    return partial(_take_entries, Places.of(forms, shape, labels, sizes))
+        return partial(_take_slices, axis, Places.of([forms[axis]], (shape[axis],), own, sizes).settled(known))
+    return partial(_take_entries, Places.of(forms, shape, labels, sizes).settled(known))
 
 
 def _take_slices(axis: int, places: Places, array: np.ndarray, *tables: np.ndarray) -> np.ndarray:
@@ -122,7 +127,7 @@ def write_read(code: Code, array: Symbol, access: Access, pattern: Pattern, tabl
     if overhangs or not any(form.has_lookup for form in forms):
         reading = code.constant(partial(_read_only, access, pattern), "read")
     else:
-        reading = code.constant(_look_up(forms, extents, labels, pattern.sizes), "read")
+        reading = code.constant(_look_up(forms, extents, labels, pattern.sizes, code.arrays(tables)), "read")
     shape = tuple(pattern.sizes[label] for label in labels)
     arguments = [array, *tables]
     return Named(code.let(f"{reading}({', '.join(map(str, arguments))})", arguments, shape, rough=True), labels)

@@ -7,6 +7,8 @@ matrix: `irfft(z)` is the real part of a complex product, and has a derivative w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,8 @@ from jacobian.kernel.term import Array, Factor, Operator, Term
 from jacobian.ops.families import composite
 from jacobian.ops.registry import Normalise, Op, Params, Point, Sample, describe, refuse_out, register, sample
 from jacobian.ops.terms import shape_of
+
+SMALL = 2**16  # entries of a matrix that is kept
 
 
 class Fourier(Operator):
@@ -63,6 +67,12 @@ class Fourier(Operator):
         """The real part of the transform, for the matrix is symmetric where it is square."""
         return self._counted(self._real_transformed(array, axis, self.shape[1]), axis)
 
+    def dense(self) -> np.ndarray:
+        """The matrix itself; a small one is often asked for again."""
+        if prod(self.shape) > SMALL:
+            return super().dense()
+        return _small_matrix(self.n, self.shape, self.dtype, self.norm, self.inverse, self.times is not None)
+
     def _counted(self, array: Any, axis: int) -> Any:
         return array if self.times is None else array * self.times.reshape((-1,) + (1,) * (np.ndim(array) - axis - 1))
 
@@ -73,11 +83,8 @@ class Fourier(Operator):
         return _first((half if real else whole)(array, self.n, axis, self.norm), axis, length)
 
     def _real_transformed(self, array: Any, axis: int, length: int) -> Any:
-        """The real part of that: the transform of a spectrum with the symmetry that a real result has."""
-        count, middle, front = array.shape[axis], self.n // 2 + 1, (slice(None),) * axis
-        if array.dtype.kind == "c" and count == self.n > 2:
-            mirrored = np.conjugate(np.roll(np.flip(array, axis), 1, axis)[(*front, slice(middle))])
-            return self._of_half((array[(*front, slice(middle))] + mirrored) * 0.5, axis, length)
+        """The real part of that: of half a spectrum the transform of one with the symmetry that a real result has."""
+        count, middle = array.shape[axis], self.n // 2 + 1
         if array.dtype.kind == "c" and count <= middle:
             halves = np.full((count,) + (1,) * (array.ndim - axis - 1), 0.5, np.zeros((), self.dtype).real.dtype)
             halves[0] = 1
@@ -98,6 +105,15 @@ class Fourier(Operator):
         default = f" / {self.n}" if self.inverse else ""
         sign = "" if self.inverse else "-"
         return f"{counted}exp({sign}2j * pi * @0 * @1 / {self.n}){divisor.get(self.norm or '', default)}"
+
+
+@lru_cache(maxsize=8)
+def _small_matrix(
+    n: int, shape: tuple[int, int], dtype: np.dtype[Any], norm: Any, inverse: bool, half: bool
+) -> np.ndarray:  # fmt: skip
+    matrix = Operator.dense(Fourier(n, shape, dtype, norm, inverse=inverse, half=half))
+    matrix.setflags(write=False)
+    return matrix
 
 
 def _first(array: Any, axis: int, length: int) -> Any:

@@ -52,8 +52,13 @@ def test_what_is_overwritten_before_something_is_added_is_not_set_to_zero() -> N
 
 
 def test_what_is_only_added_to_is_set_to_zero_once() -> None:
-    after, before = selecting((4,), slice(1, None)), selecting((4,), slice(None, -1))
-    assert len(placed(after + before + before).zeroed) == 1
+    straight, mirrored = selecting((4,), slice(None)), selecting((4,), slice(None, None, -1))
+    assert len(placed(straight + mirrored + mirrored).zeroed) == 1
+
+
+def test_diagonals_beside_each_other_are_overwritten() -> None:
+    first, second, third = (selecting((6, 5), (slice(k, 4 + k), slice(k, 3 + k))) for k in range(3))
+    assert not placed(first + second + third).zeroed
 
 
 def test_nothing_is_set_to_zero_where_a_term_overwrites_everything() -> None:

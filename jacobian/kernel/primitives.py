@@ -1,0 +1,90 @@
+"""NumPy functions as what they are made of: on small arrays most of their time is spent on the way there.
+
+`np.sum(x)` looks at its arguments, calls a function, which calls a method, which calls `add.reduce`. What is written
+down for every later call does that at once; the numbers are the same to the last bit, those of powers to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+Axis = int | tuple[int, ...] | None
+
+HIGHEST = 8  # exponent that takes a few products
+SHORT = 7  # entries of a row that NumPy adds one after another
+MANY = 64  # rows for each of its columns from which on columns are quicker
+
+_REDUCING: dict[Any, np.ufunc] = {np.sum: np.add, np.prod: np.multiply, np.max: np.maximum, np.min: np.minimum}
+
+
+def by_primitives(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """The result of a function of an array that is recorded; None where it is as well called itself."""
+    if function in _REDUCING:
+        return _reduced(_REDUCING[function], *args, **kwargs) if kwargs.keys() <= {"axis", "keepdims"} else None
+    if function is np.mean and kwargs.keys() <= {"axis", "keepdims"}:
+        return _mean(*args, **kwargs)
+    if function is np.roll:
+        return _rolled(*args, **kwargs)
+    if function is np.where and len(args) == 3:
+        return _chosen(*args)
+    return None
+
+
+def by_squares(x: Any, exponent: Any) -> Any:
+    """A power as squares and products, as it is within rounding; None where `power` is as good.
+
+    Where a base is negative that takes a hundred times as long, even for a cube.
+    """
+    if not x.shape or x.dtype.char not in "fd" or type(exponent) not in (int, float):
+        return None
+    return _raised(x, int(exponent)) if 3 <= exponent <= HIGHEST and exponent == int(exponent) else None
+
+
+def _raised(x: Any, exponent: int) -> Any:
+    if exponent == 1:
+        return x
+    square = _raised(x, exponent // 2) ** 2
+    return square * x if exponent % 2 else square
+
+
+def _reduced(ufunc: np.ufunc, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """A reduction; of many short rows, for each of which NumPy begins a loop, column by column in the same order."""
+    count = x.shape[-1] if x.ndim else 0
+    is_last = type(axis) is int and axis in (-1, x.ndim - 1)
+    if is_last and 1 < count <= SHORT and x.size >= MANY * count**2 and x.dtype.char in "fd":
+        columns = [x[..., k : k + 1] if keepdims else x[..., k] for k in range(count)]
+        return reduce(ufunc, columns)
+    return ufunc.reduce(x, axis, keepdims=True) if keepdims else ufunc.reduce(x, axis)
+
+
+def _mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """The sum by the number of entries, unless `np.mean` works in another dtype, or warns that there are none."""
+    if x.dtype != np.float64 or not x.size:
+        return None
+    total = _reduced(np.add, x, axis, keepdims)
+    return total / (x.size // total.size)
+
+
+def _chosen(condition: Any, one: Any, other: Any) -> Any:
+    """A number where a condition holds, or where it does not, and zero elsewhere: their product."""
+    if condition.dtype != bool or type(one) is not float or type(other) is not float:
+        return None
+    if one > 0 and other == 0:
+        return condition * one
+    return np.logical_not(condition) * other if one == 0 and other > 0 else None
+
+
+def _rolled(x: Any, shift: Any, axis: Any = None) -> Any:
+    """Two slices, one behind the other."""
+    if type(shift) is not int or not (type(axis) is int or (axis is None and x.ndim == 1)):
+        return None
+    axis = 0 if axis is None else axis % x.ndim
+    cut = -shift % max(x.shape[axis], 1)
+    if not cut:  # then it is a copy
+        return None
+    before = (slice(None),) * axis
+    return np.concatenate((x[(*before, slice(cut, None))], x[(*before, slice(0, cut))]), axis)
