@@ -221,7 +221,7 @@ def test_a_large_overflow_is_found_when_the_tensor_is_asked_for() -> None:
         assert np.isinf(np.diag(np.asarray(J))).all()
 
 
-def test_ten_thousand_shapes_keep_memory_bounded() -> None:
+def test_many_graphs_keep_memory_bounded() -> None:
     def many(count: int) -> Callable[[Any], Any]:
         def f(x: Any) -> Any:
             for _ in range(count):
@@ -230,7 +230,7 @@ def test_ten_thousand_shapes_keep_memory_bounded() -> None:
 
         return f
 
-    for count in range(1, 1001):
+    for count in range(1, 601):  # 180,000 nodes
         jac.jacobian(many(count))(np.array(1.0))
     assert programs.PROGRAMS.weight == sum(program.weight for program in programs.PROGRAMS) <= programs.REMEMBERED
 
