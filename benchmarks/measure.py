@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import random
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -48,18 +49,20 @@ def interleaved(contestants: dict[str, Call], effort: Effort = FULL, calls: int 
     """Median seconds per call of every contestant, measured in turns of `calls` calls each, after one to warm up.
 
     A turn of a fast contestant begins with a call that does not count: until it is over, threads of the one before may
-    still be waiting for work on the cores.
+    still be waiting for work on the cores. What the caches hold depends on whose turn was the last: every round has
+    another sequence.
     """
     samples: dict[str, list[float]] = {name: [] for name in contestants}
     fast = {name for name, call in contestants.items() if _is_fast(call)}
+    shuffled = random.Random(0)
     end = time.perf_counter() + effort.budget
     for turn in range(effort.most):
         if turn >= effort.least and time.perf_counter() > end:
             break
-        for name, call in contestants.items():
+        for name in shuffled.sample(list(contestants), len(contestants)):
             if name in fast:
-                timed(call)
-            samples[name].append(_repeated(call, calls))
+                timed(contestants[name])
+            samples[name].append(_repeated(contestants[name], calls))
     return {name: statistics.median(times) for name, times in samples.items()}
 
 
