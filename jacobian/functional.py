@@ -55,17 +55,18 @@ def _evaluation(
     def evaluate(*args: Any, **kwargs: Any) -> Any:
         played, call = caller.play(args, kwargs)
         if played is not None:
-            outcome = Outcome(played.script.result, played.values, played.jacobians())
+            result, values, found = played.script.result, played.values, played.jacobians()
         else:
-            outcome = _traced(f, numbers_of(argnums, len(args)), order, args, kwargs, call)
-        if is_container(outcome.result) or any(map(is_container, args)):
-            jacobians = _nested(outcome, [args[number] for number in numbers_of(argnums, len(args))], several=several)
+            result, values, found = _traced(f, numbers_of(argnums, len(args)), order, args, kwargs, call)
+        if is_container(result) or any(map(is_container, args)):
+            trees = [args[number] for number in numbers_of(argnums, len(args))]
+            jacobians = _nested(result, found, trees, several=several)
         else:  # as most often
-            jacobians = tuple(outcome.jacobians) if several else outcome.jacobians[0]
+            jacobians = tuple(found) if several else found[0]
         if not with_value:
             return jacobians
-        values = iter(outcome.values)
-        return map_leaves(lambda _, __: _value(next(values)), outcome.result), jacobians
+        remaining = iter(values)
+        return map_leaves(lambda _, __: _value(next(remaining)), result), jacobians
 
     setattr(evaluate, DIFFERENTIATES, (f, argnums, order, with_value))
     return evaluate
@@ -76,18 +77,18 @@ class Outcome(NamedTuple):
 
     result: Any
     values: Sequence[Any]
-    jacobians: Sequence[Jacobian]
+    jacobians: list[Jacobian]
 
 
-def _nested(outcome: Outcome, trees: Sequence[Any], *, several: bool) -> Any:
+def _nested(result: Any, jacobians: Sequence[Jacobian], trees: Sequence[Any], *, several: bool) -> Any:
     """The Jacobians, nested like the result and within that like the arguments."""
-    remaining = iter(outcome.jacobians)
+    remaining = iter(jacobians)
 
     def of_one(_: Any, __: str) -> Any:
         parts = tuple([map_arrays(lambda _, __: next(remaining), tree) for tree in trees])
         return parts if several else parts[0]
 
-    return map_leaves(of_one, outcome.result)
+    return map_leaves(of_one, result)
 
 
 def _traced(
@@ -188,6 +189,7 @@ class _Planned(NamedTuple):
 
     tensors: programs.Tensors
     accumulated: Callable[[], list[Jacobian]]
+    is_ready: bool = False
 
     def tensor(self, number: int) -> np.ndarray | None:
         """What the program gives."""

@@ -36,6 +36,7 @@ class Played:
     ) -> None:  # fmt: skip
         self._place = place
         self.script = script
+        self.is_ready = script.is_at_once
         self.inputs = inputs
         self._given = given
         self._watched = watched

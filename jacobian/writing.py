@@ -66,10 +66,25 @@ class Writing:
         point = self._points[node.index]
         mark = self.code.mark()
         try:
-            return with_errors_ignored(node.op.local, point, operand)
+            return self._with_signs_in_front(with_errors_ignored(node.op.local, point, operand))
         except _LOOKED:
             self.code.back_to(mark)
             return None
+
+    def _with_signs_in_front(self, J: Jacobian) -> Jacobian:
+        """The minus of a factor as that of its term: on the way to the result it may meet another one."""
+        terms = [self._with_sign_in_front(term) for term in J.terms]
+        return Jacobian(terms, J.out_shape, J.in_shape, J.dtype, J.names)
+
+    def _with_sign_in_front(self, term: Term) -> Term:
+        factors, scale = [], term.scale
+        for factor in term.factors:
+            symbol = factor.array
+            number, bare = self.code.multiple(symbol) if isinstance(symbol, Recorded) else (1, symbol)
+            is_negative = number == -1 and isinstance(bare, Recorded)
+            factors.append(Factor(bare) if is_negative else factor)
+            scale = -scale if is_negative else scale
+        return Term(term.pattern, tuple(factors), term.tables, scale, term.letters)
 
     def _point(self, node: Node, op: Op) -> Point:
         """What the rule is evaluated at, with symbols for all numbers."""

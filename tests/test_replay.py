@@ -707,3 +707,15 @@ def test_a_maximum_of_entries_that_stand_there_twice() -> None:
                 found = np.asarray(g(x))
             largest = np.eye(4)[np.argmax(x)]
             np.testing.assert_allclose(found, largest * x[1] + np.eye(4)[1] * x.max())
+
+
+def test_a_limit_of_memory_holds_for_what_is_there_already() -> None:
+    g = jac.jacobian(newton)
+    for _ in range(4):
+        J = g(np.array([0.1, 0.2, 0.3]))
+        with pytest.raises(
+            jac.errors.MemoryLimitError, match="materialising this Jacobian needs 72 B, the limit is 50 B"
+        ):
+            with jac.memory_limit(50):
+                J.tensor()
+        assert J.tensor().shape == (3, 3)

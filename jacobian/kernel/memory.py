@@ -84,6 +84,11 @@ def human(count: float) -> str:
     raise AssertionError
 
 
+def is_limited() -> bool:
+    """Whether somebody has set a limit."""
+    return _LIMIT.get() is not None
+
+
 def check(
     nbytes: int, shape: str | Callable[[], str], holds: str | Callable[[], str] | None = None,
     name: str = "this Jacobian",

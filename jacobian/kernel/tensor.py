@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 class Source(Protocol):
     """What several Jacobians come from, each of which has a number there: nothing is found before it is asked for."""
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the full tensors are there already."""
+
     def tensor(self, number: int) -> np.ndarray | None:
         """The full tensor; None where it can only be had from the terms after all."""
 
@@ -89,8 +93,10 @@ class Tensor:
     def tensor(self) -> Array:
         """The full tensor: a read-only ndarray, or a traced array when a factor is traced."""
         if self._dense is None:
-            memory.check(self.dense_nbytes, self._told, self._holds)
-            computed = None if self._source is None else self._source.tensor(self._number)
+            source = self._source
+            if source is None or not source.is_ready or memory.is_limited():
+                memory.check(self.dense_nbytes, self._told, self._holds)
+            computed = None if source is None else source.tensor(self._number)
             self._dense = materialise(self) if computed is None else view_of(computed)
         return self._dense
 
