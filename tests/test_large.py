@@ -63,6 +63,7 @@ def test_cores_make_no_difference(op: Op, sample: Sample, monkeypatch: pytest.Mo
     if not numbers:
         return
     monkeypatch.setattr(code, "WORTHWHILE", 1)
+    monkeypatch.setattr(code, "FILLED", 1)
     monkeypatch.setattr(programs, "SMALL_RESULT", 0)
     g = jac.jacobian(lambda *args: op(*args, **kwargs), numbers)
     found = []

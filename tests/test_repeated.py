@@ -26,13 +26,13 @@ STEPS: dict[str, Step] = {
     "sort": lambda x, y: np.sort(x, axis=-1) if x.ndim else x,
 }
 REUSED: list[tuple[Any, str, int]] = [
-    (programs, "SMALL_RESULT", 0), (code, "WORTHWHILE", 1)
+    (programs, "SMALL_RESULT", 0), (code, "WORTHWHILE", 1), (code, "FILLED", 1)
 ]  # fmt: skip
 BORROWED: list[tuple[Any, str, int]] = [
     (programs, "SMALL_RESULT", 12), (free, "LARGE", 104)
 ]  # fmt: skip
 AT_ONCE: list[tuple[Any, str, int]] = [
-    (programs, "SMALL_RESULT", 2**20), (code, "WORTHWHILE", 1), (free, "LARGE", 104)
+    (programs, "SMALL_RESULT", 2**20), (code, "WORTHWHILE", 1), (code, "FILLED", 1), (free, "LARGE", 104)
 ]  # fmt: skip
 
 Function = Callable[..., Any]

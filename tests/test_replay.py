@@ -713,9 +713,11 @@ def test_a_limit_of_memory_holds_for_what_is_there_already() -> None:
     g = jac.jacobian(newton)
     for _ in range(4):
         J = g(np.array([0.1, 0.2, 0.3]))
-        with pytest.raises(
-            jac.errors.MemoryLimitError, match="materialising this Jacobian needs 72 B, the limit is 50 B"
+        with (
+            pytest.raises(
+                jac.errors.MemoryLimitError, match="materialising this Jacobian needs 72 B, the limit is 50 B"
+            ),
+            jac.memory_limit(50),
         ):
-            with jac.memory_limit(50):
-                J.tensor()
+            J.tensor()
         assert J.tensor().shape == (3, 3)

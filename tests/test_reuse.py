@@ -29,7 +29,8 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "PROGRAMS", Memory(programs.Program, programs.REMEMBERED))
     monkeypatch.setattr(reuse, "WAITING", reuse.Waiting())
     monkeypatch.setattr(programs, "SMALL_RESULT", 0)
-    monkeypatch.setattr(code, "WORTHWHILE", 1)
+    monkeypatch.setattr(code, "WORTHWHILE", 1), (code, "FILLED", 1)
+    monkeypatch.setattr(code, "FILLED", 1)
 
 
 def warmed(f: Callable[..., Any], *args: Any, argnums: Any = 0) -> Callable[..., Any]:

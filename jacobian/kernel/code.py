@@ -16,7 +16,7 @@ import numpy as np
 from jacobian.kernel.arraylike import Shaped
 from jacobian.kernel.lines import Call, Line, body
 from jacobian.kernel.pattern import Shape
-from jacobian.kernel.reuse import WORTHWHILE, Reused
+from jacobian.kernel.reuse import FILLED, WORTHWHILE, Reused
 from jacobian.kernel.threads import on_all_cores
 
 PROGRAM = "<jacobian program>"  # where the compiler says that its lines are from
@@ -141,7 +141,7 @@ class Code:
     def result(self, make: str, shape: Shape, dtype: np.dtype[Any]) -> Symbol:
         """Such an array for a result, made by `zeros` or `empty`."""
         text = f"{make}({shape}, {self.constant(dtype, 'dtype')})"
-        if self.reused is None or not self.reuses(shape, dtype):
+        if self.reused is None or not self.reuses(shape, dtype, filled=make == "empty"):
             return self.array(text, shape)
         memory = Reused(getattr(np, make), shape, dtype)
         symbol = self.array(f"{self.constant(memory, 'memory')}.fresh()", shape)
@@ -152,9 +152,9 @@ class Code:
         """By which memory each of the results is lent, if it is."""
         return [(self.reused or {}).get(name) for name in results]
 
-    def reuses(self, shape: Shape, dtype: np.dtype[Any]) -> bool:
-        """Whether the memory of such a result is used again."""
-        return self.reused is not None and prod(shape) * dtype.itemsize >= WORTHWHILE
+    def reuses(self, shape: Shape, dtype: np.dtype[Any], *, filled: bool) -> bool:
+        """Whether the memory of such a result is used again, one that is filled entirely or only in part."""
+        return self.reused is not None and prod(shape) * dtype.itemsize >= (FILLED if filled else WORTHWHILE)
 
     def do(
         self, text: str, uses: Iterable[Symbol], changed: Symbol, *, adds: bool = False, products: int = 0,

@@ -231,7 +231,7 @@ def _fills(code: Code, term: Given, dtype: np.dtype[Any]) -> bool:
     pattern = term.pattern
     shape = tuple(pattern.sizes[index] for index in pattern.free)
     computed = len(term.factors) > 1 and pattern.carried(pattern.guards) == pattern.free
-    return computed and code.reuses(shape, dtype) and not any(term.operators)
+    return computed and code.reuses(shape, dtype, filled=True) and not any(term.operators)
 
 
 def _whole(code: Code, term: Given, dtype: np.dtype[Any]) -> Symbol:

@@ -22,6 +22,7 @@ from jacobian.kernel.pattern import Shape
 from jacobian.kernel.threads import is_worthwhile, on_all_cores
 
 WORTHWHILE = 2**16  # bytes from which on memory is used again
+FILLED = 2**24  # the same where all of it is written: below, what the allocator kept is in the caches more often
 SHARE = 32  # a part of the machine's memory that may wait to be used again: the 32nd
 LATELY = 8  # of those that wait: what came back before them is no longer in the caches
 PATIENCE = 256  # times that other memory comes back while it waits

@@ -72,6 +72,7 @@ def test_a_matrix_product_takes_its_multiplications() -> None:
 
 def test_what_is_zeroed_before_memory_is_used_again_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(code, "WORTHWHILE", 1)
+    monkeypatch.setattr(code, "FILLED", 1)
     n = 2**13
     program = Code(reused={})
     full = program.result("zeros", (n, n), DTYPE)

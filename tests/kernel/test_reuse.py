@@ -19,6 +19,7 @@ def test_nothing_is_left_of_the_last_run(J: Jacobian) -> None:
         return
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(code, "WORTHWHILE", 1)
+        patch.setattr(code, "FILLED", 1)
         writing = Code(reused={})
         found = [lower.given(lower.kind_of(term), f"x{k}") for k, term in enumerate(J.terms)]
         names = [name for _, group in found for name in group]
@@ -39,6 +40,7 @@ def placed(J: Jacobian) -> Reused:
     """The memory of the result of a program for a Jacobian."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(code, "WORTHWHILE", 1)
+        patch.setattr(code, "FILLED", 1)
         writing = Code(reused={})
         found = [lower.given(lower.kind_of(term), f"x{k}")[0] for k, term in enumerate(J.terms)]
         [memory] = writing.memories([str(lower.write_tensor(writing, found, J.shape, J.dtype))])
