@@ -114,7 +114,8 @@ class Script:
         last = max(node.index for node in (*nodes, *inputs))  # an output may be an input, and stand before others
         self.steps = list(map(Step.of, graph.nodes[: last + 1]))
         code = writing.code
-        self.is_at_once = _is_at_once(code, values, tensors, sum(J.size for J in found))
+        size = sum(J.size for J in found)
+        self.is_at_once = _is_at_once(code, values, tensors, size)
         held = max(code.nbytes, surroundings.nbytes)  # mostly the same arrays
         self.weight = len(self.steps) + held // PER_STEP
         if self.is_at_once:
@@ -124,7 +125,7 @@ class Script:
         self.program = code.compile(text)
         self.memories = code.memories(tensors)
         self._lends = any(memory is not None for memory in self.memories)
-        is_tiny = self.is_at_once and not self._lends
+        is_tiny = size <= programs.SMALL_RESULT
         self._call: Callable[..., Any] = with_errors_raised if is_tiny else with_short_buffers
 
     def is_for(self, leaves: Sequence[Any]) -> bool:

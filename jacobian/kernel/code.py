@@ -141,7 +141,8 @@ class Code:
     def result(self, make: str, shape: Shape, dtype: np.dtype[Any]) -> Symbol:
         """Such an array for a result, made by `zeros` or `empty`."""
         text = f"{make}({shape}, {self.constant(dtype, 'dtype')})"
-        if self.reused is None or not self.reuses(shape, dtype, filled=make == "empty"):
+        least = FILLED if make == "empty" else WORTHWHILE
+        if self.reused is None or prod(shape) * dtype.itemsize < least:
             return self.array(text, shape)
         memory = Reused(getattr(np, make), shape, dtype)
         symbol = self.array(f"{self.constant(memory, 'memory')}.fresh()", shape)
@@ -152,9 +153,9 @@ class Code:
         """By which memory each of the results is lent, if it is."""
         return [(self.reused or {}).get(name) for name in results]
 
-    def reuses(self, shape: Shape, dtype: np.dtype[Any], *, filled: bool) -> bool:
-        """Whether the memory of such a result is used again, one that is filled entirely or only in part."""
-        return self.reused is not None and prod(shape) * dtype.itemsize >= (FILLED if filled else WORTHWHILE)
+    def is_large(self, shape: Shape, dtype: np.dtype[Any]) -> bool:
+        """Whether a result of a program that runs often is so large that it is better computed where it stays."""
+        return self.reused is not None and prod(shape) * dtype.itemsize >= WORTHWHILE
 
     def do(
         self, text: str, uses: Iterable[Symbol], changed: Symbol, *, adds: bool = False, products: int = 0,

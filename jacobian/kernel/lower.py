@@ -227,11 +227,11 @@ def _is_all(pattern: Pattern, shape: Shape) -> bool:
 
 
 def _fills(code: Code, term: Given, dtype: np.dtype[Any]) -> bool:
-    """Whether a term that is the result is computed into memory that is used again."""
+    """Whether a term that is the result is computed into memory that is asked for before."""
     pattern = term.pattern
     shape = tuple(pattern.sizes[index] for index in pattern.free)
     computed = len(term.factors) > 1 and pattern.carried(pattern.guards) == pattern.free
-    return computed and code.reuses(shape, dtype, filled=True) and not any(term.operators)
+    return computed and code.is_large(shape, dtype) and not any(term.operators)
 
 
 def _whole(code: Code, term: Given, dtype: np.dtype[Any]) -> Symbol:
