@@ -271,7 +271,7 @@ class Caller:
         shapes = tuple([_shapes(args[number], leaves) for number in numbers])
         if None in shapes:
             return None
-        free_shapes, free_leaves = free.arguments(args, numbers) if len(args) > len(numbers) else ((), free.NONE)
+        free_shapes, free_leaves = free.arguments(args, numbers) if len(args) > 1 else ((), free.NONE)
         key = (function, self.order, numbers, len(args), shapes, free_shapes, tuple(kwargs), REGISTRY.changes)
         kind = SCRIPTS.find(key, BY_ITSELF)
         if kind.hopeless:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -55,13 +55,6 @@ class Step(NamedTuple):
         traced = dict((*parents, *given))
         operands = tuple(None if k in traced else operand for k, operand in enumerate(node.operands))
         return cls(node.op, operands, node.params, parents, given, node.descriptors, node.name_hint)
-
-
-class Tensors(Protocol):
-    """The tensors of several Jacobians."""
-
-    def tensor(self, k: int) -> np.ndarray | None:
-        """One of them; None where the program does not apply after all."""
 
 
 class Ready(NamedTuple):
@@ -132,7 +125,7 @@ class Script:
         """Whether arguments lie in memory as they must: that decides what is a view, and so what is assigned to."""
         return self.strides is None or self.strides == _strides(leaves)
 
-    def play(self, inputs: Sequence[Array], borrowed: Sequence[Any] = ()) -> tuple[Sequence[Array], Tensors]:
+    def play(self, inputs: Sequence[Array], borrowed: Sequence[Any] = ()) -> tuple[Sequence[Array], Ready | Pending]:
         """The values at these inputs, and at what else is given; and what has the Jacobians' tensors.
 
         These share no memory with what is borrowed.

@@ -12,7 +12,7 @@ import pytest
 import jacobian as jac
 from jacobian import programs, replay
 from jacobian.kernel import code, lower, network, pairwise, pieces, places, positions, products, threads
-from jacobian.kernel.code import Code
+from jacobian.kernel.code import Code, Symbol
 from jacobian.ops.registry import Op, Sample
 from tests.sampled import every_sample, floating
 from tests.test_programs import STEPS, program, smooth
@@ -205,12 +205,18 @@ def test_an_array_that_is_copied_on_all_cores_is_computed_on_all_cores() -> None
     np.testing.assert_array_equal(code.compile(text)(np.full(4, 2.0), np.full(4, 3.0)), [0, 0, 0, 0, 6, 6, 6, 6])
 
 
-def test_an_array_is_read_before_the_place_changes() -> None:
+def copied_and_changed() -> tuple[Code, Symbol, Symbol]:
+    """A product that is copied to a place, which changes afterwards: the program, the product, and the array there."""
     code = Code()
     a, b = symbols(code)
     c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
     whole = copied(code, c)
     code.do(f"{whole}[:] += 1", [], whole)
+    return code, c, whole
+
+
+def test_an_array_is_read_before_the_place_changes() -> None:
+    code, c, whole = copied_and_changed()
     view = places.reshaped(code, c, (2, 2))
     d = code.apply(f"{view} + {view}", "add", [view, view], (2, 2))
     text = written(code, str(whole), str(d))
@@ -221,11 +227,7 @@ def test_an_array_is_read_before_the_place_changes() -> None:
 
 
 def test_an_array_that_can_only_be_read_when_the_place_has_changed_is_copied() -> None:
-    code = Code()
-    a, b = symbols(code)
-    c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
-    whole = copied(code, c)
-    code.do(f"{whole}[:] += 1", [], whole)
+    code, c, whole = copied_and_changed()
     half = code.let(f"{whole}[:4] + 0", [whole], (4,), new=True, kind=np.dtype(float))
     d = code.apply(f"{c} + {half}", "add", [c, half], (4,))
     text = written(code, str(whole), str(d))
@@ -236,11 +238,7 @@ def test_an_array_that_can_only_be_read_when_the_place_has_changed_is_copied() -
 
 
 def test_an_array_that_somebody_may_hold_is_copied() -> None:
-    code = Code()
-    a, b = symbols(code)
-    c = code.apply(f"{a} * {b}", "multiply", [a, b], (4,))
-    whole = copied(code, c)
-    code.do(f"{whole}[:] += 1", [], whole)
+    code, c, whole = copied_and_changed()
     part = code.let(f"{c}[:2]", [c], (2,))  # nobody says that it is a view
     text = written(code, str(whole), str(part))
     assert "copyto" in text

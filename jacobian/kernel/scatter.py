@@ -41,14 +41,9 @@ def overlapping(pattern: Pattern, shape: Shape) -> list[int]:
 
 
 def listed_writer(
-    pattern: Pattern,
-    starts: Sequence[int],
-    labels: Labels,
-    shape: Shape,
-    *,
-    fresh: bool,
+    pattern: Pattern, starts: Sequence[int], labels: Labels, shape: Shape, *, fresh: bool,
     tables: Sequence[np.ndarray] | None = None,
-) -> Callable[..., np.ndarray | None] | None:
+) -> Callable[..., np.ndarray | None] | None:  # fmt: skip
     """A function that adds an array with axes `labels` into a result of that shape: `write(full, array, *tables)`.
 
     It returns the positions, along the result as one axis, where these are looked up: once and for all where the tables
