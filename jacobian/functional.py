@@ -49,7 +49,7 @@ def _evaluation(
         raise ArgumentError(report(f"order must be one of {', '.join(ORDERS)}, not {order!r}"))
 
     several = isinstance(argnums, tuple | list)
-    caller = replay.Caller(f, argnums, order)
+    caller = replay.Caller(f, argnums, order, with_values=with_value)
 
     @functools.wraps(f, assigned=("__doc__", "__module__"))
     def evaluate(*args: Any, **kwargs: Any) -> Any:
@@ -219,7 +219,7 @@ def _attach(
     if any(isinstance(known, Tracer) for known in (value, *points)):
         return
     for k, J in enumerate(found):
-        J.origin = place.origin(points, k, value, None if orders is None else orders[k])
+        J.origin = place.origin(points, k, lambda: value, None if orders is None else orders[k])
 
 
 Op.differentiate = staticmethod(jacobian)

@@ -25,8 +25,10 @@ class Place(NamedTuple):
     kwargs: dict[str, Any]
     path: str
 
-    def origin(self, points: Sequence[Array], k: int, value: Array, orders: Callable[[], str] | None) -> Origin:
-        """Where the Jacobian by input number k comes from, of that value there."""
+    def origin(
+        self, points: Sequence[Array], k: int, value: Callable[[], Array], orders: Callable[[], str] | None
+    ) -> Origin:  # fmt: skip
+        """Where the Jacobian by input number k comes from, of the value there."""
         retrace = partial(self.nodes_at, points, k)
         return Origin(partial(self.value_at, points, k), points[k], value, orders, self.f, retrace)
 

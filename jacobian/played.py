@@ -65,7 +65,11 @@ class Played:
         """The function and the point."""
         output, k = divmod(number, len(self.inputs))
         at = self._place._replace(path=self.script.outputs[output][3])
-        return at.origin(self.inputs, k, self.values[output], partial(self._orders, output, k))
+        return at.origin(self.inputs, k, partial(self._value, output), partial(self._orders, output, k))
+
+    def _value(self, output: int) -> Array:
+        """The value of an output, which the script may not have computed."""
+        return self.values[output] if self.values else self.node(output).value
 
     def _orders(self, place: int, k: int) -> str:
         """What each order of elimination costs, side by side."""

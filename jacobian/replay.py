@@ -62,6 +62,7 @@ class Kind:
         self.looks = 0  # at terms, less the calls without a look
         self.code: Any = None  # kept alive, as its id is part of the key
         self.numbers: tuple[int, ...] = ()  # of the arguments that are differentiated by
+        self.with_values = True  # whether the function's values are wanted beside the Jacobians
 
     def give_up(self) -> None:
         """Calls of this kind are traced from now on."""
@@ -233,7 +234,9 @@ class Call:
             outputs = [output._replace(node=node) for output, node in zip(outputs, again.outputs, strict=True)]
             inputs, given = again.inputs, again.given
         try:
-            script = Script(surroundings, outputs, inputs, given, result, self.order, self.leaves)
+            script = Script(
+                surroundings, outputs, inputs, given, result, self.order, self.leaves, with_values=self.kind.with_values
+            )  # fmt: skip
         except NotRecordableError:
             return None
         return script if script.weight <= HEAVIEST else None
@@ -242,12 +245,15 @@ class Call:
 class Caller:
     """A function and how it is differentiated, which remembers the kind of its last call."""
 
-    __slots__ = ("_last", "argnums", "f", "order")
+    __slots__ = ("_last", "argnums", "f", "order", "with_values")
 
-    def __init__(self, f: Callable[..., Any], argnums: int | Sequence[int], order: str) -> None:
+    def __init__(
+        self, f: Callable[..., Any], argnums: int | Sequence[int], order: str, *, with_values: bool
+    ) -> None:  # fmt: skip
         self.f = f
         self.argnums = argnums
         self.order = order
+        self.with_values = with_values
         self._last: Callable[[], Kind | None] = _nothing
 
     def play(self, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Played | None, Call | None]:
@@ -272,12 +278,12 @@ class Caller:
         if None in shapes:
             return None
         free_shapes, free_leaves = free.arguments(args, numbers) if len(args) > 1 else ((), free.NONE)
-        key = (function, self.order, numbers, len(args), shapes, free_shapes, tuple(kwargs), REGISTRY.changes)
+        key = (function, self.order, self.with_values, numbers, len(args), shapes, free_shapes, tuple(kwargs), REGISTRY.changes)
         kind = SCRIPTS.find(key, BY_ITSELF)
         if kind.hopeless:
             return None
         if kind.code is None:
-            kind.code, kind.numbers = _code(self.f), numbers
+            kind.code, kind.numbers, kind.with_values = _code(self.f), numbers, self.with_values
         self._last = ref(kind)
         return Call(kind, Place(self.f, numbers, args, kwargs, ""), self.order, leaves, free_leaves)
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from jacobian import plan, programs
+from jacobian import bounds, plan, programs
 from jacobian.kernel.buffers import with_errors_raised, with_short_buffers
 from jacobian.kernel.code import Code
 from jacobian.kernel.effort import effort
 from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.lines import Line
 from jacobian.kernel.term import Array
 from jacobian.ops.registry import Op, Params
 from jacobian.programs import Pending
@@ -73,21 +74,25 @@ class Script:
 
     def __init__(
         self, surroundings: Surroundings, outputs: Sequence[Output], inputs: Sequence[Node], given: Sequence[Node],
-        result: Any, order: str, leaves: Sequence[Any],
+        result: Any, order: str, leaves: Sequence[Any], *, with_values: bool,
     ) -> None:  # fmt: skip
         """Write it: the Jacobians by the inputs, for any numbers of these and of what else is given.
+
+        Without values only as much of these is computed as the Jacobians need, or as is needed to know them finite.
 
         Raises:
             NotRecordableError: something on the way cannot be written down.
         """
         nodes = [output.node for output in outputs]
         starts = [*inputs, *given]
-        writing = Scripting(nodes, starts)
-        for node in inputs:
-            writing.checked(node)
+        writing = Scripting(nodes, starts, exact=with_values)
+        code, start = writing.code, len(writing.code.lines)
         found = [J for node in nodes for J in _accumulated(plan.paths(node, inputs), writing, order, starts)]
-        values = [writing.checked(node) for node in nodes]
-        tensors = [str(writing.arithmetic.tensor(J)) for J in found]
+        values, tensors = list(map(writing.value, nodes)), [str(writing.arithmetic.tensor(J)) for J in found]
+        size = sum(J.size for J in found)
+        self.is_at_once = _is_at_once(code, values, tensors, size)
+        code.lines[start:start] = _checks(writing, inputs, nodes, tensors, starts, with_values=with_values)
+        self.with_values = with_values
         self.surroundings = surroundings
         self.glance: Glance | None = None  # by which calls that it is for are known
         self.order = order
@@ -106,15 +111,13 @@ class Script:
         self.graph = graph.without_nodes()
         last = max(node.index for node in (*nodes, *inputs))  # an output may be an input, and stand before others
         self.steps = list(map(Step.of, graph.nodes[: last + 1]))
-        code = writing.code
-        size = sum(J.size for J in found)
-        self.is_at_once = _is_at_once(code, values, tensors, size)
         held = max(code.nbytes, surroundings.nbytes)  # mostly the same arrays
         self.weight = len(self.steps) + held // PER_STEP
+        wanted = values if with_values else []
         if self.is_at_once:
-            text = code.text(["inputs"], [*values, *tensors])
+            text = code.text(["inputs"], [*wanted, *tensors], always_several=True)
         else:
-            text = code.text_in_stages(["inputs"], values, tensors)
+            text = code.text_in_stages(["inputs"], wanted, tensors)
         self.program = code.compile(text)
         self.memories = code.memories(tensors)
         self._lends = any(memory is not None for memory in self.memories)
@@ -126,11 +129,11 @@ class Script:
         return self.strides is None or self.strides == _strides(leaves)
 
     def play(self, inputs: Sequence[Array], borrowed: Sequence[Any] = ()) -> tuple[Sequence[Array], Ready | Pending]:
-        """The values at these inputs, and at what else is given; and what has the Jacobians' tensors.
+        """The values at these inputs, and at what else is given, if there are any; and what has the Jacobians' tensors.
 
         These share no memory with what is borrowed.
         """
-        found, count = self._call(self.program, inputs), len(self.outputs)
+        found, count = self._call(self.program, inputs), len(self.outputs) if self.with_values else 0
         if not self.is_at_once:
             return found[:count], Pending(found[count], self.dtypes, self.memories)
         arrays = [_apart(array, borrowed) for array in found[count:]] if borrowed else found[count:]
@@ -182,6 +185,21 @@ def _is_at_once(code: Code, values: Sequence[str], tensors: Sequence[str], size:
     return size <= few or (
         size <= MIDDLING * few and effort(code, [*values, *tensors]) <= AS_LONG * effort(code, values)
     )  # fmt: skip
+
+
+def _checks(
+    writing: Scripting, inputs: Sequence[Node], outputs: Sequence[Node], tensors: Sequence[str],
+    starts: Collection[Node], *, with_values: bool,
+) -> list[Line]:  # fmt: skip
+    """The lines that end a program where inputs or outputs are not finite: all are looked at, or what decides it."""
+    whole = writing.checks([*inputs, *outputs])
+    if with_values:
+        return whole
+    decisive = bounds.decisive(outputs, starts, writing.nodes, writing.efforts(tensors))
+    if decisive is None:
+        return whole
+    few = writing.checks([node for node in inputs if node not in decisive], decisive)
+    return min(few, whole, key=lambda checks: effort(writing.code, tensors, checks))
 
 
 def _accumulated(graph: plan.Paths, writing: Scripting, order: str, starts: Sequence[Node]) -> list[Jacobian]:

@@ -10,13 +10,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jacobian import plan
+from jacobian.bounds import Effort
 from jacobian.errors import JacobianError
 from jacobian.kernel.arithmetic import Written
 from jacobian.kernel.buffers import with_errors_ignored
 from jacobian.kernel.code import Code, OtherwiseError, Symbol
-from jacobian.kernel.effort import effort
+from jacobian.kernel.effort import effort, effort_to_look, line_effort
 from jacobian.kernel.explain import multiplications
 from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.finite import all_finite, is_bounded
+from jacobian.kernel.lines import Line
 from jacobian.kernel.operands import holds_complex
 from jacobian.kernel.real import real_part
 from jacobian.kernel.recorded import NotRecordableError, Recorded
@@ -24,7 +27,6 @@ from jacobian.kernel.simplify import contracted, fused
 from jacobian.kernel.term import Array, Factor, Operator, Term
 from jacobian.ops.registry import Op, Params, Point
 from jacobian.tracing.graph import Node
-from jacobian.tracing.run import all_finite
 
 _LOOKED = (NotRecordableError, JacobianError, TypeError, ValueError, AttributeError, IndexError)
 """What is raised by NumPy code that looked at a number, or wanted an ndarray itself, where it was given a symbol."""
@@ -221,14 +223,15 @@ class _Bare(NamedTuple):
 class Scripting(Writing):
     """The same for a whole call: the values, too, are computed by the program, and all that is captured is constant."""
 
-    def __init__(self, outputs: Sequence[Node], inputs: Sequence[Node]) -> None:
-        """Write down how the outputs are computed from the inputs.
+    def __init__(self, outputs: Sequence[Node], inputs: Sequence[Node], *, exact: bool = True) -> None:
+        """Write down how the outputs are computed from the inputs: to the last bit as NumPy does, or about so.
 
         Raises:
             NotRecordableError: not all of it is known to be the same at every call.
         """
         super().__init__()
         self._values: dict[int, Recorded] = {}
+        self._made_by: dict[int, list[Line]] = {}
         if any(node.value.dtype.kind not in "fb" for node in (*outputs, *inputs)):
             raise NotRecordableError("complex numbers")
         nodes = _ancestors(outputs)
@@ -238,10 +241,13 @@ class Scripting(Writing):
         for place, node in enumerate(inputs):
             symbol = self.code.let(f"inputs[{place}]", (), node.shape)
             self._values[node.index] = Recorded(self.code, symbol.name, node.value)
-        self.code.exact = True
+        self.nodes = nodes
+        self.code.exact = exact
         for node in nodes:
+            start = len(self.code.lines)
             if node.index not in self._values:
                 self._values[node.index] = self._forward(node)
+            self._made_by[node.index] = self.code.lines[start:]
         self.code.exact = False
 
     def contract(self, J: Jacobian) -> Jacobian:
@@ -265,12 +271,34 @@ class Scripting(Writing):
         products = sum(map(multiplications, J.terms))
         return self._read(self.code.let(text, given, (), new=True, products=products), result)
 
-    def checked(self, node: Node) -> str:
-        """The value of a node; the program ends if it is not finite."""
+    def value(self, node: Node) -> str:
+        """The value of a node."""
+        return self._values[node.index].name
+
+    def efforts(self, results: Iterable[str]) -> Callable[[Node], Effort]:
+        """What it takes to look at a node's value, and to make it, when results are computed anyway."""
+        code, needed = self.code, self.code.names_for(results)
+
+        def effort_of(node: Node) -> Effort:
+            beside = [line for line in self._made_by[node.index] if line.target not in needed]
+            return Effort(effort_to_look(self._values[node.index]), sum(line_effort(code, line) for line in beside))
+
+        return effort_of
+
+    def checks(self, finite: Iterable[Node], bounded: Iterable[Node] = ()) -> list[Line]:
+        """The lines that end the program if a value is not finite, or not bounded; to be put where they belong."""
+        end = len(self.code.lines)
+        for node in finite:
+            self._check(node, all_finite if node.shape else isfinite, "finite")
+        for node in bounded:
+            self._check(node, is_bounded, "bounded")
+        lines = self.code.lines[end:]
+        del self.code.lines[end:]
+        return lines
+
+    def _check(self, node: Node, condition: Callable[[Any], bool], name: str) -> None:
         value = self._values[node.index]
-        finite = self.code.constant(all_finite if value.shape else isfinite, "finite")
-        self.code.refuse_unless(f"{finite}({value})", value)
-        return value.name
+        self.code.refuse_unless(f"{self.code.constant(condition, name)}({value})", value)
 
     def _forward(self, node: Node) -> Recorded:
         """What the op does, written down, or its call."""

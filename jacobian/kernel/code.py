@@ -274,6 +274,10 @@ class Code:
                 lines.append(position)
         return lines[::-1]
 
+    def names_for(self, results: Iterable[str]) -> set[str]:
+        """What is assigned or changed on the way to results."""
+        return {self.lines[position].target for position in self._needed(results, checks=False)}
+
     def lines_for(self, results: Iterable[str]) -> list[Line]:
         """The lines that run when results are wanted, and the checks."""
         return [self.lines[position] for position in self._needed(results, checks=True)]
@@ -284,10 +288,13 @@ class Code:
     def _body(self, positions: Iterable[int], kept: set[str]) -> list[str]:
         return body([self.lines[position] for position in positions], kept, self._large)
 
-    def text(self, arguments: Iterable[str], results: Sequence[str], *, checks: bool = True) -> str:
-        """The program as a function that returns all results, of one result just this."""
+    def text(
+        self, arguments: Iterable[str], results: Sequence[str], *, checks: bool = True, always_several: bool = False
+    ) -> str:  # fmt: skip
+        """The program as a function that returns all results; of one result just this, unless it is to be a tuple."""
         lines = sorted(self._needed(results, checks=checks), key=self._is_late)
-        returned = results[0] if len(results) == 1 else f"({', '.join(results)})"
+        is_one = len(results) == 1 and not always_several
+        returned = results[0] if is_one else f"({''.join(f'{result}, ' for result in results)})"
         return _function(arguments, self._body(lines, set(results)), returned)
 
     def text_of_parts(self, arguments: Iterable[str], results: Sequence[str]) -> str:
@@ -307,7 +314,7 @@ class Code:
         }  # fmt: skip
         texts = self._body(start, {*first, *later, *kept})
         texts += self._parts((), later, done, "later").split("\n")
-        return _function(arguments, texts, f"({', '.join([*first, 'later'])})")
+        return _function(arguments, texts, f"({''.join(f'{name}, ' for name in [*first, 'later'])})")
 
     def _last_body(self, positions: Sequence[int], kept: set[str], before: frozenset[int]) -> list[str]:
         """The lines of a function within others that runs once; what it alone reads of theirs is given up by it."""

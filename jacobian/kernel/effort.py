@@ -13,6 +13,7 @@ from math import prod
 import numpy as np
 
 from jacobian.kernel.code import Code, Symbol
+from jacobian.kernel.finite import MANY
 from jacobian.kernel.lines import Line
 from jacobian.kernel.pattern import Shape
 
@@ -29,18 +30,26 @@ CACHED = 2**18  # entries of an array that stays in the cache
 ITEM = np.dtype(np.float64).itemsize
 
 
-def effort(code: Code, results: Sequence[str]) -> float:
-    """What it takes to compute results."""
-    total = sum(line_effort(code, line) for line in code.lines_for(results))
+def effort(code: Code, results: Sequence[str], checks: Sequence[Line] = ()) -> float:
+    """What it takes to compute results, and to make further checks."""
+    wanted = {*results, *(name for check in checks for name in check.uses)}
+    total = sum(line_effort(code, line) for line in (*code.lines_for(wanted), *checks))
     for name, memory in zip(results, code.memories(results), strict=True):
         places = () if memory is None else memory.zeroed
         total += sum(_written(shape, strides, code.symbols[name]) for shape, _, strides in places)
     return total
 
 
+def effort_to_look(symbol: Symbol) -> float:
+    """What it takes to look at the entries of an array; a large one is gone through twice."""
+    return LINE + (1 if symbol.size <= MANY else 2) * _through(symbol.size)
+
+
 def line_effort(code: Code, line: Line) -> float:
     """What one line takes; next to nothing where it only looks at an array in another way."""
     total = LINE + PRODUCT * line.products
+    if line.check:
+        return total + sum(effort_to_look(code.symbols[name]) for name in line.uses if name in code.symbols)
     if not line.new and not line.changes:
         return total
     made = code.symbols[line.target]

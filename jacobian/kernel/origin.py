@@ -44,19 +44,24 @@ class Origin:
     `of` is the function as the user gave it; `retrace` runs it again and gives the nodes of output and input.
     """
 
-    __slots__ = ("function", "of", "orders", "point", "retrace", "value")
+    __slots__ = ("_value", "function", "of", "orders", "point", "retrace")
 
     def __init__(
-        self, function: Callable[[np.ndarray], np.ndarray], point: Array, value: Array,
+        self, function: Callable[[np.ndarray], np.ndarray], point: Array, value: Callable[[], Array],
         orders: Callable[[], str] | None = None, of: Callable[..., Any] | None = None,
         retrace: Callable[[], tuple[Any, Any]] | None = None,
     ) -> None:  # fmt: skip
         self.function = function
         self.point = point
-        self.value = value
+        self._value = value
         self.orders = orders
         self.of = of
         self.retrace = retrace
+
+    @property
+    def value(self) -> Array:
+        """The value at the point."""
+        return self._value()
 
     def predict(self, J: Jacobian, dx: Any) -> Prediction:
         """First-order approximation at the point, and the observed order of its remainder."""
@@ -65,20 +70,21 @@ class Origin:
             raise ShapeError(
                 report("predict: dx must have the input's shape", got=step.shape, fix=f"give it the shape {J.in_shape}")
             )
-        linear = self.value + (J @ step)
+        value = self.value
+        linear = value + (J @ step)
         actual = np.asarray(self.function(self.point + step))
-        return Prediction(linear, actual, actual - linear, self._order(J, step))
+        return Prediction(linear, actual, actual - linear, self._order(J, step, value))
 
-    def _order(self, J: Jacobian, step: np.ndarray) -> float:
+    def _order(self, J: Jacobian, step: np.ndarray, value: Array) -> float:
         """The slope of log remainder against log step, over halvings while the remainder stands out of rounding."""
         if not step.any():
             return float("nan")
         direction = J @ step
-        floor = 64 * float(np.finfo(J.dtype).eps) * float(np.max(np.abs(self.value), initial=1e-300))
+        floor = 64 * float(np.finfo(J.dtype).eps) * float(np.max(np.abs(value), initial=1e-300))
         sizes: list[float] = []
         for halvings in range(12):
             h = 0.5**halvings
-            rest = np.asarray(self.function(self.point + h * step)) - self.value - h * direction
+            rest = np.asarray(self.function(self.point + h * step)) - value - h * direction
             size = float(np.max(np.abs(rest), initial=0.0))
             if size <= floor:
                 break

@@ -7,9 +7,11 @@ it depends on more than shapes and cannot be written down.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import Any, NoReturn
 
 import numpy as np
+import opt_einsum
 
 from jacobian.kernel.arraylike import ArrayLike
 from jacobian.kernel.code import Code, Symbol, is_number
@@ -58,7 +60,10 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
                 return found
         if ufunc in _INFIX and not kwargs:
             bare, sign = self._without_signs(inputs) if ufunc in (np.multiply, np.divide) else (inputs, 1)
-            result = self._written(f" {_INFIX[ufunc]} ".join, ufunc, bare, _IN_PLACE.get(ufunc, ""), new=True)
+            result = self._written(
+                f" {_INFIX[ufunc]} ".join, ufunc, bare, _IN_PLACE.get(ufunc, ""), new=True,
+                products=_products(ufunc, inputs),
+            )  # fmt: skip
             if ufunc is np.multiply:
                 self._note_multiple(result, bare)
             return result if sign == 1 else -result
@@ -132,12 +137,13 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
 
         entries = isinstance(function, np.ufunc) and function.signature is None and function.nout == 1
         in_place = name.name if entries and not kwargs else ""
-        new = bool(method_of) or isinstance(function, np.ufunc) or function is np.concatenate
-        return self._written(text, run, (*args, *kwargs.values()), in_place, new=new)
+        products = _products(function, args)
+        new = bool(method_of or products) or isinstance(function, np.ufunc) or function is np.concatenate
+        return self._written(text, run, (*args, *kwargs.values()), in_place, new=new, products=products)
 
     def _written(
         self, text: Callable[[Sequence[str]], str], function: Callable[..., Any], inputs: Sequence[Any],
-        in_place: str = "", *, new: bool = False,
+        in_place: str = "", *, new: bool = False, products: int = 0,
     ) -> Any:  # fmt: skip
         """Write it down; `in_place` is the name of a function of entries, which takes `out=`; `new`: never a view."""
         value = function(*map(_value, inputs))
@@ -147,7 +153,9 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
             symbol = self.code.apply(text(spelled), in_place, given, value.shape, rough=True, kind=value.dtype)
         else:
             kind = getattr(value, "dtype", None)
-            symbol = self.code.let(text(spelled), _symbols(inputs), _shape(value), new=new, kind=kind)
+            symbol = self.code.let(
+                text(spelled), _symbols(inputs), _shape(value), new=new, kind=kind, products=products
+            )  # fmt: skip
         if isinstance(value, np.ndarray | np.generic | int | float):  # some functions count, and give Python's numbers
             return Recorded(self.code, symbol.name, value)
         if isinstance(value, tuple) and all(isinstance(part, np.ndarray | np.generic) for part in value):
@@ -186,6 +194,18 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
     def __len__(self) -> int:
         """The length of the first axis."""
         return int(self.shape[0])
+
+
+def _products(function: Callable[..., Any], args: Sequence[Any]) -> int:
+    """About how many multiplications a function of matrices makes."""
+    shapes = [_shape(_value(one)) for one in args]
+    if function is np.einsum and isinstance(args[0], str):
+        _, path = opt_einsum.contract_path(args[0], *shapes[1:], shapes=True)
+        return int(path.opt_cost)
+    if function in (np.matmul, np.dot) and all(shapes[:2]):
+        return prod(shapes[0]) * (shapes[1][-1] if len(shapes[1]) > 1 else 1)
+    is_square = bool(shapes) and len(shapes[0]) > 1 and shapes[0][-1] == shapes[0][-2]
+    return prod(shapes[0]) * shapes[0][-1] if is_square and function.__module__ == "numpy.linalg" else 0
 
 
 def _is_square(base: Any, exponent: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from jacobian.ops.families import composite, elementwise
+from jacobian.ops.growth import at_most, largest, one_more, raised, together
 from jacobian.ops.registry import SAME, Point, is_complex, sample
 
 POSITIVE = (0.3, 2.5)
@@ -21,8 +22,8 @@ def _on_this_branch(text: str) -> Callable[[Point, int], str | None]:
 
 
 # one operand
-positive = elementwise(np.positive, "1")
-negative = elementwise(np.negative, "-1")
+positive = elementwise(np.positive, "1", growth=largest)
+negative = elementwise(np.negative, "-1", growth=largest)
 exp = elementwise(np.exp, "y")
 exp2 = elementwise(np.exp2, "y * log(2)")
 expm1 = elementwise(np.expm1, "exp(x)")
@@ -34,10 +35,10 @@ sqrt = elementwise(
     np.sqrt, "0.5 / y", domain=POSITIVE, singular="x == 0", at_singular="infinity", torch={"torch.sqrt(x)": SAME},
 )  # fmt: skip
 cbrt = elementwise(np.cbrt, "1 / (3 * y**2)", domain=POSITIVE, singular="x == 0", at_singular="infinity")
-square = elementwise(np.square, "2 * x")
+square = elementwise(np.square, "2 * x", growth=lambda bits, *_: 2 * bits[0])
 reciprocal = elementwise(np.reciprocal, "-y**2", domain=POSITIVE)
-sin = elementwise(np.sin, "cos(x)")
-cos = elementwise(np.cos, "-sin(x)")
+sin = elementwise(np.sin, "cos(x)", growth=at_most(1))
+cos = elementwise(np.cos, "-sin(x)", growth=at_most(1))
 tan = elementwise(np.tan, "1 + y**2", domain=(-1.2, 1.2))
 arcsin = elementwise(
     np.arcsin, "1 / sqrt(1 - x**2)", domain=UNIT, singular="abs(x) == 1", at_singular="infinity",
@@ -47,10 +48,10 @@ arccos = elementwise(
     np.arccos, "-1 / sqrt(1 - x**2)", domain=UNIT, singular="abs(x) == 1", at_singular="minus infinity",
     torch={"torch.arccos(x)": SAME}, special=_on_this_branch("-1 / sin(y)"),
 )  # fmt: skip
-arctan = elementwise(np.arctan, "1 / (1 + x**2)")
+arctan = elementwise(np.arctan, "1 / (1 + x**2)", growth=at_most(1))
 sinh = elementwise(np.sinh, "cosh(x)")
 cosh = elementwise(np.cosh, "sinh(x)")
-tanh = elementwise(np.tanh, "1 - y**2")
+tanh = elementwise(np.tanh, "1 - y**2", growth=at_most(1))
 arcsinh = elementwise(np.arcsinh, "1 / sqrt(1 + x**2)", special=_on_this_branch("1 / cosh(y)"))
 arccosh = elementwise(
     np.arccosh, "1 / sqrt(x**2 - 1)", domain=(1.2, 3.0), singular="x == 1", at_singular="infinity",
@@ -79,10 +80,11 @@ def _of_complex(text: str) -> Callable[[Point, int], str | None]:
 absolute = elementwise(
     np.absolute, "sign(x)", answers=(np.absolute, np.fabs), kink="x == 0", at_kink="0", of_complex="real part",
     special=_of_complex("conjugate(x) / where(y == 0, 1.0, y)"), note="Of a complex z: real(conjugate(z) / y dz).",
-    torch={"torch.abs(x)": SAME},
+    torch={"torch.abs(x)": SAME}, growth=largest,
 )  # fmt: skip
 sign = elementwise(
     np.sign, "0", kink="x == 0", at_kink="0", of_complex="refused", torch={"torch.sign(x)": SAME},
+    growth=at_most(1),
 )  # fmt: skip
 floor = elementwise(
     np.floor, "0", kink="x == floor(x)", at_kink="0", domain=(0.1, 0.9), torch={"torch.floor(x)": SAME},
@@ -103,9 +105,9 @@ nan_to_num = elementwise(
 )  # fmt: skip
 
 # two operands
-add = elementwise(np.add, "1", "1", samples=[sample((2, 1), (1, 3))])
-subtract = elementwise(np.subtract, "1", "-1", samples=[sample((2, 1), (1, 3))])
-multiply = elementwise(np.multiply, "x2", "x1", samples=[sample((2, 1), (1, 3))])
+add = elementwise(np.add, "1", "1", samples=[sample((2, 1), (1, 3))], growth=one_more)
+subtract = elementwise(np.subtract, "1", "-1", samples=[sample((2, 1), (1, 3))], growth=one_more)
+multiply = elementwise(np.multiply, "x2", "x1", samples=[sample((2, 1), (1, 3))], growth=together)
 divide = elementwise(np.divide, "1 / x2", "-y / x2", domain=POSITIVE, samples=[sample((2, 1), (1, 3), domain=POSITIVE)])
 
 
@@ -137,7 +139,7 @@ AT_ZERO: dict[str, Any] = {
 power = elementwise(
     np.power, BASE, EXPONENT, domain=POSITIVE, special=_power_by_a_number,
     samples=[sample((3,), 2), sample((3,), 0), sample((2,), 3.0), sample((3,), -1.5, domain=POSITIVE)],
-    note="the derivative by the exponent needs a positive base; at base 0 it is taken as 0.", **AT_ZERO,
+    note="the derivative by the exponent needs a positive base; at base 0 it is taken as 0.", growth=raised, **AT_ZERO,
 )  # fmt: skip
 float_power = elementwise(
     np.float_power, BASE, EXPONENT, domain=POSITIVE, special=_power_by_a_number, **AT_ZERO,
@@ -145,12 +147,13 @@ float_power = elementwise(
 arctan2 = elementwise(
     np.arctan2, "x2 / (x1**2 + x2**2)", "-x1 / (x1**2 + x2**2)", domain=POSITIVE,
     singular="(x1 == 0) & (x2 == 0)", at_singular="NaN", torch={"torch.atan2(x1, x2)": [0, 0]},
+    growth=at_most(2),
 )  # fmt: skip
 hypot = elementwise(
     np.hypot, "x1 / where(y == 0, 1.0, y)", "x2 / where(y == 0, 1.0, y)", domain=POSITIVE,
-    kink="y == 0", at_kink="0", torch={"torch.hypot(x1, x2)": [np.nan, np.nan]},
+    kink="y == 0", at_kink="0", torch={"torch.hypot(x1, x2)": [np.nan, np.nan]}, growth=one_more,
 )  # fmt: skip
-logaddexp = elementwise(np.logaddexp, "exp(x1 - y)", "exp(x2 - y)")
+logaddexp = elementwise(np.logaddexp, "exp(x1 - y)", "exp(x2 - y)", growth=one_more)
 logaddexp2 = elementwise(np.logaddexp2, "exp2(x1 - y)", "exp2(x2 - y)")
 copysign = elementwise(
     np.copysign, "where(signbit(x1) == signbit(x2), 1.0, -1.0)", "0", domain=POSITIVE,
@@ -159,12 +162,12 @@ copysign = elementwise(
 maximum = elementwise(
     np.maximum, "where(x1 > x2, 1.0, where(x1 == x2, 0.5, 0.0))", "where(x2 > x1, 1.0, where(x1 == x2, 0.5, 0.0))",
     answers=(np.maximum, np.fmax), kink="x1 == x2", at_kink="one half for each",
-    torch={"torch.maximum(x1, x2)": SAME},
+    torch={"torch.maximum(x1, x2)": SAME}, growth=largest,
 )  # fmt: skip
 minimum = elementwise(
     np.minimum, "where(x1 < x2, 1.0, where(x1 == x2, 0.5, 0.0))", "where(x2 < x1, 1.0, where(x1 == x2, 0.5, 0.0))",
     answers=(np.minimum, np.fmin), kink="x1 == x2", at_kink="one half for each",
-    torch={"torch.minimum(x1, x2)": SAME},
+    torch={"torch.minimum(x1, x2)": SAME}, growth=largest,
 )  # fmt: skip
 remainder = elementwise(
     np.remainder, "1", "-floor(x1 / x2)", answers=(np.remainder, np.mod), domain=POSITIVE,

@@ -12,6 +12,7 @@ from jacobian.kernel.indexing import basic_index
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.term import Term
 from jacobian.ops.families import along, composite, elementwise, gather, moved
+from jacobian.ops.growth import largest
 from jacobian.ops.kinks import warn_kink, warn_ties
 from jacobian.ops.registry import SAME, Kink, Op, Point, refuse_out, register, sample
 from jacobian.ops.terms import is_traced
@@ -205,6 +206,7 @@ def _plain(condition: Any) -> Any:
 where = elementwise(
     lambda x1, x2, condition: np.where(condition, x1, x2), "where(condition, 1.0, 0.0)", "where(condition, 0.0, 1.0)",
     name="where", answers=(np.where,), normalise=_where, note="the condition is not differentiated.", shapes=(),
+    growth=largest,
     samples=[
         sample(np.arange(6).reshape(2, 3) % 2 == 0, *shapes)
         for shapes in (((2, 3), (2, 3)), ((3,), ()), ((2, 1), (2, 3)))

@@ -12,6 +12,7 @@ from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Array, Factor
 from jacobian.ops.contraction import batch_labels
 from jacobian.ops.families import Einsum, check_labels, composite
+from jacobian.ops.growth import at_most
 from jacobian.ops.kinks import nowhere, warn_kink
 from jacobian.ops.registry import SAME, Kink, Op, Params, Point, describe, operand_names, register, sample
 from jacobian.ops.terms import labelled, shape_of, summed, symmetrised, written
@@ -245,6 +246,7 @@ logabsdet = register(
     Op(
         "logabsdet", lambda X: np.linalg.slogdet(X).logabsdet, _logabsdet_rule, operands=("X",), family="linalg",
         formula="∂y/∂X[i,j] = inv(X)[j,i]", note="log |det(X)|.", explain_failure=require_square,
+        growth=at_most(64),  # unless X is singular, of which the derivative tells
         samples=[sample((3, 3), domain=invertible), sample((2, 2, 2), domain=invertible)], of_complex="real part",
     )
 )  # fmt: skip

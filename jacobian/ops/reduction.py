@@ -27,6 +27,7 @@ from jacobian.ops.families import (
     reduced_axes,
     reduction,
 )
+from jacobian.ops.growth import averaged, largest, summed
 from jacobian.ops.kinks import nowhere, warn_kink, warn_ties
 from jacobian.ops.registry import SAME, Kink, Normalise, Op, Params, Point, is_complex, register, sample
 
@@ -67,11 +68,11 @@ def _no_dtype(name: str, **defaults: Any) -> Normalise:
 
 
 sum = reduction(  # noqa: A001 - NumPy's own name
-    "sum", np.sum, "1", normalise=arguments("sum"),
+    "sum", np.sum, "1", normalise=arguments("sum"), growth=summed(largest),
     samples=[sample((2, 3), axis=1, where=np.array([True, False, True]))],
 )  # fmt: skip
 mean = reduction(
-    "mean", np.mean, lambda point: 1 / _count(point), normalise=arguments("mean"), formula="1 / n",
+    "mean", np.mean, lambda point: 1 / _count(point), normalise=arguments("mean"), formula="1 / n", growth=averaged,
     samples=[sample((2, 3), axis=1, where=np.array([True, False, True]))],
 )  # fmt: skip
 
@@ -206,7 +207,7 @@ def _extreme(name: str, function: Any, argument: Any) -> Op:
     return register(
         Op(
             name, function, rule, answers=(function, getattr(np, "a" + name)), normalise=_no_dtype(name),
-            family="reduction", formula=f"an input axis table[i], table = arg{name}(x)",
+            family="reduction", formula=f"an input axis table[i], table = arg{name}(x)", growth=largest,
             kinks=[
                 Kink(
                     "entries are equal", "the first of them", sample(np.array([2.0, 2.0])),
@@ -275,6 +276,7 @@ cumsum = register(
     Op(
         "cumsum", np.cumsum, lambda point, k: scan(point), answers=(np.cumsum,), normalise=_scan_arguments,
         family="reduction", formula="∂y[i]/∂x[j] = [j <= i]", note="applied in linear time, never built.",
+        growth=summed(largest),
         samples=[sample((4,)), sample((2, 3), axis=0), sample((2, 3), axis=-1), sample((2, 3))],
     )
 )  # fmt: skip

@@ -19,6 +19,7 @@ from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.operands import holds_complex
 from jacobian.kernel.term import Array
 from jacobian.ops.collection import Registry
+from jacobian.ops.growth import OF_FAMILIES, Growth
 from jacobian.ops.samples import SAME, Kink, Params, Sample, sample
 from jacobian.ops.signatures import called_as, signature
 
@@ -91,6 +92,7 @@ class Op:
         aliases: Sequence[str] = (),
         dtype_by_value: bool = False,
         needs: str = "",
+        growth: Growth | None = None,
     ) -> None:
         self.name = name
         self.aliases = tuple(aliases)  # other names it is found by
@@ -114,6 +116,7 @@ class Op:
         self.decides = decides  # what the rule decides by looking at values: part of a node's key
         self.dtype_by_value = dtype_by_value  # complex for some real operands: not known before it is computed
         self.needs = needs  # the library without which it cannot be computed
+        self.growth = growth or OF_FAMILIES.get(family)  # how large its results may be, where that is known
         self.called = called_as(name, self.answers)
         self.rename(name)
         self._arguments = forward if family == "composite" else normalise

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from functools import cached_property, partial
 from itertools import takewhile
-from math import isfinite
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from jacobian.errors import ArgumentError, DTypeError, JacobianError, NonFiniteError, TraceError, report
 from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.finite import all_finite
 from jacobian.ops.registry import promoted
 from jacobian.tracing import operators, writers  # noqa: F401 - give tracers what they can do
 from jacobian.tracing.captured import around, names_around, values_around
@@ -29,10 +29,6 @@ Key = int | str
 
 CO_VARARGS = 4
 MAX_WRAPPERS = 20
-FEW = 16
-"""So many entries are looked at one by one faster than NumPy gets started."""
-
-_ARRAYS = (np.ndarray, np.generic)
 _NUMBERS = (float, int, complex, np.generic)
 
 
@@ -196,19 +192,6 @@ def _held(call: Sequence[Any], numbers: Sequence[int]) -> list[tuple[str, int]]:
     for number in numbers:
         map_leaves(lambda leaf, path: found.append((path, id(leaf))), call[number])
     return found
-
-
-def all_finite(value: Any) -> bool:
-    """Whether no entry is NaN or infinite; what is no array is taken to be."""
-    if type(value) is np.float64:
-        return isfinite(value)
-    if not isinstance(value, _ARRAYS):
-        return True
-    if (
-        type(value) is np.ndarray and value.size <= FEW and value.dtype.char in "efd"
-    ):  # an extended one may be finite and too large for Python
-        return all(map(isfinite, value.ravel().tolist()))
-    return bool(np.count_nonzero(np.isfinite(value)) == np.size(value))  # half the time of `all`
 
 
 def _check_finite(value: Any, name: str, what: str = "the Jacobian there would mean nothing") -> None:

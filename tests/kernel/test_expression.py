@@ -331,7 +331,7 @@ MISTAKES: list[tuple[Callable[[], Any], type[Exception], str]] = [
         "predict: this Jacobian does not know its function\n  fix:   take it from jac.jacobian(f)(x)",
     ),
     (
-        lambda: Jacobian(M.terms, (2,), (3,), origin=Origin(lambda x: A @ x, np.ones(3), A.sum(1))).predict([1, 2]),
+        lambda: Jacobian(M.terms, (2,), (3,), origin=Origin(lambda x: A @ x, np.ones(3), lambda: A.sum(1))).predict([1, 2]),
         ShapeError,
         "predict: dx must have the input's shape\n  got:   (2,)\n  fix:   give it the shape (3,)",
     ),
@@ -417,15 +417,15 @@ def test_sums_and_powers_with_something_else_see_the_full_tensor() -> None:
 
 def test_prediction_shows_value_and_order() -> None:
     x, dx = np.array([1.0, 2.0, 3.0]), np.array([0.1, -0.1, 0.2])
-    J = Jacobian(einsum("i->i|i", 2 * x).terms, (3,), (3,), origin=Origin(np.square, x, x**2))
+    J = Jacobian(einsum("i->i|i", 2 * x).terms, (3,), (3,), origin=Origin(np.square, x, lambda: x**2))
     seen = J.predict(dx)
     assert_array_equal(seen.linear, x**2 + 2 * x * dx)
     assert_array_equal(seen.actual, (x + dx) ** 2)
     assert abs(seen.order - 2) < 1e-6
     assert "remainder: at most 0.04, of order 2.00 in Δx" in str(seen)
-    wrong = Jacobian((3 * J).terms, (3,), (3,), origin=Origin(np.square, x, x**2)).predict(dx)
+    wrong = Jacobian((3 * J).terms, (3,), (3,), origin=Origin(np.square, x, lambda: x**2)).predict(dx)
     assert abs(wrong.order - 1) < 0.05
-    linear = Jacobian(M.terms, (2,), (3,), origin=Origin(lambda v: A @ v, x, A @ x)).predict(dx)
+    linear = Jacobian(M.terms, (2,), (3,), origin=Origin(lambda v: A @ v, x, lambda: A @ x)).predict(dx)
     assert linear.order == np.inf
 
 

@@ -15,6 +15,7 @@ from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.pattern import CACHE, Access, Pattern, Shape
 from jacobian.kernel.term import Array, Factor, Term
 from jacobian.ops import texts
+from jacobian.ops.growth import Growth
 from jacobian.ops.kinks import warn_kink
 from jacobian.ops.registry import REGISTRY, Kink, Normalise, Op, Params, Point, Sample, register, sample
 
@@ -65,6 +66,7 @@ def elementwise(
     operands: Sequence[str] = (),
     normalise: Normalise | None = None,
     of_complex: str = "complex",
+    growth: Growth | None = None,
 ) -> Op:
     """An op that works entry by entry: one derivative per operand, as text in `x` and `y` (`x1`, `x2` when binary).
 
@@ -88,6 +90,7 @@ def elementwise(
         operands: names of the operands.
         normalise: sorts arguments into operands and parameters when there are any.
         of_complex: what the derivative by a complex operand is; see `Op`.
+        growth: how large the result may be, from how large the operands are; see `ops/growth.py`.
     """
     count = len(derivatives)
     words = ("x",) if count == 1 else tuple(f"x{k + 1}" for k in range(count))
@@ -147,7 +150,7 @@ def elementwise(
             samples=[*(sample(*group, domain=domain) for group in shapes), *samples],
             operands=operands or words, family="elementwise", formula=_renamed(", ".join(pairs), names),
             note=note, kinks=kinks, constants=[k for k, text in enumerate(derivatives) if text is None],
-            decides=decides if special is not None else None, of_complex=of_complex,
+            decides=decides if special is not None else None, of_complex=of_complex, growth=growth,
         )
     )  # fmt: skip
 

@@ -16,6 +16,7 @@ from jacobian.kernel.pattern import CACHE, Access, Pattern, Shape
 from jacobian.kernel.term import Array, Factor, Term
 from jacobian.ops import texts
 from jacobian.ops.families.elementwise import aligned
+from jacobian.ops.growth import Growth
 from jacobian.ops.kinks import warn_kink
 from jacobian.ops.registry import Kink, Normalise, Op, Point, Sample, register, sample
 
@@ -80,6 +81,7 @@ def reduction(
     kink: str = "",
     at_kink: str = "",
     of_complex: str = "complex",
+    growth: Growth | None = None,
 ) -> Op:
     """An op that reduces axes: its derivative by every entry, as text in `x`, `y` (reduced axes kept) and `n`.
 
@@ -122,6 +124,6 @@ def reduction(
             name, function, rule, answers=(function,) if answers is None else answers, normalise=normalise,
             samples=samples, family="reduction", formula=f"∂y/∂x = {text}",
             note=note, kinks=[Kink(kink, at_kink)] if kink else (),
-            of_complex=of_complex,
+            of_complex=of_complex, growth=growth,
         )
     )  # fmt: skip
