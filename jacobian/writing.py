@@ -307,11 +307,13 @@ class Scripting(Writing):
             raise NotRecordableError("an op that may look at anything")
         if op.dtype_by_value:
             raise NotRecordableError("an op that may turn to complex numbers")
-        operands = self._operands(node)
+        operands, compute = self._operands(node), op.forward
+        if op.beside_rule is not None and not self.code.exact:
+            compute = op.beside_rule
         params = {name: self._param(node, name, value) for name, value in node.params.items()}
         mark = self.code.mark()
         try:
-            result = with_errors_ignored(partial(op.forward, *operands, **params))
+            result = with_errors_ignored(partial(compute, *operands, **params))
         except _LOOKED:
             result = None
         if isinstance(result, Recorded) and (result.shape, result.dtype) == (node.shape, node.value.dtype):

@@ -18,7 +18,6 @@ def elementwise(np, x):
 def _(x) -> Arrays:
     s = numpy.sin(x)
     t, e = numpy.tanh(s * x), numpy.exp(-x * x)
-    _ = t + e
     J = numpy.zeros((x.size, x.size))
     J.reshape(-1)[:: x.size + 1] = (1 - t * t) * (s + x * numpy.cos(x)) - 2 * x * e
     return [J]
@@ -33,7 +32,6 @@ def stencil(np, x):
 def _(x) -> Arrays:
     n, (left, middle, right) = x.size, (x[:-2], x[1:-1], x[2:])
     slope = right - left
-    _ = left - 2 * middle + right + middle * slope
     J = numpy.zeros((n - 2, n))
     flat = J.reshape(-1)
     flat[0 :: n + 1] = 1 - middle
@@ -57,9 +55,6 @@ def _(np, x):
 @pad_and_roll.by_hand
 def _(x) -> Arrays:
     n, before = x.size, numpy.roll(x, 1)
-    _ = x * before
-    _[:-2] += x[2:]
-    _[2:] -= x[:-2]
     J = numpy.zeros((n, n))
     flat = J.reshape(-1)
     flat[:: n + 1] = before
@@ -135,7 +130,6 @@ def _(z, labels) -> Arrays:
     m = z.max(axis=1, keepdims=True)
     e = numpy.exp(z - m)
     total = e.sum(axis=1, keepdims=True)
-    _ = numpy.log(total) + m - numpy.sum(labels * z, axis=1, keepdims=True)
     J = numpy.zeros((len(z), *z.shape))
     diagonal(J, "nnk", "nk")[...] = e / total - labels
     return [J]
@@ -148,7 +142,7 @@ def cumsum(np, x):
 
 @cumsum.by_hand
 def _(x) -> Arrays:
-    _, d, n = numpy.cumsum(x * x), 2 * x, x.size
+    d, n = 2 * x, x.size
     J = numpy.zeros((n, n))
     for i in range(n):
         J[i, : i + 1] = d[: i + 1]
@@ -209,7 +203,6 @@ def _(x) -> Arrays:
     way = x[None] - x[:, None]
     square = numpy.einsum("ijk,ijk->ij", way, way) + 0.05
     weight = 1 / (square * numpy.sqrt(square))
-    _ = numpy.einsum("ijk,ij->ik", way, weight)
     pull = way[..., :, None] * (way * (-3 * weight / square)[..., None])[..., None, :]
     diagonal(pull, "ijkk", "ijk")[...] += weight[..., None]
     J = numpy.ascontiguousarray(pull.transpose(0, 2, 1, 3))

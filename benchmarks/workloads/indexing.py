@@ -28,7 +28,6 @@ def _(X) -> Arrays:
     places = numpy.arange(X.size).reshape(16, 3, 64).transpose(1, 2, 0)[:, ::-1].reshape(48, 64).T
     places = numpy.concatenate([places[::2], places[1::2]], axis=0)
     moved = X.reshape(-1)[places]
-    _ = numpy.sin(moved)
     J = numpy.zeros((*places.shape, *X.shape))
     J.reshape(-1)[numpy.arange(0, X.size**2, X.size) + places.reshape(-1)] = numpy.cos(moved).reshape(-1)
     return [J]
@@ -43,7 +42,6 @@ def sort(np, x):
 def _(x) -> Arrays:
     order = numpy.argsort(x)
     y = x[order]
-    _ = y * y
     J = numpy.zeros((x.size, x.size))
     J[numpy.arange(x.size), order] = 2 * y
     return [J]
@@ -56,7 +54,6 @@ def kronecker(np, A, B):
 
 @kronecker.by_hand
 def _(A, B) -> Arrays:
-    _ = numpy.multiply(A[:, None, :, None], B[None, :, None, :])
     J = numpy.zeros((A.shape[0], B.shape[0], A.shape[1], B.shape[1], *A.shape))
     diagonal(J, "ikjlij", "ikjl")[...] = B[:, None, :]
     return [J.reshape(A.shape[0] * B.shape[0], A.shape[1] * B.shape[1], *A.shape)]
@@ -69,7 +66,6 @@ def outer(np, x, y):
 
 @outer.by_hand
 def _(x, y) -> Arrays:
-    _ = x[:, None] * y
     by_x, by_y = numpy.zeros((x.size, y.size, x.size)), numpy.zeros((x.size, y.size, y.size))
     diagonal(by_x, "iji", "ij")[...] = y
     diagonal(by_y, "ijj", "ij")[...] = x[:, None]
@@ -83,7 +79,7 @@ def gram(np, X):
 
 @gram.by_hand
 def _(X) -> Arrays:
-    _, (n, k) = X.T @ X, X.shape
+    n, k = X.shape
     J = numpy.zeros((k, k, n, k))
     diagonal(J, "ijni", "jni")[...] = X.T[:, :, None]
     diagonal(J, "ijnj", "ijn")[...] += X.T[:, None, :]
@@ -97,7 +93,7 @@ def batched_matmul(np, A, B):
 
 @batched_matmul.by_hand
 def _(A, B) -> Arrays:
-    _, (n, i, j), k = A @ B, A.shape, B.shape[2]
+    (n, i, j), k = A.shape, B.shape[2]
     by_a, by_b = numpy.zeros((n, i, k, n, i, j)), numpy.zeros((n, i, k, n, j, k))
     diagonal(by_a, "niknij", "nikj")[...] = B.transpose(0, 2, 1)[:, None]
     diagonal(by_b, "niknjk", "nikj")[...] = A[:, :, None, :]
@@ -112,8 +108,6 @@ def einsum(np, A, T, C):
 
 @einsum.by_hand
 def _(A, T, C) -> Arrays:
-    first = numpy.tensordot(A, T, 1)
-    _ = numpy.tensordot(first, C, ((1,), (0,)))
     J = numpy.zeros((A.shape[0], T.shape[2], C.shape[1], *T.shape))
     products = A[:, None, :, None] * C.T[None, :, None, :]
     diagonal(J, "adebcd", "adebc")[...] = products[:, None]

@@ -24,7 +24,6 @@ def mlp(np, x, W1, W2, W3):
 def _(x, W1, W2, W3) -> Arrays:
     h1 = numpy.tanh(W1 @ x)
     h2 = numpy.tanh(W2 @ h1)
-    _ = W3 @ h2
     J = (W3 * (1 - h2 * h2)) @ W2
     J *= 1 - h1 * h1
     return [J @ W1]
@@ -42,7 +41,6 @@ def _(x, W1, W2) -> Arrays:
     h = W1 @ x
     square = h * h
     t = numpy.tanh(0.8 * h * (1 + 0.045 * square))
-    _ = W2 @ (0.5 * h * (1 + t))
     return [(W2 * (0.5 * (1 + t) + 0.4 * h * (1 - t * t) * (1 + 0.135 * square))) @ W1]
 
 
@@ -72,7 +70,6 @@ def bottleneck(np, x, W1, W2):
 @bottleneck.by_hand
 def _(x, W1, W2) -> Arrays:
     h = numpy.tanh(W1 @ x)
-    _ = W2 @ h
     return [(W2 * (1 - h * h)) @ W1]
 
 
@@ -175,7 +172,6 @@ def _(W, X, labels) -> Arrays:
     m = z.max(axis=1, keepdims=True)
     e = numpy.exp(z - m)
     total = e.sum(axis=1, keepdims=True)
-    _ = numpy.log(total) + m - numpy.sum(labels * z, axis=1, keepdims=True)
     return [X[:, :, None] * (e / total - labels)[:, None, :]]
 
 
@@ -190,7 +186,6 @@ def loss_gradient(np, W1, W2, X, target):
 def _(W1, W2, X, target) -> Arrays:
     h = numpy.tanh(X @ W1)
     residual = h @ W2 - target
-    _ = numpy.mean(residual * residual)
     residual *= 2 / residual.size
     return [X.T @ ((residual @ W2.T) * (1 - h * h)), h.T @ residual]
 
@@ -206,8 +201,6 @@ def huber_loss(np, w, X, target):
 @huber_loss.by_hand
 def _(w, X, target) -> Arrays:
     residual = X @ w - target
-    size = numpy.abs(residual)
-    _ = numpy.sum(numpy.where(size < 1, 0.5 * residual * residual, size - 0.5))
     return [numpy.clip(residual, -1, 1) @ X]
 
 

@@ -97,6 +97,10 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
             return self._written(lambda texts: f"array({texts[0]})", np.array, (list(args[0]),))
         if func is np.where and len(args) == 3 and _are_numbers(args):
             return self._chosen(*args)
+        if func is np.transpose and len(args) == 1:
+            axes = kwargs.get("axes")
+            text = ".T" if axes is None else f".transpose({self.code.literal(axes)})"
+            return self._written(lambda texts: texts[0] + text, lambda array: np.transpose(array, axes), (self,))
         if args and isinstance(args[0], Recorded):
             found = by_primitives(func, args, kwargs)
             if found is not None:

@@ -93,6 +93,7 @@ class Op:
         dtype_by_value: bool = False,
         needs: str = "",
         growth: Growth | None = None,
+        beside_rule: Callable[..., Any] | None = None,
     ) -> None:
         self.name = name
         self.aliases = tuple(aliases)  # other names it is found by
@@ -116,6 +117,7 @@ class Op:
         self.decides = decides  # what the rule decides by looking at values: part of a node's key
         self.dtype_by_value = dtype_by_value  # complex for some real operands: not known before it is computed
         self.needs = needs  # the library without which it cannot be computed
+        self.beside_rule = beside_rule  # the forward within rounding, with what the rule computes anyway
         self.growth = growth or OF_FAMILIES.get(family)  # how large its results may be, where that is known
         self.called = called_as(name, self.answers)
         self.rename(name)
