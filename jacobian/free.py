@@ -18,10 +18,8 @@ from jacobian.place import Place
 from jacobian.tracing.captured import names_around, values_around
 from jacobian.tracing.graph import Graph, Node
 from jacobian.tracing.run import Key, output, run
-from jacobian.tracing.snapshots import MIDDLING, kept_snapshot
+from jacobian.tracing.snapshots import BORROWED, MIDDLING, kept_snapshot
 from jacobian.tracing.tree import FLOATS, leaves, map_leaves, nested_shapes
-
-LARGE = 2**17  # bytes of an array from which on to read it once more takes as long as much of what is done with it
 
 Leaves = dict[Key, list[Any]]
 """The arrays and numbers of each."""
@@ -65,7 +63,7 @@ def as_inputs(given: Sequence[Any]) -> list[Array]:
 
 def is_borrowed(array: Any) -> bool:
     """Whether an array is so large that neither a copy of it is made nor a look taken whether it is as it was."""
-    return type(array) is np.ndarray and array.nbytes >= LARGE and array.flags.writeable and array.flags.c_contiguous
+    return type(array) is np.ndarray and array.nbytes >= BORROWED and array.flags.writeable and array.flags.c_contiguous
 
 
 def names_of_captured(f: Any, nbytes: int) -> list[str]:

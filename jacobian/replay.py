@@ -31,7 +31,7 @@ from jacobian.programs import MOST_FAILURES, MOST_NODES, Memory
 from jacobian.script import PER_STEP, Output, Script
 from jacobian.tracing.graph import Node
 from jacobian.tracing.run import Key, numbers_of
-from jacobian.tracing.snapshots import kept_snapshot
+from jacobian.tracing.snapshots import BORROWED, kept_snapshot
 from jacobian.tracing.surroundings import DIFFERENTIATES, Surroundings, UnknownError
 from jacobian.tracing.tree import is_array_list, nested_shapes
 
@@ -92,6 +92,8 @@ class Kind:
                 self.give_up()
             return None
         self.failures = 0
+        if script.turn():
+            self.latest = script.glance = None
         return played
 
     def looked(self) -> None:
@@ -204,7 +206,7 @@ class Call:
         heavy = len(graph.nodes) > MOST_NODES or surroundings.nbytes // PER_STEP > HEAVIEST
         if heavy or not surroundings.are_those_of(self.others, self.keys):
             return kind.give_up()
-        if surroundings.nbytes >= free.LARGE and self._release(free.LARGE):
+        if surroundings.nbytes >= BORROWED and self._release(BORROWED):
             return self._begin()
         write = partial(self._script, surroundings, nodes, inputs, result)
         if graph.seen and self.free and write(()) is None:  # whatever is free, this one looks at its numbers
@@ -278,7 +280,8 @@ class Caller:
         if None in shapes:
             return None
         free_shapes, free_leaves = free.arguments(args, numbers) if len(args) > 1 else ((), free.NONE)
-        key = (function, self.order, self.with_values, numbers, len(args), shapes, free_shapes, tuple(kwargs), REGISTRY.changes)
+        how = (self.order, self.with_values, numbers)
+        key = (function, how, len(args), shapes, free_shapes, tuple(kwargs), REGISTRY.changes)
         kind = SCRIPTS.find(key, BY_ITSELF)
         if kind.hopeless:
             return None

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jacobian import bounds, plan, programs
+from jacobian.habit import Habit, Noted, Tensors
 from jacobian.kernel.buffers import with_errors_raised, with_short_buffers
 from jacobian.kernel.code import Code
 from jacobian.kernel.effort import effort
@@ -17,10 +18,12 @@ from jacobian.kernel.term import Array
 from jacobian.ops.registry import Op, Params
 from jacobian.programs import Pending
 from jacobian.tracing.graph import Node
+from jacobian.tracing.snapshots import BORROWED
 from jacobian.tracing.surroundings import Surroundings
 from jacobian.writing import Scripting, quickest
 
 MIDDLING = 32  # times as many entries as are few
+MANY = 2048  # times as many
 AS_LONG = 5  # times the effort of the values that all takes which is computed at once: a tanh counts as a product there
 PER_STEP = 2**10  # bytes of arrays that weigh as much as a step, which takes about so many itself
 
@@ -114,11 +117,12 @@ class Script:
         held = max(code.nbytes, surroundings.nbytes)  # mostly the same arrays
         self.weight = len(self.steps) + held // PER_STEP
         wanted = values if with_values else []
-        if self.is_at_once:
-            text = code.text(["inputs"], [*wanted, *tensors], always_several=True)
-        else:
-            text = code.text_in_stages(["inputs"], wanted, tensors)
-        self.program = code.compile(text)
+        at_once = code.text(["inputs"], [*wanted, *tensors], always_several=True)
+        self.program = code.compile(at_once if self.is_at_once else code.text_in_stages(["inputs"], wanted, tensors))
+        self._habit: Habit | None = None
+        if not self.is_at_once and _has_large(given) and size <= programs.SMALL_RESULT * MANY:
+            self._habit = Habit(len(tensors))
+            self._programs = {False: self.program, True: code.compile(at_once)}
         self.memories = code.memories(tensors)
         self._lends = any(memory is not None for memory in self.memories)
         is_tiny = size <= programs.SMALL_RESULT
@@ -128,19 +132,34 @@ class Script:
         """Whether arguments lie in memory as they must: that decides what is a view, and so what is assigned to."""
         return self.strides is None or self.strides == _strides(leaves)
 
-    def play(self, inputs: Sequence[Array], borrowed: Sequence[Any] = ()) -> tuple[Sequence[Array], Ready | Pending]:
+    def play(self, inputs: Sequence[Array], borrowed: Sequence[Any] = ()) -> tuple[Sequence[Array], Tensors]:
         """The values at these inputs, and at what else is given, if there are any; and what has the Jacobians' tensors.
 
         These share no memory with what is borrowed.
         """
         found, count = self._call(self.program, inputs), len(self.outputs) if self.with_values else 0
+        values, tensors = found[:count], self._tensors(found[count:], borrowed)
+        return values, tensors if self._habit is None else Noted(tensors, self._habit)
+
+    def _tensors(self, found: Sequence[Any], borrowed: Sequence[Any]) -> Tensors:
+        """What the program gives beside the values, as what has the tensors."""
         if not self.is_at_once:
-            return found[:count], Pending(found[count], self.dtypes, self.memories)
-        arrays = [_apart(array, borrowed) for array in found[count:]] if borrowed else found[count:]
+            return Pending(found[0], self.dtypes, self.memories)
+        arrays = [_apart(array, borrowed) for array in found] if borrowed else found
+        if self._habit is not None and any(one is not other for one, other in zip(arrays, found, strict=True)):
+            self._habit.give_up()  # to copy what is borrowed takes as long as to compare it
         if self._lends:
             lent = zip(arrays, self.memories, strict=True)
             arrays = [array if memory is None else memory.lend(array) for array, memory in lent]
-        return found[:count], Ready(arrays, self.dtypes)
+        return Ready(arrays, self.dtypes)
+
+    def turn(self) -> bool:
+        """After a call: compute tensors at once from now on, or later again, as its callers do; tell if that is new."""
+        if self._habit is None or self._habit.after_a_call() == self.is_at_once:
+            return False
+        self.is_at_once = not self.is_at_once
+        self.program = self._programs[self.is_at_once]
+        return True
 
     def nodes_at(self, inputs: Sequence[Array], given: Sequence[Any]) -> dict[int, Node]:
         """The nodes of the graph at these numbers, by their steps; what depends on no input is constant there."""
@@ -185,6 +204,11 @@ def _is_at_once(code: Code, values: Sequence[str], tensors: Sequence[str], size:
     return size <= few or (
         size <= MIDDLING * few and effort(code, [*values, *tensors]) <= AS_LONG * effort(code, values)
     )  # fmt: skip
+
+
+def _has_large(starts: Sequence[Node]) -> bool:
+    """Whether there are arrays that need not be read once more where tensors are computed at once."""
+    return any(node.value.nbytes >= BORROWED for node in starts)
 
 
 def _checks(

@@ -26,7 +26,7 @@ def all_finite(value: Any) -> bool:
         type(value) is np.ndarray and value.size <= FEW and value.dtype.char in "efd"
     ):  # an extended one may be finite and too large for Python
         return all(map(isfinite, value.ravel().tolist()))
-    if _is_quick(value) and value.dtype.kind == "f" and np.vdot(value, value) < np.inf:
+    if value.dtype.kind == "f" and _is_quick(value) and _sum_of_squares(value) < np.inf:
         return True
     return bool(np.count_nonzero(np.isfinite(value)) == np.size(value))  # half the time of `all`
 
@@ -36,12 +36,16 @@ def is_bounded(value: Any) -> bool:
     if not value.ndim:
         return -_BOUND < float(value) < _BOUND
     if value.size <= FEW:
-        return sum(map(abs, value.ravel().tolist())) < _BOUND
+        return float(sum(map(abs, value.ravel().tolist()))) < _BOUND
     if _is_quick(value):
-        return bool(np.vdot(value, value) < _BOUND**2)
+        return _sum_of_squares(value) < _BOUND**2
     return bool(np.maximum.reduce(value, None) < _BOUND and np.minimum.reduce(value, None) > -_BOUND)
 
 
 def _is_quick(value: Any) -> bool:
     """Whether the sum of the squares of all entries is the quickest way to look at them: it needs no further array."""
-    return value.size <= MANY and value.flags.c_contiguous
+    return bool(value.size <= MANY and value.flags.c_contiguous)
+
+
+def _sum_of_squares(value: Any) -> float:
+    return float(np.vdot(value, value))

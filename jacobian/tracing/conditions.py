@@ -37,6 +37,8 @@ class Conditions:
 
     def let_all(self, texts: Sequence[str], error: str) -> list[str]:
         """The same for several; to give up where one of them raises that error."""
+        if not texts:
+            return []
         start = len(self._lines)
         names = [self.let(text) for text in texts]
         tried = [f"    {line}" for line in self._lines[start:]]

@@ -22,6 +22,7 @@ LARGE = 2**20  # bytes from which on a copy is worth keeping
 MIDDLING = 2**13  # the same for an array that is going to be compared at every call, whatever becomes of the copy
 SMALL = 2**14  # bytes up to which arrays are compared as Python's bytes
 MOST = 2**28  # bytes of all copies that are kept
+BORROWED = 2**17  # from which on to read an array once more takes as long as much of what is done with it
 CHUNK = 2**18  # bytes compared at once, so that they stay in the cache
 
 _KEPT: dict[int, tuple[weakref.ref[np.ndarray], np.ndarray]] = {}

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from functools import cached_property, partial
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
 
 from jacobian.tracing.conditions import Conditions
-from jacobian.tracing.harmless import BUILTINS, global_names, is_harmless
+from jacobian.tracing.harmless import BUILTINS, global_names, is_harmless, modules_imported, names_within
 from jacobian.tracing.snapshots import MIDDLING, comparison, kept_snapshot
 
 DIFFERENTIATES = "__differentiates__"
@@ -49,6 +49,8 @@ class Surroundings:
         self.names = [f"value{position}" for position in range(len(values))]
         self.places: dict[Hashable, str] = {}  # what the conditions call variables that are free
         self._inside: list[CodeType] = []
+        self._modules: list[ModuleType] = []
+        self._spoken_of: set[str] = set()  # by code: names in modules, among others
         self._free_here: Collection[Hashable] = free
         try:
             for name, value in zip(self.names, values, strict=True):
@@ -56,6 +58,7 @@ class Surroundings:
                 self._free_here = ()
         except RecursionError:  # something that holds itself
             raise UnknownError from None
+        self._look_into_modules()
 
     def are_those_of(self, values: Sequence[Any], free: tuple[Hashable, ...] = ()) -> bool:
         """Whether these functions and arguments, and all they reach, are as they were, and the same is free.
@@ -99,6 +102,7 @@ class Surroundings:
                 self._compare(write.let(f"{name}.{part}"), getattr(value, part))
         elif value is None or value is Ellipsis or is_harmless(value):
             write.refuse(f"{name} is not {write.hold(value)}")
+            self._note_module(value)
         elif kind is FunctionType:
             self._function(name, value)
         else:
@@ -130,6 +134,8 @@ class Surroundings:
         free = self._free_here if len(self._inside) == 1 else ()
         for variable in names:
             self._read(name, variable, scope, f.__builtins__, is_free=variable in free)
+        self._spoken_of |= names_within(code)
+        self._modules += modules_imported(code)
         if f.__closure__:
             held = write.let(f"{name}.__closure__")
             contents = [_content(cell) for cell in f.__closure__]
@@ -141,6 +147,20 @@ class Surroundings:
         self._inside.pop()
         for attribute in ("__defaults__", "__kwdefaults__"):
             self._compare(write.let(f"{name}.{attribute}"), getattr(f, attribute))
+
+    def _look_into_modules(self) -> None:
+        """What is read from modules: somebody may have put another function in the place of one."""
+        write = self.conditions
+        for module in self._modules:  # grows by those within others
+            found = {name: value for name, value in vars(module).items() if name in self._spoken_of}
+            parts = write.let_all([f"{write.hold(module)}.{name}" for name in found], "AttributeError")
+            for part, value in zip(parts, found.values(), strict=True):
+                write.refuse(f"{part} is not {write.hold(value)}")
+                self._note_module(value)
+
+    def _note_module(self, value: Any) -> None:
+        if isinstance(value, ModuleType) and value not in self._modules and is_harmless(value):
+            self._modules.append(value)
 
     def _read(
         self, name: str, variable: str, scope: dict[str, Any], built_in: dict[str, Any], *, is_free: bool

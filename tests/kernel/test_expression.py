@@ -331,7 +331,9 @@ MISTAKES: list[tuple[Callable[[], Any], type[Exception], str]] = [
         "predict: this Jacobian does not know its function\n  fix:   take it from jac.jacobian(f)(x)",
     ),
     (
-        lambda: Jacobian(M.terms, (2,), (3,), origin=Origin(lambda x: A @ x, np.ones(3), lambda: A.sum(1))).predict([1, 2]),
+        lambda: Jacobian(M.terms, (2,), (3,), origin=Origin(lambda x: A @ x, np.ones(3), lambda: A.sum(1))).predict(
+            [1, 2]
+        ),
         ShapeError,
         "predict: dx must have the input's shape\n  got:   (2,)\n  fix:   give it the shape (3,)",
     ),
