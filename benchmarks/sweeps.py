@@ -12,7 +12,7 @@ import numpy as np
 import jacobian as jac
 from benchmarks.measure import Anew, Effort, interleaved, timed
 from benchmarks.workloads.workload import softmax, weights
-from jacobian import plan
+from jacobian import algebra
 
 Function = Callable[[Any], Any]
 Case = tuple[int, Function, np.ndarray]
@@ -20,7 +20,7 @@ Case = tuple[int, Function, np.ndarray]
 
 def contracted(f: Function, x: np.ndarray) -> jac.Jacobian:
     """The Jacobian with its products computed, still structured."""
-    return plan.Numeric().contract(jac.jacobian(f)(x))
+    return algebra.Numeric().contract(jac.jacobian(f)(x))
 
 
 def mlp(X: Any, W1: np.ndarray, W2: np.ndarray) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jacobian import plan
+from jacobian import algebra, plan
 from jacobian.errors import ArgumentError, ShapeError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.memory import human
@@ -26,7 +26,7 @@ MOST_OPS = 6  # of a link, that are named
 
 def accumulate(of: Node, wrt: Sequence[Node], order: str = "auto") -> list[Jacobian]:
     """The Jacobians of one node with respect to others, by the chain rule over the graph between them."""
-    return plan.accumulate(plan.paths(of, wrt), plan.Numeric(), order)
+    return plan.accumulate(plan.paths(of, wrt), algebra.Numeric(), order)
 
 
 def compare_orders(of: Node, wrt: Node) -> str:
@@ -235,7 +235,7 @@ class Chain:
 
 
 def _chain_cost(locals_: Sequence[Jacobian], order: str) -> plan.Cost:
-    counting = plan.Counting()
+    counting = algebra.Counting()
     if order == "best":
         counting.contract(compose(*locals_))
     else:

@@ -11,16 +11,14 @@ from collections import Counter
 from collections.abc import Hashable, Sequence
 from functools import cached_property
 from math import prod
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
-from jacobian.kernel.explain import multiplications
+from jacobian.algebra import Algebra, Counting, Lean
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.memory import human
 from jacobian.kernel.pattern import CACHE
-from jacobian.kernel.real import real_part
-from jacobian.kernel.simplify import contracted, fused, shapes_only
 from jacobian.ops.registry import no_complex_derivative, not_holomorphic
 from jacobian.shifts import cancelling, may_cancel
 from jacobian.tracing.graph import Node
@@ -31,75 +29,11 @@ FEW_FACTORS = 12
 SHORTENED_EVERY = 16
 MUCH_THE_SAME = 1.5  # times the bytes
 FAR_TOO_MANY = 8  # times the multiplications, or the bytes: no program of that order is the quickest
+TINY = 2**7  # entries of all values together: whatever the order, a program takes as long as there are nodes
 SMALL = 2**14  # as long as every product has fewer entries, planning costs more than any order
 
 
 _COSTS: dict[Hashable, Sequence[Cost]] = {}  # graphs that look alike are planned once
-
-
-class Algebra(Protocol):
-    """What accumulation needs of Jacobians beyond `@` and `+`."""
-
-    def local(self, node: Node, operand: int) -> Jacobian:
-        """The local Jacobian of a node with respect to one operand."""
-
-    def contract(self, J: Jacobian) -> Jacobian:
-        """The Jacobian with its terms contracted and merged."""
-
-    def shorten(self, J: Jacobian) -> Jacobian:
-        """The Jacobian with factors that are read alike made one."""
-
-    def real_part(self, J: Jacobian) -> Jacobian:
-        """The real part of a complex Jacobian."""
-
-
-class Numeric:
-    """Computes."""
-
-    def local(self, node: Node, operand: int) -> Jacobian:
-        """Evaluate the rule."""
-        return node.local(operand)
-
-    def contract(self, J: Jacobian) -> Jacobian:
-        """Contract the terms."""
-        return contracted(J)
-
-    def shorten(self, J: Jacobian) -> Jacobian:
-        """Multiply factors that are read alike."""
-        return fused(J)
-
-    def real_part(self, J: Jacobian) -> Jacobian:
-        """Contract the terms and take the real part."""
-        return real_part(J)
-
-
-class Counting(Numeric):
-    """Counts multiplications and the bytes of every array that would be made."""
-
-    def __init__(self) -> None:
-        self.multiplications = 0
-        self.nbytes = 0
-        self.largest = 0
-
-    def contract(self, J: Jacobian) -> Jacobian:
-        """Count, and hand on a Jacobian of the same pattern without numbers."""
-        self.multiplications += sum(multiplications(term) for term in J.terms)
-        result = shapes_only(J)
-        for term in result.terms:
-            for access in term.pattern.factors:
-                size = prod(access.shape) * J.dtype.itemsize
-                self.nbytes += size
-                self.largest = max(self.largest, size)
-        return result
-
-    def shorten(self, J: Jacobian) -> Jacobian:
-        """Only the shapes count."""
-        return J
-
-    def real_part(self, J: Jacobian) -> Jacobian:
-        """Count the contraction; the result is real."""
-        result = self.contract(J)
-        return Jacobian(result.terms, J.out_shape, J.in_shape, np.zeros((), J.dtype).real.dtype, J.names)
 
 
 class Cost(NamedTuple):
@@ -361,6 +295,8 @@ def accumulate(graph: Paths, algebra: Algebra, order: str) -> list[Jacobian]:
     chosen = choose(graph) if order == "auto" else order
     if chosen == "segments":
         return by_segments(graph, algebra)
+    if chosen.startswith("lean"):
+        algebra = Lean(algebra)
     run = forward if chosen.endswith("forward") else reverse
     return run(graph, algebra, eager=chosen in ("forward", "reverse"))
 
@@ -379,11 +315,11 @@ def choose(graph: Paths) -> str:
 
 
 def contenders(graph: Paths) -> Sequence[str]:
-    """The orders of which one is the quickest, for all that is known from shapes alone."""
-    settled = _settled(graph)
-    if settled is not None:
-        return (settled,)
-    costs = _costs(graph)
+    """The orders of which one is the quickest, for all that is known from shapes alone: for a program that is kept."""
+    least_work = len(graph.nodes) * max(prod(node.shape) for node in graph.nodes)
+    if graph.is_chain or least_work < TINY or len(graph.nodes) > SIMULATED_NODES or graph.reads_large_tables:
+        return (choose(graph),)
+    costs = [*_costs(graph), *_lean(graph)]
     fewest, least = min(cost.multiplications for cost in costs), min(cost.nbytes for cost in costs)
     worth = [c.order for c in costs if max(c.multiplications, c.nbytes) <= FAR_TOO_MANY * max(fewest, least)]
     return worth or (_best(costs),)
@@ -410,6 +346,18 @@ def _costs(graph: Paths) -> Sequence[Cost]:
         if len(graph.segments) > 1 and not any(map(is_complex, graph.nodes)):
             orders.append("segments")
         found = _COSTS[key] = [cost(graph, order) for order in orders]
+    return found
+
+
+def _lean(graph: Paths) -> list[Cost]:
+    """The orders in which products that only grow are left as they are, if there are any."""
+    if any(map(is_complex, graph.nodes)):
+        return []
+    found = []
+    for run in (reverse, forward):
+        lean = Lean(Counting())
+        run(graph, lean, eager=False)
+        found += [cost(graph, f"lean {run.__name__}")] if lean.kept else []
     return found
 
 

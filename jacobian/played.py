@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from jacobian import free, plan
+from jacobian import algebra, free, plan
 from jacobian.errors import JacobianError
 from jacobian.kernel.code import OtherwiseError
 from jacobian.kernel.expression import Jacobian
@@ -94,7 +94,7 @@ class Played:
         """The Jacobians of one output, by the chain rule."""
         if place not in self._found:
             paths = plan.paths(self.node(place), self.input_nodes())
-            self._found[place] = once_told(plan.accumulate, paths, plan.Numeric(), self.script.order)
+            self._found[place] = once_told(plan.accumulate, paths, algebra.Numeric(), self.script.order)
         return self._found[place]
 
     @cached_property

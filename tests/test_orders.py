@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jacobian as jac
-from jacobian import plan
+from jacobian import algebra, plan
 from jacobian.kernel.effort import effort
 from jacobian.tracing.graph import Node
 from jacobian.writing import Scripting, quickest
@@ -118,8 +118,8 @@ def test_segments_meet_where_all_paths_go_through(f: Callable[..., Any], count: 
 @pytest.mark.parametrize("f", [gated, blocks, loss, residual])
 def test_segments_give_the_same_numbers(f: Callable[..., Any]) -> None:
     graph, _ = graph_of(f, (80,))
-    [expected] = plan.accumulate(graph, plan.Numeric(), "forward")
-    [found] = plan.accumulate(graph, plan.Numeric(), "segments")
+    [expected] = plan.accumulate(graph, algebra.Numeric(), "forward")
+    [found] = plan.accumulate(graph, algebra.Numeric(), "segments")
     np.testing.assert_allclose(found.tensor(), expected.tensor(), rtol=1e-12, atol=1e-12)
 
 
@@ -136,7 +136,7 @@ def test_an_input_within_a_segment_ends_them() -> None:
     source = next(iter(traced.inputs.values()))
     graph = plan.paths(traced.output, [source, middle])
     for found, expected in zip(
-        plan.accumulate(graph, plan.Numeric(), "segments"), plan.accumulate(graph, plan.Numeric(), "forward"),
+        plan.accumulate(graph, algebra.Numeric(), "segments"), plan.accumulate(graph, algebra.Numeric(), "forward"),
         strict=True,
     ):  # fmt: skip
         np.testing.assert_allclose(found.tensor(), expected.tensor(), rtol=1e-12, atol=1e-12)

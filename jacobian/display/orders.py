@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from jacobian import plan
+from jacobian import algebra, plan
 from jacobian.chain import compose
 from jacobian.display.words import sides
 from jacobian.kernel.explain import plan_of
@@ -90,7 +90,7 @@ def _best(parts: Sequence[_Part]) -> _Part:
 
 
 def _product(left: _Part, right: _Part) -> _Part:
-    counting = plan.Counting()
+    counting = algebra.Counting()
     product = left.J @ right.J
     result = counting.contract(product)
     text = "·".join(f"({part.text})" if "·" in part.text else part.text for part in (left, right))
@@ -103,7 +103,7 @@ def _product(left: _Part, right: _Part) -> _Part:
 
 
 def _network(locals_: Sequence[Jacobian]) -> Order:
-    counting = plan.Counting()
+    counting = algebra.Counting()
     product = compose(*locals_)
     counting.contract(product)
     text = "·".join(f"J{len(locals_) - k}" for k in range(len(locals_)))

@@ -8,7 +8,7 @@ from display.html_reader import read
 from display.pieces import check_is_at_home_anywhere, rows_of
 
 import jacobian as jac
-from jacobian import plan
+from jacobian import algebra
 from jacobian.display.orders import orders
 
 RNG = np.random.default_rng(6)
@@ -45,7 +45,7 @@ def bracketings(parts):
         yield parts[0], 0
     for cut in range(1, len(parts)):
         for (left, a), (right, b) in product(bracketings(parts[:cut]), bracketings(parts[cut:])):
-            counting = plan.Counting()
+            counting = algebra.Counting()
             yield counting.contract(left @ right), a + b + counting.multiplications
 
 
