@@ -18,7 +18,7 @@ import numpy as np
 
 from jacobian import plan
 from jacobian.kernel.buffers import with_errors_raised, with_short_buffers
-from jacobian.kernel.code import OtherwiseError
+from jacobian.kernel.code import OTHERWISE, OtherwiseError
 from jacobian.kernel.recorded import NotRecordableError
 from jacobian.kernel.reuse import Reused
 from jacobian.tracing.graph import Node
@@ -64,7 +64,7 @@ class Program:
             return None
         try:
             found = with_errors_raised(start, nodes)
-        except (OtherwiseError, ArithmeticError):
+        except OTHERWISE:
             self.failures += 1
             if self.failures == MOST_FAILURES:
                 self.all = self.check = self.parts = None
@@ -96,7 +96,7 @@ class Pending:
         """One of the tensors; None where the program does not apply after all."""
         try:
             array, memory = with_short_buffers(self._computed, k), self._memories[k]
-        except (OtherwiseError, ArithmeticError):
+        except OTHERWISE:
             return None
         return np.asarray(array, self._dtypes[k]) if memory is None else memory.lend(array)
 

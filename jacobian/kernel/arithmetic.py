@@ -146,10 +146,24 @@ class Written:
         if self.code.multiple(left)[0] == -1:
             left, right = right, left
         shape = np.broadcast_shapes(left.shape, right.shape)
+        chosen = self._chosen(left, right, shape)
+        if chosen is not None:
+            return chosen
         number, bare = self.code.multiple(right)
         if number == -1:
             return self.code.apply(f"{left} - {bare}", "subtract", [left, bare], shape)
         return self.code.apply(f"{left} + {right}", "add", [left, right], shape)
+
+    def _chosen(self, left: Symbol, right: Symbol, shape: Shape) -> Symbol | None:
+        """The sum of what is kept where a condition holds and where it does not, as a choice."""
+        first, second = self.code.masked(left), self.code.masked(right)
+        choice = None if first is None or second is None else first.choice(second)
+        if choice is None:
+            return None
+        symbols = self.code.symbols
+        uses = [symbols[name] for name in (first.mask, first.kept, second.kept) if name in symbols]
+        where = self.code.constant(np.where, "where")
+        return self.code.let(f"{where}{choice}", uses, shape, new=True, kind=np.dtype(np.float64))
 
     def multiply(self, first: Array, second: Array) -> Array:
         """Written."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from jacobian.kernel.arraylike import Shaped
 from jacobian.kernel.lines import Call, Line, body
+from jacobian.kernel.masks import ONE, Masked
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.reuse import FILLED, WORTHWHILE, Reused
 from jacobian.kernel.threads import on_all_cores
@@ -25,6 +26,10 @@ LARGE = 2**10  # entries from which on memory is given back, or written again, a
 
 class OtherwiseError(Exception):
     """Raised by a program at numbers for which it was not written."""
+
+
+OTHERWISE = (OtherwiseError, ArithmeticError, np.linalg.LinAlgError)
+"""What programs end with there: floating-point errors are raised, and a matrix may have no inverse."""
 
 
 _FUNCTIONS = (
@@ -76,6 +81,7 @@ class Code:
         self._large: set[str] = set()
         self._plain: dict[str, int | float] = {}  # numbers, by what the text says
         self._multiples: dict[str, tuple[int | float, Symbol]] = {}
+        self._masked: dict[str, Masked] = {}
         self._stacks: dict[tuple[str, ...], Symbol] = {}
         self._count = 0
 
@@ -120,6 +126,8 @@ class Code:
                 if symbol.size >= LARGE and one.shape == shape and one.kind == kind and one.rough <= rough
             )  # fmt: skip
             self.lines[-1] = self.lines[-1]._replace(call=Call(function, given), over=over)
+            if function == "multiply" and len(arguments) == 2:
+                self._note_product(symbol, arguments)
         return symbol
 
     def array(self, text: str, shape: Shape, uses: Iterable[Symbol] = ()) -> Symbol:
@@ -201,9 +209,10 @@ class Code:
         text = f"if {_anywhere(condition)}: {self.constant(function, 'say')}({argument})"
         self.lines.append(Line("", text, frozenset([condition.name, argument.name]), check=True, late=True))
 
-    def refuse_unless(self, condition: str, use: Symbol) -> None:
-        """End the program unless the condition about an array holds."""
-        self.lines.append(Line("", f"if not {condition}: raise OtherwiseError", frozenset([use.name]), check=True))
+    def refuse_unless(self, condition: str, *uses: Symbol) -> None:
+        """End the program unless the condition about arrays holds."""
+        names = frozenset([use.name for use in uses])
+        self.lines.append(Line("", f"if not {condition}: raise OtherwiseError", names, check=True))
 
     def constant(self, value: Any, prefix: str = "k") -> Symbol:
         """A value that is always the same."""
@@ -247,6 +256,26 @@ class Code:
             number, symbol = self._multiples[symbol.name]
             total *= number
         return total, symbol
+
+    def note_masked(self, symbol: Symbol, masked: Masked) -> None:
+        """Say that an array is another one, or one everywhere, where a condition holds or does not, and else zero."""
+        self._masked[symbol.name] = masked
+
+    def masked(self, symbol: Symbol) -> Masked | None:
+        """What is kept of an array where it is masked, as far as that is known."""
+        number, bare = self.multiple(symbol)
+        found = self._masked.get(bare.name)
+        if found is None or number == 1 or found.kept != ONE:
+            return found if number == 1 else None
+        return found._replace(kept=self.literal(number * 1.0))
+
+    def _note_product(self, product: Symbol, factors: Sequence[Symbol | str]) -> None:
+        """Remember a product with a mask as what is masked."""
+        for one, other in (factors, factors[::-1]):
+            if isinstance(one, Symbol) and isinstance(other, Symbol) and one.shape == other.shape == product.shape:
+                masked = self._masked.get(one.name)
+                if masked is not None and masked.kept == ONE and other.kind == np.float64:
+                    self.note_masked(product, masked._replace(kept=other.name))
 
     @property
     def nbytes(self) -> int:

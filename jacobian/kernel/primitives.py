@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from jacobian.kernel.masks import Masked
+
 Axis = int | tuple[int, ...] | None
 
 HIGHEST = 8  # exponent that takes a few products
@@ -74,8 +76,17 @@ def _chosen(condition: Any, one: Any, other: Any) -> Any:
     if condition.dtype != bool or type(one) is not float or type(other) is not float:
         return None
     if one > 0 and other == 0:
-        return condition * one
-    return np.logical_not(condition) * other if one == 0 and other > 0 else None
+        return _masked(condition, condition, one, is_opposite=False)
+    if one == 0 and other > 0:
+        return _masked(condition, np.logical_not(condition), other, is_opposite=True)
+    return None
+
+
+def _masked(condition: Any, holds: Any, number: float, *, is_opposite: bool) -> Any:
+    found = holds * number
+    if number == 1:
+        found.code.note_masked(found, Masked(condition.name, is_opposite))
+    return found
 
 
 def _rolled(x: Any, shift: Any, axis: Any = None) -> Any:

@@ -60,6 +60,19 @@ def nowhere(condition: Any) -> bool:
     return True
 
 
+def usually(function: Callable[..., bool], *arrays: Any) -> bool:
+    """Whether a function of arrays says that this is the usual case; a program ends where it says no."""
+    recorded = [one for one in arrays if isinstance(one, Recorded)]
+    if not recorded:
+        return function(*arrays)
+    if not function(*(one.value if isinstance(one, Recorded) else one for one in arrays)):
+        raise NotRecordableError("a rare case")
+    code = recorded[0].code
+    given = ", ".join(one.name if isinstance(one, Recorded) else code.literal(one) for one in arrays)
+    code.refuse_unless(f"{code.constant(function, function.__name__.strip('_'))}({given})", *recorded)
+    return True
+
+
 def warn_non_finite(name: str, factor: Any) -> None:
     """Warn where a derivative is infinite or NaN; what is traced cannot be looked at and is left alone."""
     if not isinstance(factor, np.ndarray | np.generic | float):

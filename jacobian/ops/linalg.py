@@ -9,11 +9,12 @@ import numpy as np
 
 from jacobian.errors import ArgumentError, ShapeError, SingularError, report
 from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.recorded import Recorded
 from jacobian.kernel.term import Array, Factor
 from jacobian.ops.contraction import batch_labels
 from jacobian.ops.families import Einsum, check_labels, composite
 from jacobian.ops.growth import at_most
-from jacobian.ops.kinks import nowhere, warn_kink
+from jacobian.ops.kinks import nowhere, usually, warn_kink
 from jacobian.ops.registry import SAME, Kink, Op, Params, Point, describe, operand_names, register, sample
 from jacobian.ops.terms import labelled, shape_of, summed, symmetrised, written
 
@@ -158,21 +159,25 @@ def _cofactors(X: np.ndarray, det: Any = None) -> np.ndarray:
     return _by_singular_values(X) if found is None else found
 
 
-def _by_inverse(X: np.ndarray, det: Any) -> np.ndarray | None:
+def _by_inverse(X: Array, det: Any) -> Any:
     """det(X) inv(X)ᵀ; None unless every matrix has a determinant in range and is well enough conditioned for it."""
-    limits = np.finfo(X.dtype)
-    size = np.abs(det)
-    if not _everywhere((size >= limits.tiny) & (size <= limits.max)):
-        return None
     try:
         inverse = np.linalg.inv(X)
     except np.linalg.LinAlgError:
         return None
-    condition = _squares(X) * _squares(inverse)
-    if not _everywhere(condition * limits.eps <= 1.0):  # the square of the condition: half of the digits are left
+    if not usually(_is_far_from_singular, X, inverse, det):
         return None
-    inverse *= np.asarray(det)[..., None, None]
-    return np.swapaxes(inverse, -1, -2)
+    scaled = inverse * (det if np.ndim(det) == 0 else np.reshape(det, (*np.shape(det), 1, 1)))
+    return np.swapaxes(scaled, -1, -2)
+
+
+def _is_far_from_singular(X: np.ndarray, inverse: np.ndarray, det: Any) -> bool:
+    """Whether determinants are in range, and half of the digits are left in every inverse."""
+    limits = np.finfo(X.dtype)
+    size = np.abs(det)
+    if not _everywhere((size >= limits.tiny) & (size <= limits.max)):
+        return False
+    return _everywhere(_squares(X) * _squares(inverse) * limits.eps <= 1.0)  # the square of the condition
 
 
 def _everywhere(condition: Any) -> bool:
@@ -228,7 +233,9 @@ cofactors = register(
 
 def _det_rule(point: Point, k: int) -> Jacobian:
     X, name = point.x[0], point.names[0]
-    return written("ij->|ij", Factor(cofactors(X, point.y), f"cof({name})"), into=shape_of(X))
+    found = _by_inverse(X, point.y) if isinstance(X, Recorded) else None
+    found = cofactors(X, point.y) if found is None else found
+    return written("ij->|ij", Factor(found, f"cof({name})"), into=shape_of(X))
 
 
 det = register(
