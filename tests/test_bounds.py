@@ -11,11 +11,11 @@ import pytest
 import jacobian as jac
 from jacobian import replay
 from jacobian.errors import JacobianError, NonFiniteError
-from jacobian.kernel.code import Code
 from jacobian.kernel.finite import BITS, FEW, MANY, all_finite, is_bounded
 from jacobian.ops.growth import bits_of
 from jacobian.ops.registry import Op, Sample
 from tests.sampled import every_sample
+from tests.written import texts_of
 
 pytestmark = pytest.mark.usefixtures("no_scripts")
 
@@ -62,22 +62,6 @@ def test_squares_that_overflow_say_nothing_of_the_numbers() -> None:
     for number, kind in ((1e200, np.float64), (1e30, np.float32), (6e4, np.float16)):
         assert all_finite(np.full(100, number, kind))
         assert all_finite(np.full((40, 5), number, kind).T)
-
-
-def texts_of(f: Callable[..., Any], *args: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The programs of a function that is differentiated again and again."""
-    texts: list[str] = []
-    compiled = Code.compile
-
-    def compile_text(code: Code, text: str) -> Callable[..., Any]:
-        texts.extend([text] if text.startswith("def program(inputs)") else [])
-        return compiled(code, text)
-
-    monkeypatch.setattr(Code, "compile", compile_text)
-    for _ in range(4):
-        f(*args)
-    monkeypatch.undo()
-    return texts
 
 
 X = np.linspace(0.5, 1.5, 6)

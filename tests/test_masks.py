@@ -11,6 +11,7 @@ import pytest
 import jacobian as jac
 from jacobian.tracing.run import run
 from tests.test_free import plays, traced
+from tests.written import texts_of
 
 pytestmark = pytest.mark.usefixtures("no_scripts")
 
@@ -118,3 +119,47 @@ def test_as_a_rule_a_comparison_is_a_plain_array() -> None:
     assert kinds == [np.ndarray]
     assert recording.graph.seen
     assert not run(f, [0], [np.ones(2)], {}, free=()).graph.seen
+
+
+CHOICES: dict[str, Callable[[Any], Any]] = {
+    "two functions": lambda x: np.where(x > 0.1, np.exp(-x), 1 / (1 + x**2)),
+    "a slope": lambda x: np.where(x > 0.1, x, 0.3 * x),
+    "numbers": lambda x: np.where(x > 0.1, 2 * x, -3 * x),
+    "one of them constant": lambda x: np.sum(np.where(x > 0.1, np.sin(x), 1.0) * x),
+    "two conditions": lambda x: np.where(x > 0.1, x**2, 3 * x) * np.where(x > 0.6, x, np.cos(x)),
+    "a row": lambda x: np.where((x > 0.1)[None, :], x * x[:, None], x - x[:, None]),
+}
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_what_is_kept_on_either_side_of_a_condition(name: str) -> None:
+    f, x = CHOICES[name], np.array([-1.3, 0.2, 0.7, -0.4, 1.9])
+    g = jac.jacobian(f)
+    for k in range(5):
+        expected = np.asarray(jac.jacobian(f, order="forward")(x * (1 + k)))
+        np.testing.assert_allclose(g(x * (1 + k)), expected, rtol=1e-13, atol=1e-13)
+
+
+def test_a_sum_of_masked_products_is_a_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.linspace(-2, 2, 50)
+    (text,) = texts_of(jac.jacobian(lambda x: np.sum(np.where(x > 0.1, np.exp(x), x**2))), x, monkeypatch=monkeypatch)
+    assert "where" in text and "logical_not" not in text
+    (text,) = texts_of(jac.jacobian(CHOICES["a slope"]), x, monkeypatch=monkeypatch)
+    assert "(1.0), (0.3))" in text
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_derivative_that_is_infinite_where_it_is_not_kept_is_told_as_ever() -> None:
+    def f(x: Any) -> Any:
+        return np.where(x > 0, np.sqrt(np.abs(x)), 2 * x)
+
+    g = jac.jacobian(f)
+    for k in range(4):
+        g(np.array([1.0, -2.0, 3.0]) + k / 8)
+    with pytest.warns(jac.errors.JacobianWarning) as played:
+        found = np.asarray(g(np.array([1.0, 0.0, 3.0])))
+    with pytest.warns(jac.errors.JacobianWarning) as first:
+        expected = np.asarray(jac.jacobian(f, order="forward")(np.array([1.0, 0.0, 3.0])))
+    np.testing.assert_array_equal(found, expected)
+    told = [{str(one.message) for one in told if "program" not in one.filename} for told in (played, first)]
+    assert told[0] == told[1] and len(told[0]) == 2

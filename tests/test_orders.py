@@ -140,3 +140,42 @@ def test_an_input_within_a_segment_ends_them() -> None:
         strict=True,
     ):  # fmt: skip
         np.testing.assert_allclose(found.tensor(), expected.tensor(), rtol=1e-12, atol=1e-12)
+
+
+def kuramoto(x: Any) -> Any:
+    """Four coupled steps: every phase is read by all others, and by itself."""
+    for _ in range(2):
+        x = x + 0.1 * np.mean(np.sin(x[None, :] - x[:, None]), axis=1)
+    return x
+
+
+def test_products_that_only_grow_may_be_left_open() -> None:
+    graph, inputs = graph_of(kuramoto, (40,))
+    assert "lean reverse" in plan.contenders(graph)
+    assert quickest(graph, "auto", lambda: Scripting([graph.of], inputs)) == "lean reverse"
+    x = np.random.default_rng(4).normal(size=40)
+    expected = np.asarray(jac.jacobian(kuramoto, order="forward")(x))
+    for order in ("lean reverse", "lean forward"):
+        traced = jac.trace(kuramoto, x)
+        [J] = plan.accumulate(plan.paths(traced.output, list(traced.inputs.values())), algebra.Numeric(), order)
+        np.testing.assert_allclose(J.tensor(), expected, rtol=1e-12, atol=1e-15)
+    g = jac.jacobian(kuramoto)
+    for _ in range(3):
+        np.testing.assert_allclose(g(x), expected, rtol=1e-12, atol=1e-15)
+
+
+def test_small_graphs_with_many_nodes_have_contenders() -> None:
+    def rays(x: Any) -> Any:
+        for k in range(8):
+            x = np.array([[1.0, 0.1 * k], [0.2, 1.0]]) @ x + np.sin(x)
+        return np.sum(x**2)
+
+    graph, _ = graph_of(rays, (2, 6))
+    assert len(plan.contenders(graph)) > 1
+    tiny, _ = graph_of(lambda x: np.stack([x[0] * x[1], x[1] - x[2]]), (3,))
+    assert len(plan.contenders(tiny)) == 1
+
+
+def test_where_nothing_only_grows_nothing_is_left_open() -> None:
+    graph, _ = graph_of(residual, (500,))
+    assert not any(order.startswith("lean") for order in plan.contenders(graph))

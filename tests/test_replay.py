@@ -24,6 +24,7 @@ from jacobian.errors import KinkWarning, NonFiniteError, NonFiniteWarning
 from jacobian.ops.registry import Op, Sample
 from jacobian.tracing.graph import Node
 from tests.sampled import at_points, every_sample
+from tests.written import texts_of
 
 pytestmark = pytest.mark.usefixtures("no_scripts")
 
@@ -721,3 +722,68 @@ def test_a_limit_of_memory_holds_for_what_is_there_already() -> None:
         ):
             J.tensor()
         assert J.tensor().shape == (3, 3)
+
+
+def _over_modules(np: Any) -> Callable[[Any], Any]:
+    return lambda x: np.linalg.inv(np.diag(np.tanh(x)))
+
+
+def _importing(x: Any) -> Any:
+    from numpy import linalg, tanh
+
+    return linalg.norm(tanh(x)) * 2
+
+
+def _through_another(x: Any) -> Any:
+    return _tanh_of(x, np)
+
+
+def _tanh_of(x: Any, module: Any) -> Any:
+    return module.tanh(x) ** 2
+
+
+@pytest.mark.parametrize("f", [_over_modules(np), _importing, _through_another])
+def test_functions_of_modules_may_be_replaced(f: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.array([0.3, 0.5])
+    g, before = jac.jacobian(f), np.asarray(jac.jacobian(f, order="forward")(x))
+    for _ in range(4):
+        np.testing.assert_allclose(g(x), before)
+    monkeypatch.setattr(np, "tanh", np.sin)
+    after = np.asarray(jac.jacobian(f, order="reverse")(x))
+    assert abs(after - before).max() > 0.01
+    for _ in range(3):
+        np.testing.assert_allclose(g(x), after)
+    monkeypatch.undo()
+    np.testing.assert_allclose(g(x), before)
+    monkeypatch.delattr(np, "tanh")
+    with pytest.raises((AttributeError, ImportError)):
+        g(x)
+
+
+def test_a_solution_is_taken_from_the_inverse_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    A, b = np.eye(4) + np.arange(16.0).reshape(4, 4) / 20, np.arange(8.0).reshape(4, 2)
+    g = jac.jacobian(lambda A: np.sum(np.linalg.solve(A, b) ** 2))
+    (text,) = texts_of(g, A, monkeypatch=monkeypatch)
+    assert "inv" in text and "solve" not in text
+    expected = np.asarray(jac.jacobian(lambda A: np.sum(np.linalg.solve(A, b) ** 2), order="forward")(2 * A))
+    np.testing.assert_allclose(g(2 * A), expected, rtol=1e-12)
+    (text,) = texts_of(jac.value_and_jacobian(lambda A: np.linalg.solve(A, b)), A, monkeypatch=monkeypatch)
+    assert "solve" in text
+
+
+def test_a_determinant_is_differentiated_by_the_inverse_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    def f(A: Any) -> Any:
+        return np.linalg.det(A) * np.sum(np.linalg.inv(A))
+
+    A = np.eye(3) + np.arange(9.0).reshape(3, 3) / 10
+    g = jac.jacobian(f)
+    (text,) = texts_of(g, A, monkeypatch=monkeypatch)
+    assert text.count(" = inv") == 1
+    near = np.diag([1.0, 1.0, 1e-9])  # where the program does not apply
+    for point in (2 * A, near, A):
+        np.testing.assert_allclose(g(point), np.asarray(jac.jacobian(f, order="forward")(point)), rtol=1e-9)
+    h = jac.jacobian(np.linalg.det)
+    for point in (A, A, A, np.ones((3, 3)), np.zeros((3, 3)), A):
+        np.testing.assert_allclose(
+            h(point), np.asarray(jac.jacobian(np.linalg.det, order="forward")(point)), atol=1e-14
+        )

@@ -1,6 +1,6 @@
 """Arrays that are masked: kept where a condition holds, or where it does not, and zero elsewhere.
 
-`mask * a + logical_not(mask) * b`, which is what the chain rule makes of `np.where`, is one choice, `where(mask, a, b)`.
+`mask * a + logical_not(mask) * b`, which the chain rule makes of `np.where`, is one choice, `where(mask, a, b)`.
 """
 
 from __future__ import annotations

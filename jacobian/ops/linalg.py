@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -173,11 +174,17 @@ def _by_inverse(X: Array, det: Any) -> Any:
 
 def _is_far_from_singular(X: np.ndarray, inverse: np.ndarray, det: Any) -> bool:
     """Whether determinants are in range, and half of the digits are left in every inverse."""
-    limits = np.finfo(X.dtype)
-    size = np.abs(det)
-    if not _everywhere((size >= limits.tiny) & (size <= limits.max)):
+    least, most, eps = _limits(X.dtype)
+    size = abs(det)
+    if not _everywhere((size >= least) & (size <= most)):
         return False
-    return _everywhere(_squares(X) * _squares(inverse) * limits.eps <= 1.0)  # the square of the condition
+    return _everywhere(_squares(X) * _squares(inverse) * eps <= 1.0)  # the square of the condition
+
+
+@cache
+def _limits(dtype: np.dtype[Any]) -> tuple[Any, Any, Any]:
+    limits = np.finfo(dtype)
+    return limits.tiny, limits.max, limits.eps
 
 
 def _everywhere(condition: Any) -> bool:
