@@ -15,10 +15,11 @@ import numpy as np
 
 from jacobian.kernel.term import Array
 from jacobian.place import Place
+from jacobian.tracing import snapshots
 from jacobian.tracing.captured import names_around, values_around
 from jacobian.tracing.graph import Graph, Node
 from jacobian.tracing.run import Key, output, run
-from jacobian.tracing.snapshots import BORROWED, MIDDLING, kept_snapshot
+from jacobian.tracing.snapshots import MIDDLING, kept_snapshot
 from jacobian.tracing.tree import FLOATS, leaves, map_leaves, nested_shapes
 
 Leaves = dict[Key, list[Any]]
@@ -63,7 +64,12 @@ def as_inputs(given: Sequence[Any]) -> list[Array]:
 
 def is_borrowed(array: Any) -> bool:
     """Whether an array is so large that neither a copy of it is made nor a look taken whether it is as it was."""
-    return type(array) is np.ndarray and array.nbytes >= BORROWED and array.flags.writeable and array.flags.c_contiguous
+    return (
+        type(array) is np.ndarray
+        and array.nbytes >= snapshots.BORROWED
+        and array.flags.writeable
+        and array.flags.c_contiguous
+    )
 
 
 def names_of_captured(f: Any, nbytes: int) -> list[str]:

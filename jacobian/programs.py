@@ -199,7 +199,7 @@ def _write(program: Program, of: Node, wrt: Sequence[Node], order: str) -> None:
     try:
         order, writing = quickest(graph, order, Writing), Writing()
         found = plan.accumulate(graph, writing, order)
-        results = [str(writing.arithmetic.tensor(J)) for J in found]
+        results = [writing.tensor(J) for J in found]
     except NotRecordableError:
         return
     code = writing.code

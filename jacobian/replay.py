@@ -29,9 +29,10 @@ from jacobian.place import Place
 from jacobian.played import Played
 from jacobian.programs import MOST_FAILURES, MOST_NODES, Memory
 from jacobian.script import PER_STEP, Output, Script
+from jacobian.tracing import snapshots
 from jacobian.tracing.graph import Node
 from jacobian.tracing.run import Key, numbers_of
-from jacobian.tracing.snapshots import BORROWED, kept_snapshot
+from jacobian.tracing.snapshots import kept_snapshot
 from jacobian.tracing.surroundings import DIFFERENTIATES, Surroundings, UnknownError
 from jacobian.tracing.tree import is_array_list, nested_shapes
 
@@ -206,7 +207,7 @@ class Call:
         heavy = len(graph.nodes) > MOST_NODES or surroundings.nbytes // PER_STEP > HEAVIEST
         if heavy or not surroundings.are_those_of(self.others, self.keys):
             return kind.give_up()
-        if surroundings.nbytes >= BORROWED and self._release(BORROWED):
+        if surroundings.nbytes >= snapshots.BORROWED and self._release(snapshots.BORROWED):
             return self._begin()
         write = partial(self._script, surroundings, nodes, inputs, result)
         if graph.seen and self.free and write(()) is None:  # whatever is free, this one looks at its numbers

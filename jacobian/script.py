@@ -17,8 +17,8 @@ from jacobian.kernel.lines import Line
 from jacobian.kernel.term import Array
 from jacobian.ops.registry import Op, Params
 from jacobian.programs import Pending
+from jacobian.tracing import snapshots
 from jacobian.tracing.graph import Node
-from jacobian.tracing.snapshots import BORROWED
 from jacobian.tracing.surroundings import Surroundings
 from jacobian.writing import Scripting, quickest
 
@@ -91,7 +91,7 @@ class Script:
         writing = Scripting(nodes, starts, exact=with_values)
         code, start = writing.code, len(writing.code.lines)
         found = [J for node in nodes for J in _accumulated(plan.paths(node, inputs), writing, order, starts)]
-        values, tensors = list(map(writing.value, nodes)), [str(writing.arithmetic.tensor(J)) for J in found]
+        values, tensors = list(map(writing.value, nodes)), [writing.tensor(J) for J in found]
         size = sum(J.size for J in found)
         self.is_at_once = _is_at_once(code, values, tensors, size)
         code.lines[start:start] = _checks(writing, inputs, nodes, tensors, starts, with_values=with_values)
@@ -208,7 +208,7 @@ def _is_at_once(code: Code, values: Sequence[str], tensors: Sequence[str], size:
 
 def _has_large(starts: Sequence[Node]) -> bool:
     """Whether there are arrays that need not be read once more where tensors are computed at once."""
-    return any(node.value.nbytes >= BORROWED for node in starts)
+    return any(node.value.nbytes >= snapshots.BORROWED for node in starts)
 
 
 def _checks(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from math import isfinite
+from math import isfinite, prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,6 +48,25 @@ class Writing:
     def shorten(self, J: Jacobian) -> Jacobian:
         """Write the products of factors that are read alike."""
         return fused(J, self.arithmetic)
+
+    def tensor(self, J: Jacobian) -> str:
+        """Write the full tensor; tell its name."""
+        return str(self.arithmetic.tensor(self._added_alike(J)))
+
+    def _added_alike(self, J: Jacobian) -> Jacobian:
+        """Terms that are written to the same places added before: going through these takes longest.
+
+        Only where they are made entry by entry: products of rows and columns are best made where they stay.
+        """
+        groups: dict[Any, list[Term]] = {}
+        for term in J.terms:
+            pattern = term.pattern
+            written = (pattern.out, pattern.into) if _is_entry_by_entry(term) else id(term)
+            groups.setdefault(written, []).append(term)
+        if len(groups) == len(J.terms):
+            return J
+        like = (Jacobian(terms, J.out_shape, J.in_shape, J.dtype, J.names) for terms in groups.values())
+        return Jacobian.total([self.contract(one) if len(one.terms) > 1 else one for one in like])
 
     def real_part(self, J: Jacobian) -> Jacobian:
         """Complex numbers have no programs."""
@@ -136,6 +155,14 @@ class Writing:
         """The arrays of a local Jacobian at the node, which is to be as it was expected."""
         local = self.code.constant(partial(_local_at_node, expected), "local")
         return self.code.let(f"{local}(nodes[{node.index}], {operand})", (), (), check=True)
+
+
+def _is_entry_by_entry(term: Term) -> bool:
+    """Whether a term has factors of which each has as many entries as the term, which looks nothing up."""
+    pattern = term.pattern
+    entries = prod(pattern.sizes[index] for index in pattern.free)
+    whole = all(prod(access.shape) == entries for access in pattern.factors)
+    return whole and bool(pattern.factors) and not pattern.guards and not term.tables
 
 
 def _numbers(J: Jacobian) -> list[Any]:
@@ -402,7 +429,7 @@ def quickest(graph: plan.Paths, order: str, begin: Callable[[], Writing]) -> str
 
 def _effort(graph: plan.Paths, order: str, writing: Writing) -> float:
     found = plan.accumulate(graph, writing, order)
-    return effort(writing.code, [str(writing.arithmetic.tensor(J)) for J in found])
+    return effort(writing.code, [writing.tensor(J) for J in found])
 
 
 def _ancestors(outputs: Sequence[Node]) -> list[Node]:

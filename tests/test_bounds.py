@@ -75,7 +75,7 @@ UNASKED: list[tuple[Callable[..., Any], str]] = [
     (lambda x: np.stack([x[0] * x[1], np.sin(x[2]) - x[3]]), "array("),
     (lambda x: np.sum(1 / x), "add_reduce"),
     (lambda x: np.mean((M @ x) ** 2), "** (2)"),
-    (lambda x: np.where(x > 1, x, x**2).sum(), "where"),
+    (lambda x: np.where(x > 1, x, x**2).sum(), "add_reduce"),
 ]
 
 

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jacobian as jac
-from jacobian import free, programs, replay
+from jacobian import programs, replay
 from jacobian.kernel import code
 from jacobian.programs import Memory
+from jacobian.tracing import snapshots
 from jacobian.tracing.tree import leaves
 from tests import test_programs
 from tests.test_large import THRESHOLDS, forget
@@ -29,10 +30,10 @@ REUSED: list[tuple[Any, str, int]] = [
     (programs, "SMALL_RESULT", 0), (code, "WORTHWHILE", 1), (code, "FILLED", 1)
 ]  # fmt: skip
 BORROWED: list[tuple[Any, str, int]] = [
-    (programs, "SMALL_RESULT", 12), (free, "LARGE", 104)
+    (programs, "SMALL_RESULT", 12), (snapshots, "BORROWED", 104)
 ]  # fmt: skip
 AT_ONCE: list[tuple[Any, str, int]] = [
-    (programs, "SMALL_RESULT", 2**20), (code, "WORTHWHILE", 1), (code, "FILLED", 1), (free, "LARGE", 104)
+    (programs, "SMALL_RESULT", 2**20), (code, "WORTHWHILE", 1), (code, "FILLED", 1), (snapshots, "BORROWED", 104)
 ]  # fmt: skip
 
 Function = Callable[..., Any]

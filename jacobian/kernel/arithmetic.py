@@ -157,7 +157,9 @@ class Written:
     def _chosen(self, left: Symbol, right: Symbol, shape: Shape) -> Symbol | None:
         """The sum of what is kept where a condition holds and where it does not, as a choice."""
         first, second = self.code.masked(left), self.code.masked(right)
-        choice = None if first is None or second is None else first.choice(second)
+        if first is None or second is None:
+            return None
+        choice = first.choice(second)
         if choice is None:
             return None
         symbols = self.code.symbols
