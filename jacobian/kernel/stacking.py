@@ -31,8 +31,14 @@ Offsets = tuple[int, ...]
 def stacked_alike(code: Code, terms: Sequence[Given]) -> list[Given]:
     """Terms of one kind as one term with further indices: one matrix product instead of many, or of many sums.
 
-    One index goes through the places where they are written, one through what is summed there.
+    One index goes through the places where they are written, one through what is summed there. What was stacked may be
+    alike again: the gates of a recurrent step first, then the steps.
     """
+    found = _stacked_once(code, terms)
+    return found if len(found) == len(terms) else stacked_alike(code, found)
+
+
+def _stacked_once(code: Code, terms: Sequence[Given]) -> list[Given]:
     found: list[Given] = []
     for group in _grouped(terms, _kind):
         for part in _sharing(group):
