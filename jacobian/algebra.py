@@ -1,4 +1,4 @@
-"""Algebras of Jacobians: the chain rule is written once over one of them, and computes, counts, or leaves products."""
+"""Algebras of Jacobians: the chain rule is written once over one; it computes, counts, or leaves products open."""
 
 from __future__ import annotations
 

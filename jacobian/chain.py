@@ -179,8 +179,8 @@ class Chain:
 
     def jacobian(self, x: Any) -> Jacobian:
         """∂z/∂x: the generalized dot product of all local Jacobians."""
-        values, J = self.values(x), compose(*self.locals(x)).named("z", "x")
-        J.origin = Origin(self, np.array(x, J.dtype), lambda: values[0])
+        z, J = self.values(x)[0], compose(*self.locals(x)).named("z", "x")
+        J.origin = Origin(self, np.array(x, J.dtype), lambda: z)
         return J
 
     def replace(self, position: int, function: Callable[[Any], Any]) -> Chain:

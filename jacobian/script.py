@@ -117,12 +117,14 @@ class Script:
         held = max(code.nbytes, surroundings.nbytes)  # mostly the same arrays
         self.weight = len(self.steps) + held // PER_STEP
         wanted = values if with_values else []
-        at_once = code.text(["inputs"], [*wanted, *tensors], always_several=True)
-        self.program = code.compile(at_once if self.is_at_once else code.text_in_stages(["inputs"], wanted, tensors))
-        self._habit: Habit | None = None
-        if not self.is_at_once and _has_large(given) and size <= programs.SMALL_RESULT * MANY:
-            self._habit = Habit(len(tensors))
-            self._programs = {False: self.program, True: code.compile(at_once)}
+        may_turn = not self.is_at_once and _has_large(given) and size <= programs.SMALL_RESULT * MANY
+        self._habit = Habit(len(tensors)) if may_turn else None
+        self._programs: dict[bool, Callable[..., Any]] = {}
+        if self.is_at_once or may_turn:
+            self._programs[True] = code.compile(code.text(["inputs"], [*wanted, *tensors], always_several=True))
+        if not self.is_at_once:
+            self._programs[False] = code.compile(code.text_in_stages(["inputs"], wanted, tensors))
+        self.program = self._programs[self.is_at_once]
         self.memories = code.memories(tensors)
         self._lends = any(memory is not None for memory in self.memories)
         is_tiny = size <= programs.SMALL_RESULT
