@@ -321,7 +321,7 @@ def choose(graph: Paths) -> str:
 
 def contenders(graph: Paths) -> Sequence[str]:
     """The orders of which one is the quickest, for all that is known from shapes alone: for a program that is kept."""
-    least_work = len(graph.nodes) * max(prod(node.shape) for node in graph.nodes)
+    least_work = len(graph.nodes) * max((prod(node.shape) for node in graph.nodes), default=0)
     if graph.is_chain or least_work < TINY or len(graph.nodes) > SIMULATED_NODES or graph.reads_large_tables:
         return (choose(graph),)
     costs = [*_costs(graph), *_lean(graph)]

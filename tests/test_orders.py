@@ -183,3 +183,12 @@ def test_small_graphs_with_many_nodes_have_contenders() -> None:
 def test_where_nothing_only_grows_nothing_is_left_open() -> None:
     graph, _ = graph_of(residual, (500,))
     assert not any(order.startswith("lean") for order in plan.contenders(graph))
+
+
+def test_a_result_that_depends_on_no_input_has_one_contender() -> None:
+    g = jac.jacobian(lambda x, v: v + 0 * np.zeros(3))
+    for _ in range(4):
+        np.testing.assert_array_equal(g(np.ones(2), np.ones(3)), np.zeros((3, 2)))
+    g = jac.jacobian(lambda x: np.full_like(x, 2.0) * 3)
+    for _ in range(4):
+        np.testing.assert_array_equal(g(np.ones((2, 2))), np.zeros((2, 2, 2, 2)))
