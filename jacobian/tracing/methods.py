@@ -10,6 +10,7 @@ from numpy.lib.stride_tricks import as_strided
 from jacobian.errors import ArgumentError, report
 from jacobian.kernel.arraylike import NUMPY, ArrayLike
 from jacobian.ops import layout
+from jacobian.ops.values import look
 from jacobian.tracing.flat import Flat
 from jacobian.tracing.refusals import refuse
 
@@ -126,10 +127,12 @@ class Methods(ArrayLike):
     def astype(
         self, dtype: Any, order: Any = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
     ) -> Any:
-        """Another floating dtype; integers would end the trace."""
+        """Another floating dtype; whole numbers and booleans are plain arrays, as they have no derivative."""
         dtype = np.dtype(dtype)
         if not np.can_cast(self.dtype, dtype, casting):  # type: ignore[arg-type]
             raise ArgumentError(report(f"astype: {self.dtype} is not cast to {dtype} with casting={casting!r}"))
+        if dtype.kind in "biu":
+            return look(self).astype(dtype, order)
         if not copy and dtype == self.dtype:
             return self
         result = layout.astype(self, dtype)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
@@ -91,6 +92,8 @@ class Tracer(Methods):
             return WRITERS[func](*args, **kwargs)
         if func in MAKERS:
             return MAKERS[func](self, *args, **kwargs)
+        if func is np.astype:
+            return _converted(*args, **kwargs)
         op = REGISTRY.find(func)
         if op is not None:
             return record(op, args, kwargs)
@@ -189,8 +192,20 @@ class Tracer(Methods):
         return float(self._constant("float"))
 
     def __int__(self) -> int:
-        """A Python number."""
-        return int(self._constant("int"))
+        """A whole number: a constant, as it has no derivative."""
+        return int(seen(self))
+
+    def __floor__(self) -> int:
+        """The same for `math.floor`."""
+        return math.floor(float(seen(self)))
+
+    def __ceil__(self) -> int:
+        """The same for `math.ceil`."""
+        return math.ceil(float(seen(self)))
+
+    def __trunc__(self) -> int:
+        """The same for `math.trunc`."""
+        return math.trunc(float(seen(self)))
 
     def __complex__(self) -> complex:
         """A Python number."""
@@ -231,6 +246,10 @@ class Tracer(Methods):
 def strip(value: Any) -> Any:
     """The value at the bottom of nested traces, through tuples, lists and dicts."""
     return _through(strip_all, value)
+
+
+def _converted(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+    return x.astype(dtype, copy=copy)
 
 
 def seen(value: Any) -> Any:

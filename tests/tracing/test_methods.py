@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import pickle
 import re
 import warnings
@@ -78,7 +79,7 @@ CONSTANT: dict[str, list[str]] = {
     "1 == x"],
     "__ne__": ["x != N"], "__contains__": ["1.23 in x", "7.0 in x", "x[0, 1] in x"], "__len__": ["len(x)",
     "len(x.T[:2])"],
-    "__bool__": ["bool(x[0, 0])", "not x[0, 0]"], "__str__": ["str(x)", "f'{x}'"], "__format__": ["f'{x[0, 0]:.3f}'"],
+    "__bool__": ["bool(x[0, 0])", "not x[0, 0]"], "__int__": ["int(x[0, 0])"], "__str__": ["str(x)", "f'{x}'"], "__format__": ["f'{x[0, 0]:.3f}'"],
     "__array_namespace__": ["x.__array_namespace__()"],
 }  # fmt: skip
 """Expressions whose values are those of NumPy; they have no derivative."""
@@ -97,7 +98,6 @@ REFUSED: dict[str, tuple[str, str]] = {
     "__array__": ("np.asarray(x)", "a traced array is used where NumPy needs a plain one"),
     "__delitem__": ("x.__delitem__(0)", "cannot be deleted"),
     "__float__": ("float(x[0, 0])", "a traced array is turned into float"),
-    "__int__": ("int(x[0, 0])", "a traced array is turned into int"),
     "__complex__": ("complex(x[0, 0])", "a traced array is turned into complex"),
     "__index__": ("[1, 2][x[0, 0]]", "a traced array is used where NumPy needs a plain one, such as an index"),
     "__reduce_ex__": ("pickle.dumps(x)", "a traced array cannot be pickled"),
@@ -234,7 +234,6 @@ def test_arguments_that_do_not_fit() -> None:
         "x.to_device('gpu')": "there is no device 'gpu'", "x.fill([1, 2])": "x.fill(v) needs a number",
         "x.astype(np.float32, casting='safe')": "astype: float64 is not cast to float32 with casting='safe'",
         "x.view(np.int64)": "x.view(int64) cannot be traced: it reads bytes",
-        "x.astype(int)": "astype(int64) ends the trace",
         "x.flat[99]": "index 99 is out of bounds",
         "np.array([x[0]], ndmin=3, like=x)": "np.array(…, ndmin=…) cannot be",
         "x.flat.__setitem__(99, 1)": "x.flat[…] = v: index 99 is out of bounds",
@@ -270,3 +269,33 @@ def test_flat_of_what_depends_on_no_input_is_a_plain_array() -> None:
         return x
 
     jac.trace(f, M)
+
+
+def interpolated(x: Any) -> Any:
+    table = np.array([0.0, 1.0, 4.0, 9.0, 16.0])
+    at = np.floor(x).astype(int)
+    weight = x - at
+    return table[at] * (1 - weight) + table[at + 1] * weight
+
+
+def test_whole_numbers_are_constants() -> None:
+    x = np.array([0.25, 2.6, 1.7])
+    for f in (
+        interpolated,
+        lambda x: np.stack([x[k] * int(2 * x[k]) for k in range(3)]),
+        lambda x: np.stack([x[k] ** (1 + math.floor(x[k])) for k in range(3)]),
+        lambda x: x * np.astype(np.floor(x), int),
+        lambda x: x * (np.astype(x - 1, bool) + math.ceil(x[0]) + math.trunc(x[1])),
+        lambda x: x * x.astype(np.int8) + x.astype(bool),
+    ):
+        for _ in range(4):
+            np.testing.assert_allclose(np.asarray(jac.jacobian(f)(x)), central(f, x), atol=1e-7)
+    g = jac.jacobian(interpolated)  # what is looked up is another entry with other numbers
+    for k in range(5):
+        np.testing.assert_allclose(np.diag(np.asarray(g(x / (1 + k)))), 2 * np.floor(x / (1 + k)) + 1)
+
+
+def test_what_would_lose_a_derivative_is_refused() -> None:
+    for text in ("float(x[0, 0])", "complex(x[0, 0])", "np.array(x)"):
+        with pytest.raises(JacobianError):
+            jac.jacobian(expression(f"{text} * x"))(M)
