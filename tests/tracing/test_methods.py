@@ -79,7 +79,8 @@ CONSTANT: dict[str, list[str]] = {
     "1 == x"],
     "__ne__": ["x != N"], "__contains__": ["1.23 in x", "7.0 in x", "x[0, 1] in x"], "__len__": ["len(x)",
     "len(x.T[:2])"],
-    "__bool__": ["bool(x[0, 0])", "not x[0, 0]"], "__int__": ["int(x[0, 0])"], "__str__": ["str(x)", "f'{x}'"], "__format__": ["f'{x[0, 0]:.3f}'"],
+    "__bool__": ["bool(x[0, 0])", "not x[0, 0]"], "__int__": ["int(x[0, 0])"],
+    "__str__": ["str(x)", "f'{x}'"], "__format__": ["f'{x[0, 0]:.3f}'"],
     "__array_namespace__": ["x.__array_namespace__()"],
 }  # fmt: skip
 """Expressions whose values are those of NumPy; they have no derivative."""
