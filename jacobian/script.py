@@ -221,7 +221,7 @@ def _checks(
     whole = writing.checks([*inputs, *outputs])
     if with_values:
         return whole
-    decisive = bounds.decisive(outputs, starts, writing.nodes, writing.efforts(tensors))
+    decisive = bounds.decisive(outputs, starts, writing.nodes, writing.efforts(tensors, inputs))
     if decisive is None:
         return whole
     few = writing.checks([node for node in inputs if node not in decisive], decisive)

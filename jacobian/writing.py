@@ -302,11 +302,13 @@ class Scripting(Writing):
         """The value of a node."""
         return self._values[node.index].name
 
-    def efforts(self, results: Iterable[str]) -> Callable[[Node], Effort]:
-        """What it takes to look at a node's value, and to make it, when results are computed anyway."""
-        code, needed = self.code, self.code.names_for(results)
+    def efforts(self, results: Iterable[str], looked_at: Iterable[Node]) -> Callable[[Node], Effort]:
+        """What it takes to look at a node's value, and to make it, beside results and what is looked at anyway."""
+        code, needed, free = self.code, self.code.names_for(results), {node.index for node in looked_at}
 
         def effort_of(node: Node) -> Effort:
+            if node.index in free:
+                return Effort(0.0, 0.0)
             beside = [line for line in self._made_by[node.index] if line.target not in needed]
             return Effort(effort_to_look(self._values[node.index]), sum(line_effort(code, line) for line in beside))
 
