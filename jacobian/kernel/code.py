@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from jacobian.kernel.arraylike import Shaped
+from jacobian.kernel.choices import ONE, Masked
 from jacobian.kernel.lines import Call, Line, body
-from jacobian.kernel.masks import ONE, Masked
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.reuse import FILLED, WORTHWHILE, Reused
 from jacobian.kernel.threads import on_all_cores

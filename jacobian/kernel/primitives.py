@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jacobian.kernel.masks import Masked
+from jacobian.kernel.choices import Masked
 
 Axis = int | tuple[int, ...] | None
 
