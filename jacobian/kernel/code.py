@@ -7,7 +7,7 @@ rule over a graph writes all of its contractions into one program.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from math import isfinite, prod
 from typing import Any
 
@@ -73,6 +73,7 @@ class Code:
         self.symbols: dict[str, Symbol] = {}  # what lines assign
         self._known: dict[str, Symbol] = {}
         self._constant_names: dict[int, Symbol] = {}
+        self._made: dict[Hashable, Symbol] = {}  # constants by what they are
         self._large: set[str] = set()
         self._plain: dict[str, int | float] = {}  # numbers, by what the text says
         self._multiples: dict[str, tuple[int | float, Symbol]] = {}
@@ -87,6 +88,7 @@ class Code:
     def let(
         self, text: str, uses: Iterable[Symbol], shape: Shape, *, rough: bool = False, check: bool = False,
         new: bool = False, view_of: Symbol | None = None, kind: np.dtype[Any] | None = None, products: int = 0,
+        calls: bool = False,
     ) -> Symbol:  # fmt: skip
         """Assign an expression to a new name; a check is to run even if nobody uses the name."""
         known = self._known.get(text)
@@ -95,7 +97,7 @@ class Code:
         symbol = Symbol(self.fresh(), shape, rough=rough, kind=kind if view_of is None else view_of.kind)
         names, owner = frozenset([use.name for use in uses]), "" if view_of is None else view_of.name
         line = Line(symbol.name, f"{symbol.name} = {text}", names, check, new=new, view_of=owner, products=products)
-        self.lines.append(line)
+        self.lines.append(line._replace(calls=calls))
         self._known[text] = self.symbols[symbol.name] = symbol
         if symbol.size >= LARGE:
             self._large.add(symbol.name)
@@ -216,6 +218,12 @@ class Code:
             self.constants[known.name] = value  # kept alive, so that its id stays its own
             self._constant_names[id(value)] = known
         return known
+
+    def made_once(self, key: Hashable, make: Callable[[], np.ndarray], prefix: str = "k") -> Symbol:
+        """An array that is always the same, by what tells it from others: made where nobody has asked for it yet."""
+        if key not in self._made:
+            self._made[key] = self.constant(make(), prefix)
+        return self._made[key]
 
     def arrays(self, symbols: Sequence[Symbol]) -> list[np.ndarray] | None:
         """The arrays of symbols that are always the same; None unless all of them are."""

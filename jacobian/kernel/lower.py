@@ -20,6 +20,7 @@ from jacobian.kernel.access import combine, indices, span
 from jacobian.kernel.buffers import with_short_buffers
 from jacobian.kernel.code import Code, Symbol
 from jacobian.kernel.equations import Guard
+from jacobian.kernel.masks import with_guards
 from jacobian.kernel.network import contract, write_network
 from jacobian.kernel.pattern import PROGRAMS, Pattern, Shape, open_guards
 from jacobian.kernel.pieces import pieces_of
@@ -82,17 +83,27 @@ def write_core(
     out = pattern.carried(wanted)
     scale = [term.scale] if term.scale else []
     scale += [code.literal(pattern.idle)] if pattern.idle != 1 else []
-    if wanted or any(term.operators):
-        special = code.constant(partial(_special_core, pattern, wanted, dtype, len(pattern.factors)), "contract")
-        numbers = [*term.factors, *term.tables]
-        text = f"{special}({' * '.join(scale) or '1'}, {', '.join(map(str, numbers))})"
-        result = Named(code.let(text, numbers, tuple(pattern.sizes[index] for index in out)), out)
-        return copied(code, result, target, dict(enumerate(pattern.sizes))) if target is not None else result
+    arrays = None if any(term.operators) else _arrays(code, term, wanted, dtype)
+    if arrays is not None:
+        return write_network(code, arrays, scale, out, target)
+    special = code.constant(partial(_special_core, pattern, wanted, dtype, len(pattern.factors)), "contract")
+    numbers = [*term.factors, *term.tables]
+    text = f"{special}({' * '.join(scale) or '1'}, {', '.join(map(str, numbers))})"
+    result = Named(code.let(text, numbers, tuple(pattern.sizes[index] for index in out), calls=True), out)
+    return copied(code, result, target, dict(enumerate(pattern.sizes))) if target is not None else result
+
+
+def _arrays(code: Code, term: Given, guards: Sequence[Guard], dtype: np.dtype[Any]) -> list[Named] | None:
+    """A term's factors, and guards applied to them or as arrays; None where guards are better applied in a call."""
+    mark = code.mark()
     read = [
-        write_read(code, symbol, access, pattern, term.tables)
-        for symbol, access in zip(term.factors, pattern.factors, strict=True)
+        write_read(code, symbol, access, term.pattern, term.tables)
+        for symbol, access in zip(term.factors, term.pattern.factors, strict=True)
     ]
-    return write_network(code, read, scale, out, target)
+    found = with_guards(code, read, guards, term.pattern, term.tables, dtype) if guards else read
+    if found is None:
+        code.back_to(mark)
+    return found
 
 
 def _special_core(
