@@ -219,8 +219,8 @@ class Code:
             self._constant_names[id(value)] = known
         return known
 
-    def made_once(self, key: Hashable, make: Callable[[], np.ndarray], prefix: str = "k") -> Symbol:
-        """An array that is always the same, by what tells it from others: made where nobody has asked for it yet."""
+    def made_once(self, key: Hashable, make: Callable[[], Any], prefix: str = "k") -> Symbol:
+        """A value that is always the same, by what tells it from others: made where nobody has asked for it yet."""
         if key not in self._made:
             self._made[key] = self.constant(make(), prefix)
         return self._made[key]
