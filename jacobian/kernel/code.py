@@ -140,11 +140,11 @@ class Code:
         symbol.strides = strides
         return symbol
 
-    def result(self, make: str, shape: Shape, dtype: np.dtype[Any]) -> Symbol:
+    def result(self, make: str, shape: Shape, dtype: np.dtype[Any], *, may_be_lent: bool = True) -> Symbol:
         """Such an array for a result, made by `zeros` or `empty`."""
         text = f"{make}({shape}, {self.constant(dtype, 'dtype')})"
         least = FILLED if make == "empty" else WORTHWHILE
-        if self.reused is None or prod(shape) * dtype.itemsize < least:
+        if self.reused is None or not may_be_lent or prod(shape) * dtype.itemsize < least:
             return self.array(text, shape)
         memory = Reused(getattr(np, make), shape, dtype)
         symbol = self.array(f"{self.constant(memory, 'memory')}.fresh()", shape)
