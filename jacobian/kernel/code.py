@@ -193,6 +193,18 @@ class Code:
                 self.copy(f"copyto({place}, {symbol})", symbol, place, whole)
         return whole
 
+    def put_together(
+        self, shape: Shape, dtype: np.dtype[Any], parts: Sequence[tuple[str, str, Sequence[Symbol]]]
+    ) -> Symbol:  # fmt: skip
+        """An array that is filled part by part and then only read; a part is a subscript, a text, and what it uses."""
+        text = f"{shape} {dtype} {[part[:2] for part in parts]}"
+        if text not in self._known:
+            whole = self.array(f"empty({shape}, {self.constant(dtype, 'dtype')})", shape)
+            for place, given, uses in parts:
+                self.do(f"{whole}[{place}] = {given}", [*uses, whole], whole)
+            self._known[text] = whole
+        return self._known[text]
+
     def refuse_where(self, condition: Symbol) -> None:
         """End the program where the condition holds anywhere: then it is not the one to run."""
         text = f"if {_anywhere(condition)}: raise OtherwiseError"
