@@ -321,7 +321,7 @@ class Scripting(Writing):
             self._check(node, all_finite if node.shape else isfinite, "finite")
         for node in bounded:
             self._check(node, is_bounded, "bounded")
-        lines = self.code.lines[end:]
+        lines = list(dict.fromkeys(self.code.lines[end:]))  # nodes of equal values have one symbol
         del self.code.lines[end:]
         return lines
 

@@ -7,7 +7,7 @@ rule over a graph writes all of its contractions into one program.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from math import isfinite, prod
 from typing import Any
 
@@ -78,6 +78,7 @@ class Code:
         self.symbols: dict[str, Symbol] = {}  # what lines assign
         self._known: dict[str, Symbol] = {}
         self._constant_names: dict[int, Symbol] = {}
+        self._made: dict[Hashable, Symbol] = {}  # constants by what they are
         self._large: set[str] = set()
         self._plain: dict[str, int | float] = {}  # numbers, by what the text says
         self._multiples: dict[str, tuple[int | float, Symbol]] = {}
@@ -93,6 +94,7 @@ class Code:
     def let(
         self, text: str, uses: Iterable[Symbol], shape: Shape, *, rough: bool = False, check: bool = False,
         new: bool = False, view_of: Symbol | None = None, kind: np.dtype[Any] | None = None, products: int = 0,
+        calls: bool = False,
     ) -> Symbol:  # fmt: skip
         """Assign an expression to a new name; a check is to run even if nobody uses the name."""
         known = self._known.get(text)
@@ -101,7 +103,7 @@ class Code:
         symbol = Symbol(self.fresh(), shape, rough=rough, kind=kind if view_of is None else view_of.kind)
         names, owner = frozenset([use.name for use in uses]), "" if view_of is None else view_of.name
         line = Line(symbol.name, f"{symbol.name} = {text}", names, check, new=new, view_of=owner, products=products)
-        self.lines.append(line)
+        self.lines.append(line._replace(calls=calls))
         self._known[text] = self.symbols[symbol.name] = symbol
         if symbol.size >= LARGE:
             self._large.add(symbol.name)
@@ -146,11 +148,11 @@ class Code:
         symbol.strides = strides
         return symbol
 
-    def result(self, make: str, shape: Shape, dtype: np.dtype[Any]) -> Symbol:
+    def result(self, make: str, shape: Shape, dtype: np.dtype[Any], *, may_be_lent: bool = True) -> Symbol:
         """Such an array for a result, made by `zeros` or `empty`."""
         text = f"{make}({shape}, {self.constant(dtype, 'dtype')})"
         least = FILLED if make == "empty" else WORTHWHILE
-        if self.reused is None or prod(shape) * dtype.itemsize < least:
+        if self.reused is None or not may_be_lent or prod(shape) * dtype.itemsize < least:
             return self.array(text, shape)
         memory = Reused(getattr(np, make), shape, dtype)
         symbol = self.array(f"{self.constant(memory, 'memory')}.fresh()", shape)
@@ -199,6 +201,18 @@ class Code:
                 self.copy(f"copyto({place}, {symbol})", symbol, place, whole)
         return whole
 
+    def put_together(
+        self, shape: Shape, dtype: np.dtype[Any], parts: Sequence[tuple[str, str, Sequence[Symbol]]]
+    ) -> Symbol:  # fmt: skip
+        """An array that is filled part by part and then only read; a part is a subscript, a text, and what it uses."""
+        text = f"{shape} {dtype} {[part[:2] for part in parts]}"
+        if text not in self._known:
+            whole = self.array(f"empty({shape}, {self.constant(dtype, 'dtype')})", shape)
+            for place, given, uses in parts:
+                self.do(f"{whole}[{place}] = {given}", [*uses, whole], whole)
+            self._known[text] = whole
+        return self._known[text]
+
     def refuse_where(self, condition: Symbol) -> None:
         """End the program where the condition holds anywhere: then it is not the one to run."""
         text = f"if {_anywhere(condition)}: raise OtherwiseError"
@@ -225,6 +239,12 @@ class Code:
             self.constants[known.name] = value  # kept alive, so that its id stays its own
             self._constant_names[id(value)] = known
         return known
+
+    def made_once(self, key: Hashable, make: Callable[[], Any], prefix: str = "k") -> Symbol:
+        """A value that is always the same, by what tells it from others: made where nobody has asked for it yet."""
+        if key not in self._made:
+            self._made[key] = self.constant(make(), prefix)
+        return self._made[key]
 
     def arrays(self, symbols: Sequence[Symbol]) -> list[np.ndarray] | None:
         """The arrays of symbols that are always the same; None unless all of them are."""

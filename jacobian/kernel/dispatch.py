@@ -17,7 +17,7 @@ from jacobian.kernel.network import equation_of
 from jacobian.kernel.pattern import Access, Pattern, Shape
 from jacobian.kernel.places import Labels
 from jacobian.kernel.positions import positions
-from jacobian.kernel.specials import Placed, Special, without_specials
+from jacobian.kernel.specials import Means, Placed, Special, without_specials
 from jacobian.kernel.term import Array, Operator, Term
 from jacobian.kernel.views import read_guard
 
@@ -75,7 +75,7 @@ def _operands(term: Term, guards: Sequence[Guard], dtype: np.dtype[Any]) -> tupl
     arrays, labels = [array for array, _ in pairs], [labels for _, labels in pairs]
     if isinstance(term.scale, complex):  # it comes last, so no real part may be taken before
         dtype = np.result_type(dtype, np.complex64)
-    without_specials(specials, arrays, labels, pattern, term.tables, dtype, _einsum)
+    without_specials(specials, arrays, labels, pattern, term.tables, dtype, Means(_einsum))
     return arrays, labels
 
 

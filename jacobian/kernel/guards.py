@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,9 +32,9 @@ def apply_guard(
     own = tuple(part for part in guard.form.parts if index in indices(Form(0, (part,))))
     rest = Form(guard.form.offset, tuple(part for part in guard.form.parts if part not in own))
     sizes = pattern.sizes
-    scanned = _scanned(guard, near, index, far, sizes)
-    if scanned is not None:
-        return scanned
+    scan = scan_of(guard, index, far, sizes)
+    if scan is not None:
+        return scan.of(near)
     value = np.broadcast_to(positions(rest, far, sizes, tables), tuple(sizes[k] for k in far))
     if len(own) == 1 and not isinstance(own[0][0], Lookup):
         stride = own[0][1]
@@ -48,7 +48,19 @@ def apply_guard(
     return range_sums(near, first, stop, -(-guard.extent // abs(stride)))
 
 
-def _scanned(guard: Guard, near: np.ndarray, index: int, far: Labels, sizes: Shape) -> np.ndarray | None:
+class Scan(NamedTuple):
+    """A running sum of a last axis: whether it begins at its end, and whether its sums are in the other order."""
+
+    from_end: bool
+    turned: bool
+
+    def of(self, near: np.ndarray) -> np.ndarray:
+        """The sums."""
+        sums = np.cumsum(near[..., ::-1] if self.from_end else near, axis=-1)
+        return sums[..., ::-1] if self.turned else sums
+
+
+def scan_of(guard: Guard, index: int, far: Labels, sizes: Shape) -> Scan | None:
     """A guard between two indices, step by step, that picks all entries up to one or all from one on: a running sum.
 
     None where it picks anything else.
@@ -64,11 +76,9 @@ def _scanned(guard: Guard, near: np.ndarray, index: int, far: Labels, sizes: Sha
     else:
         first, stop = [value - guard.extent + 1 for value in ends], [value + 1 for value in ends]
     if max(first) <= 0 and [1, size] in (stop, stop[::-1]):
-        sums = np.cumsum(near, axis=-1)
-        return sums if stop[0] == 1 or size == 1 else sums[..., ::-1]
+        return Scan(from_end=False, turned=stop[0] != 1 and size != 1)
     if min(stop) >= size and [0, size - 1] in (first, first[::-1]):
-        sums = np.cumsum(near[..., ::-1], axis=-1)
-        return sums if first[0] > 0 else sums[..., ::-1]
+        return Scan(from_end=True, turned=first[0] == 0)
     return None
 
 

@@ -33,7 +33,7 @@ class Line(NamedTuple):
     which array to which view of the one that it changes. A `blank` array is made of nothing, to be written to.
 
     `changes` says that it writes to an array made before, `adds` that it adds to it, `products` how many
-    multiplications BLAS makes in it.
+    multiplications BLAS makes in it, `calls` that the kernel is called, which goes through patterns before it computes.
     """
 
     target: str
@@ -50,6 +50,7 @@ class Line(NamedTuple):
     changes: bool = False
     adds: bool = False
     products: int = 0
+    calls: bool = False
 
     def writing_to(self, name: str, *, on_all_cores: bool = False) -> str:
         """The statement with its result in that array."""

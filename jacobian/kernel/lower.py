@@ -17,9 +17,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jacobian.kernel.access import combine, indices, span
+from jacobian.kernel.blocks import in_blocks
 from jacobian.kernel.buffers import with_short_buffers
 from jacobian.kernel.code import Code, Symbol
 from jacobian.kernel.equations import Guard
+from jacobian.kernel.masks import with_guards
 from jacobian.kernel.network import contract, write_network
 from jacobian.kernel.pattern import PROGRAMS, Pattern, Shape, open_guards
 from jacobian.kernel.pieces import pieces_of
@@ -82,17 +84,27 @@ def write_core(
     out = pattern.carried(wanted)
     scale = [term.scale] if term.scale else []
     scale += [code.literal(pattern.idle)] if pattern.idle != 1 else []
-    if wanted or any(term.operators):
-        special = code.constant(partial(_special_core, pattern, wanted, dtype, len(pattern.factors)), "contract")
-        numbers = [*term.factors, *term.tables]
-        text = f"{special}({' * '.join(scale) or '1'}, {', '.join(map(str, numbers))})"
-        result = Named(code.let(text, numbers, tuple(pattern.sizes[index] for index in out)), out)
-        return copied(code, result, target, dict(enumerate(pattern.sizes))) if target is not None else result
+    arrays = None if any(term.operators) else _arrays(code, term, wanted, dtype)
+    if arrays is not None:
+        return write_network(code, arrays, scale, out, target)
+    special = code.constant(partial(_special_core, pattern, wanted, dtype, len(pattern.factors)), "contract")
+    numbers = [*term.factors, *term.tables]
+    text = f"{special}({' * '.join(scale) or '1'}, {', '.join(map(str, numbers))})"
+    result = Named(code.let(text, numbers, tuple(pattern.sizes[index] for index in out), calls=True), out)
+    return copied(code, result, target, dict(enumerate(pattern.sizes))) if target is not None else result
+
+
+def _arrays(code: Code, term: Given, guards: Sequence[Guard], dtype: np.dtype[Any]) -> list[Named] | None:
+    """A term's factors, and guards applied to them or as arrays; None where guards are better applied in a call."""
+    mark = code.mark()
     read = [
-        write_read(code, symbol, access, pattern, term.tables)
-        for symbol, access in zip(term.factors, pattern.factors, strict=True)
+        write_read(code, symbol, access, term.pattern, term.tables)
+        for symbol, access in zip(term.factors, term.pattern.factors, strict=True)
     ]
-    return write_network(code, read, scale, out, target)
+    found = with_guards(code, read, guards, term.pattern, term.tables, dtype) if guards else read
+    if found is None:
+        code.back_to(mark)
+    return found
 
 
 def _special_core(
@@ -177,11 +189,14 @@ def program_of(terms: Sequence[Term], shape: Shape, dtype: np.dtype[Any]) -> lis
     return [re.sub(r"\bx(\d+)([fic])(\d*)\b", told, line.strip()) for line in text.split("\n")[1:]]
 
 
-def write_tensor(code: Code, terms: Sequence[Given], shape: Shape, dtype: np.dtype[Any]) -> Symbol:
-    """Write the program that makes the full tensor of a sum of terms."""
+def write_tensor(
+    code: Code, terms: Sequence[Given], shape: Shape, dtype: np.dtype[Any], *, is_result: bool = True
+) -> Symbol:  # fmt: skip
+    """Write the program that makes the full tensor of a sum of terms; a result may be lent, other arrays are not."""
     if len(terms) == 1 and _is_all(terms[0].pattern, shape) and not _fills(code, terms[0], dtype):
         return _whole(code, terms[0], dtype)
     terms = [part for term in stacked_alike(code, terms) for part in _without_look_ups(code, term)]
+    terms = in_blocks(code, terms, shape, partial(_block, code, dtype))
     terms = sorted(terms, key=_turn)
     boxes = [_box(term.pattern) for term in terms]
     margins = [
@@ -189,7 +204,8 @@ def write_tensor(code: Code, terms: Sequence[Given], shape: Shape, dtype: np.dty
         for axis, extent in enumerate(shape)
     ]
     wide = tuple(low + extent + high for (low, high), extent in zip(margins, shape, strict=True))
-    full = code.result("empty" if terms and _is_all(terms[0].pattern, wide) else "zeros", wide, dtype)
+    make = "empty" if terms and _is_all(terms[0].pattern, wide) else "zeros"
+    full = code.result(make, wide, dtype, may_be_lent=is_result)
     starts = [low for low, _ in margins]
     for position, term in enumerate(terms):
         # Adding is always right; whether nobody wrote there yet is only asked where that is quickly told.
@@ -199,6 +215,10 @@ def write_tensor(code: Code, terms: Sequence[Given], shape: Shape, dtype: np.dty
         return full
     picks = ", ".join(f"{low}:{low + extent}" for (low, _), extent in zip(margins, shape, strict=True))
     return code.let(f"{full}[{picks}]", [full], shape)
+
+
+def _block(code: Code, dtype: np.dtype[Any], terms: Sequence[Given], shape: Shape) -> Symbol:
+    return write_tensor(code, terms, shape, dtype, is_result=False)
 
 
 def _without_look_ups(code: Code, term: Given) -> list[Given]:

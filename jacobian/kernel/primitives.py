@@ -33,6 +33,10 @@ def by_primitives(function: Callable[..., Any], args: Sequence[Any], kwargs: Map
         return _rolled(*args, **kwargs)
     if function is np.where and len(args) == 3:
         return _chosen(*args)
+    if function is np.expand_dims:
+        return _with_axes(*args, **kwargs)
+    if function is np.cross:
+        return _cross(*args, **kwargs)
     return None
 
 
@@ -99,3 +103,23 @@ def _rolled(x: Any, shift: Any, axis: Any = None) -> Any:
         return None
     before = (slice(None),) * axis
     return np.concatenate((x[(*before, slice(cut, None))], x[(*before, slice(0, cut))]), axis)
+
+
+def _with_axes(x: Any, axis: Any) -> Any:
+    """Further axes, by an index."""
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    rank = x.ndim + len(axes)
+    if not all(type(one) is int and -rank <= one < rank for one in axes):
+        return None
+    new = {one % rank for one in axes}
+    return x[tuple(None if place in new else slice(None) for place in range(rank))] if len(new) == len(axes) else None
+
+
+def _cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
+    """Of last axes of three entries: column by column, in which `np.cross` does the same."""
+    are_last = axis is None and axisa == axisb == axisc == -1
+    if not are_last or not np.shape(a)[-1:] == np.shape(b)[-1:] == (3,):
+        return None
+    first, second = ([one[..., k] for k in range(3)] for one in (a, b))
+    columns = [first[k - 2] * second[k - 1] - first[k - 1] * second[k - 2] for k in range(3)]
+    return np.stack(columns, -1)

@@ -15,6 +15,9 @@ import opt_einsum
 
 from jacobian.kernel.arraylike import ArrayLike
 from jacobian.kernel.code import Code, Symbol, is_number
+from jacobian.kernel.network import write_network
+from jacobian.kernel.pattern import Shape
+from jacobian.kernel.places import Labels, Named
 from jacobian.kernel.primitives import by_primitives, by_squares
 
 _INFIX = {
@@ -95,13 +98,21 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
             return func(*map(_value, args), **kwargs)
         if func is np.stack and _is_array_of(*args, **kwargs):  # `stack` is slow
             return self._written(lambda texts: f"array({texts[0]})", np.array, (list(args[0]),))
+        if func is np.stack and _is_stack(*args, **kwargs):
+            return self._stacked(*args, **kwargs)
+        if func is np.einsum and not self.code.exact and not kwargs.keys() - {"optimize"}:
+            found = self._contracted(*args)
+            if found is not None:
+                return found
         if func is np.where and len(args) == 3 and _are_numbers(args):
             return self._chosen(*args)
         if func is np.transpose and len(args) == 1:
             axes = kwargs.get("axes")
             text = ".T" if axes is None else f".transpose({self.code.literal(axes)})"
             return self._written(lambda texts: texts[0] + text, lambda array: np.transpose(array, axes), (self,))
-        if args and isinstance(args[0], Recorded):
+        if func is np.reshape and len(args) == 2 and not kwargs and isinstance(args[1], tuple) and _is_basic(args[1]):
+            return self._written(lambda texts: f"{texts[0]}.reshape({args[1]})", lambda a: a.reshape(args[1]), args[:1])
+        if (args and isinstance(args[0], Recorded)) or func is np.cross:
             found = by_primitives(func, args, kwargs)
             if found is not None:
                 return found
@@ -117,11 +128,30 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
             (condition, first, second),
         )  # fmt: skip
 
+    def _stacked(self, arrays: Sequence[Any], axis: int = 0) -> Any:
+        """Arrays of one shape side by side: written to a new array, for which `stack` takes five times as long."""
+        value = np.stack([_value(one) for one in arrays], axis)
+        before = ":, " * (axis % value.ndim)
+        parts = [(f"{before}{number}", self._spelled(one), _symbols(one)) for number, one in enumerate(arrays)]
+        return Recorded(self.code, self.code.put_together(value.shape, value.dtype, parts).name, value)
+
+    def _contracted(self, equation: Any, *arrays: Any) -> Any:
+        """An einsum as the kernel contracts it, by BLAS where it can be; None for one that does more than that."""
+        values = list(map(_value, arrays))
+        labels = _labels(equation, list(map(_shape, values)))
+        dtypes = {getattr(one, "dtype", None) for one in values}
+        if labels is None or len(dtypes) > 1 or not dtypes < {np.dtype(np.float32), np.dtype(np.float64)}:
+            return None
+        symbols = [one if isinstance(one, Symbol) else self.code.constant(one) for one in arrays]
+        *given, out = labels
+        result = write_network(self.code, list(map(Named, symbols, given)), (), out)
+        return Recorded(self.code, result.symbol.name, np.einsum(equation, *values, optimize=True))
+
     def __getitem__(self, key: Any) -> Any:
         """Entries."""
         if _symbols(key):
             raise NotRecordableError("an index")
-        picks = self.code.constant(key)
+        picks = self.code.made_once(("key", repr(key)), lambda: key) if _is_basic(key) else self.code.constant(key)
         return self._written(lambda texts: f"{texts[0]}[{picks}]", lambda array: array[key], (self,))
 
     def _call(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -228,6 +258,38 @@ def _is_array_of(arrays: Sequence[Any], axis: Any = 0, **others: Any) -> bool:
     if _are_numbers(arrays):
         return axis in (0, -1)
     return axis == 0 and len({(np.shape(one), getattr(one, "dtype", None)) for one in map(_value, arrays)}) == 1
+
+
+def _is_stack(arrays: Sequence[Any], axis: Any = 0, **others: Any) -> bool:
+    """Whether it is one of arrays of the same shape, along an axis that there is."""
+    if others or type(axis) is not int or not isinstance(arrays, list | tuple):
+        return False
+    shapes = {np.shape(one) for one in map(_value, arrays)}
+    return len(shapes) == 1 and -1 - len(*shapes) <= axis <= len(*shapes)
+
+
+def _labels(equation: Any, shapes: Sequence[Shape]) -> list[Labels] | None:
+    """The labels of an einsum's operands and of its result, as numbers; None unless the kernel's networks say it."""
+    if not isinstance(equation, str) or len(shapes) < 2:
+        return None
+    given, arrow, out = equation.replace(" ", "").partition("->")
+    groups = [*given.split(","), out]
+    pairs = [pair for group, shape in zip(groups, shapes, strict=False) for pair in zip(group, shape, strict=False)]
+    is_plain = (
+        bool(arrow) and "." not in equation and list(map(len, groups[:-1])) == list(map(len, shapes))
+        and all(len(set(group)) == len(group) for group in groups) and len(set(pairs)) == len(dict(pairs))
+    )  # fmt: skip
+    number = {letter: k for k, letter in enumerate(dict(pairs))}
+    return [tuple(number[letter] for letter in group) for group in groups] if is_plain else None
+
+
+def _is_basic(key: Any) -> bool:
+    """Whether an index picks by numbers and slices alone: its text then says all of it."""
+    if isinstance(key, tuple):
+        return all(map(_is_basic, key))
+    if isinstance(key, slice):
+        return all(one is None or type(one) is int for one in (key.start, key.stop, key.step))
+    return key is None or key is Ellipsis or type(key) is int
 
 
 def _shape(value: Any) -> tuple[int, ...]:

@@ -31,6 +31,17 @@ Special = Guard | Placed
 Contract = Callable[[Sequence[Array], Sequence[Labels], Labels], Array]
 
 
+class Means(NamedTuple):
+    """How arrays are contracted, what sums over an axis to which no array belongs, and how guards are applied."""
+
+    contract: Contract = contract
+    ones: Callable[[Shape, np.dtype[Any]], Array] = np.ones
+    guarded: Callable[[Guard, Array, int, Labels, Pattern, Sequence[Any]], Array | None] = apply_guard
+
+
+COMPUTED = Means()
+
+
 def without_specials(
     specials: list[tuple[Special, Labels]],
     arrays: list[Array],
@@ -38,14 +49,14 @@ def without_specials(
     pattern: Pattern,
     tables: Sequence[np.ndarray],
     dtype: np.dtype[Any],
-    contraction: Contract = contract,
+    means: Means = COMPUTED,
 ) -> None:
     """Apply every guard and operator to what it is contracted with; one that cannot be applied becomes an array.
 
     A real dtype says that of complex numbers only the real part of the product is wanted.
     """
     while specials:
-        if _apply_one(specials, arrays, labels, pattern, tables, dtype, contraction):
+        if apply_one(specials, arrays, labels, pattern, tables, dtype, means):
             continue
         special, axes = specials.pop()
         if isinstance(special, Placed):
@@ -64,14 +75,14 @@ def built(placed: Placed, pattern: Pattern, tables: Sequence[np.ndarray]) -> tup
     return read(operator.dense(), access, pattern, tables)
 
 
-def _apply_one(
+def apply_one(
     specials: list[tuple[Special, Labels]],
     arrays: list[Array],
     labels: list[Labels],
     pattern: Pattern,
-    tables: Sequence[np.ndarray],
+    tables: Sequence[Any],
     dtype: np.dtype[Any],
-    contraction: Contract,
+    means: Means = COMPUTED,
 ) -> bool:
     """Apply one guard or operator to what is contracted with it; False when that is not possible."""
     sizes = pattern.sizes
@@ -94,15 +105,15 @@ def _apply_one(
             chosen, axes = [arrays[k] for k in touching], [labels[k] for k in touching]
             missing = tuple(index for index in side if not any(index in own for own in axes))
             if missing or not touching:
-                chosen.append(np.ones(tuple(sizes[index] for index in missing), dtype))
+                chosen.append(means.ones(tuple(sizes[index] for index in missing), dtype))
                 axes.append(missing)
-            near = contraction(chosen, axes, (*kept, *side))
+            near = means.contract(chosen, axes, (*kept, *side))
             if isinstance(special, Placed):
                 left = [array for k, array in enumerate(arrays) if k not in touching]
                 real = dtype.kind != "c" and len(specials) == 1 and all(array.dtype.kind != "c" for array in left)
                 applied = _operated(special, near, end, (side, far), pattern, tables, real=real)
             else:
-                applied = apply_guard(special, near, side[0], far, pattern, tables)
+                applied = means.guarded(special, near, side[0], far, pattern, tables)
             if applied is None:
                 continue
             for k in reversed(touching):

@@ -9,10 +9,11 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from jacobian.kernel.access import Form, Lookup, Table, affine, constant, plain
+from jacobian.kernel.code import Code, Symbol
 from jacobian.kernel.dispatch import core_by_calls, materialise_by_calls
 from jacobian.kernel.equations import Guard
 from jacobian.kernel.expression import Jacobian
-from jacobian.kernel.lower import core
+from jacobian.kernel.lower import Given, core, write_tensor
 from jacobian.kernel.network import equation_of
 from jacobian.kernel.pattern import Access, Pattern
 from jacobian.kernel.positions import positions
@@ -279,6 +280,20 @@ def test_reading_beyond_an_empty_axis_is_zero() -> None:
     J = Jacobian([Term(pattern, (Factor(np.ones(0)),))], (2,), ())
     assert_array_equal(np.asarray(J), [0, 0])
     assert_array_equal(np.asarray(as_ducks(J)), [0, 0])
+
+
+def test_an_array_that_is_read_beyond_its_edge_is_padded_once() -> None:
+    array = np.arange(1.0, 6.0)
+    windows = Pattern((5, 3), (plain(0),), (plain(1),), (5,), (3,), (Access((affine(-1, {0: 1, 1: 1}),), (5,)),))
+    looked_up = affine(-1, {Lookup(0, (plain(0),)): 1, 1: 1})
+    beside = Pattern((5, 3), (plain(0),), (plain(1),), (5,), (3,), (Access((looked_up,), (5,)),), (), (Table((5,), 5),))
+    table, code = np.array([4, 0, 0, 3, 1]), Code()
+    a = Symbol("a", (5,), rough=True)
+    found = [Given(windows, (a,), (), "", (False,)), Given(beside, (a,), (code.constant(table),), "", (False,))]
+    text = code.text(["a"], [str(write_tensor(code, found, (5, 3), np.dtype(float)))])
+    assert text.count("padded") == 1
+    J = Jacobian([Term(windows, (Factor(array),)), Term(beside, (Factor(array),), (table,))], (5,), (3,))
+    assert_array_equal(code.compile(text)(array), dense_of(J))
 
 
 def test_infinite_entries_are_not_smeared_over_the_edge() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -121,7 +122,7 @@ def test_stacks_along_the_first_axis_are_made_by_array() -> None:
 
 
 def test_other_stacks_are_left_as_they_are() -> None:
-    for f in (lambda a: np.stack([a, 2 * a], axis=-1), lambda a: np.stack([a, a > 0]), np.stack):
+    for f in (np.stack, lambda a: np.stack([a, a], dtype=np.float32, casting="same_kind")):
         text, found = written(f, X)
         assert "stack" in text
         assert found.dtype == f(X).dtype
@@ -133,3 +134,74 @@ def test_a_power_is_left_as_it_is_where_the_last_bit_counts() -> None:
     code.exact = True
     assert (Recorded(code, "x", X) ** 3).name in code.symbols
     assert [line.text for line in code.lines] == ["t1 = x ** (3)"]
+
+
+A, B = (np.random.default_rng(k).normal(size=(4, 3)) for k in (1, 2))
+
+
+@pytest.mark.parametrize("f", [
+    lambda x: np.stack([x, x + 1], 1), lambda x: np.stack((x, A, x), axis=-1), lambda x: np.stack([B, x], axis=0),
+    lambda x: np.stack([x], axis=-3), lambda x: np.stack([x > 0, x], axis=2), lambda x: np.stack([x[0], x[1]], 1),
+    lambda x: np.cross(x, B), lambda x: np.cross(A, x), lambda x: np.cross(x[:, None], B), lambda x: np.cross(x[0], x),
+    lambda x: np.expand_dims(x, 1), lambda x: np.expand_dims(x, (0, -1)), lambda x: np.expand_dims(x, -3),
+    lambda x: np.reshape(x, (2, 6)), lambda x: np.reshape(x, (-1,)), lambda x: np.reshape(x.T, (2, -1)),
+])  # fmt: skip
+def test_what_is_as_well_an_index_or_an_assignment(f: Callable[[Any], Any]) -> None:
+    text, found = written(f, B * 3)
+    expected = f(B * 3)
+    called = re.findall(r"[a-z_]+(?=\d+\()", text)
+    assert not {"stack", "cross", "expand_dims", "reshape"} & set(called)
+    assert found.dtype == expected.dtype
+    assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("f", [
+    lambda x: np.cross(x, x + 1, axis=0), lambda x: np.cross(x, x + 1, axisc=0), lambda x: np.cross(x, B[:3], axisa=0),
+])  # fmt: skip
+def test_a_cross_product_of_other_axes_is_left_as_it_is(f: Callable[[Any], Any]) -> None:
+    x = np.random.default_rng(5).normal(size=(3, 3))
+    text, found = written(f, x)
+    assert "cross" in text
+    assert_array_equal(found, f(x))
+
+
+EINSUMS = ["ij,kj,kl->il", "ij,kj->ik", "ij,kj->k", "ij,ij->", "ij,kl,kl->jik", " ij , kj -> ki "]
+
+
+@pytest.mark.parametrize("equation", EINSUMS)
+def test_einsums_are_contracted_by_the_kernel_unless_they_are_to_be_exact(equation: str) -> None:
+    def f(x: Any) -> Any:
+        return np.einsum(equation, *[x, A, B][: equation.count(",") + 1], optimize=True)
+
+    text, found = written(f, B + 1)
+    assert "optimize" not in text
+    np.testing.assert_allclose(found, f(B + 1), rtol=1e-13)
+    code = Code()
+    code.exact = True
+    x = Recorded(code, "x", B + 1)
+    text = code.text(["x"], [f(x).name])
+    assert "optimize" in text
+    assert_array_equal(code.compile(text)(B + 1), f(B + 1))
+
+
+@pytest.mark.parametrize("f", [
+    lambda x: np.einsum("ii,ij->j", x, x), lambda x: np.einsum("...j,jk->...k", x, x),
+    lambda x: np.einsum("ij,jk", x, x), lambda x: np.einsum("ij,jk->ik", x, x[:1]), lambda x: np.einsum("ij->j", x),
+    lambda x: np.einsum("ij,jk->ik", x, np.ones((3, 3), np.float32)),
+])  # fmt: skip
+def test_einsums_that_do_more_are_left_as_they_are(f: Callable[[Any], Any]) -> None:
+    x = np.random.default_rng(5).normal(size=(3, 3))
+    text, found = written(f, x)
+    assert "einsum" in text
+    assert_array_equal(found, f(x))
+
+
+def test_equal_indices_are_one() -> None:
+    text, _ = written(lambda x: (1 - x[:, 0]) * (1 - x[:, 0]) + x[1:, None, ..., 0] * (1 - x[:, 0])[1:, None], A)
+    assert text.count("(1) -") == 1
+
+
+def test_equal_stacks_are_one() -> None:
+    text, found = written(lambda x: np.stack([x, x + 1], 1) * np.stack([x, x + 1], 1), A)
+    assert text.count("empty") == 1
+    assert_array_equal(found, np.stack([A, A + 1], 1) ** 2)
