@@ -26,7 +26,7 @@ def code_of(f: Any) -> CodeType | None:
             f = f.__wrapped__
         else:
             break
-    code = getattr(f if hasattr(f, "__code__") else getattr(type(f), "__call__", None), "__code__", None)
+    code = getattr(f if hasattr(f, "__code__") else type(f).__call__, "__code__", None)
     return code if isinstance(code, CodeType) else None
 
 

@@ -14,7 +14,8 @@ from jacobian.errors import ArgumentError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Array
 from jacobian.kernel.words import unused
-from jacobian.ops.registry import NO_PARAMS, Op, Params, Point
+from jacobian.ops.registry import NO_NAMES, NO_PARAMS, Op, Params, Point
+from jacobian.ops.texts import digits
 from jacobian.tracing.keys import NoKeyError, params_key
 from jacobian.tracing.snapshots import kept_snapshot, unchanged
 
@@ -110,7 +111,10 @@ class Node:
     @property
     def point(self) -> Point:
         """What the op's rule is evaluated at."""
-        return Point(self.value, self.operands, self.params, self.operand_names, self.name)
+        return Point(
+            self.value, self.operands, self.params, self.operand_names, self.name,
+            called=self.trace.called(self.params) if self.params else NO_NAMES,
+        )  # fmt: skip
 
     @property
     def operand_names(self) -> tuple[str, ...]:
@@ -181,43 +185,54 @@ class Graph:
     def constant_name(self, value: Any) -> str:
         """A captured array by what held it, else by a number of its own: `c`, `c2`; a number by its digits."""
         if np.ndim(value) == 0 and isinstance(value, int | float | np.number | np.ndarray):
-            return _digits(np.asarray(value).item()) if np.asarray(value).dtype.kind in "iuf" else str(value)
-        known = self._constant_names.get(id(value)) or self._numbered.get(id(value))
-        if known is None:
+            return digits(np.asarray(value).item()) if np.asarray(value).dtype.kind in "iuf" else str(value)
+        return self._called(value) or "c"
+
+    def called(self, params: Params) -> dict[str, str]:
+        """What formulas call the arrays among the parameters of an op."""
+        arrays = {word: value for word, value in params.items() if isinstance(value, np.ndarray) and value.ndim}
+        return {word: self._called(value) or word for word, value in arrays.items()}
+
+    def _called(self, array: Any) -> str | None:
+        key = id(array)
+        if key not in self._constant_names and key not in self._numbered:
             self._number_constants()
-        return known or self._numbered.get(id(value), "c")
+        return self._constant_names.get(key) or self._numbered.get(key)
 
     def _number_constants(self) -> None:
         """Call the constants that nothing named holds in the order in which they are used, whoever asks first."""
         taken = {*self.variables, *self._names(), *self._numbered.values()}
-        for key in self.constants():
+        for key, (word, _) in self._constants().items():
             if key not in self._constant_names and key not in self._numbered:
-                self._numbered[key] = unused("c", taken)
+                self._numbered[key] = unused(word, taken)
                 taken.add(self._numbered[key])
 
     def _names(self) -> set[str]:
         """What the user calls the nodes and the captured arrays."""
         return {*self._constant_names.values(), *(node.name_hint for node in self.nodes)}
 
-    def constants(self) -> dict[int, Array]:
-        """The captured arrays by their id, in the order in which they are first used."""
-        found: dict[int, Array] = {}
+    def _constants(self) -> dict[int, tuple[str, Array]]:
+        """The captured arrays by id, in the order in which they are first used, and what they are there."""
+        found: dict[int, tuple[str, Array]] = {}
         for node in self.nodes:
             if len(node.parents) < len(node.operands):
                 traced = [k for k, _ in node.parents]
                 for k, operand in enumerate(node.operands):
                     if k not in traced and getattr(operand, "ndim", 0):
-                        found.setdefault(id(operand), operand)
+                        found.setdefault(id(operand), ("c", operand))
+            for word, value in node.params.items() if node.params else ():
+                if isinstance(value, np.ndarray) and value.ndim:
+                    found.setdefault(id(value), (word, value))
         return found
 
     @property
     def captured(self) -> dict[str, Array]:
         """The captured arrays by name."""
-        return {self.constant_name(array): array for array in self.constants().values()}
+        return {self._called(array) or "c": array for _, array in self._constants().values()}
 
     def without_nodes(self) -> Graph:
         """Another graph in which the constants of this one bear the same names, as far as they are the user's."""
-        held = {id(operand) for node in self.nodes for operand in node.operands}  # the others' ids may come again
+        held = self._constants()  # the others' ids may come again
         return self._naming({key: name for key, name in self._constant_names.items() if key in held})
 
     def again(self) -> Graph:
@@ -231,7 +246,7 @@ class Graph:
 
     def name_constants(self, holders: Iterable[tuple[str, Any]]) -> None:
         """Call captured arrays by what holds them, the first one first; no two by the same name."""
-        wanted, taken = self.constants().keys() - self._constant_names.keys(), self._names()
+        wanted, taken = self._constants().keys() - self._constant_names.keys(), self._names()
         for name, value in holders if wanted else ():
             known = self._snapshots.get(id(value))
             key = id(known[1] if known else value)
@@ -272,12 +287,6 @@ class Graph:
                 node = self.nodes[index]
                 yield node
                 wanted.update(p.index for _, p in node.parents if p.index >= first and depends[p.index])
-
-
-def _digits(number: float) -> str:
-    """A number, all of it: `2`, `0.1`, `1e-05`."""
-    short = f"{number:g}"
-    return short if float(short) == number else repr(number)
 
 
 def shape_of(value: Any) -> tuple[int, ...]:
