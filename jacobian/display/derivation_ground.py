@@ -24,7 +24,7 @@ MAX_ENTRIES = 2**20
 _KEYWORDS = frozenset(
     "and as assert async await break class def del for from if import in is lambda not or pass".split()
 )
-_RESERVED = frozenset({"np", "jac", "J", "t", "where", "mean", "inv", "det", "pi", *HELPERS, *_KEYWORDS})
+_RESERVED = frozenset({"np", "jac", "J", "where", "mean", "inv", "det", "pi", *HELPERS, *_KEYWORDS})
 
 
 class Ground:

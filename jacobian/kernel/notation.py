@@ -73,12 +73,22 @@ class Spelling:
         rest = letters({*self.taken, *own})
         own += islice(rest, len(term.pattern.sizes) - len(own))
         free = [next(rest) if name in self.taken else name for name in own]
+        for index in first_only(term):
+            free[index] = "0"
         return Letters(free, [self._tables[id(table)] for table in term.tables])
 
     def label(self, factor: Factor) -> str:
         """A factor's label, or a name for it."""
         text = factor.text or self._unnamed[id(factor.array)]
         return _BOUND.sub(lambda match: self._bound.get(match[1]) or str(match[1]), text)
+
+
+def first_only(term: Term) -> set[int]:
+    """Indices that are always 0, on an axis that has more positions: such an axis is read at 0, not at an index."""
+    pattern = term.pattern
+    ends = zip((*pattern.out, *pattern.into), (*pattern.out_shape, *pattern.in_shape), strict=True)
+    longer = {next(indices(form)) for form, size in ends if form.is_plain and size > 1}
+    return {index for index in longer if pattern.sizes[index] == 1}
 
 
 _WORD = re.compile(r"(?<![\w@])[^\W\d]\w*")
@@ -265,7 +275,7 @@ def sum_text(texts: Iterable[str]) -> str:
 
 
 def _with_deltas(term: Term, axes: Sequence[str], spelling: Spelling) -> str:
-    named: dict[int, str] = {}
+    named = dict.fromkeys(first_only(term), "0")
     pending: list[tuple[str, Form]] = []
     for axis, form in zip(axes, (*term.pattern.out, *term.pattern.into), strict=True):
         index = next(indices(form), -1)
@@ -281,7 +291,7 @@ def _with_deltas(term: Term, axes: Sequence[str], spelling: Spelling) -> str:
     bound = {form_index for _, form in pending for form_index in indices(form)} & set(term.pattern.free)
     deltas = [f"δ[{axis},{form_text(form, names)}]" for axis, form in pending]
     body = product_text(term, names, deltas, spelling.label)
-    loose = [named[index] for index in sorted(bound) if named[index] not in axes]
+    loose = [named[index] for index in sorted(bound) if named[index] not in (*axes, "0")]
     if loose:
         sign, rest = ("-", body[1:]) if body.startswith("-") else ("", body)
         body = f"{sign}Σ_{','.join(loose)} {rest}"

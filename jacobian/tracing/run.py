@@ -42,6 +42,10 @@ class Recording:
         self.inputs = inputs
         self.result = result
 
+    def name_of(self, leaf: Any, path: str) -> str:
+        """What formulas call a leaf of the result; a Jacobian by its quotient."""
+        return "(∂{}/∂{})".format(*leaf.names) if isinstance(leaf, Jacobian) else f"{self.output_name}{path}"
+
     @cached_property
     def output_name(self) -> str:
         """What formulas call the result: a name that the user calls nothing else by."""
