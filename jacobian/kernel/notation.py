@@ -28,6 +28,11 @@ def letter(position: int) -> str:
     return LETTERS[place] + (str(turn) if turn else "")
 
 
+def table_name(number: int) -> str:
+    """What a table of positions is called: t, t1, t2, …"""
+    return f"t{number or ''}"
+
+
 def letters(taken: Collection[str] = ()) -> Iterator[str]:
     """The index names that are nothing else's."""
     return (name for name in map(letter, count()) if name not in taken)
@@ -57,9 +62,9 @@ class Spelling:
         texts = [factor.text for term in terms for factor in term.factors]
         words = {word for text in (*names, *texts) for word in _WORD.findall(text)}
         self._tables: dict[int, str] = {}
-        for table in (table for term in terms for table in term.tables):
-            number = len(self._tables)
-            self._tables.setdefault(id(table), unused(f"t{number or ''}", words))
+        free = (name for name in map(table_name, count()) if name not in words)
+        for table in {id(table): None for term in terms for table in term.tables}:
+            self._tables[table] = next(free)
         self._unnamed: dict[int, str] = {}
         for factor in (factor for term in terms for factor in term.factors if not factor.text):
             self._unnamed.setdefault(id(factor.array), unused(f"F{len(self._unnamed) + 1}", words))
@@ -102,7 +107,7 @@ def form_text(form: Form, names: Names) -> str:
     pieces: list[str] = []
     for atom, stride in form.parts:
         if isinstance(atom, Lookup):
-            table = names.tables[atom.table] if isinstance(names, Letters) else f"t{atom.table or ''}"
+            table = names.tables[atom.table] if isinstance(names, Letters) else table_name(atom.table)
             name = f"{table}[{','.join(form_text(arg, names) for arg in atom.args)}]"
         else:
             name = names(atom)
@@ -198,10 +203,23 @@ def product_text(
     size = abs(scale) if sign else scale
     if size != 1 or not pieces:
         pieces.insert(0, number_text(size))
-    body = " * ".join(pieces)
+    body = joined(pieces)
     if summed:
         body = f"Σ_{','.join(summed)} {body}"
     return sign + body
+
+
+def joined(pieces: Iterable[str]) -> str:
+    """Factors as a product; what is 1 over something divides what stands before it.
+
+    >>> joined(["2", "1 / x[i]", "y[i]"]), joined(["1/2", "1 / s"])
+    ('2 / x[i] * y[i]', '1/2 * 1 / s')
+    """
+    body = ""
+    for piece in pieces:
+        divides = piece.startswith("1 / ") and body and not re.fullmatch(r"\d+/\d+", body)
+        body += piece[1:] if divides else f" * {piece}" if body else piece
+    return body
 
 
 def without_numbers(scale: float, pieces: Sequence[str]) -> tuple[float, list[str]]:
@@ -211,10 +229,10 @@ def without_numbers(scale: float, pieces: Sequence[str]) -> tuple[float, list[st
         if not is_sum(piece):
             if piece.startswith("-"):
                 scale, piece = -scale, piece[1:]
-            number = re.match(r"(\d+(?:\.\d+)?)(?:/(\d+))? \* ", piece)
+            number = re.match(r"(\d+(?:\.\d+)?)(?:/(\d+))? ([*/]) ", piece)
             if number:
-                scale = scale * float(number.group(1)) / float(number.group(2) or 1)
-                piece = piece[number.end() :]
+                scale = scale * float(number[1]) / float(number[2] or 1)
+                piece = ("1 / " if number[3] == "/" else "") + piece[number.end() :]
         rest.append(piece)
     return scale, rest
 

@@ -143,7 +143,7 @@ def _product(factors: list[Factor], arithmetic: Arithmetic) -> Factor:
 def _product_label(labels: list[Label], rank: int) -> str:
     texts = [text if isinstance(text, str) else text() for text in labels]
     texts = [text if notation.is_placed(text) else notation.indexed_label(text, rank) for text in texts]
-    return " * ".join(f"({text})" if notation.is_sum(text) else text for text in texts) if all(texts) else ""
+    return notation.joined(f"({text})" if notation.is_sum(text) else text for text in texts) if all(texts) else ""
 
 
 class Told:

@@ -161,7 +161,7 @@ def _of_input(point: Point, x: Array, view: View) -> Jacobian:
     out, into = sides(len(shape), () if fixed else view.axes)
     kept = view.own if fixed else tuple(axis for axis in range(len(shape)) if axis not in view.axes)
     inverse = np.reshape(_inverse_deviation(x, view, params), tuple(shape[axis] for axis in kept))
-    factors, labels = [Factor(inverse, f"(1 / {_deviation(point, view)})")], [tuple(out[axis] for axis in kept)]
+    factors, labels = [Factor(inverse, f"1 / {_deviation(point, view)}")], [tuple(out[axis] for axis in kept)]
     if len(point.x) > 1:
         weight = np.asarray(point.x[1]) if isinstance(point.x[1], int | float) else point.x[1]
         own = view.own if shape_of(weight) else ()

@@ -113,7 +113,7 @@ def _std_rule(point: Point, k: int) -> Jacobian:
     if not isinstance(n, int | float):  # it differs from entry to entry
         return reduced(point, centred, "", Factor(over))
     apart = f"({texts.at(name, range(rank))} - {texts.over('mean', name, axes, rank)})"
-    return reduced(point, centred, apart, Factor(over, f"(1 / ({n} * {below}))"))
+    return reduced(point, centred, apart, Factor(over, f"1 / ({n} * {below})"))
 
 
 def _conjugated(x: Array) -> Array:

@@ -218,7 +218,7 @@ class Graph:
             if len(node.parents) < len(node.operands):
                 traced = [k for k, _ in node.parents]
                 for k, operand in enumerate(node.operands):
-                    if k not in traced and getattr(operand, "ndim", 0):
+                    if k not in traced and np.ndim(operand):
                         found.setdefault(id(operand), ("c", operand))
             for word, value in node.params.items() if node.params else ():
                 if isinstance(value, np.ndarray) and value.ndim:
