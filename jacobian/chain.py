@@ -252,10 +252,11 @@ class Trace:
     def __init__(self, recording: Recording) -> None:
         self._graph: Graph = recording.graph
         self.inputs = recording.inputs
-        outputs = [output(leaf, "", recording.graph) for leaf in leaves(recording.result)]
-        found = [of for of in outputs if isinstance(of, Node)]
-        for position, of in enumerate(found):
-            of.name_hint = of.name_hint or recording.output_name + ("" if len(found) == 1 else str(position))
+        results = leaves(recording.result)
+        outputs = [output(leaf, "", recording.graph) for leaf in results]
+        found = [(leaf, of) for leaf, of in zip(results, outputs, strict=True) if isinstance(of, Node)]
+        for position, (leaf, of) in enumerate(found):
+            of.name_hint = of.name_hint or recording.name_of(leaf, "" if len(found) == 1 else str(position))
         result = recording.result
         named = iter(outputs)
         self.output: Any = map_leaves(lambda _, __: next(named), result) if is_container(result) else outputs[0]

@@ -105,7 +105,7 @@ def _traced(
     outputs: list[Output | None] = []
 
     def differentiate(leaf: Any, path: str) -> None:
-        of, name = output(leaf, path, recording.graph), f"{recording.output_name}{path}"
+        of, name = output(leaf, path, recording.graph), recording.name_of(leaf, path)
         found = _jacobians(of, nodes, order, name, planned=not to_be_written)
         value = of.value if isinstance(of, Node) else of
         orders = [partial(compare_orders, of, node) for node in nodes] if isinstance(of, Node) else None

@@ -41,9 +41,10 @@ class Place(NamedTuple):
         """The nodes of the output (or its value, where it is no node) and of input number k, from another run."""
         recording = run(self.f, self.numbers, self._call(points), self.kwargs)
         nodes = leaves([recording.inputs[number] for number in self.numbers])
-        of = output(self._leaf(recording.result), self.path, recording.graph)
+        leaf = self._leaf(recording.result)
+        of = output(leaf, self.path, recording.graph)
         if isinstance(of, Node):
-            of.name_hint = of.name_hint or f"{recording.output_name}{self.path}"
+            of.name_hint = of.name_hint or recording.name_of(leaf, self.path)
         return of, nodes[k]
 
     def _call(self, points: Sequence[Array]) -> list[Any]:

@@ -168,7 +168,7 @@ class Script:
         graph = self.graph.again()
         starts = dict(zip([index for index, _, _ in self.inputs], inputs, strict=True))
         constants = dict(zip([index for index, _ in self.given], given, strict=True))
-        graph.name_constants({name: one for (_, name), one in zip(self.given, given, strict=True) if np.ndim(one)})
+        held = [(name, one) for (_, name), one in zip(self.given, given, strict=True)]
         nodes: dict[int, Node] = {}
         for index, step in enumerate(self.steps):
             if index in constants:
@@ -188,6 +188,8 @@ class Script:
                 )  # fmt: skip
             else:
                 constants[index] = value
+                held.append((step.name, value))
+        graph.name_constants((name, one) for name, one in held if name)
         return nodes
 
 

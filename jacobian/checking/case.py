@@ -140,7 +140,7 @@ class Case:
         shapes = (run.out_shape, run.wrt.shape)
         if self.upstream is not None:
             return self.upstream.stacked(run, shapes)
-        values = run.values
+        values = {**run.captured, **run.values}
         if self.kind == "hessian":  # there y is the value, not the first derivative
             values = {"y": np.asarray(self.given(*run.args, **self.kwargs)), **values}
         return self.claim.at(run.args, values, shapes, None)

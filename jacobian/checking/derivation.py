@@ -104,6 +104,11 @@ class Run:
         return np.asarray(self.jacobian)
 
     @property
+    def captured(self) -> Mapping[str, Any]:
+        """The arrays that the function captures, by name."""
+        return {name: strip_all(array) for name, array in self.trace._graph.captured.items()}
+
+    @property
     def values(self) -> Mapping[str, Any]:
         """What a claim may use: inputs, output, and what was computed on the way, by name."""
         found: dict[str, Any] = {node.name: strip_all(node.value) for node in self.trace.nodes if node.op is not None}

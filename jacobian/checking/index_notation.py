@@ -24,7 +24,8 @@ GREEK = {
 DELTAS = frozenset({"delta", "kron", "kronecker", "I", "eye"})
 
 _LEFT = re.compile(
-    r"^\s*(?:d|∂|partial)\s*(?P<out>[^\W\d]\w*)(?P<outs>\[[^\]]*\])?\s*/\s*(?:d|∂|partial)\s*(?P<into>[^\W\d]\w*)"
+    r"^\s*(?:d|∂|partial)\s*(?P<out>[^\W\d]\w*|\(∂[^()]*\))(?P<outs>\[[^\]]*\])?"
+    r"\s*/\s*(?:d|∂|partial)\s*(?P<into>[^\W\d]\w*)"
     r"(?P<ins>\[[^\]]*\])?\s*=(?!=)\s*(?P<right>.*)$",
     re.DOTALL,
 )

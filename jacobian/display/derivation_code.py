@@ -282,7 +282,7 @@ class Writer:
         marks = {
             f"P{axis}_": place(form, size) for axis, (form, size) in enumerate(zip(read.forms, shape, strict=True))
         }
-        label = read.label if "@" in read.label else notation.indexed_label(read.label, len(shape))
+        label = read.label if notation.is_placed(read.label) else notation.indexed_label(read.label, len(shape))
         text = plain_code(_parsed(re.sub(r"@(\d+)", r"P\1_", label)), self.known)
         for mark, position in marks.items():
             text = text.replace(mark, position)

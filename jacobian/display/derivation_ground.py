@@ -15,6 +15,7 @@ from jacobian.display.derivation_nodes import HELPERS, Scope
 from jacobian.display.derivation_terms import Book
 from jacobian.errors import ArgumentError, report
 from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.words import unused
 from jacobian.tracing.graph import Node
 from jacobian.tracing.tracer import strip_all
 
@@ -23,7 +24,7 @@ MAX_ENTRIES = 2**20
 _KEYWORDS = frozenset(
     "and as assert async await break class def del for from if import in is lambda not or pass".split()
 )
-_RESERVED = frozenset({"np", "jac", "J", "t", "where", "mean", "inv", "det", "pi", *HELPERS, *_KEYWORDS})
+_RESERVED = frozenset({"np", "jac", "J", "where", "mean", "inv", "det", "pi", *HELPERS, *_KEYWORDS})
 
 
 class Ground:
@@ -46,37 +47,30 @@ class Ground:
     def _name_everything(self, args: Sequence[Any]) -> None:
         """Every node and every array gets a name that is an identifier and nobody else's."""
         nodes, graph = self.run.trace.nodes, self.run.trace._graph
+        captured = graph.captured
+        self.scope.captured = {id(array): name for name, array in captured.items() if name in graph.named}
         taken = set(_RESERVED)
-        self.scope.captured = dict(graph._constant_names)
-        captured = {id(operand): graph.constant_name(operand) for operand in _constants(nodes)}
 
-        def unique(name: str) -> str:
+        def own(name: str) -> str:
             name = re.sub(r"\W+", "_", name).strip("_") or "v"
             name = f"v_{name}" if name[0].isdigit() else name
-            found = name
-            while found in taken or isinstance(getattr(np, found, None), np.ufunc):
-                found += "_"
+            found = unused(name, _Taken(taken))
             taken.add(found)
             return found
 
-        for name, node in self.run.variables.items():
-            if node is self.of and node.op is not None:
-                node.name_hint = name
         for node in nodes:
             if node.op is None:
-                node.name_hint = unique(node.name)
+                node.name_hint = own(node.name)
                 self.scope.given[node.name_hint] = self.scope.values[node.name_hint] = np.asarray(strip_all(node.value))
-        for operand in _constants(nodes):
-            name = self.scope.name_of(operand) or unique(captured[id(operand)])
-            graph._constant_names[id(operand)] = name
-            self.scope.given.setdefault(name, operand)
-            self.scope.values[name] = operand
+        for known, operand in captured.items():
+            graph.rename(operand, own(known))
+            self.scope.given[graph.constant_name(operand)] = self.scope.values[graph.constant_name(operand)] = operand
         for name, value in zip(self.run.input_names, args, strict=False):
             if isinstance(value, np.ndarray) and name not in taken and name.isidentifier():
                 self.scope.given[name] = self.scope.values[name] = np.array(value)
         for node in nodes:
             if node.op is not None:
-                node.name_hint = unique(node.name)
+                node.name_hint = own(node.name)
                 self.scope.values[node.name_hint] = np.asarray(strip_all(node.value))
             node._locals = None
 
@@ -113,11 +107,11 @@ class Ground:
         return Jacobian.zero(self.run.out_shape, node.shape, float, ("y", node.name))
 
 
-def _constants(nodes: Sequence[Node]) -> list[Any]:
-    found = {}
-    for node in nodes:
-        parents = dict(node.parents)
-        for k, operand in enumerate(node.operands):
-            if k not in parents and isinstance(operand, np.ndarray) and operand.ndim:
-                found[id(operand)] = operand
-    return list(found.values())
+class _Taken:
+    """Names that code cannot use, or that stand for something else by now."""
+
+    def __init__(self, names: set[str]) -> None:
+        self._names = names
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names or isinstance(getattr(np, str(name), None), np.ufunc)

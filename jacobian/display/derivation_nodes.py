@@ -60,14 +60,9 @@ class Scope:
         self.captured: dict[int, str] = {}  # what the function calls an array, by its id
 
     def name_of(self, value: Any) -> str | None:
-        """What an array is called here, if it has a name."""
-        for name, known in self.given.items():
-            if known is value or (
-                isinstance(value, np.ndarray) and isinstance(known, np.ndarray) and known.shape == value.shape
-                and known.dtype == value.dtype and np.array_equal(known, value)
-            ):  # fmt: skip
-                return name
-        return None
+        """What an array is called here, if it has a name: its own, else that of one that is the same."""
+        known = next((name for name, one in self.given.items() if one is value), None)
+        return known or next((name for name, one in self.given.items() if _are_same(one, value)), None)
 
     def text(self, value: Any, base: str = "c") -> str:
         """A value as code: a number, a text, a short list, or the name of an array."""
@@ -104,6 +99,12 @@ class Scope:
             run_text(text, scope)
         with np.errstate(all="ignore"):
             return eval(code, {**scope, **self.values})
+
+
+def _are_same(one: Any, other: Any) -> bool:
+    if not isinstance(one, np.ndarray) or not isinstance(other, np.ndarray):
+        return False
+    return one.shape == other.shape and one.dtype == other.dtype and np.array_equal(one, other)
 
 
 def node_code(node: Node, scope: Scope) -> str | None:

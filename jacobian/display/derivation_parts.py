@@ -48,7 +48,6 @@ def readings(label: str, node: Node) -> Iterator[str]:
         yield f"2/{count} * ({notation.indexed_label(x, len(shape))} - mean({x}))"
     if label:
         yield re.sub(r"where\(\S+ == 0, 0\.5, 0\.0\)", "0.0", label)
-        yield re.sub(r"\((\d+) (?=\w)", r"(\1 * ", label)
         yield label
 
 

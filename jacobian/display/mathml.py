@@ -39,8 +39,7 @@ def mathml(text: str) -> Html | None:
 
     def quotient(match: re.Match[str]) -> str:
         mark = f"Q_{len(marks)}_Q"
-        over, under = (f"<mrow><mo>∂</mo>{_at(match[k], match[k + 1])}</mrow>" for k in (1, 3))
-        marks[mark] = f"<mfrac>{over}{under}</mfrac>"
+        marks[mark] = _fraction(match)
         return mark
 
     plain = text.replace("|direct", " * DIRECT_MARK").replace(" · ", " * DOT_MARK * ")
@@ -52,11 +51,18 @@ def mathml(text: str) -> Html | None:
     return Html(f'<math displaystyle="true" alttext="{escape(text)}"><mrow>{shown}</mrow></math>')
 
 
+def _fraction(quotient: re.Match[str]) -> str:
+    over, under = (f"<mrow><mo>∂</mo>{_at(quotient[k], quotient[k + 1])}</mrow>" for k in (1, 3))
+    return f"<mfrac>{over}{under}</mfrac>"
+
+
 def _at(name: str, positions: str | None) -> str:
+    inner = QUOTIENT.fullmatch(name[1:-1])
+    shown = _bracketed(_fraction(inner)) if inner else _name(name)
     if not positions:
-        return _name(name)
+        return shown
     places = [_Printer({}).show(parsed(one)) for one in split_positions(positions[1:-1])]
-    return f"<msub>{_name(name)}{_listed(places)}</msub>"
+    return f"<msub>{shown}{_listed(places)}</msub>"
 
 
 def _listed(shown: Iterable[str]) -> str:

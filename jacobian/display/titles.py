@@ -6,6 +6,7 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Callable
+from itertools import islice
 from math import prod
 from typing import Any
 
@@ -17,7 +18,7 @@ from jacobian.display.text import clipped
 from jacobian.kernel.counting import reach
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.memory import human
-from jacobian.kernel.notation import letter
+from jacobian.kernel.notation import letters as letters_but
 
 LONGEST_EXPRESSION = 60
 
@@ -30,7 +31,7 @@ def quotient(J: Jacobian) -> str:
     """
     out, into = J.names
     first, second = (J.in_shape, J.out_shape) if J.denominator else (J.out_shape, J.in_shape)
-    letters = [letter(place) for place in range(J.ndim)]
+    letters = _letters(J)
     above, below = letters[: len(first)], letters[len(first) :]
     sign = "∂" if first or second else "d"
     return f"{sign}{out}{_indexed(above)}/{sign}{into}{_indexed(below)}"
@@ -39,8 +40,14 @@ def quotient(J: Jacobian) -> str:
 def axes_letters(J: Jacobian) -> tuple[str, str]:
     """The letters of rows and of columns, as in the quotient."""
     outs, ins = len(J.out_shape), len(J.in_shape)
-    rows, cols = (range(ins, ins + outs), range(ins)) if J.denominator else (range(outs), range(outs, outs + ins))
-    return ",".join(map(letter, rows)), ",".join(map(letter, cols))
+    letters = _letters(J)
+    rows, cols = (letters[ins:], letters[:ins]) if J.denominator else (letters[:outs], letters[outs:])
+    return ",".join(rows), ",".join(cols)
+
+
+def _letters(J: Jacobian) -> list[str]:
+    """One for every axis; none that the output or the input bears."""
+    return list(islice(letters_but(J.names), J.ndim))
 
 
 def _indexed(letters: list[str]) -> str:

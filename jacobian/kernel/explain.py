@@ -12,7 +12,7 @@ from jacobian.kernel.dispatch import is_foreign
 from jacobian.kernel.lower import program_of
 from jacobian.kernel.memory import human
 from jacobian.kernel.network import Plan, plan
-from jacobian.kernel.notation import factor_text, form_text, letters_of
+from jacobian.kernel.notation import Spelling, factor_text, form_text, letters_of
 from jacobian.kernel.term import Operator, Term
 
 if TYPE_CHECKING:
@@ -100,13 +100,14 @@ def _contraction(term: Term) -> list[str]:
 
 
 def _term(term: Term) -> list[str]:
-    pattern, letter = term.pattern, letters_of(term)
+    pattern, spelling = term.pattern, Spelling([term])
+    letter = spelling.letters_of(term)
     sizes = ", ".join(f"{letter(index)}={size}" for index, size in enumerate(pattern.sizes))
     lines = [f"indices: {sizes or 'none'}"]
     for nth, (factor, access) in enumerate(zip(term.factors, pattern.factors, strict=True)):
         positions = ",".join(form_text(form, letter) for form in access.forms)
         kind = "operator, applied" if isinstance(factor.array, Operator) else "array"
-        label = factor_text(factor.text, access.forms, letter, nth + 1)
+        label = factor_text(spelling.label(factor), access.forms, letter, nth + 1)
         lines.append(f"factor {nth + 1}: {kind} {access.shape} read at [{positions}]: {label}")
     for guard in pattern.guards:
         text = form_text(guard.form, letter)

@@ -7,7 +7,8 @@ import re
 
 _SUM = re.compile(r"Σ_([\w,]+) ")
 _PLACES = r"(\[(?:[^\[\]]|\[[^\[\]]*\])*\])?"  # positions, among them look-ups: [i,t[j]]
-QUOTIENT = re.compile(rf"∂(\w+){_PLACES}/∂(\w+){_PLACES}")
+_WHOLE = r"(\w+|\(∂(?:[^()]|\([^()]*\))*\))"  # a name, or the quotient that is differentiated once more
+QUOTIENT = re.compile(rf"∂{_WHOLE}{_PLACES}/∂(\w+){_PLACES}")
 _GREEK = frozenset(
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau phi chi psi omega "
     "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega".split()
@@ -26,8 +27,7 @@ def latex(text: str) -> str | None:
 
     def quotient(match: re.Match[str]) -> str:
         mark = f"Q_{len(marks)}_Q"
-        over, under = (_at(match[k], match[k + 1]) for k in (1, 3))
-        marks[mark] = rf"\frac{{\partial {over}}}{{\partial {under}}}"
+        marks[mark] = _fraction(match)
         return mark
 
     sides = [with_sums(QUOTIENT.sub(quotient, side)) for side in re.split(r" = (?![^\[]*\])", text)]
@@ -37,8 +37,14 @@ def latex(text: str) -> str | None:
         return None
 
 
+def _fraction(quotient: re.Match[str]) -> str:
+    over, under = (_at(quotient[k], quotient[k + 1]) for k in (1, 3))
+    return rf"\frac{{\partial {over}}}{{\partial {under}}}"
+
+
 def _at(name: str, positions: str | None) -> str:
-    shown = name_latex(name)
+    inner = QUOTIENT.fullmatch(name[1:-1])
+    shown = rf"\left({_fraction(inner)}\right)" if inner else name_latex(name)
     return f"{shown}_{{{_inner(positions[1:-1])}}}" if positions else shown
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from itertools import count
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from fractions import Fraction
+from itertools import count, islice
 
 from jacobian.kernel.access import Form, Lookup, indices
-from jacobian.kernel.term import Scalar, Term
+from jacobian.kernel.term import Factor, Scalar, Term
+from jacobian.kernel.words import unused
 
 LETTERS = "ijklmnpqrstuvw"
 
 LARGEST_DENOMINATOR = 1_000_000
 """A number is written as 1/k up to this k; beyond it, as 1e-09."""
+
+LARGEST_OF_FRACTION = 1000
+"""Other fractions are written as such up to this denominator."""
 
 Names = Callable[[int], str]
 
@@ -23,9 +28,78 @@ def letter(position: int) -> str:
     return LETTERS[place] + (str(turn) if turn else "")
 
 
-def letters_of(term: Term) -> Names:
-    """The term's own letters where it has them, else i, j, k, …"""
-    return term.letters.__getitem__ if term.letters else letter
+def table_name(number: int) -> str:
+    """What a table of positions is called: t, t1, t2, …"""
+    return f"t{number or ''}"
+
+
+def letters(taken: Collection[str] = ()) -> Iterator[str]:
+    """The index names that are nothing else's."""
+    return (name for name in map(letter, count()) if name not in taken)
+
+
+class Letters:
+    """What the indices of a term are called, and the tables that its positions are looked up in."""
+
+    def __init__(self, indices: Sequence[str], tables: Sequence[str]) -> None:
+        self._indices = indices
+        self.tables = tables
+
+    def __call__(self, index: int) -> str:
+        """The name of an index."""
+        return self._indices[index]
+
+
+def letters_of(term: Term) -> Letters:
+    """The term's own letters where it has them, else i, j, k, …; none that an array in it bears."""
+    return Spelling([term]).letters_of(term)
+
+
+class Spelling:
+    """What one formula calls what has no name yet, so that nothing in it bears the name of anything else."""
+
+    def __init__(self, terms: Sequence[Term], names: Iterable[str] = ()) -> None:
+        texts = [factor.text for term in terms for factor in term.factors]
+        words = {word for text in (*names, *texts) for word in _WORD.findall(text)}
+        self._tables: dict[int, str] = {}
+        free = (name for name in map(table_name, count()) if name not in words)
+        for table in {id(table): None for term in terms for table in term.tables}:
+            self._tables[table] = next(free)
+        self._unnamed: dict[int, str] = {}
+        for factor in (factor for term in terms for factor in term.factors if not factor.text):
+            self._unnamed.setdefault(id(factor.array), unused(f"F{len(self._unnamed) + 1}", words))
+        self.taken = words | {"t", *self._tables.values()} if self._tables else words
+        bound = sorted({name for text in texts for name in _BOUND.findall(text)})
+        self._bound = dict(zip(bound, (name for name in BOUND if name not in self.taken), strict=False))
+
+    def letters_of(self, term: Term, names: Sequence[str] | None = None) -> Letters:
+        """Those of a term: its own, unless others are given."""
+        own = list(term.letters if names is None else names)
+        rest = letters({*self.taken, *own})
+        own += islice(rest, len(term.pattern.sizes) - len(own))
+        free = [next(rest) if name in self.taken else name for name in own]
+        for index in first_only(term):
+            free[index] = "0"
+        return Letters(free, [self._tables[id(table)] for table in term.tables])
+
+    def label(self, factor: Factor) -> str:
+        """A factor's label, or a name for it."""
+        text = factor.text or self._unnamed[id(factor.array)]
+        return _BOUND.sub(lambda match: self._bound.get(match[1]) or str(match[1]), text)
+
+
+def first_only(term: Term) -> set[int]:
+    """Indices that are always 0, on an axis that has more positions: such an axis is read at 0, not at an index."""
+    pattern = term.pattern
+    ends = zip((*pattern.out, *pattern.into), (*pattern.out_shape, *pattern.in_shape), strict=True)
+    longer = {next(indices(form)) for form, size in ends if form.is_plain and size > 1}
+    return {index for index in longer if pattern.sizes[index] == 1}
+
+
+_WORD = re.compile(r"(?<![\w@])[^\W\d]\w*")
+BOUND = [*"abcdefgh", *(f"{name}{n}" for n in range(1, 9) for name in "abcdefgh")]
+_BOUND = re.compile(r"@([a-h]\d?)(?!\w)")
+"""An index that is summed inside a label, before it gets its letter: `Σ_@a`."""
 
 
 def form_text(form: Form, names: Names) -> str:
@@ -33,7 +107,8 @@ def form_text(form: Form, names: Names) -> str:
     pieces: list[str] = []
     for atom, stride in form.parts:
         if isinstance(atom, Lookup):
-            name = f"t{atom.table or ''}[{','.join(form_text(arg, names) for arg in atom.args)}]"
+            table = names.tables[atom.table] if isinstance(names, Letters) else table_name(atom.table)
+            name = f"{table}[{','.join(form_text(arg, names) for arg in atom.args)}]"
         else:
             name = names(atom)
         pieces.append(_signed(stride, name))
@@ -64,33 +139,55 @@ def indexed_label(name: str, rank: int) -> str:
 def factor_text(label: str, forms: Sequence[Form], names: Names, nth: int) -> str:
     """A factor's label with its positions filled in."""
     label = label or f"F{nth}"
-    if "@" not in label:
+    if not is_placed(label):
         return indexed(label, forms, names)
 
     def position(match: re.Match[str]) -> str:
-        text = form_text(forms[int(match.group(2))], names)
-        return f"{match.group(1)}({text})" if match.group(1) == "*" and " " in text else match.group(1) + text
+        text = form_text(forms[int(match[1])], names)
+        return f"({text})" if _binds(text, label[: match.start()].rstrip(), label[match.end() :].lstrip()) else text
 
-    return re.sub(r"(.?)@(\d+)", position, label)
+    return _SUM_OF_NUMBERS.sub(lambda match: str(int(match[1]) + int(match[2] + match[3])), _AT.sub(position, label))
+
+
+def is_placed(label: str) -> bool:
+    """Whether a label has its positions written out, rather than being a name that they are put behind."""
+    return _AT.search(label) is not None
+
+
+_AT = re.compile(r"@(\d+)")
+_SUM_OF_NUMBERS = re.compile(r"(?<=[\[,(])(\d+) ([+-]) (\d+)(?=[\],)])")
+
+
+def _binds(text: str, before: str, after: str) -> bool:
+    """Whether what stands beside a position binds more tightly than its own signs."""
+    if is_sum(text) or text.startswith("-"):
+        return before.endswith(("*", "/", "%", "-", "+")) or after.startswith(("*", "/", "%"))
+    return "*" in text and (before.endswith(("**", "/", "%")) or after.startswith("**"))
 
 
 def number_text(value: Scalar) -> str:
     """A scalar factor as short as it can be written exactly."""
     if isinstance(value, complex):
-        return f"({value:g})"
+        return f"({value:.12g})"
     if value == int(value) if abs(value) < 1e15 else False:
         return str(int(value))
     if 1 / LARGEST_DENOMINATOR <= abs(value) < 1 - 1e-12 and abs(1 / value - round(1 / value)) < 1e-12 * abs(1 / value):
         return f"{'-' if value < 0 else ''}1/{round(abs(1 / value))}"
-    return f"{value:.6g}"
+    short = f"{value:.6g}"
+    if abs(float(short) - value) > 1e-15 * abs(value):
+        fraction = Fraction(value).limit_denominator(LARGEST_OF_FRACTION)
+        return str(fraction) if abs(float(fraction) - value) <= 1e-14 * abs(value) else f"{value:.12g}"
+    return short
 
 
-def product_text(term: Term, names: Names, deltas: Iterable[str] = ()) -> str:
+def product_text(
+    term: Term, names: Names, deltas: Iterable[str] = (), label: Callable[[Factor], str] | None = None
+) -> str:
     """The right-hand side of one term, with its sign in front when negative."""
     pattern = term.pattern
     pieces = list(deltas)
     pieces += [
-        factor_text(factor.text, access.forms, names, nth + 1)
+        factor_text(label(factor) if label else factor.text, access.forms, names, nth + 1)
         for nth, (factor, access) in enumerate(zip(term.factors, pattern.factors, strict=True))
     ]
     summed = [names(k) for k in range(len(pattern.sizes)) if k not in pattern.free]
@@ -106,10 +203,23 @@ def product_text(term: Term, names: Names, deltas: Iterable[str] = ()) -> str:
     size = abs(scale) if sign else scale
     if size != 1 or not pieces:
         pieces.insert(0, number_text(size))
-    body = " * ".join(pieces)
+    body = joined(pieces)
     if summed:
         body = f"Σ_{','.join(summed)} {body}"
     return sign + body
+
+
+def joined(pieces: Iterable[str]) -> str:
+    """Factors as a product; what is 1 over something divides what stands before it.
+
+    >>> joined(["2", "1 / x[i]", "y[i]"]), joined(["1/2", "1 / s"])
+    ('2 / x[i] * y[i]', '1/2 * 1 / s')
+    """
+    body = ""
+    for piece in pieces:
+        divides = piece.startswith("1 / ") and body and not re.fullmatch(r"\d+/\d+", body)
+        body += piece[1:] if divides else f" * {piece}" if body else piece
+    return body
 
 
 def without_numbers(scale: float, pieces: Sequence[str]) -> tuple[float, list[str]]:
@@ -119,10 +229,10 @@ def without_numbers(scale: float, pieces: Sequence[str]) -> tuple[float, list[st
         if not is_sum(piece):
             if piece.startswith("-"):
                 scale, piece = -scale, piece[1:]
-            number = re.match(r"(\d+(?:\.\d+)?)(?:/(\d+))? \* ", piece)
+            number = re.match(r"(\d+(?:\.\d+)?)(?:/(\d+))? ([*/]) ", piece)
             if number:
-                scale = scale * float(number.group(1)) / float(number.group(2) or 1)
-                piece = piece[number.end() :]
+                scale = scale * float(number[1]) / float(number[2] or 1)
+                piece = ("1 / " if number[3] == "/" else "") + piece[number.end() :]
         rest.append(piece)
     return scale, rest
 
@@ -145,20 +255,24 @@ def formula(terms: Sequence[Term], names: tuple[str, str], ranks: tuple[int, int
     otherwise every axis has an index of its own on the left and the δ are written out.
     """
     out_name, in_name = names
+    spelling = Spelling(terms, names)
     if terms and all(
         (term.pattern.out, term.pattern.into, term.pattern.sizes) ==
         (terms[0].pattern.out, terms[0].pattern.into, terms[0].pattern.sizes)
         for term in terms
     ):  # fmt: skip
-        pattern, names_of = terms[0].pattern, letters_of(terms[0])
+        pattern, own = terms[0].pattern, terms[0].letters
+        names_of = spelling.letters_of(terms[0])
         left = _quotient(indexed(out_name, pattern.out, names_of), indexed(in_name, pattern.into, names_of))
-        return f"{left} = {sum_text(product_text(term, names_of) for term in terms)}"
-    axes = [letter(k) for k in range(sum(ranks))]
+        each = [spelling.letters_of(term, own) for term in terms]
+        texts = [product_text(term, one, label=spelling.label) for term, one in zip(terms, each, strict=True)]
+        return f"{left} = {sum_text(texts)}"
+    axes = list(islice(letters(spelling.taken), sum(ranks)))
     out, into = axes[: ranks[0]], axes[ranks[0] :]
     left = _quotient(
         f"{out_name}[{','.join(out)}]" if out else out_name, f"{in_name}[{','.join(into)}]" if into else in_name
     )
-    return f"{left} = {sum_text(_with_deltas(term, axes) for term in terms) or '0'}"
+    return f"{left} = {sum_text(_with_deltas(term, axes, spelling) for term in terms) or '0'}"
 
 
 def _quotient(out: str, into: str) -> str:
@@ -178,8 +292,8 @@ def sum_text(texts: Iterable[str]) -> str:
     return body
 
 
-def _with_deltas(term: Term, axes: Sequence[str]) -> str:
-    named: dict[int, str] = {}
+def _with_deltas(term: Term, axes: Sequence[str], spelling: Spelling) -> str:
+    named = dict.fromkeys(first_only(term), "0")
     pending: list[tuple[str, Form]] = []
     for axis, form in zip(axes, (*term.pattern.out, *term.pattern.into), strict=True):
         index = next(indices(form), -1)
@@ -187,14 +301,15 @@ def _with_deltas(term: Term, axes: Sequence[str]) -> str:
             named[index] = axis
         else:
             pending.append((axis, form))
-    fresh = (name for name in map(letter, count(len(axes))))
+    fresh = letters({*spelling.taken, *axes})
     for index in range(len(term.pattern.sizes)):
         if index not in named:
             named[index] = next(fresh)
+    names = spelling.letters_of(term, [named[index] for index in range(len(named))])
     bound = {form_index for _, form in pending for form_index in indices(form)} & set(term.pattern.free)
-    deltas = [f"δ[{axis},{form_text(form, named.__getitem__)}]" for axis, form in pending]
-    body = product_text(term, named.__getitem__, deltas)
-    loose = [named[index] for index in sorted(bound) if named[index] not in axes]
+    deltas = [f"δ[{axis},{form_text(form, names)}]" for axis, form in pending]
+    body = product_text(term, names, deltas, spelling.label)
+    loose = [named[index] for index in sorted(bound) if named[index] not in (*axes, "0")]
     if loose:
         sign, rest = ("-", body[1:]) if body.startswith("-") else ("", body)
         body = f"{sign}Σ_{','.join(loose)} {rest}"

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.notation import is_placed
 from jacobian.kernel.operands import holds_complex, is_complex
 from jacobian.kernel.simplify import contracted, is_kept
 from jacobian.kernel.term import Factor, Operator, Term
@@ -40,7 +41,7 @@ def _real_factor(factor: Factor) -> Factor:
     if not is_complex(factor):
         return factor
     real = RealPart(factor.array) if isinstance(factor.array, Operator) else np.real(factor.array)
-    return Factor(real, lambda: f"real({factor.text})" if "@" in factor.text else "")
+    return Factor(real, lambda: f"real({factor.text})" if is_placed(factor.text) else "")
 
 
 def _conjugate_factor(factor: Factor) -> Factor:
@@ -48,7 +49,7 @@ def _conjugate_factor(factor: Factor) -> Factor:
         return factor
     array = factor.array
     conjugate = Conjugate(array) if isinstance(array, Operator) else np.conjugate(array)
-    return Factor(conjugate, lambda: f"conj({factor.text})" if "@" in factor.text else "")
+    return Factor(conjugate, lambda: f"conj({factor.text})" if is_placed(factor.text) else "")
 
 
 def _real_term(term: Term, J: Jacobian, dtype: np.dtype[np.floating]) -> Jacobian:

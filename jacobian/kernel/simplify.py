@@ -28,7 +28,6 @@ MANY_TERMS = 4
 FEW_KEPT = 16  # terms whose operators are kept: products of sums of them become many
 LARGE_MATRIX = 2**22  # entries from which on they are kept
 SMALL_BLOCK = 2**16  # entries that are made without a second thought
-BOUND = [*"abcdefgh", *(f"{letter}{n}" for n in range(1, 9) for letter in "abcdefgh")]  # summed inside a label
 LONGEST_LABEL = 160
 DEEPEST_LABEL = 12
 
@@ -143,8 +142,8 @@ def _product(factors: list[Factor], arithmetic: Arithmetic) -> Factor:
 
 def _product_label(labels: list[Label], rank: int) -> str:
     texts = [text if isinstance(text, str) else text() for text in labels]
-    texts = [text if "@" in text else notation.indexed_label(text, rank) for text in texts]
-    return " * ".join(f"({text})" if notation.is_sum(text) else text for text in texts) if all(texts) else ""
+    texts = [text if notation.is_placed(text) else notation.indexed_label(text, rank) for text in texts]
+    return notation.joined(f"({text})" if notation.is_sum(text) else text for text in texts) if all(texts) else ""
 
 
 class Told:
@@ -247,7 +246,7 @@ def _parts(pattern: Pattern, bare: Pattern, inner: tuple[Guard, ...]) -> tuple[P
 
 
 def _by_parts(term: Term, dtype: np.dtype[Any], arithmetic: Arithmetic) -> Term:
-    """Every part contracted for itself; parts over no free index are numbers and join the scalar in front."""
+    """Every part contracted for itself; one over no free index is a number, which depends on the point."""
     frame = frame_of(term.pattern)
     scale = term.scale * term.pattern.idle
     factors: list[Factor] = []
@@ -255,9 +254,6 @@ def _by_parts(term: Term, dtype: np.dtype[Any], arithmetic: Arithmetic) -> Term:
     for part in frame.parts:
         story = Term(part.pattern, tuple(term.factors[k] for k in part.factors), term.tables)
         array, labels = arithmetic.core(story, dtype, ())
-        if not labels and not is_foreign(array):
-            scale = scale * array.item()
-            continue
         factors.append(Factor(array, _label([_story(story)], labels)))
         accesses.append(Access(tuple(plain(label) for label in labels), tuple(array.shape)))
     used = tuple(term.tables[slot] for slot in frame.slots)
@@ -314,7 +310,7 @@ def _one_told(story: Term, every: Labels) -> str:
     pattern = story.pattern
     place = {index: every.index(k) for k, index in enumerate(pattern.free) if k in every}
     texts = "".join(factor.text for factor in story.factors)
-    unused = (name for name in BOUND if not re.search(rf"\b{name}\b", texts))
+    unused = (f"@{name}" for name in notation.BOUND if not re.search(rf"@{name}\b", texts))
     names = {index: next(unused, "?") for index in range(len(pattern.sizes)) if index not in place}
     kept = tuple(guard for guard in pattern.guards if guard in frame_of(pattern).inner)
     visible = Pattern(

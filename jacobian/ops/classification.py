@@ -11,13 +11,14 @@ from jacobian.kernel.access import Lookup, affine, constant, plain
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.pattern import Access
 from jacobian.kernel.term import Factor
+from jacobian.ops import texts
 from jacobian.ops.activations import number
 from jacobian.ops.contraction import LETTERS
 from jacobian.ops.families import from_tables
 from jacobian.ops.kinks import warn_kink
 from jacobian.ops.losses import checked_reduction, jacobian_of_losses, reduce_losses
 from jacobian.ops.registry import Kink, Op, Params, Point, describe, register, sample
-from jacobian.ops.softmaxes import log_softmax, softmax
+from jacobian.ops.softmaxes import log_softmax, softmax, softmax_text
 from jacobian.ops.terms import constant_array, is_traced, require, shape_of
 
 # -- classes ----------------------------------------------------------------------------------------------------------
@@ -155,20 +156,22 @@ def _cross_entropy_rule(point: Point, k: int) -> Jacobian:
     entry, name = ",".join(f"@{position}" for position in range(rank)), point.names[0]
     if k == 1:
         factor, scale = log_softmax(logits, axis=axis), params["label_smoothing"] - 1.0
-        label = f"log_softmax({name})[{entry}]"
+        label = f"{softmax_text(name, axis, rank, 'log_softmax')}[{entry}]"
         if params["weight"] is not None:
             factor = factor * _along(params["weight"], rank, axis)
-            label = f"weight[@{axis}] * {label}"
+            label = f"{point.called.get('weight', 'weight')}[@{axis}] * {label}"
         return jacobian_of_losses(Factor(factor, label), rows, params["reduction"], scale, total)
     p, target = softmax(logits, axis=axis), _smoothed(logits, point.x[1] if len(point.x) > 1 else None, params)
     if params["labels"] is not None and _is_plain(params):
         counted = np.expand_dims(params["labels"] != params["ignore_index"], axis)
         factor = p - target if counted.all() else p * counted - target
-        label = f"(softmax({name})[{entry}] - onehot[{entry}])"
+        label = f"({softmax_text(name, axis, rank)}[{entry}] - onehot[{entry}])" if counted.all() else ""
     else:
-        plain_target = point.names[1] if len(point.x) > 1 and _is_plain(params) else "t"
         factor = p * np.sum(target, axis=axis, keepdims=True) - target
-        label = f"(softmax({name})[{entry}] Σ{plain_target} - {plain_target}[{entry}])"
+        label = ""
+        if len(point.x) > 1 and _is_plain(params):
+            whole = texts.over("sum", point.names[1], (axis,), rank)
+            label = f"({softmax_text(name, axis, rank)}[{entry}] * {whole} - {point.names[1]}[{entry}])"
     return jacobian_of_losses(Factor(factor, label), rows, params["reduction"], 1.0, total)
 
 
@@ -241,7 +244,11 @@ def _nll_loss_rule(point: Point, k: int) -> Jacobian:
     into = (*every[:axis], of_class, *every[axis:])
     importance = _importance(labels, params, _dtype(point.x[0]))
     entry = ",".join(f"@{position}" for position in range(len(rows)))
-    weight = Factor(importance, f"weight[labels[{entry}]]")
+
+    def called(word: str) -> str:
+        return point.called.get(word, word)
+
+    weight = Factor(importance, f"{called('weight')}[{called('labels')}[{entry}]]")
     factors = () if (importance == 1).all() else ((weight, Access(every, rows)),)
     separate = params["reduction"] == "none"
     J = from_tables(
@@ -307,10 +314,9 @@ def _hinge_rule(point: Point, k: int) -> Jacobian:
     warn_kink("hinge", (margins == 0) & ~right, "0")
     near = ((margins > 0) & ~right) * np.ones((), _dtype(scores))
     factor = near - right * np.sum(near, axis=axis, keepdims=True)
-    entry = ",".join(f"@{position}" for position in range(len(shape)))
     rows = _rows(len(shape), axis)
     count = float(np.prod([size for position, size in enumerate(shape) if position != axis]))
-    return jacobian_of_losses(Factor(factor, f"near[{entry}]"), rows, params["reduction"], 1.0, count)
+    return jacobian_of_losses(Factor(factor, f"near({point.names[0]})"), rows, params["reduction"], 1.0, count)
 
 
 def _hinge_arguments(

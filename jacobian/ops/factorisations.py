@@ -17,7 +17,7 @@ from jacobian.kernel.term import Array, Factor
 from jacobian.ops.complements import qr_complement, tall, tall_matrix
 from jacobian.ops.families import composite
 from jacobian.ops.kinks import warn_kink
-from jacobian.ops.linalg import inv, pinv, require_square
+from jacobian.ops.linalg import beside_text, inv, pinv, require_square, transposed_text
 from jacobian.ops.registry import Kink, Op, Point, describe, register, sample
 from jacobian.ops.spectral import GENERAL, REPEATED, inverse_gaps, svdvals
 from jacobian.ops.terms import shape_of, summed, written
@@ -27,7 +27,7 @@ from jacobian.ops.values import floating, laid_like, look, memory_axes, refuse_c
 
 
 def _strict(n: int) -> Factor:
-    return Factor(np.tril(np.ones((n, n)), -1), "L")
+    return Factor(np.tril(np.ones((n, n)), -1), "[@0 > @1]")
 
 
 def _orthonormal_rule(point: Point, k: int) -> Jacobian:
@@ -35,13 +35,14 @@ def _orthonormal_rule(point: Point, k: int) -> Jacobian:
     A, Q = point.x[0], point.y
     rows, n = shape_of(A)[-2:]
     shape, q, L = shape_of(A), Factor(Q, point.out_name), _strict(n)
-    inverse = Factor(inv(triangular(A)), "inv(R)")
+    inverse = Factor(inv(triangular(A)), f"inv(R({point.names[0]}))")
     parts = [
         written("im,mk,pm,lk->ik|pl", q, L, q, inverse, into=shape),
         written("im,km,pk,lm->ik|pl", q, L, q, inverse, into=shape, scale=-1),
     ]
     if rows > n:
-        beside = Factor(np.eye(rows) - np.matmul(Q, np.matrix_transpose(Q)), "N")
+        projection = f"{point.out_name} @ {transposed_text(point.out_name, len(shape))}"
+        beside = Factor(np.eye(rows) - np.matmul(Q, np.matrix_transpose(Q)), beside_text(projection, len(shape)))
         parts.append(written("ip,lk->ik|pl", beside, inverse, into=shape))
     return summed(*parts)
 
@@ -50,9 +51,9 @@ def _triangular_rule(point: Point, k: int) -> Jacobian:
     """Differential: dR = (B - L∘B + (L∘B)ᵀ) R, which is upper triangular."""
     A, R = point.x[0], point.y
     n = shape_of(A)[-1]
-    shape, q, r = shape_of(A), Factor(orthonormal(A), "Q"), Factor(R, point.out_name)
-    inverse, U = Factor(inv(R), "inv(R)"), Factor(np.triu(np.ones((n, n))), "U")
-    strict = Factor(np.triu(np.ones((n, n)), 1), "S")
+    shape, q, r = shape_of(A), Factor(orthonormal(A), f"Q({point.names[0]})"), Factor(R, point.out_name)
+    inverse, U = Factor(inv(R), f"inv({point.out_name})"), Factor(np.triu(np.ones((n, n))), "[@0 <= @1]")
+    strict = Factor(np.triu(np.ones((n, n)), 1), "[@0 < @1]")
     return summed(
         written("mn,pm,ln,nj->mj|pl", U, q, inverse, r, into=shape),
         written("mn,pn,lm,nj->mj|pl", strict, q, inverse, r, into=shape),
@@ -119,8 +120,8 @@ qr = composite(
 # -- eigenvectors -----------------------------------------------------------------------------------------------------
 
 
-def _right_inverse(A: Array, V: Array) -> tuple[Factor, Factor]:
-    return Factor(V, "V"), Factor(inv(V), "inv(V)")
+def _right_inverse(V: Array, name: str) -> tuple[Factor, Factor]:
+    return Factor(V, name), Factor(inv(V), f"inv({name})")
 
 
 def _real_matrix(a: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -133,7 +134,7 @@ def _eigenvalues_rule(point: Point, k: int) -> Jacobian:
     """dw[k] = (V⁻¹ dA V)[k,k]."""
     A = point.x[0]
     inverse_gaps("eig", point.y)
-    v, w = _right_inverse(A, eigenvectors(A))
+    v, w = _right_inverse(eigenvectors(A), f"V({point.names[0]})")
     return written("ki,jk->k|ij", w, v, into=shape_of(A))
 
 
@@ -148,17 +149,17 @@ def _eigenvectors_rule(point: Point, k: int) -> Jacobian:
     LAPACK also keeps the largest entry r of a complex vector real, so that
     c = -Re(vᴴ u) - i Im(u[r]) / v[r] = -(vᴴ u + u[r] / v[r]) / 2 + the conjugate of (u[r] / v[r] - vᴴ u) / 2.
     """
-    A, V = point.x[0], point.y
+    A, V, name = point.x[0], point.y, point.names[0]
     shape = shape_of(A)
-    v, w = _right_inverse(A, V)
+    v, w = _right_inverse(V, point.out_name)
     F = inverse_gaps("eig", eigenvalues(A))
     H = np.matmul(np.matrix_transpose(V), _conjugate(V)) * F  # v_kᴴ v_m at [m, k]
-    u = written("im,mk,mp,qk->ik|pq", v, Factor(F, "F"), w, v, into=shape)
+    u = written("im,mk,mp,qk->ik|pq", v, Factor(F, f"F({name})"), w, v, into=shape)
     text = "ik,mk,mp,qk->ik|pq"
     if V.dtype.kind != "c":
-        return summed(u, written(text, v, Factor(H, "H"), w, v, into=shape, scale=-1))
+        return summed(u, written(text, v, Factor(H, f"H({name})"), w, v, into=shape, scale=-1))
     E = _over_largest(V) * F
-    straight = written(text, v, Factor(H + E, "H + E"), w, v, into=shape, scale=-0.5)
+    straight = written(text, v, Factor(H + E, f"(H({name}) + E({name}))"), w, v, into=shape, scale=-0.5)
     mirrored = (Factor(_conjugate(part)) for part in (E - H, w.array, V))
     return summed(u, straight, written(text, v, *mirrored, into=shape, scale=0.5))
 

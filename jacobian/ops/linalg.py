@@ -12,6 +12,7 @@ from jacobian.errors import ArgumentError, ShapeError, SingularError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.recorded import Recorded
 from jacobian.kernel.term import Array, Factor
+from jacobian.ops import texts
 from jacobian.ops.contraction import batch_labels
 from jacobian.ops.families import Einsum, check_labels, composite
 from jacobian.ops.growth import at_most
@@ -296,7 +297,7 @@ def _cholesky_rule(point: Point, k: int) -> Jacobian:
     shape, n, upper = shape_of(point.x[0]), np.shape(point.y)[-1], point.params["upper"]
     name = point.out_name
     y, inverse = Factor(point.y, name), Factor(inv(point.y), f"inv({name})")
-    phi = Factor(np.tril(np.ones((n, n))) - 0.5 * np.eye(n), "Φ")
+    phi = Factor(np.tril(np.ones((n, n))) - 0.5 * np.eye(n), "([@0 >= @1] - 1/2 * δ[@0,@1])")
     text = "mi,mj,km,lj->ji|kl" if upper else "im,mj,mk,jl->ij|kl"
     J: Jacobian = written(text, y, phi, inverse, inverse, into=shape) @ symmetrised(shape, "U" if upper else "L")
     return J
@@ -342,7 +343,7 @@ def _power_rule(point: Point, k: int) -> Jacobian:
         return Jacobian.identity(shape) if n else Jacobian.zero(shape, shape)
     if n < 0:
         return -_summed_powers(inv(X), list(range(1, 1 - n)), f"inv({name})", shape)
-    last = Factor(np.linalg.matrix_power(X, n - 1), name if n == 2 else f"{name}**{n - 1}")
+    last = Factor(np.linalg.matrix_power(X, n - 1), name if n == 2 else f"matrix_power({name}, {n - 1})")
     parts = [written("lj->ij|il", last, into=shape), written("ik->ij|kj", last, into=shape)]
     if n > 2:
         parts.append(_summed_powers(X, list(range(1, n - 1)), name, shape))
@@ -356,8 +357,8 @@ def _summed_powers(X: Array, exponents: list[int], name: str, shape: tuple[int, 
         powers.append(np.matmul(powers[-1], X))
     rank = len(shape)
     entry = ",".join(f"@{axis}" for axis in range(rank + 1) if axis != rank - 2)
-    up = Factor(np.stack(powers, axis=-3), f"{name}**(@{rank - 2} + 1)[{entry}]")
-    down = Factor(np.stack(powers[::-1], axis=-3), f"{name}**({exponents[-1]} - @{rank - 2})[{entry}]")
+    up = Factor(np.stack(powers, axis=-3), f"matrix_power({name}, @{rank - 2} + 1)[{entry}]")
+    down = Factor(np.stack(powers[::-1], axis=-3), f"matrix_power({name}, {exponents[-1]} - @{rank - 2})[{entry}]")
     return written("rik,rlj->ij|kl", up, down, into=shape)
 
 
@@ -375,6 +376,16 @@ matrix_power = register(
 )  # fmt: skip
 
 
+def transposed_text(name: str, rank: int) -> str:
+    """The transposed matrices of an array, as a label."""
+    return f"{name}.T" if rank == 2 else f"matrix_transpose({name})"
+
+
+def beside_text(projection: str, rank: int) -> str:
+    """What a projection leaves, as a label."""
+    return f"(δ[@{rank - 2},@{rank - 1}] - {texts.at(f'({projection})', range(rank))})"
+
+
 def _pinv_rule(point: Point, k: int) -> Jacobian:
     """-P dA P + P Pᵀ dAᵀ (1 - A P) + (1 - P A) dAᵀ Pᵀ P, which holds as long as the rank stays the same."""
     A, P, name = point.x[0], point.y, point.names[0]
@@ -384,13 +395,15 @@ def _pinv_rule(point: Point, k: int) -> Jacobian:
     warn_kink("pinv", rank < min(rows, cols) - 0.5, "the derivative among matrices of the same rank")
     p = Factor(P, point.out_name)
     parts = [written("ik,lj->ij|kl", p, p, into=shape, scale=-1)]
-    y = point.out_name
+    y, turned = point.out_name, transposed_text(point.out_name, len(shape))
     if rows > cols or np.any(rank < rows - 0.5):
-        outside = Factor(np.eye(rows) - np.matmul(A, P), f"(1 - {name} {y})")
-        parts.append(written("il,kj->ij|kl", Factor(np.matmul(P, T(P)), f"{y} {y}.T"), outside, into=shape))
+        squared = Factor(np.matmul(P, T(P)), texts.at(f"({y} @ {turned})", range(len(shape))))
+        outside = Factor(np.eye(rows) - np.matmul(A, P), beside_text(f"{name} @ {y}", len(shape)))
+        parts.append(written("il,kj->ij|kl", squared, outside, into=shape))
     if cols > rows or np.any(rank < cols - 0.5):
-        outside = Factor(np.eye(cols) - np.matmul(P, A), f"(1 - {y} {name})")
-        parts.append(written("il,kj->ij|kl", outside, Factor(np.matmul(T(P), P), f"{y}.T {y}"), into=shape))
+        squared = Factor(np.matmul(T(P), P), texts.at(f"({turned} @ {y})", range(len(shape))))
+        outside = Factor(np.eye(cols) - np.matmul(P, A), beside_text(f"{y} @ {name}", len(shape)))
+        parts.append(written("il,kj->ij|kl", outside, squared, into=shape))
     return summed(*parts)
 
 

@@ -12,6 +12,7 @@ from jacobian.errors import ArgumentError, ShapeError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.term import Array, Factor
+from jacobian.ops import texts
 from jacobian.ops.activations import number
 from jacobian.ops.families import Einsum, moved
 from jacobian.ops.registry import Normalise, Op, Params, Point, Sample, describe, register, sample
@@ -124,12 +125,29 @@ def normalisation(
     )  # fmt: skip
 
 
+def _hat(point: Point, view: View) -> str:
+    """What formulas call the normalised input: the output, where there is neither weight nor bias."""
+    if len(point.x) == 1 and view.shape == shape_of(point.y):
+        return point.out_name
+    return f"{point.names[0]}\N{COMBINING CIRCUMFLEX ACCENT}"
+
+
+def _deviation(point: Point, view: View) -> str:
+    """Its standard deviation as they write it; a name for it where it is seen in another shape, or is given."""
+    name, rank = point.names[0], len(view.shape)
+    if view.shape != shape_of(point.x[0]) or point.params.get("statistics") is not None:
+        return f"deviation({name})"
+    whole = ("var", name) if view.centred else ("mean", f"{name}**2")
+    over = texts.over(*whole, view.axes, rank).partition("[")[0]
+    return f"sqrt({texts.at(over, range(rank - len(view.axes)))} + {texts.digits(point.params['eps'])})"
+
+
 def _of_weight(point: Point, x: Array, view: View) -> Jacobian:
     """x̂, diagonal along the axes of the weight."""
     out, _ = sides(len(view.shape), ())
     number_only = not shape_of(point.x[1])
     own, labels = ((), ()) if number_only else (view.own, tuple(out[axis] for axis in view.own))
-    factor = Factor(_normalised(x, view, point.params), "x̂")
+    factor = Factor(_normalised(x, view, point.params), _hat(point, view))
     return labelled(Einsum((out, labels, out)), (factor,), tuple(view.shape[axis] for axis in own))
 
 
@@ -143,17 +161,18 @@ def _of_input(point: Point, x: Array, view: View) -> Jacobian:
     out, into = sides(len(shape), () if fixed else view.axes)
     kept = view.own if fixed else tuple(axis for axis in range(len(shape)) if axis not in view.axes)
     inverse = np.reshape(_inverse_deviation(x, view, params), tuple(shape[axis] for axis in kept))
-    factors, labels = [Factor(inverse, "(1/σ)")], [tuple(out[axis] for axis in kept)]
+    factors, labels = [Factor(inverse, f"1 / {_deviation(point, view)}")], [tuple(out[axis] for axis in kept)]
     if len(point.x) > 1:
         weight = np.asarray(point.x[1]) if isinstance(point.x[1], int | float) else point.x[1]
         own = view.own if shape_of(weight) else ()
-        weight = np.reshape(weight, tuple(shape[axis] for axis in own)) if own else weight
-        factors.insert(0, Factor(weight, point.names[1]))
+        sizes = tuple(shape[axis] for axis in own)
+        label = point.names[1] if sizes == shape_of(weight) else texts.at_flat(point.names[1], sizes)
+        factors.insert(0, Factor(np.reshape(weight, sizes) if own else weight, label))
         labels.insert(0, tuple(out[axis] for axis in own))
     itself = labelled(Einsum((*labels, out, out)), tuple(factors), shape)
     if fixed:
         return itself
-    hat = Factor(_normalised(x, view, params), "x̂")
+    hat = Factor(_normalised(x, view, params), _hat(point, view))
     spread = labelled(Einsum((*labels, out, into, into, out)), (*factors, hat, hat), shape, -1 / view.over)
     if not view.centred:
         return summed(itself, spread)

@@ -9,8 +9,8 @@ import numpy as np
 from jacobian.errors import ArgumentError, ShapeError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Array
-from jacobian.ops import elementwise, reduction
-from jacobian.ops.families import composite, kept, reduced, reduced_axes
+from jacobian.ops import elementwise, reduction, texts
+from jacobian.ops.families import composite, kept, reduced, reduced_axes, spelled_output
 from jacobian.ops.kinks import warn_kink
 from jacobian.ops.registry import SAME, Kink, Op, Params, Point, is_complex, register, sample
 from jacobian.ops.spectral import pairs_of_singular_vectors, svdvals, vanishing
@@ -28,21 +28,16 @@ def _vector_rule(point: Point, k: int) -> Jacobian:
     x, y, name = point.x[0], kept(point), point.names[0]
     if is_complex(x):
         x, name = np.conjugate(x), f"conjugate({name})"
+    rank = np.ndim(x)
+    entry, out = texts.at(name, range(rank)), spelled_output(point, rank)
     if order == 1:
         warn_kink("norm of order 1", x == 0, "0")
-        return reduced(point, _sign(x), _label("sign({})", name, x))
+        return reduced(point, _sign(x), f"sign({entry})")
     warn_kink("norm", point.y == 0, "0")
     ratio = x / np.where(y == 0, 1.0, y)
     if order == 2:
-        return reduced(point, ratio, _label("{} / " + point.out_name, name, x))
-    return reduced(
-        point, _powered(ratio, order), _label(f"sign({{}}) (|{{}}| / {point.out_name})**{order - 1:g}", name, x)
-    )
-
-
-def _label(text: str, name: str, x: Array) -> str:
-    axes = ",".join(f"@{axis}" for axis in range(np.ndim(x)))
-    return text.replace("{}", f"{name}[{axes}]" if axes else name)
+        return reduced(point, ratio, f"{entry} / {out}")
+    return reduced(point, _powered(ratio, order), f"sign({entry}) * (abs({entry}) / {out})**{order - 1:g}")
 
 
 def _powered(ratio: Array, order: float) -> Array:
@@ -114,7 +109,7 @@ def _nuclear_rule(point: Point, k: int) -> Jacobian:
     """U Vᵀ, which does not depend on the choice of the singular vectors."""
     A = point.x[0]
     warn_kink("the nuclear norm", vanishing(svdvals(A)).any(axis=-1), "U Vᵀ for the singular vectors at hand")
-    return written("ik,jk->|ij", *pairs_of_singular_vectors(A), into=shape_of(A))
+    return written("ik,jk->|ij", *pairs_of_singular_vectors(A, point.names[0]), into=shape_of(A))
 
 
 nuclear_norm = register(

@@ -148,8 +148,9 @@ def _roots_rule(point: Point, k: int) -> Jacobian:
     slope = np.polyval(np.polyder(p), r)
     warn_kink("roots", slope == 0, "0: equal roots part in no direction of their own")
     safe = np.where(slope == 0, np.inf, slope)
-    powers = Factor(np.vander(r, size), f"{point.out_name}**({size - 1} - @1)[@0,@1]")
-    return written("kj,k->k|j", powers, Factor(1.0 / safe, "1/p′"), into=(size,), scale=-1)
+    powers = Factor(np.vander(r, size), f"{point.out_name}[@0]**({size - 1} - @1)")
+    over = Factor(1.0 / safe, f"1 / polyval(polyder({point.names[0]}), {point.out_name})[@0]")
+    return written("kj,k->k|j", powers, over, into=(size,), scale=-1)
 
 
 def _distinct_roots(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:

@@ -13,6 +13,7 @@ from jacobian.kernel.equations import Guard
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.pattern import Access, Pattern, Shape
 from jacobian.kernel.term import Array, Factor, Term
+from jacobian.ops import texts
 from jacobian.ops.families import (
     along,
     composite,
@@ -26,6 +27,7 @@ from jacobian.ops.families import (
     reduced,
     reduced_axes,
     reduction,
+    spelled_output,
 )
 from jacobian.ops.growth import averaged, largest, summed
 from jacobian.ops.kinks import nowhere, warn_kink, warn_ties
@@ -104,12 +106,15 @@ def _std_rule(point: Point, k: int) -> Jacobian:
     centred = _conjugated(x - mean_x)
     if "where" in params:
         centred = centred * np.asarray(params["where"], dtype=np.result_type(point.y))
-    entry = f"{name}[{','.join(f'@{axis}' for axis in range(np.ndim(x)))}]" if np.ndim(x) else name
-    rank, count = np.ndim(x), n if isinstance(n, int | float) else "n"
-    rest = [axis for axis in range(rank) if axis not in reduced_axes(params["axis"], rank, "std")]
-    spelled = f"{point.out_name}[{','.join(f'@{axis}' for axis in rest)}]" if rest else point.out_name
-    over = over if rest else np.reshape(over, ())
-    return reduced(point, centred, f"({entry} - mean({name}))", Factor(over, f"(1 / ({count} {spelled}))"))
+    rank = np.ndim(x)
+    axes = reduced_axes(params["axis"], rank, "std")
+    below = spelled_output(point, rank)
+    if len(axes) == rank and not params["keepdims"]:
+        over = np.reshape(over, ())
+    if not isinstance(n, int | float):  # it differs from entry to entry
+        return reduced(point, centred, "", Factor(over))
+    apart = f"({texts.at(name, range(rank))} - {texts.over('mean', name, axes, rank)})"
+    return reduced(point, centred, apart, Factor(over, f"1 / ({n} * {below})"))
 
 
 def _conjugated(x: Array) -> Array:
@@ -189,7 +194,8 @@ def _extreme(name: str, function: Any, argument: Any) -> Op:
             return Jacobian.zero(tuple(np.shape(point.y)), shape)
         if not shape:
             reached = point.y == x if "initial" in params or "where" in params else True
-            return diagonal((), (), np.asarray(reached, dtype=np.result_type(point.y)), "reached")
+            label = f"({point.names[0]} == {point.out_name})" if reached is not True else "1"
+            return diagonal((), (), np.asarray(reached, dtype=np.result_type(point.y)), label)
         kept_shape = tuple(shape[axis] for axis in rest)
         values = np.reshape(np.transpose(x, (*rest, *axes)), (*kept_shape, -1))
         best = argument(values, axis=-1, keepdims=True)
@@ -201,7 +207,7 @@ def _extreme(name: str, function: Any, argument: Any) -> Op:
         J = gather(kept_shape, shape, [tables[axis] for axis in range(len(shape))])
         if may_miss:
             won = (y == reached)[..., 0]
-            J = diagonal(kept_shape, kept_shape, won * 1.0, "reached").after(J)
+            J = diagonal(kept_shape, kept_shape, won * 1.0).after(J)
         return _with_kept_axes(J, point, axes) if params["keepdims"] else J
 
     return register(
@@ -286,13 +292,20 @@ def _cumprod_rule(point: Point, k: int) -> Jacobian:
     x = point.x[0]
     if nowhere(x == 0):
         flat = (-1,) if point.params["axis"] is None else tuple(np.shape(x))
-        over = Factor(np.reshape(1 / x, flat), "1 / x")
-        return scan(point, ((Factor(np.reshape(point.y, flat), "y"), "out"), (over, "in")))
+        rank = len(flat)
+        own = texts.at(point.names[0], range(rank)) if np.ndim(x) == rank else _raveled(point.names[0], np.shape(x))
+        y = Factor(np.reshape(point.y, flat), texts.at(point.out_name, range(rank)))
+        return scan(point, ((y, "out"), (Factor(np.reshape(1 / x, flat), f"1 / {own}"), "in")))
     axis = point.params["axis"]
     if axis is None:
         raveled = moved(lambda positions: positions.reshape(-1), tuple(np.shape(x)), views=True)
         return _products_without_one(np.reshape(x, (-1,)), 0).after(raveled)
     return _products_without_one(x, axis % np.ndim(x))
+
+
+def _raveled(name: str, shape: Sequence[int]) -> str:
+    """An entry of an array that has been made flat."""
+    return f"ravel({name})[@0]" if shape else name
 
 
 def _products_without_one(x: Array, axis: int) -> Jacobian:
@@ -309,7 +322,7 @@ def _products_without_one(x: Array, axis: int) -> Jacobian:
     into = tuple(plain(rank) if a == axis else plain(a) for a in range(rank))
     access = Access((*(plain(a) for a in others), plain(axis), plain(rank)), tuple(np.shape(products)))
     pattern = Pattern((*shape, size), out, into, shape, shape, (access,))
-    return Jacobian((Term(pattern, (Factor(products, "Π"),)),), shape, shape)
+    return Jacobian((Term(pattern, (Factor(products),)),), shape, shape)
 
 
 cumprod = register(

@@ -26,6 +26,7 @@ from jacobian.ops.signatures import called_as, signature
 __all__ = ["SAME", "Kink", "Params", "Sample", "sample"]  # which others get from here
 
 NO_PARAMS: Params = {}
+NO_NAMES: Mapping[str, str] = {}
 
 _NUMBERS = (np.ndarray, np.generic, int, float, complex)  # one tuple: `a | b` is made anew at every look
 
@@ -39,6 +40,7 @@ class Point(NamedTuple):
     names: tuple[str, ...]
     out_name: str = "y"
     decided: Any = None  # what the op's `decides` said, where the values themselves are not to be looked at
+    called: Mapping[str, str] = NO_NAMES  # what formulas call the arrays among the other arguments, by their word
 
 
 Rule = Callable[[Point, int], Jacobian]

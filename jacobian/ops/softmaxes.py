@@ -22,6 +22,11 @@ def sides(rank: int, axes: Sequence[int]) -> tuple[tuple[str, ...], tuple[str, .
     return out, tuple(next(spare) if axis in axes else label for axis, label in enumerate(out))
 
 
+def softmax_text(name: str, axis: Any, rank: int, function: str = "softmax") -> str:
+    """The softmax of an array, as a label; along the last axis unless it says so."""
+    return f"{function}({name})" if axis in (-1, rank - 1) else f"{function}({name}, {axis})"
+
+
 def _softmax(x: Any, axis: Any) -> Any:
     powers = np.exp(x - np.max(x, axis=axis, keepdims=True))
     return powers / np.sum(powers, axis=axis, keepdims=True)
@@ -44,7 +49,7 @@ def _log_softmax(x: Any, axis: Any) -> Any:
 def _log_softmax_rule(point: Point, k: int) -> Jacobian:
     shape = shape_of(point.y)
     out, into = sides(len(shape), reduced_axes(point.params["axis"], len(shape), "log_softmax"))
-    p = Factor(np.exp(point.y), f"softmax({point.names[0]})")
+    p = Factor(np.exp(point.y), softmax_text(point.names[0], point.params["axis"], len(shape)))
     return summed(Jacobian.identity(shape), labelled(Einsum((into, into, out)), (p,), shape, -1, shape))
 
 

@@ -35,11 +35,11 @@ def _symmetric_values_rule(point: Point, k: int) -> Jacobian:
     """∂w[k]/∂S = v_k v_kᵀ for the symmetric matrix that is read from one triangle."""
     A, triangle = point.x[0], point.params["UPLO"]
     inverse_gaps("eigvalsh", point.y)
-    v = Factor(symmetric_vectors(A, UPLO=triangle), "V")
+    v = Factor(symmetric_vectors(A, UPLO=triangle), f"V({point.names[0]})")
     if is_complex(A):  # ∂w = real(vᴴ ∂S v), where an entry beside the diagonal counts with its conjugate
         counts = np.tri(shape_of(A)[-1]) + np.tri(shape_of(A)[-1], k=-1)
         read = Factor(counts if triangle == "L" else counts.T, "C")
-        return written("ik,jk,ij->k|ij", Factor(np.conj(v.array), "conj(V)"), v, read, into=shape_of(A))
+        return written("ik,jk,ij->k|ij", Factor(np.conj(v.array), f"conj({v.text})"), v, read, into=shape_of(A))
     J: Jacobian = written("ik,jk->k|ij", v, v, into=shape_of(A)) @ symmetrised(shape_of(A), triangle)
     return J
 
@@ -48,7 +48,7 @@ def _symmetric_vectors_rule(point: Point, k: int) -> Jacobian:
     """The differential dV = V (F ∘ (Vᵀ dS V)) with F[m,k] = 1 / (w[k] - w[m])."""
     A, triangle = point.x[0], point.params["UPLO"]
     v = Factor(point.y, point.out_name)
-    gaps = Factor(inverse_gaps("eigh", np.linalg.eigvalsh(A, UPLO=triangle)), "F")
+    gaps = Factor(inverse_gaps("eigh", np.linalg.eigvalsh(A, UPLO=triangle)), f"F({point.names[0]})")
     of_symmetric = written("im,mk,pm,qk->ik|pq", v, gaps, v, v, into=shape_of(A))
     J: Jacobian = of_symmetric @ symmetrised(shape_of(A), triangle)
     return J
@@ -100,7 +100,7 @@ def _values_rule(point: Point, k: int) -> Jacobian:
     """∂w[k]/∂A = the transposed projector onto the k-th eigenspace."""
     A = point.x[0]
     inverse_gaps("eigvals", point.y)
-    return written("kji->k|ij", Factor(projectors(A), "P"), into=shape_of(A))
+    return written("kji->k|ij", Factor(projectors(A), f"P({point.names[0]})"), into=shape_of(A))
 
 
 def _projectors(A: np.ndarray) -> np.ndarray:
@@ -118,7 +118,8 @@ def _projectors(A: np.ndarray) -> np.ndarray:
 def _projectors_rule(point: Point, k: int) -> Jacobian:
     """The differential dP_k = Σ_m F[m,k] (P_m dA P_k + P_k dA P_m) with F[m,k] = 1 / (w[k] - w[m])."""
     A = point.x[0]
-    P, gaps = Factor(point.y, point.out_name), Factor(inverse_gaps("projectors", np.linalg.eigvals(A)), "F")
+    P = Factor(point.y, point.out_name)
+    gaps = Factor(inverse_gaps("projectors", np.linalg.eigvals(A)), f"F({point.names[0]})")
     J = written("mk,mip,kqj->kij|pq", gaps, P, P, into=shape_of(A))
     return summed(J, written("mk,kip,mqj->kij|pq", gaps, P, P, into=shape_of(A)))
 
@@ -160,13 +161,13 @@ def _conjugated(vectors: Array, name: str) -> Factor:
     return Factor(np.conj(vectors), f"conj({name})") if is_complex(vectors) else Factor(vectors, name)
 
 
-def pairs_of_singular_vectors(A: Array) -> tuple[Factor, Factor]:
+def pairs_of_singular_vectors(A: Array, name: str) -> tuple[Factor, Factor]:
     """U and V such that the differential of a singular value is u[i] ∂A[i,j] v[j], of complex ones its real part."""
-    return _conjugated(left_vectors(A), "U"), _conjugated(right_vectors(A), "V")
+    return _conjugated(left_vectors(A), f"U({name})"), _conjugated(right_vectors(A), f"V({name})")
 
 
-def _singular(A: Array) -> tuple[Factor, Factor]:
-    return Factor(left_vectors(A), "U"), Factor(right_vectors(A), "V")
+def _singular(A: Array, name: str) -> tuple[Factor, Factor]:
+    return Factor(left_vectors(A), f"U({name})"), Factor(right_vectors(A), f"V({name})")
 
 
 def vanishing(values: Array) -> Any:
@@ -178,7 +179,7 @@ def _singular_values_rule(point: Point, k: int) -> Jacobian:
     A = point.x[0]
     inverse_gaps("svdvals", point.y)
     warn_kink("svdvals", vanishing(point.y), "u vᵀ for the singular vectors at hand")
-    return written("ik,jk->k|ij", *pairs_of_singular_vectors(A), into=shape_of(A))
+    return written("ik,jk->k|ij", *pairs_of_singular_vectors(A, point.names[0]), into=shape_of(A))
 
 
 def _singular_vectors_rule(side: str) -> Any:
@@ -188,21 +189,23 @@ def _singular_vectors_rule(side: str) -> Any:
     """
 
     def rule(point: Point, k: int) -> Jacobian:
-        A = point.x[0]
-        shape, s = shape_of(A), svdvals(A)
-        (u, v), rows = (_singular(A), shape[-2]) if side == "U" else (_singular(A)[::-1], shape[-1])
+        A, name = point.x[0], point.names[0]
+        shape, s, pair = shape_of(A), svdvals(A), _singular(A, name)
+        (u, v), rows = (pair, shape[-2]) if side == "U" else (pair[::-1], shape[-1])
         into = "pq" if side == "U" else "qp"
         gaps = inverse_gaps("svd", s**2)
-        scaled = Factor(gaps * np.expand_dims(s, -2), "F"), Factor(gaps * np.expand_dims(s, -1), "G")
+        scaled = (
+            Factor(gaps * np.expand_dims(s, -2), f"F({name})"), Factor(gaps * np.expand_dims(s, -1), f"G({name})")
+        )  # fmt: skip
         parts = [
             written(f"im,mk,pm,qk->ik|{into}", u, scaled[0], u, v, into=shape),
             written(f"im,mk,qm,pk->ik|{into}", u, scaled[1], v, u, into=shape),
         ]
         if rows > shape_of(s)[-1]:
-            beside = Factor(np.eye(rows) - np.matmul(u.array, np.matrix_transpose(u.array)), "N")
+            beside = Factor(np.eye(rows) - np.matmul(u.array, np.matrix_transpose(u.array)), f"N({name})")
             zero = vanishing(s)
             warn_kink("svd", zero, "what the formula gives without the vectors that vanish")
-            over = Factor(np.where(zero, 0.0, 1.0 / np.where(zero, 1.0, s)), "1/s")
+            over = Factor(np.where(zero, 0.0, 1.0 / np.where(zero, 1.0, s)), f"1 / s({name})")
             parts.append(written(f"ip,qk,k->ik|{into}", beside, v, over, into=shape))
         return summed(*parts)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from math import prod
 from types import CodeType
 from typing import Any
 
@@ -15,9 +16,11 @@ import numpy as np
 from jacobian.errors import ExpressionError, report
 from jacobian.kernel.buffers import with_errors_ignored, with_errors_raised
 from jacobian.ops.kinks import warn_non_finite
-from jacobian.ops.registry import REGISTRY
+from jacobian.ops.registry import NO_NAMES, REGISTRY
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
+
+_NUMBERS = (int, float, np.integer, np.floating, np.bool_)
 
 TAUGHT: dict[str, Callable[..., Any]] = {}
 """Functions that derivatives may name though neither NumPy nor SciPy has them, or has them in a form not traced."""
@@ -88,21 +91,64 @@ def evaluate_finite(name: str, text: str, values: Mapping[str, Any]) -> Any:
         return factor
 
 
-def names_of(params: Mapping[str, Any]) -> dict[str, str]:
-    """What formulas call the parameters: arrays by their word, numbers by their digits.
+def names_of(params: Mapping[str, Any], called: Mapping[str, str] = NO_NAMES) -> dict[str, str]:
+    """What formulas call the parameters: arrays by their name, else by their word, numbers by their digits.
 
-    >>> names_of({"alpha": -0.5, "mode": "none"})
-    {'alpha': '(-0.5)'}
+    >>> names_of({"alpha": -0.5, "mode": "none", "mask": np.ones(2)}, {"mask": "inside"})
+    {'mask': 'inside', 'alpha': '(-0.5)'}
     """
-    arrays = {word: word for word, value in params.items() if np.ndim(value)}
-    numbers = {word: value for word, value in params.items() if type(value) is float}
-    return arrays | {word: f"{value:g}" if value >= 0 else f"({value:g})" for word, value in numbers.items()}
+    arrays = {word: called.get(word, word) for word, value in params.items() if np.ndim(value)}
+    numbers = {word: value for word, value in params.items() if isinstance(value, _NUMBERS)}
+    return arrays | {word: digits(value) if value >= 0 else f"({digits(value)})" for word, value in numbers.items()}
 
 
-def label(text: str, names: Mapping[str, str], shapes: Mapping[str, Sequence[int]], rank: int) -> str:
+def digits(number: Any) -> str:
+    """A number, all of it: `2`, `0.1`, `1e-05`."""
+    if isinstance(number, bool | np.bool_):
+        return str(bool(number))
+    short = f"{number:g}"
+    return short if float(short) == number else repr(float(number))
+
+
+def at(name: str, axes: Iterable[int]) -> str:
+    """A name with its positions along some axes of the factor.
+
+    >>> at("y", (0, 2)), at("y", ())
+    ('y[@0,@2]', 'y')
+    """
+    places = ",".join(f"@{axis}" for axis in axes)
+    return f"{name}[{places}]" if places else name
+
+
+def at_flat(name: str, shape: Sequence[int]) -> str:
+    """The name of an array of one axis with the position that it has in another shape.
+
+    >>> at_flat("w", (2, 3))
+    'w[3*@0 + @1]'
+    """
+    strides = [prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    places = (f"{stride}*@{axis}" if stride > 1 else f"@{axis}" for axis, stride in enumerate(strides))
+    return f"{name}[{' + '.join(places)}]"
+
+
+def over(function: str, name: str, axes: Sequence[int], rank: int) -> str:
+    """A reduction of an array over some of its axes, at a position along the others.
+
+    >>> over("mean", "x", (1,), 2), over("sum", "x", (0,), 1)
+    ('mean(x, 1)[@0]', 'sum(x)')
+    """
+    rest = [axis for axis in range(rank) if axis not in axes]
+    if not rest:
+        return f"{function}({name})"
+    return at(f"{function}({name}, {axes[0] if len(axes) == 1 else tuple(axes)})", rest)
+
+
+def label(
+    text: str, names: Mapping[str, str], shapes: Mapping[str, Sequence[int]], factor: Sequence[int]
+) -> str:  # fmt: skip
     """The expression as a factor's label: every operand by its name and its positions along the factor's axes.
 
-    >>> label("x2 * cos(x1)", {"x1": "a", "x2": "b"}, {"x1": (3,), "x2": ()}, 1)
+    >>> label("x2 * cos(x1)", {"x1": "a", "x2": "b"}, {"x1": (3,), "x2": ()}, (3,))
     'b * cos(a[@0])'
     """
 
@@ -111,8 +157,9 @@ def label(text: str, names: Mapping[str, str], shapes: Mapping[str, Sequence[int
         if word not in names:
             return word
         shape = shapes[word]
-        first = rank - len(shape)
-        axes = ",".join("0" if size == 1 and rank else f"@{first + axis}" for axis, size in enumerate(shape))
-        return f"{names[word]}[{axes}]" if axes else names[word]
+        places = range(len(factor) - len(shape), len(factor))
+        axes = ",".join("0" if size < factor[k] else f"@{k}" for k, size in zip(places, shape, strict=True))
+        name = f"({names[word]})" if names[word].startswith("-") else names[word]
+        return f"{name}[{axes}]" if axes else name
 
     return _WORD.sub(written, text)

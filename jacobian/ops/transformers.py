@@ -11,6 +11,7 @@ from jacobian.kernel.access import affine, plain
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.pattern import Access, Pattern
 from jacobian.kernel.term import Array, Factor, Term
+from jacobian.ops import texts
 from jacobian.ops.activations import number
 from jacobian.ops.families import composite
 from jacobian.ops.layers import linear
@@ -47,10 +48,11 @@ def _attention_rule(point: Point, number: int) -> Jacobian:
     q, k, _, *bias = point.x
     scale, into = point.params["scale"], shape_of(point.x[number])
     P = _weights(q, k, bias[0] if bias else None, point.params)
-    p, y = Factor(P, "P"), Factor(point.y, point.out_name)
+    of = f"P({point.names[0]}, {point.names[1]})"
+    p, y = Factor(P, of), Factor(point.y, point.out_name)
     named = [Factor(array, name) for array, name in zip(point.x, point.names, strict=True)]
     if number == 0:
-        mean = Factor(np.matmul(P, k), f"(P {point.names[1]})")
+        mean = Factor(np.matmul(P, k), texts.at(f"({of} @ {point.names[1]})", range(np.ndim(k))))
         straight = written("ij,jc,jd->ic|id", p, named[2], named[1], into=into, scale=scale)
         return summed(straight, written("ic,id->ic|id", y, mean, into=into, scale=-scale))
     if number == 1:
@@ -221,7 +223,7 @@ def _rotary_rule(point: Point, k: int) -> Jacobian:
     out, into = (affine(0, [(i, stride), (within, step)]) for within in (a, b))
     access = Access((plain(front - 1), plain(i), plain(a), plain(b)), (shape[-2], pairs, 2, 2))
     pattern = Pattern(sizes, (*straight, out), (*straight, into), shape, shape, (access,))
-    factor = Factor(_rotations(shape, point.params, np.result_type(point.y)), "R")
+    factor = Factor(_rotations(shape, point.params, np.result_type(point.y)))
     return Jacobian((Term(pattern, (factor,)),), shape, shape)
 
 

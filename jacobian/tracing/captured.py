@@ -2,10 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from types import CellType, FunctionType
+from functools import partial
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
+
+import numpy as np
+
+MAX_WRAPPERS = 20
+MOST_HELD = 200
+"""So many things are looked at in search of what holds an array."""
+
+_NO_HOLDERS = (np.ndarray, np.generic, str, bytes, int, float, complex, type, ModuleType, BuiltinFunctionType, np.ufunc)
+
+
+def code_of(f: Any) -> CodeType | None:
+    """The code whose variables are a function's own: of what it wraps, or of how an object is called."""
+    for _ in range(MAX_WRAPPERS):
+        if type(f) is partial:
+            f = f.func
+        elif "__wrapped__" in getattr(f, "__dict__", ()):
+            f = f.__wrapped__
+        else:
+            break
+    code = getattr(f if hasattr(f, "__code__") else type(f).__call__, "__code__", None)
+    return code if isinstance(code, CodeType) else None
+
+
+def held_by(holders: Iterable[Any]) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+    """The arrays in attributes of objects, under the keys of dicts and around functions, in the outer ones first."""
+    waiting, seen = list(holders), set()
+    for one in waiting:  # which grows
+        if id(one) in seen or isinstance(one, _NO_HOLDERS) or _is_ours(one):
+            continue
+        seen.add(id(one))
+        if len(seen) > MOST_HELD:
+            return
+        for name, value in _held(one):
+            if isinstance(value, np.ndarray) and name:
+                yield name, value
+            else:
+                waiting.append(value)
+
+
+def _held(holder: Any) -> Iterator[tuple[str, Any]]:
+    """What is in one holder, by name; without one where it is only part of it."""
+    if isinstance(holder, FunctionType):
+        yield from values_around(holder, names_around(holder))
+    elif isinstance(holder, MethodType):
+        yield from (("", holder.__self__), ("", holder.__func__))
+    elif isinstance(holder, partial):
+        yield from (("", holder.func), *(("", one) for one in holder.args), *holder.keywords.items())
+    elif isinstance(holder, dict):
+        yield from ((str(key) if str(key).isidentifier() else "", value) for key, value in holder.items())
+    elif isinstance(holder, tuple | list):
+        names = getattr(holder, "_fields", ("",) * len(holder))
+        yield from zip(names, holder, strict=False)
+    elif type(getattr(holder, "__dict__", None)) is dict:
+        yield from ((name.lstrip("_"), value) for name, value in vars(holder).items())
+
+
+def _is_ours(value: Any) -> bool:
+    return type(value).__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
 def names_around(f: Any) -> tuple[str, ...]:

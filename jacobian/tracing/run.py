@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from functools import cached_property, partial
-from itertools import takewhile
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -15,7 +14,7 @@ from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.finite import all_finite
 from jacobian.ops.registry import promoted
 from jacobian.tracing import operators, writers  # noqa: F401 - give tracers what they can do
-from jacobian.tracing.captured import around, names_around, values_around
+from jacobian.tracing.captured import MAX_WRAPPERS, around, code_of, held_by, names_around, values_around
 from jacobian.tracing.graph import Graph, Node
 from jacobian.tracing.memory import Memory, is_compact
 from jacobian.tracing.refusals import ambiguous_truth
@@ -28,7 +27,6 @@ Key = int | str
 """The number of an argument, or the name of a variable that the function captures."""
 
 CO_VARARGS = 4
-MAX_WRAPPERS = 20
 _NUMBERS = (float, int, complex, np.generic)
 
 
@@ -40,20 +38,20 @@ class Recording:
         self.inputs = inputs
         self.result = result
 
+    def name_of(self, leaf: Any, path: str) -> str:
+        """What formulas call a leaf of the result; a Jacobian by its quotient."""
+        return "(∂{}/∂{})".format(*leaf.names) if isinstance(leaf, Jacobian) else f"{self.output_name}{path}"
+
     @cached_property
     def output_name(self) -> str:
-        """What formulas call the result: a name that no input and no captured array bears."""
-        taken = {*self.graph.captured}
-        for node in takewhile(_is_input, self.graph.nodes):  # they come first
-            taken.add(node.name_hint.partition("[")[0])
-        return next(name for name in _OUTPUT_NAMES if name not in taken)
+        """What formulas call the result: a name that the user calls nothing else by."""
+        found = {id(leaf.node) for leaf in leaves(self.result) if isinstance(leaf, Tracer)}
+        taken = {node.name_hint.partition("[")[0] for node in self.graph.nodes if id(node) not in found}
+        return next(name for name in _OUTPUT_NAMES if name not in taken and name not in self.graph.variables)
 
 
 _OUTPUT_NAMES = ("y", "z", "f", "out", "result", "value of f")
-
-
-def _is_input(node: Node) -> bool:
-    return node.op is None
+_NODE_LETTERS = ("v", "u", "h", "node", "value of node ")
 
 
 def argument_names(f: Callable[..., Any], count: int) -> list[str]:
@@ -144,8 +142,7 @@ def run(
     if captured and isinstance(f, FunctionType):
         values = values_around(f, captured)
         f = around(f, {name: _traced(graph, value, name, inputs, name, is_free=True) for name, value in values})
-    code = getattr(f, "__code__", None)
-    graph.code = code if isinstance(code, CodeType) else None
+    graph.code = code_of(f)
     held = _held(call, numbers)
     try:
         result = f(*call, **kwargs)
@@ -157,8 +154,8 @@ def run(
         raise
     if held != _held(call, numbers):  # a list was changed: that is not in the graph
         graph.seen = True
-    _name_constants(graph, f, names, args, kwargs)
-    _name_nodes(graph, result)
+    untraced = [(names[k], value) for k, value in enumerate(args) if k not in inputs]
+    _name_everything(graph, f, [*untraced, *kwargs.items()], result)
     return Recording(graph, inputs, result)
 
 
@@ -211,24 +208,33 @@ def _check_finite(value: Any, name: str, what: str = "the Jacobian there would m
     )
 
 
-def _name_constants(graph: Graph, f: Callable[..., Any], names: list[str], args: Sequence[Any], kwargs: Any) -> None:
-    """Remember which variable holds which array now, at the end of the run."""
-    around_f = values_around(f, names_around(f)) if getattr(f, "__code__", None) is not None else ()
-    found = (*around_f, *zip(names, args, strict=False), *kwargs.items())
-    graph.name_constants({name: value for name, value in found if isinstance(value, np.ndarray)})
-
-
-def _name_nodes(graph: Graph, result: Any) -> None:
-    """Call what the function computed by the variables that hold it at its end; the result has names of its own."""
+def _name_everything(graph: Graph, f: Callable[..., Any], given: Sequence[tuple[str, Any]], result: Any) -> None:
+    """Call constants and nodes by what holds them at the end of the run: later it may hold something else."""
     frame, graph.frame, graph.code = graph.frame, None, None
-    if frame is None:
-        return
-    taken = {node.name_hint for node in graph.nodes} | {*graph.captured}
+    around_f = list(values_around(f, names_around(f)))[::-1] if hasattr(f, "__code__") else []
+    inside = list(frame.f_locals.items()) if frame is not None else []
+    variables = [*given, *around_f, *inside]
+    graph.variables.update(name for name, value in variables if isinstance(value, np.ndarray))
+    graph.name_constants((name, value) for name, value in variables if isinstance(value, np.ndarray))
+    graph.name_constants(held_by([f, *(value for _, value in variables)]))
+    graph.forget_originals()
+    _name_nodes(graph, inside, result)
+
+
+def _name_nodes(graph: Graph, variables: Sequence[tuple[str, Any]], result: Any) -> None:
+    """Call what the function computed by the variables that hold it at its end; the result has names of its own."""
+    taken = {node.name_hint for node in graph.nodes} | graph.named
     found = {id(leaf.node) for leaf in leaves(result) if isinstance(leaf, Tracer)}
-    for name, value in frame.f_locals.items():
+    for name, value in variables:
         if type(value) is not Tracer or value.graph is not graph or name in taken or id(value.node) in found:
             continue
         value.node.name_hint = value.node.name_hint or name
+    names = {*taken, *graph.variables, *dict(variables)}
+    graph.letter = next(one for one in _NODE_LETTERS if not any(_is_numbered(name, one) for name in names))
+
+
+def _is_numbered(name: str, letter: str) -> bool:
+    return name.startswith(letter) and name.removeprefix(letter).isdigit()
 
 
 def output(value: Any, path: str, graph: Graph) -> Node | np.ndarray:

@@ -123,7 +123,7 @@ def test_two_tables_meet_in_a_one_hot_factor() -> None:
     )
     J = take @ take.T
     assert_array_equal(np.asarray(J), (t[:, None] == t[None]).astype(float))
-    assert "one-hot factor [t[i] - t1[j] = 0]: this equation has no substitution" in J.explain()
+    assert "one-hot factor [t[i] - t[j] = 0]: this equation has no substitution" in J.explain()
 
 
 # -- what stays symbolic --------

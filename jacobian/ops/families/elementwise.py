@@ -128,10 +128,10 @@ def elementwise(
             return diagonal(out, into, int(text))
         factor = texts.evaluate_finite(name, text, values)
 
-        named = texts.names_of(point.params)
+        named = texts.names_of(point.params, point.called)
         named |= dict(zip(words, point.names, strict=False)) | {"y": point.out_name}
         shapes = {word: tuple(np.shape(values[word])) for word in named}
-        label = partial(texts.label, text, named, shapes, len(np.shape(factor)))  # keeps no array alive
+        label = partial(texts.label, text, named, shapes, np.shape(factor))  # keeps no array alive
         return diagonal(out, into, factor, label)
 
     if shapes is None:

@@ -61,6 +61,15 @@ def kept(point: Point) -> Array:
     return np.reshape(point.y, tuple(1 if axis in axes else size for axis, size in enumerate(shape)))
 
 
+def spelled_output(point: Point, rank: int) -> str:
+    """The output at the position that an entry of the input goes into, as a label."""
+    axes = reduced_axes(point.params.get("axis"), rank, "axis")
+    if not point.params.get("keepdims"):
+        return texts.at(point.out_name, [axis for axis in range(rank) if axis not in axes])
+    places = ",".join("0" if axis in axes else f"@{axis}" for axis in range(rank))
+    return f"{point.out_name}[{places}]" if places else point.out_name
+
+
 def count_reduced(point: Point) -> int:
     """How many entries go into each output entry."""
     shape = np.shape(point.x[0])
@@ -105,11 +114,13 @@ def reduction(
             factor = texts.evaluate_finite(name, derivative, values)
 
             shapes = {word: tuple(np.shape(values[word])) for word in ("x", "y")}
-            named = {"x": point.names[0], "y": point.out_name}
-            label = partial(texts.label, derivative, named, shapes, len(np.shape(factor)))
+            named = {"x": point.names[0]}
+            named["y"], shapes["y"] = spelled_output(point, len(shapes["y"])), ()
+            label = partial(texts.label, derivative, named, shapes, np.shape(factor))
 
         if mask is not True:
             factor = factor * np.asarray(mask, dtype=np.result_type(point.y))
+            label = point.called.get("where", "") if derivative == "1" else ""
         return reduced(point, factor, label)
 
     samples = [
