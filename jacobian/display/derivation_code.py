@@ -263,9 +263,10 @@ class Writer:
         for form, extent in product.guards:
             text = form_code(form, names)
             pieces.append(f"({text} == 0)" if extent == 1 else f"(0 <= {text}) * ({text} < {extent})")
-        pieces += [_factor(self._on_grid(read, place)) for read in product.reads]
+        reads = [_factor(self._on_grid(read, place)) for read in product.reads]
+        pieces += reads
         pieces += inside
-        if product.scale == -1 and not product.reads:
+        if product.scale == -1 and pieces[0] not in reads:
             pieces.insert(0, "-1.0")  # what is true or false has no minus
             code = " * ".join(pieces)
         else:
@@ -326,20 +327,19 @@ def with_number(code: str, scale: Scalar) -> str:
     if isinstance(scale, complex):
         raise NotPlainError
     sign, size = "-" if scale < 0 else "", abs(scale)
-    text = notation.number_text(size)
+    number = number_code(notation.number_text(size))
     if not code:
-        return sign + (text.replace("/", " / ") if _is_exact(text, size) else repr(float(size)))
+        return sign + number
     if size == 1:
         return f"-{_factor(code)}" if sign else code
-    if text.startswith("1/") and _is_exact(text, size):
-        return f"{sign}{_factor(code)} / {text[2:]}"
-    number = text.replace("/", " / ") if _is_exact(text, size) else repr(float(size))
+    if number.startswith("1 / "):
+        return f"{sign}{_factor(code)} / {number[4:]}"
     return f"{sign}{number} * {_factor(code)}"
 
 
-def _is_exact(text: str, size: float) -> bool:
-    above, _, below = text.partition("/")
-    return float(above) / float(below or 1) == size
+def number_code(text: str) -> str:
+    """A number as code: `2*pi` is `2 * np.pi`."""
+    return plain_code(ast.parse(text, mode="eval").body, ())
 
 
 def form_code(form: Form, names: Callable[[int], str]) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from jacobian import plan
 from jacobian.display.derivation_terms import Sum
 from jacobian.kernel import notation
+from jacobian.ops.families.reduction import reduced_axes
 from jacobian.tracing.graph import Node
 
 
@@ -46,10 +47,22 @@ def readings(label: str, node: Node) -> Iterator[str]:
         x, shape = node.operand_names[0], np.shape(node.operands[0])
         count = prod(shape) - node.params.get("ddof", 0)
         yield f"2/{count} * ({notation.indexed_label(x, len(shape))} - mean({x}))"
+    if node.op is not None and node.op.name == "prod" and not label:
+        yield _product_of_others(node)
     if label:
         yield re.sub(r"where\(\S+ == 0, 0\.5, 0\.0\)", "0.0", label)
         yield re.sub(r"\((\d+) (?=\w)", r"(\1 * ", label)
         yield label
+
+
+def _product_of_others(node: Node) -> str:
+    """The product over the entry itself, where that is not 0."""
+    rank = np.ndim(node.operands[0])
+    reduced = reduced_axes(node.params.get("axis"), rank, "prod")
+    kept = bool(node.params.get("keepdims"))
+    at = ["0" if axis in reduced else f"@{axis}" for axis in range(rank) if kept or axis not in reduced]
+    product = f"{node.name}[{','.join(at)}]" if at else node.name
+    return f"{product} / {notation.indexed_label(node.operand_names[0], rank)}"
 
 
 def all_paths(graph: plan.Paths, of: Node, wrt: Node, limit: int) -> list[list[Node]]:

@@ -6,13 +6,11 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 
+from jacobian.kernel import surds
 from jacobian.kernel.access import Form, Lookup, indices
 from jacobian.kernel.term import Scalar, Term
 
 LETTERS = "ijklmnpqrstuvw"
-
-LARGEST_DENOMINATOR = 1_000_000
-"""A number is written as 1/k up to this k; beyond it, as 1e-09."""
 
 Names = Callable[[int], str]
 
@@ -77,12 +75,9 @@ def factor_text(label: str, forms: Sequence[Form], names: Names, nth: int) -> st
 def number_text(value: Scalar) -> str:
     """A scalar factor as short as it can be written exactly."""
     if isinstance(value, complex):
-        return f"({value:g})"
-    if value == int(value) if abs(value) < 1e15 else False:
-        return str(int(value))
-    if 1 / LARGEST_DENOMINATOR <= abs(value) < 1 - 1e-12 and abs(1 / value - round(1 / value)) < 1e-12 * abs(1 / value):
-        return f"{'-' if value < 0 else ''}1/{round(abs(1 / value))}"
-    return f"{value:.6g}"
+        short = f"{value:g}"
+        return f"({short})" if complex(short) == value else f"({value})".replace("((", "(").replace("))", ")")
+    return surds.number(float(value))
 
 
 def product_text(term: Term, names: Names, deltas: Iterable[str] = ()) -> str:

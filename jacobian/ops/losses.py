@@ -123,7 +123,7 @@ def loss(stated: Loss) -> Op:
         named = {"x": point.names[0], "target": point.names[1]}
         named |= texts.names_of(params)
         shapes = {word: shape_of(values[word]) for word in named}
-        label = partial(texts.label, text, named, shapes, len(shape))
+        label = partial(texts.label, text, named, shapes, shape)
         reduction = point.params["reduction"]
         if shape_of(factor) != shape or not hasattr(factor, "dtype"):
             factor = np.broadcast_to(factor, shape)

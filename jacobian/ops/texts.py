@@ -96,13 +96,14 @@ def names_of(params: Mapping[str, Any]) -> dict[str, str]:
     """
     arrays = {word: word for word, value in params.items() if np.ndim(value)}
     numbers = {word: value for word, value in params.items() if type(value) is float}
-    return arrays | {word: f"{value:g}" if value >= 0 else f"({value:g})" for word, value in numbers.items()}
+    shown = {word: text if float(text := f"{value:g}") == value else repr(value) for word, value in numbers.items()}
+    return arrays | {word: f"({text})" if text.startswith("-") else text for word, text in shown.items()}
 
 
-def label(text: str, names: Mapping[str, str], shapes: Mapping[str, Sequence[int]], rank: int) -> str:
-    """The expression as a factor's label: every operand by its name and its positions along the factor's axes.
+def label(text: str, names: Mapping[str, str], shapes: Mapping[str, Sequence[int]], whole: Sequence[int]) -> str:
+    """The expression as the label of a factor of that shape: every operand by its name and its positions along the axes.
 
-    >>> label("x2 * cos(x1)", {"x1": "a", "x2": "b"}, {"x1": (3,), "x2": ()}, 1)
+    >>> label("x2 * cos(x1)", {"x1": "a", "x2": "b"}, {"x1": (3,), "x2": ()}, (3,))
     'b * cos(a[@0])'
     """
 
@@ -111,8 +112,9 @@ def label(text: str, names: Mapping[str, str], shapes: Mapping[str, Sequence[int
         if word not in names:
             return word
         shape = shapes[word]
-        first = rank - len(shape)
-        axes = ",".join("0" if size == 1 and rank else f"@{first + axis}" for axis, size in enumerate(shape))
+        first = len(whole) - len(shape)
+        at = (f"@{first + axis}" if size == whole[first + axis] else "0" for axis, size in enumerate(shape))
+        axes = ",".join(at if whole else [])
         return f"{names[word]}[{axes}]" if axes else names[word]
 
     return _WORD.sub(written, text)
