@@ -76,7 +76,7 @@ def number_text(value: Scalar) -> str:
     """A scalar factor as short as it can be written exactly."""
     if isinstance(value, complex):
         short = f"{value:g}"
-        return f"({short})" if complex(short) == value else f"({value})".replace("((", "(").replace("))", ")")
+        return f"({short})" if complex(short) == value else f"({float(value.real)}{float(value.imag):+}j)"
     return surds.number(float(value))
 
 

@@ -1,4 +1,4 @@
-"""Numbers as they are written on paper: `2/3`, `2*pi`, `1/sqrt(3)`, `sqrt(2/pi)`; else with all the digits they need."""
+"""Numbers as they are written on paper: `2/3`, `2*pi`, `1/sqrt(3)`, `sqrt(2/pi)`; others with all their digits."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ LARGEST_FRACTION, LARGEST_ROOT = 1000, 10_000
 _POWERS = {0: "", 1: "pi", 2: "pi**2"}
 
 _USUAL = {
-    "pi": pi, "1/pi": 1 / pi, "sqrt(2/pi)": sqrt(2 / pi), "sqrt(2)": sqrt(2), "1/sqrt(2)": 1 / sqrt(2), "sqrt(3)": sqrt(3), "1/sqrt(3)": 1 / sqrt(3),
-    "sqrt(pi)": sqrt(pi), "1/sqrt(pi)": 1 / sqrt(pi), "sqrt(2*pi)": sqrt(2 * pi), "1/sqrt(2*pi)": 1 / sqrt(2 * pi),
+    "pi": pi, "1/pi": 1 / pi, "sqrt(2/pi)": sqrt(2 / pi), "sqrt(2)": sqrt(2), "1/sqrt(2)": 1 / sqrt(2),
+    "sqrt(3)": sqrt(3), "1/sqrt(3)": 1 / sqrt(3), "sqrt(pi)": sqrt(pi), "1/sqrt(pi)": 1 / sqrt(pi),
+    "sqrt(2*pi)": sqrt(2 * pi), "1/sqrt(2*pi)": 1 / sqrt(2 * pi),
 }  # fmt: skip
 
 
@@ -73,7 +74,7 @@ def _fraction(size: float) -> str:
 
 
 def _root(size: float, largest: int) -> str:
-    """With a denominator below `largest`: the root of a fraction, one with pi above or below the line among them, times a fraction or pi."""
+    """The root of a fraction, with pi above or below the line or beside it, times a fraction of small numbers."""
     for power in (0, 1, -1, 2, -2):
         square = _near(size**2 / pi**power, LARGEST_ROOT)
         if square is None or not _same(sqrt(float(square) * pi**power), size):

@@ -100,8 +100,10 @@ def names_of(params: Mapping[str, Any]) -> dict[str, str]:
     return arrays | {word: f"({text})" if text.startswith("-") else text for word, text in shown.items()}
 
 
-def label(text: str, names: Mapping[str, str], shapes: Mapping[str, Sequence[int]], whole: Sequence[int]) -> str:
-    """The expression as the label of a factor of that shape: every operand by its name and its positions along the axes.
+def label(
+    text: str, names: Mapping[str, str], shapes: Mapping[str, Sequence[int]], factor: Sequence[int]
+) -> str:  # fmt: skip
+    """The expression as a factor's label: every operand by its name and its positions along the factor's axes.
 
     >>> label("x2 * cos(x1)", {"x1": "a", "x2": "b"}, {"x1": (3,), "x2": ()}, (3,))
     'b * cos(a[@0])'
@@ -112,9 +114,8 @@ def label(text: str, names: Mapping[str, str], shapes: Mapping[str, Sequence[int
         if word not in names:
             return word
         shape = shapes[word]
-        first = len(whole) - len(shape)
-        at = (f"@{first + axis}" if size == whole[first + axis] else "0" for axis, size in enumerate(shape))
-        axes = ",".join(at if whole else [])
+        places = range(len(factor) - len(shape), len(factor))
+        axes = ",".join("0" if size < factor[k] else f"@{k}" for k, size in zip(places, shape, strict=True))
         return f"{names[word]}[{axes}]" if axes else names[word]
 
     return _WORD.sub(written, text)

@@ -128,7 +128,7 @@ def elementwise(
         named = texts.names_of(point.params)
         named |= dict(zip(words, point.names, strict=False)) | {"y": point.out_name}
         shapes = {word: tuple(np.shape(values[word])) for word in named}
-        label = partial(texts.label, text, named, shapes, tuple(np.shape(factor)))  # keeps no array alive
+        label = partial(texts.label, text, named, shapes, np.shape(factor))  # keeps no array alive
         return diagonal(out, into, factor, label)
 
     if shapes is None:

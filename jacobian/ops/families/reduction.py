@@ -104,7 +104,7 @@ def reduction(
 
             shapes = {word: tuple(np.shape(values[word])) for word in ("x", "y")}
             named = {"x": point.names[0], "y": point.out_name}
-            label = partial(texts.label, derivative, named, shapes, tuple(np.shape(factor)))
+            label = partial(texts.label, derivative, named, shapes, np.shape(factor))
 
         if mask is not True:
             factor = factor * np.asarray(mask, dtype=np.result_type(point.y))
