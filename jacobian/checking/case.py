@@ -15,9 +15,9 @@ from jacobian.checking import layouts
 from jacobian.checking.derivation import Run
 from jacobian.checking.layouts import NUMERATOR, Layout
 from jacobian.checking.points import is_symmetric, near
-from jacobian.checking.tolerance import Tolerance
+from jacobian.checking.tolerance import Tolerance, refuse_odd
 from jacobian.checking.upstream import Downstream
-from jacobian.checking.whole import Axes
+from jacobian.checking.whole import Axes, indexed
 from jacobian.errors import ArgumentError, JacobianError, report
 from jacobian.functional import jacobian
 from jacobian.tracing.run import argument_names, numbers_of
@@ -46,6 +46,7 @@ class Case:
             raise ArgumentError(report(f"verify: layout must be 'numerator' or 'denominator', not {layout!r}"))
         if not isinstance(argnums, int | np.integer):
             raise ArgumentError(report(f"verify: argnums must be one whole number, not {argnums!r}"))
+        refuse_odd("verify", rtol=rtol)
         (self.argnum,) = numbers_of(int(argnums), len(args))
         if kind == "jacobian" and reading.is_second_order(claim):
             kind = "hessian"
@@ -84,7 +85,19 @@ class Case:
         run = self.here
         inner = [node.name for node in run.trace.nodes if node.op is not None] + list(run.variables)
         inner += ["y"] if self.kind == "hessian" else []
-        return reading.Names(run.input_names, run.output_name, tuple(dict.fromkeys(inner)))
+        return reading.Names(run.input_names, run.output_name, tuple(dict.fromkeys(inner)), self._left)
+
+    def _left(self, labels: Sequence[str]) -> str:
+        """`dy[i]/dx[j]`, as a formula of this claim begins."""
+        out, into = (0 if self.downstream else len(self.here.out_shape)), len(self.here.wrt.shape)
+        letters = labels if len(labels) == out + into else "ijklmnpqrs"[: out + into]
+        name = self.here.wrt.name
+        ins = indexed(f"d{name}", letters[out:])
+        if self.downstream:
+            return ins
+        if self.kind == "hessian":
+            return f"{indexed('d2y', letters[: out - into])}/{indexed(f'd{name}', letters[out - into : out])}{ins}"
+        return f"{indexed(f'd{self.here.output_name}', letters[:out])}/{ins}"
 
     def _check_repeats(self) -> None:
         """Nothing can be said of a function that does not give the same value twice."""

@@ -31,6 +31,8 @@ class Names:
     inputs: tuple[str, ...]
     output: str
     inner: tuple[str, ...]
+    left: Callable[[Sequence[str]], str]
+    """The left side of a formula with these labels, or others where they are too few or too many."""
 
     def upstream_of(self, asked: Sequence[str]) -> str | None:
         """Which of the names that a claim asks for is the upstream: the one name that is nothing else."""
@@ -75,6 +77,10 @@ def read(claim: Any, names: Names, *, downstream: bool) -> Claim:
     if isinstance(claim, str):
         if index_notation.is_formula(claim):
             return Formula(claim, names, downstream=downstream)
+        labels = index_notation.labels_without_left_side(claim, {*names.known, *CONSTANTS, *functions()})
+        if labels:
+            left = f"put in front what it is: {names.left(labels)} = …"
+            raise LabelError(report("the claim is index notation without its left side", claim=claim, fix=left))
         return _of_expression(claim, names, downstream=downstream)
     if isinstance(claim, Jacobian):
         return Values(np.asarray(claim))

@@ -513,3 +513,31 @@ def test_a_comparison_may_hold_a_scalar_input_and_a_bar() -> None:
     assert jac.verify(lambda x, c: np.maximum(x, c), 0.5, c, claim=claim)
     claim = "dy[i]/dx[j] = δ[i,j] * where((x[i] > 0.5) | (x[i] < 0.1), 1, 0)"
     assert jac.verify(lambda x: x - np.clip(x, 0.1, 0.5), c, claim=claim)
+
+
+MINUS = "is left out: multiply by -1,"
+RIDGE = np.array([0.3, -1.2, 0.8])
+
+
+@pytest.mark.parametrize(
+    ("f", "args", "claim", "why"),
+    [
+        (
+            lambda x: x**2 - np.sin(x), (x,), "dy[i]/dx[i] = 2*x[i] + cos(x[i])",
+            f"At y = subtract(v1, v2): the minus in front of v2 {MINUS} ∂y[i]/∂v2[i] = -1.",
+        ),
+        (
+            lambda x: np.exp(-x) - x, (x,), "dy[i]/dx[i] = exp(-x[i]) - 1",
+            f"At v1 = negative(x): its minus {MINUS} ∂v1[i]/∂x[i] = -1.",
+        ),
+        (
+            lambda s: np.sum(-np.log(s) - RIDGE**2 / (2 * s**2)), (1.4,), lambda s: -3 / s - np.sum(RIDGE**2) / s**3,
+            f"At v6 = subtract(v2, v5): the minus in front of v5 {MINUS} ∂v6[i]/∂v5[i] = -1.",
+        ),
+    ],
+)  # fmt: skip
+def test_the_operand_whose_minus_is_left_out_is_named(f: Any, args: Any, claim: Any, why: str) -> None:
+    verdict = jac.verify(f, *args, claim=claim)
+    assert verdict.slip == "sign"
+    assert verdict.diagnosis is not None
+    assert str(verdict.diagnosis) == why
