@@ -12,6 +12,7 @@ import numpy as np
 
 from jacobian.checking import claims as reading
 from jacobian.checking import layouts
+from jacobian.checking.branches import holds_where
 from jacobian.checking.derivation import Run
 from jacobian.checking.layouts import NUMERATOR, Layout
 from jacobian.checking.points import is_symmetric, near
@@ -194,12 +195,25 @@ class Case:
             return False
         return any(not self.wrong(run, layout.expand(claimed)).any() for layout in self.layouts(claimed))
 
-    # -- symmetric inputs -------------------------------------------------------------------------------------------
+    # -- conditions -------------------------------------------------------------------------------------------------
 
     def condition(self, layout: Layout) -> str:
-        """For which inputs alone a right claim is right: those that stay symmetric near the given point."""
+        """For which inputs alone a right claim is right."""
         if not self.claim.moves:
             return ""
+        return "\n".join(filter(None, (self._when_symmetric(layout), self._on_branch(layout))))
+
+    def _on_branch(self, layout: Layout) -> str:
+        """On which side of its kinks the function has the derivative that is claimed."""
+
+        def is_off(run: Run) -> Array | None:
+            claimed = self.claimed_near(run)
+            return None if claimed is None else np.abs(layout.expand(claimed) - run.tensor)
+
+        return holds_where(self.here, self.argnum, self._try, is_off)
+
+    def _when_symmetric(self, layout: Layout) -> str:
+        """For inputs that stay symmetric near the given point."""
         names = [
             self.here.input_names[number]
             for number, value in enumerate(self.args)

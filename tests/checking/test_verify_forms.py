@@ -541,3 +541,82 @@ def test_the_operand_whose_minus_is_left_out_is_named(f: Any, args: Any, claim: 
     assert verdict.slip == "sign"
     assert verdict.diagnosis is not None
     assert str(verdict.diagnosis) == why
+
+
+# -- on which branch --------------------------------------------------------------------------------------------------
+
+
+def by_a_look(x: Any) -> Any:
+    return x**2 if x[0] > 0 else -x
+
+
+def huber_by_hand(x: Any) -> Any:
+    return np.sum(np.where(np.abs(x) < 1, x**2 / 2, np.abs(x) - 0.5))
+
+
+ONE_SIDED = np.array([1.0, 2.0])
+MIXING = np.array([[1.0, 2.0], [3.0, 1.0]])
+
+
+@pytest.mark.parametrize(
+    ("f", "args", "claim", "only"),
+    [
+        (jac.ops.relu, (ONE_SIDED,), "dy[i]/dx[i] = 1", "where x > 0"),
+        (lambda x: jac.ops.relu(x), (2.0,), "dy/dx = 1", "where x > 0"),
+        (jac.ops.relu, (-ONE_SIDED,), "dy[i]/dx[i] = 0 * x[i]", "where x < 0"),
+        (lambda x: np.abs(x) ** 3, (-ONE_SIDED,), "dy[i]/dx[i] = -3 * x[i]**2", "where x < 0"),
+        (lambda x: np.maximum(x, 0.5) * np.abs(x), (ONE_SIDED,), "dy[i]/dx[i] = 2 * x[i]", "where x > 0.5"),
+        (lambda W, x: jac.ops.relu(W @ x), (MIXING, ONE_SIDED), "dy[i]/dx[j] = W[i,j]", "where v2 > 0"),
+        (lambda x: jac.ops.huber_loss(x, np.zeros(2)), (ONE_SIDED / 5,), "dy/dx[i] = x[i] / 2", "where x - c < 1"),
+        (
+            lambda x: np.clip(x, -1, 1), (np.array([0.2, -3.0]),), "dy[i]/dx[i] = δ[i,0]",
+            "where x > -1 at the same entries as at the given point",
+        ),
+        (
+            lambda x: x * np.abs(x), (np.array([0.2, 3.0]),), lambda x: np.diag([2 * x[0], 2 * x[1]]), "where x > 0",
+        ),
+        (
+            huber_by_hand, (ONE_SIDED / 5,), "dy/dx[i] = x[i]",
+            "where the condition of where(v3, v5) holds at the same entries as at the given point",
+        ),
+        (
+            lambda x: np.max(x), (np.array([1.0, 2.0, 3.0]),), "dy/dx[i] = δ[i,2]",
+            "where max(x) takes the same entries as at the given point",
+        ),
+        (
+            lambda x: np.sort(x), (np.array([1.0, 2.0, 3.0]),), "dy[i]/dx[i] = 1",
+            "where sort(x) takes the same entries as at the given point",
+        ),
+        (
+            by_a_look, (ONE_SIDED,), "dy[i]/dx[i] = 2 * x[i]",
+            "where the function, which looks at its numbers, takes the same course as at the given point",
+        ),
+    ],
+)  # fmt: skip
+def test_a_claim_that_is_right_on_one_branch_only_says_on_which(f: Any, args: Any, claim: Any, only: str) -> None:
+    verdict = jac.verify(f, *args, claim=claim)
+    assert verdict
+    assert verdict.condition == f"{only}; elsewhere it is wrong"
+    assert str(verdict).splitlines()[1] == f"  only     {verdict.condition}"
+
+
+@pytest.mark.parametrize(
+    ("f", "claim"),
+    [
+        (jac.ops.relu, "dy[i]/dx[i] = where(x[i] > 0, 1, 0)"),
+        (np.abs, "dy[i]/dx[i] = sign(x[i])"),
+        (lambda x: np.log(np.abs(x)), "dy[i]/dx[i] = 1 / x[i]"),
+        (np.sqrt, "dy[i]/dx[i] = 1 / (2 * y[i])"),
+        (lambda x: np.linalg.norm(x), "dy/dx[i] = x[i] / y"),
+        (lambda x: np.exp(x - np.max(x)) / np.sum(np.exp(x - np.max(x))), "dy[i]/dx[j] = y[i]*δ[i,j] - y[i]*y[j]"),
+        (lambda x: x**2 if x[0] > -5 else x * x, "dy[i]/dx[i] = 2*x[i]"),
+        (huber_by_hand, "dy/dx[i] = where(abs(x[i]) < 1, x[i], sign(x[i]))"),
+    ],
+)  # fmt: skip
+def test_a_claim_that_is_right_on_all_branches_is_right(f: Any, claim: Any) -> None:
+    assert jac.verify(f, ONE_SIDED, claim=claim).condition == ""
+
+
+def test_an_answer_to_an_exercise_says_on_which_branch_it_is_right() -> None:
+    task = jac.exercise(lambda x: np.exp(jac.ops.relu(x)), ONE_SIDED, blank="v1")
+    assert str(task.answer("dv1[i]/dx[i] = 1")) == "right: ∂v1/∂x; only where x > 0; elsewhere it is wrong"
