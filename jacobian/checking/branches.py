@@ -66,9 +66,10 @@ def holds_where(
 
 def _elsewhere(args: Sequence[Any], number: int) -> Iterator[tuple[Any, ...]]:
     """Arguments of which the one that is differentiated by is turned round, stretched, shuffled and drawn anew."""
-    given = np.asarray(args[number], float)
-    if not given.size:
+    given = np.asarray(args[number])
+    if not given.size or given.dtype.kind == "c":
         return
+    given = given.astype(float)
     rng = np.random.default_rng(5)
     first = given.copy()
     first.flat[int(np.argmax(np.abs(given)))] *= -1

@@ -19,10 +19,11 @@ from jacobian.checking.points import is_symmetric, near
 from jacobian.checking.tolerance import Tolerance, refuse_odd
 from jacobian.checking.upstream import Downstream
 from jacobian.checking.whole import Axes, indexed
-from jacobian.errors import ArgumentError, JacobianError, report
+from jacobian.errors import ArgumentError, DTypeError, JacobianError, report
 from jacobian.functional import jacobian
 from jacobian.tracing.run import argument_names, numbers_of
 from jacobian.tracing.surroundings import DIFFERENTIATES
+from jacobian.tracing.tracer import strip_all
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -151,6 +152,14 @@ class Case:
 
     def claimed(self, run: Run) -> Array:
         """The claim at a point, as it stands; stacked over the upstreams for a downstream claim."""
+        found = self._claimed(run)
+        if found.dtype.kind == "c" and run.tensor.dtype.kind != "c":
+            what = "claim=C.real" if isinstance(self.claim, reading.Values) else "take the real part"
+            headline = f"the claim holds complex numbers, but {self.axes.quotient} is real"
+            raise DTypeError(report(headline, fix=f"{what}, if nothing is lost"))
+        return found
+
+    def _claimed(self, run: Run) -> Array:
         shapes = (run.out_shape, run.wrt.shape)
         if self.upstream is not None:
             return self.upstream.stacked(run, shapes)
@@ -251,8 +260,8 @@ class Case:
 
 def _noise(run: Run) -> float:
     """How large the quotients of a function are, where what cancels leaves rounding behind."""
-    value = np.abs(np.asarray(run.values[run.output_name], float)).max(initial=0.0)
-    size = np.abs(np.asarray(run.wrt.value, float)).max(initial=0.0)
+    value = np.abs(np.asarray(run.values[run.output_name])).max(initial=0.0)
+    size = np.abs(np.asarray(strip_all(run.wrt.value))).max(initial=0.0)
     return float(value / size) if size > 0 else 0.0
 
 

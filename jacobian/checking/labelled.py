@@ -326,7 +326,8 @@ _WHOLE: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 
 
 def _power(base: Array, exponent: Array) -> Array:
-    return np.asarray(np.power(np.asarray(base, float), exponent))
+    base = base if base.dtype.kind == "c" else np.asarray(base, float)
+    return np.asarray(np.power(base, exponent))
 
 
 def _apply(function: Callable[..., Any], *values: Labelled) -> Labelled:

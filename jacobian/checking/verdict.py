@@ -18,8 +18,8 @@ class Entry(NamedTuple):
 
     out: tuple[int, ...]
     into: tuple[int, ...]
-    claimed: float
-    true: float
+    claimed: complex
+    true: complex
 
 
 @dataclass(frozen=True)

@@ -132,9 +132,9 @@ CASES: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
     ),
     (
         np.ones((8, 6)) * 1j, {}, errors.DTypeError,
-        "the claim holds complex numbers, not real numbers\n  fix:   claim=C.real, if nothing is lost",
+        "the claim holds complex numbers, but ∂y[i,j]/∂A[k,l] is real\n  fix:   claim=C.real, if nothing is lost",
     ),
-    (np.array([["a", "b"]]), {}, errors.DTypeError, "the claim holds text, not real numbers"),
+    (np.array([["a", "b"]]), {}, errors.DTypeError, "the claim holds text, not numbers"),
     (
         "qqqqqqq", {}, errors.LabelError,
         ("the claim uses qqqqqqq, which is not known\n  claim: qqqqqqq\n  known: A, B, y"

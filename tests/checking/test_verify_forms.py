@@ -429,6 +429,51 @@ def test_complex_numbers_on_the_way() -> None:
     assert not jac.verify(f, x, claim=J + 1)
 
 
+Z = np.array([1.0 + 1.0j, -2.0 + 0.5j, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("f", "args", "claim", "options"),
+    [
+        (np.square, (Z,), lambda z: np.diag(2 * z), {}),
+        (np.square, (Z,), np.diag(2 * Z), {}),
+        (lambda z: z**3, (Z,), "dy[i]/dz[i] = 3 * z[i]**2", {}),
+        (lambda z: z**3, (2 + 1j,), "dy/dz = 3 * z**2", {}),
+        (lambda A, z: np.exp(A @ z), (A, Z), lambda A, z, y, G: A.T @ (G * y), {"argnums": 1, "kind": "downstream"}),
+        (lambda z: np.sum(z**3), (Z,), lambda z: np.diag(6 * z), {"kind": "hessian"}),
+        (lambda x: np.fft.fft(x), (x,), lambda x: np.fft.fft(np.eye(3)), {}),
+    ],
+    ids=["function", "array", "formula", "number", "downstream", "hessian", "of a real input"],
+)  # fmt: skip
+def test_complex_derivatives(f: Any, args: Any, claim: Any, options: Any) -> None:
+    verdict = jac.verify(f, *args, claim=claim, **options)
+    assert verdict.verdict == "right"
+    if not isinstance(claim, np.ndarray):
+        assert verdict.compared.endswith(("3 points", "5 points"))
+
+
+def test_wrong_complex_derivatives() -> None:
+    f, right = lambda z: z**2, 2 * Z
+    assert jac.verify(f, Z, claim=lambda z: -np.diag(2 * z)).slip == "sign"
+    conjugate = jac.verify(f, Z, claim=lambda z: np.diag(2 * z.conj()))
+    assert str(conjugate.diagnosis) == "It is the conjugate of ∂y[i]/∂z[j]: leave the bar out."
+    assert jac.verify(f, np.ones(2) + 0j, claim=lambda z: 2 * np.eye(2)).slip == "right at the given point only"
+    other = jac.verify(f, Z, claim=np.diag(right.real))
+    assert other.worst[0] == ((0,), (0,), 2.0, 2.0 + 2.0j)
+    assert str(other).splitlines()[1:4] == [
+        "  worst    ∂y[0]/∂z[0] = 2 is claimed, but it is 2+2j",
+        "           ∂y[1]/∂z[1] = -4 is claimed, but it is -4+1j",
+        "  why      What slipped is looked for in real numbers only.",
+    ]
+
+
+def test_a_complex_claim_of_a_real_derivative() -> None:
+    with pytest.raises(jac.errors.DTypeError) as caught:
+        jac.verify(lambda x: np.abs(np.fft.fft(x)), x, claim=lambda x: np.fft.fft(np.eye(3)))
+    text = "the claim holds complex numbers, but ∂y[i]/∂x[j] is real\n  fix:   take the real part, if nothing is lost"
+    assert str(caught.value) == text
+
+
 # -- what else is told ------------------------------------------------------------------------------------------------
 
 
