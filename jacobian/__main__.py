@@ -33,7 +33,7 @@ inputs:
   b=3             a vector of shape (3,)
   s=()            a scalar, drawn
   t=2.5           a value: whatever has a point, an exponent, a sign or a bracket (t=3. is the scalar three)
-  x=[1,2,3]       a value
+  x=[1,2,3]       a value; z=[1+2j,3] holds complex numbers
   A=path.npy      a file that numpy.save has written
 
 expressions:
@@ -84,6 +84,8 @@ def _parser() -> _Parser:
     add("--wrt", action="append", metavar="NAME", help="differentiate with respect to this input only (repeat, or a,b)")
     add("--claim", metavar="TEXT", help="judge this derivative: index notation, or an expression of the inputs and y")
     add("--kind", choices=("jacobian", "downstream", "hessian"), default="jacobian", help="what the claim is")
+    add("--layout", choices=("numerator", "denominator"), help="the only layout in which the claim is to count")
+    add("--rtol", type=float, metavar="X", help="how far an entry of the claim may be off; 1e-3 if it was rounded")
     add("--upstream", metavar="VALUE", help="also print upstream·J; 'ones', or given like an input")
     add("--order", choices=("auto", "forward", "reverse"), default="auto", help="order of elimination")
     add("--explain", action="store_true", help="also print terms, contraction paths and costs")
@@ -140,8 +142,7 @@ def _run(options: argparse.Namespace) -> int:
             fix = did_you_mean(name, function.used) or "leave it out, or use it"
             raise UsageError(report(f"{name} is given, but the expression does not use it", fix=fix))
     wrt = _wrt(options.wrt, list(texts))
-    if options.kind != "jacobian" and options.claim is None:
-        raise UsageError(report(f"--kind {options.kind} says what a claim is", fix="give the claim: --claim TEXT"))
+    _refuse_without_claim(options)
     if options.seed < 0:
         raise UsageError(f"--seed must not be negative, not {options.seed}")
     where = None if options.html is None else _writable(options.html)
@@ -158,6 +159,16 @@ def _run(options: argparse.Namespace) -> int:
     if where is not None:
         _page(function, texts, args, options, argnums, where)
     return status
+
+
+def _refuse_without_claim(options: argparse.Namespace) -> None:
+    """What says more of a claim needs one."""
+    kind = options.kind if options.kind != "jacobian" else None
+    given = {"--kind": kind, "--layout": options.layout, "--rtol": options.rtol}
+    for option, value in given.items():
+        if value is not None and options.claim is None:
+            what = "says what a claim is" if option == "--kind" else "says how a claim is judged"
+            raise UsageError(report(f"{option} {value} {what}", fix="give the claim: --claim TEXT"))
 
 
 def _writable(text: str) -> Path:
@@ -180,7 +191,10 @@ def _page(
 
     given = [function.text, *(f"{name}={text}" for name, text in texts.items()), "--seed", str(options.seed)]
     foot = f"<p>The numbers are those of <code>{escape(shlex.join(['python', '-m', 'jacobian', *given]))}</code>.</p>"
-    case = Case(function, tuple(args), {}, tuple(argnums), function.text, options.claim, options.kind)
+    case = Case(
+        function, tuple(args), {}, tuple(argnums), function.text, options.claim, options.kind, options.layout,
+        options.rtol,
+    )  # fmt: skip
     write(page(case, foot), where)
     print(f"\npage written to {where} ({human(where.stat().st_size)})")
 
@@ -229,7 +243,10 @@ def _judge(function: Expression, args: Sequence[Any], options: argparse.Namespac
     if len(argnums) > 1 and options.wrt is not None:
         raise UsageError(report("a claim differentiates by one input", got=f"--wrt {','.join(options.wrt)}"))
     argnum = argnums[0]
-    verdict = jacobian.verify(function, *args, claim=options.claim, argnums=argnum, kind=options.kind)
+    verdict = jacobian.verify(
+        function, *args, claim=options.claim, argnums=argnum, kind=options.kind, layout=options.layout,
+        rtol=options.rtol,
+    )  # fmt: skip
     print(verdict)
     return AGREES if verdict else DIFFERS
 

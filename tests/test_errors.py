@@ -318,8 +318,60 @@ def test_a_rule_of_the_wrong_shape_is_found_out() -> None:
     assert text_of(jac.errors.ShapeError, jac.jacobian(bad), X) == (
         "bad_square: the rule of operand 0 returned a Jacobian of the wrong shape\n"
         "  got:    (2,) × ()\n"
-        "  needed: (2,) × (2,) (output × operand)"
+        "  needed: (2,) × (2,) (output × operand)\n"
+        "  fix:    entry by entry it is a diagonal: np.diag(…), or as text, '3 * x**2'"
     )
+
+
+RULES: list[tuple[Any, Any, str]] = [
+    (lambda x: np.ones((3, 2)) @ x, "x", ("odd: its derivative is text, but it does not work entry by entry\n"
+     "  got:   operands of the shape (2,), output (3,)\n"
+     "  fix:   give its Jacobian: a function, called as rule(y, *operands)")),
+    (np.sum, "2 * x", ("odd: its derivative is text, but it does not work entry by entry\n"
+     "  got:   operands of the shape (2,), output ()\n"
+     "  fix:   give its Jacobian: a function, called as rule(y, *operands)")),
+    (lambda x: [1.0, 2.0], "x",
+     "odd: the forward must return an array of numbers, not list\n  fix:   return np.array(…)"),
+    (lambda x: (x, x), "x", "odd: the forward must return an array of numbers, not tuple\n  fix:   return np.array(…)"),
+    (lambda x: "x", "x", "odd: the forward must return an array of numbers, not str"),
+    (lambda x: None, "x", "odd: the forward must return an array of numbers, not NoneType"),
+    (lambda x: np.array(["a", "b"]), "x", "odd: the forward must return an array of numbers, not one of <U1"),
+    (np.exp, lambda y, x: "a", "odd: rule 0 must return a Jacobian or an array of numbers, not str"),
+    (np.exp, lambda y, x: None, "odd: rule 0 must return a Jacobian or an array of numbers, not NoneType"),
+    (np.exp, lambda y, x: [[1], [1, 2]],
+     "odd: rule 0 must return a Jacobian or an array of numbers, not list of objects"),
+    (np.exp, lambda y, x: 1j * np.eye(2), "odd: rule 0 returns complex numbers, but the output is real"),
+    (np.exp, lambda x: np.diag(x), ("odd: rule 0 does not take the output and the operands: too many positional "
+     "arguments\n  got:   rule(x)\n  fix:   a rule is called as rule(y, x)")),
+    (np.exp, lambda y, x, n: x, ("odd: rule 0 does not take the output and the operands: missing a required argument: "
+     "'n'\n  got:   rule(y, x, n)\n  fix:   a rule is called as rule(y, x)")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("forward", "rule", "text"), RULES)
+def test_a_rule_or_a_forward_that_cannot_be_meant_is_told(forward: Any, rule: Any, text: str) -> None:
+    odd = jac.primitive(forward, rule, name="odd", operands=("x",))
+    told = text_of(jac.errors.JacobianError, odd.jacobian, X)
+    assert told == text
+
+
+def test_numbers_of_python_and_lists_are_fine() -> None:
+    half = jac.primitive(lambda x: 0.5 * float(x), "0.5", name="half")
+    assert np.asarray(half.jacobian(2.0)) == 0.5
+    swap = jac.primitive(lambda x: x[::-1], lambda y, x: [[0, 1], [1, 0]], name="swap")
+    np.testing.assert_array_equal(np.asarray(jac.jacobian(swap)(X)), [[0.0, 1.0], [1.0, 0.0]])
+
+
+@pytest.mark.parametrize("zero", [0, 0.0, np.float64(0), np.array(0), False, 0j])
+def test_a_jacobian_is_not_divided_by_zero(zero: Any) -> None:
+    J = jac.jacobian(np.sin)(X)
+    assert text_of(jac.errors.ArgumentError, lambda: J / zero) == "J / c: c must not be 0"
+
+
+def test_a_jacobian_is_divided_by_numbers_only() -> None:
+    J = jac.jacobian(np.sin)(X)
+    assert text_of(jac.errors.ArgumentError, lambda: J / "2") == "J / c: c must be a number, not str"
+    np.testing.assert_array_equal(np.asarray(J / np.float32(2)), np.asarray(J) / 2)
 
 
 def test_kinks_are_named() -> None:

@@ -449,7 +449,6 @@ FORMS = "\n  give:  a shape (3,4), a value (2.5 or [1,2,3]) or a file (A.npy)"
         ("['a']", "x=['a'] does not hold numbers" + FORMS),
         ("[True]", "x=[True] does not hold numbers" + FORMS),
         ("{1: 2}", "x={1: 2} does not hold numbers" + FORMS),
-        ("1j", "x=1j does not hold numbers" + FORMS),
         ("[[1,2],[3]]", "x=[[1,2],[3]] is not an array: its rows differ in length" + FORMS),
         ("(3", "x=(3 cannot be read" + FORMS),
         ("100000,100000", "x=100000,100000 has 1e+10 elements; at most 1e8 are drawn"),

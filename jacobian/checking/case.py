@@ -12,16 +12,18 @@ import numpy as np
 
 from jacobian.checking import claims as reading
 from jacobian.checking import layouts
+from jacobian.checking.branches import holds_where
 from jacobian.checking.derivation import Run
 from jacobian.checking.layouts import NUMERATOR, Layout
 from jacobian.checking.points import is_symmetric, near
-from jacobian.checking.tolerance import Tolerance
+from jacobian.checking.tolerance import Tolerance, refuse_odd
 from jacobian.checking.upstream import Downstream
-from jacobian.checking.whole import Axes
-from jacobian.errors import ArgumentError, JacobianError, report
+from jacobian.checking.whole import Axes, indexed
+from jacobian.errors import ArgumentError, DTypeError, JacobianError, report
 from jacobian.functional import jacobian
 from jacobian.tracing.run import argument_names, numbers_of
 from jacobian.tracing.surroundings import DIFFERENTIATES
+from jacobian.tracing.tracer import strip_all
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -46,6 +48,7 @@ class Case:
             raise ArgumentError(report(f"verify: layout must be 'numerator' or 'denominator', not {layout!r}"))
         if not isinstance(argnums, int | np.integer):
             raise ArgumentError(report(f"verify: argnums must be one whole number, not {argnums!r}"))
+        refuse_odd("verify", rtol=rtol)
         (self.argnum,) = numbers_of(int(argnums), len(args))
         if kind == "jacobian" and reading.is_second_order(claim):
             kind = "hessian"
@@ -84,7 +87,19 @@ class Case:
         run = self.here
         inner = [node.name for node in run.trace.nodes if node.op is not None] + list(run.variables)
         inner += ["y"] if self.kind == "hessian" else []
-        return reading.Names(run.input_names, run.output_name, tuple(dict.fromkeys(inner)))
+        return reading.Names(run.input_names, run.output_name, tuple(dict.fromkeys(inner)), self._left)
+
+    def _left(self, labels: Sequence[str]) -> str:
+        """`dy[i]/dx[j]`, as a formula of this claim begins."""
+        out, into = (0 if self.downstream else len(self.here.out_shape)), len(self.here.wrt.shape)
+        letters = labels if len(labels) == out + into else "ijklmnpqrs"[: out + into]
+        name = self.here.wrt.name
+        ins = indexed(f"d{name}", letters[out:])
+        if self.downstream:
+            return ins
+        if self.kind == "hessian":
+            return f"{indexed('d2y', letters[: out - into])}/{indexed(f'd{name}', letters[out - into : out])}{ins}"
+        return f"{indexed(f'd{self.here.output_name}', letters[:out])}/{ins}"
 
     def _check_repeats(self) -> None:
         """Nothing can be said of a function that does not give the same value twice."""
@@ -137,6 +152,14 @@ class Case:
 
     def claimed(self, run: Run) -> Array:
         """The claim at a point, as it stands; stacked over the upstreams for a downstream claim."""
+        found = self._claimed(run)
+        if found.dtype.kind == "c" and run.tensor.dtype.kind != "c":
+            what = "claim=C.real" if isinstance(self.claim, reading.Values) else "take the real part"
+            headline = f"the claim holds complex numbers, but {self.axes.quotient} is real"
+            raise DTypeError(report(headline, fix=f"{what}, if nothing is lost"))
+        return found
+
+    def _claimed(self, run: Run) -> Array:
         shapes = (run.out_shape, run.wrt.shape)
         if self.upstream is not None:
             return self.upstream.stacked(run, shapes)
@@ -181,12 +204,25 @@ class Case:
             return False
         return any(not self.wrong(run, layout.expand(claimed)).any() for layout in self.layouts(claimed))
 
-    # -- symmetric inputs -------------------------------------------------------------------------------------------
+    # -- conditions -------------------------------------------------------------------------------------------------
 
     def condition(self, layout: Layout) -> str:
-        """For which inputs alone a right claim is right: those that stay symmetric near the given point."""
+        """For which inputs alone a right claim is right."""
         if not self.claim.moves:
             return ""
+        return "\n".join(filter(None, (self._when_symmetric(layout), self._on_branch(layout))))
+
+    def _on_branch(self, layout: Layout) -> str:
+        """On which side of its kinks the function has the derivative that is claimed."""
+
+        def is_off(run: Run) -> Array | None:
+            claimed = self.claimed_near(run)
+            return None if claimed is None else np.abs(layout.expand(claimed) - run.tensor)
+
+        return holds_where(self.here, self.argnum, self._try, is_off)
+
+    def _when_symmetric(self, layout: Layout) -> str:
+        """For inputs that stay symmetric near the given point."""
         names = [
             self.here.input_names[number]
             for number, value in enumerate(self.args)
@@ -224,8 +260,8 @@ class Case:
 
 def _noise(run: Run) -> float:
     """How large the quotients of a function are, where what cancels leaves rounding behind."""
-    value = np.abs(np.asarray(run.values[run.output_name], float)).max(initial=0.0)
-    size = np.abs(np.asarray(run.wrt.value, float)).max(initial=0.0)
+    value = np.abs(np.asarray(run.values[run.output_name])).max(initial=0.0)
+    size = np.abs(np.asarray(strip_all(run.wrt.value))).max(initial=0.0)
     return float(value / size) if size > 0 else 0.0
 
 

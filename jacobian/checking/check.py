@@ -15,6 +15,7 @@ from jacobian.checking.measuring import measure
 from jacobian.checking.nodes import check_nodes
 from jacobian.checking.probe import Probe
 from jacobian.checking.report import Report
+from jacobian.checking.tolerance import refuse_odd
 from jacobian.errors import ArgumentError, KinkWarning, report
 from jacobian.functional import jacobian
 from jacobian.tracing.run import numbers_of
@@ -75,7 +76,8 @@ def check(
                 ∂v2[1]/∂v1[1]  ours 1.65364  differences 2.48047 ± ...  off by ...
                 ∂v2[0]/∂v1[0]  ours 1.41615  differences 2.12422 ± ...  off by ...
     """
-    _refuse(method, rtol, atol)
+    _refuse(method)
+    refuse_odd("check", rtol=rtol, atol=atol)
     numbers = tuple(dict.fromkeys(numbers_of(argnums, len(args))))
     with _kinks_noted():
         probe = Probe(f, args, kwargs, numbers, "check")
@@ -87,13 +89,9 @@ def check(
     return Report(tuple(judged), tuple(dict.fromkeys(kinks)), wrong)
 
 
-def _refuse(method: str, rtol: float | None, atol: float) -> None:
+def _refuse(method: str) -> None:
     if method not in METHODS:
         raise ArgumentError(report(f"check: method must be one of {', '.join(METHODS)}, not {method!r}"))
-    tolerances: dict[str, object] = {"rtol": 0 if rtol is None else rtol, "atol": atol}
-    for name, value in tolerances.items():
-        if not isinstance(value, int | float | np.integer | np.floating) or not 0 <= value < np.inf:
-            raise ArgumentError(report(f"check: {name} must be a number that is not negative, not {value!r}"))
 
 
 def _judged(

@@ -20,7 +20,7 @@ from jacobian.kernel.expression import Jacobian
 Array = np.ndarray[Any, np.dtype[Any]]
 
 UPSTREAM_NAMES = ("G", "upstream", "g", "u", "grad")
-_KINDS = {"c": "complex numbers", "U": "text", "S": "text", "O": "objects"}
+_KINDS = {"U": "text", "S": "text", "O": "objects"}
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -31,6 +31,8 @@ class Names:
     inputs: tuple[str, ...]
     output: str
     inner: tuple[str, ...]
+    left: Callable[[Sequence[str]], str]
+    """The left side of a formula with these labels, or others where they are too few or too many."""
 
     def upstream_of(self, asked: Sequence[str]) -> str | None:
         """Which of the names that a claim asks for is the upstream: the one name that is nothing else."""
@@ -75,6 +77,10 @@ def read(claim: Any, names: Names, *, downstream: bool) -> Claim:
     if isinstance(claim, str):
         if index_notation.is_formula(claim):
             return Formula(claim, names, downstream=downstream)
+        labels = index_notation.labels_without_left_side(claim, {*names.known, *CONSTANTS, *functions()})
+        if labels:
+            left = f"put in front what it is: {names.left(labels)} = …"
+            raise LabelError(report("the claim is index notation without its left side", claim=claim, fix=left))
         return _of_expression(claim, names, downstream=downstream)
     if isinstance(claim, Jacobian):
         return Values(np.asarray(claim))
@@ -84,10 +90,9 @@ def read(claim: Any, names: Names, *, downstream: bool) -> Claim:
         array = np.asarray(claim)
     except ValueError:
         raise ShapeError(report("the claim is not an array: its rows differ in length")) from None
-    if array.dtype.kind in "cUSO" and isinstance(claim, np.ndarray | list | tuple | complex):
-        fix = "claim=C.real, if nothing is lost" if array.dtype.kind == "c" else None
-        raise DTypeError(report(f"the claim holds {_KINDS[array.dtype.kind]}, not real numbers", fix=fix))
-    if array.dtype.kind not in "iufb":
+    if array.dtype.kind in "USO" and isinstance(claim, np.ndarray | list | tuple | complex):
+        raise DTypeError(report(f"the claim holds {_KINDS[array.dtype.kind]}, not numbers"))
+    if array.dtype.kind not in "iufcb":
         raise ArgumentError(
             report(
                 f"a claim is an array, a function or a text, not {type(claim).__name__}",
@@ -242,7 +247,7 @@ def _numbers(result: Any) -> Array:
         array = np.asarray(result)
     except ValueError:
         raise ShapeError(report("the claim does not return an array: its rows differ in length")) from None
-    if array.dtype.kind not in "iufb":
+    if array.dtype.kind not in "iufcb":
         raise DTypeError(report(f"the claim returns {_kind(result)}, not an array of numbers"))
     return checked(array.astype(float) if array.dtype.kind in "iub" else array)
 

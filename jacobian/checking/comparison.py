@@ -79,6 +79,6 @@ def compare(function: Callable[..., Any], args: Sequence[Array], argnum: int, J:
         undecided=left_out,
         worst=found.index(place),
         difference=float(found.difference[place]),
-        ours=float(found.ours[place]),
-        theirs=float(found.theirs[place]),
+        ours=found.ours[place].item(),
+        theirs=found.theirs[place].item(),
     )

@@ -260,10 +260,12 @@ def _has_factor(D: Derivation, edge: Edge) -> bool:
 
 
 def _link_sentence(D: Derivation, a: int, b: int, steps: list[int], slip: str) -> str:
-    if slip == slips.SIGN:
-        return f"{at(D, b)}its minus is left out: multiply by -1, {told(D, D.into[b][0])}."
-    if slip in (slips.FACTOR_OUT, slips.CONSTANT):
-        return f"{at(D, b)}its derivative is left out: multiply by {told(D, D.into[b][0])}."
+    if slip in (slips.SIGN, slips.FACTOR_OUT, slips.CONSTANT):
+        edge = next(edge for edge in D.into[b] if edge.parent == a)
+        if slip != slips.SIGN:
+            return f"{at(D, b)}its derivative is left out: multiply by {told(D, edge)}."
+        minus = "its minus" if len(D.nodes[b].operands) == 1 else f"the minus in front of {D.name(a)}"
+        return f"{at(D, b)}{minus} is left out: multiply by -1, {told(D, edge)}."
     names = ", ".join(node_text(D, step) for step in steps)
     if slip == slips.NO_SYMMETRY:
         local = between(D, a, b)

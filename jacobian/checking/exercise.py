@@ -177,10 +177,11 @@ class Exercise:
 
     def _told(self, verdict: Verdict) -> str:
         quotient = re.sub(r"\[[^\]]*\]", "", verdict.quotient)
+        only = "".join(f"; only {line}" for line in verdict.condition.splitlines())
         if verdict.verdict == ELSEWHERE:
-            return f"right, in another layout: {quotient} in {verdict.layout}; J = {verdict.conversion}"
+            return f"right, in another layout: {quotient} in {verdict.layout}; J = {verdict.conversion}{only}"
         if verdict:
-            return f"right: {quotient}"
+            return f"right: {quotient}{only}"
         extent = f"{verdict.right_entries} of {verdict.entries} entries of {quotient} are right"
         first = min(verdict.worst, key=lambda entry: (entry.out, entry.into), default=None)
         where = "" if first is None else f"; {place(verdict.names, first)} is not"

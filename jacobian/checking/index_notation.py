@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,6 +105,19 @@ class _Logical(ast.NodeTransformer):
             return node
         name = "logical_and" if isinstance(node.op, ast.BitAnd) else "logical_or"
         return ast.Call(ast.Name(name, ast.Load()), [node.left, node.right], [])
+
+
+def labels_without_left_side(text: str, known: Collection[str]) -> list[str]:
+    """The labels of what can only be index notation, though it does not say what it is the derivative of.
+
+    >>> labels_without_left_side("y[i]*δ[i,j] - y[i]*y[j]", {"x", "y"}), labels_without_left_side("x[0] * y", {"x"})
+    (['i', 'j'], [])
+    """
+    try:
+        right = parse(f"dy = {text}", "y").right
+    except ExpressionError:
+        return []
+    return [label for label in labels_in(right, dict.fromkeys(known)) if label not in known]
 
 
 def unreadable(text: str, detail: str, fix: str | None = None) -> ExpressionError:

@@ -52,6 +52,7 @@ class Evaluation:
         self.sizes: dict[str, tuple[int, str]] = {}
         self.unbalanced: set[str] = set()  # summed although they stand once: a Σ is missing
         self._cache: dict[str, Any] = {}
+        self._outside = 0.0
         for forms, shape, name in ((sides.outs, out_shape, sides.out), (sides.ins, in_shape, sides.into)):
             if len(forms) != len(shape):
                 self._fail(
@@ -143,7 +144,7 @@ class Evaluation:
             if sum(self._weight(factor, label) for factor in holders) < 2:
                 self.unbalanced.add(label)
         known = outer | set(here)
-        found = [(self._value(factor, known), below) for factor, below in factors]
+        found = [((self._divisor if below else self._value)(factor, known), below) for factor, below in factors]
         labels = tuple(dict.fromkeys(label for value, _ in found for label in value.labels))
         numbers = {label: place for place, label in enumerate(labels)}
         operands: list[Any] = []
@@ -155,6 +156,13 @@ class Evaluation:
         for label in missing:
             array = array * self._size(label)
         return Labelled(np.asarray(array), tuple(kept))
+
+    def _divisor(self, factor: ast.AST, outer: frozenset[str]) -> Labelled:
+        self._outside, before = np.inf, self._outside
+        try:
+            return self._value(factor, outer)
+        finally:
+            self._outside = before
 
     def _weight(self, factor: ast.AST, label: str) -> int:
         """How often a label counts as standing in a factor: twice in a square."""
@@ -237,7 +245,7 @@ class Evaluation:
         self._fail(f"{ast.unparse(form)} is not a position", fix="labels, whole numbers, +, - and *")
 
     def _read(self, node: ast.Subscript) -> Labelled:
-        """`A[i, j + 1]`; what lies outside the array is 0."""
+        """`A[i, j + 1]`; what lies outside the array is 0, and so is what is divided by it."""
         array = self._plain(node.value)
         places = [self._position(position) for position in positions_of(node)]
         labels = tuple(dict.fromkeys(label for place in places for label in place.labels))
@@ -248,7 +256,7 @@ class Evaluation:
             at = np.broadcast_to(place.over(labels), sizes)
             inside = inside & (at >= 0) & (at < size)
             read.append(np.clip(at, 0, size - 1))
-        return Labelled(np.where(inside, array[tuple(read)], 0.0), labels)
+        return Labelled(np.where(inside, array[tuple(read)], self._outside), labels)
 
     def _call(self, node: ast.Call, outer: frozenset[str]) -> Labelled:
         name = ast.unparse(node.func)
@@ -318,7 +326,8 @@ _WHOLE: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 
 
 def _power(base: Array, exponent: Array) -> Array:
-    return np.asarray(np.power(np.asarray(base, float), exponent))
+    base = base if base.dtype.kind == "c" else np.asarray(base, float)
+    return np.asarray(np.power(base, exponent))
 
 
 def _apply(function: Callable[..., Any], *values: Labelled) -> Labelled:

@@ -55,9 +55,11 @@ def near(
     def moved(value: Any, number: int) -> Any:
         if is_container(value) and not is_array_list(value):
             return map_leaves(lambda leaf, _: moved(leaf, number), value)
-        if not isinstance(value, np.ndarray | np.floating | float | list):
+        if not isinstance(value, np.ndarray | np.inexact | float | complex | list):
             return np.asarray(value, float) * (1 + spread * rng.standard_normal()) if number == argnum else value
         array = np.asarray(value)
+        if array.dtype.kind == "c":
+            return _turned(array, rng, spread)
         if array.dtype.kind != "f":
             if number != argnum:
                 return value
@@ -67,6 +69,13 @@ def near(
         return _moved(array, rng, spread, held=number not in free, differentiated=number == argnum)
 
     return [moved(value, number) for number, value in enumerate(args)]
+
+
+def _turned(array: Array, rng: np.random.Generator, spread: float) -> Array:
+    """Complex numbers, each a little longer or shorter and turned a little; what is 0 gets as large a step."""
+    scale = float(np.sqrt(np.mean(np.abs(array) ** 2))) or 1.0
+    drawn = spread * (rng.standard_normal(array.shape) + 1j * rng.standard_normal(array.shape))
+    return np.asarray(np.where(array == 0, scale * drawn, array * np.exp(drawn)), array.dtype)
 
 
 def _moved(array: Array, rng: np.random.Generator, spread: float, *, held: bool, differentiated: bool) -> Any:

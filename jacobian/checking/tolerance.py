@@ -6,10 +6,21 @@ from typing import Any
 
 import numpy as np
 
+from jacobian.errors import ArgumentError, report
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 RTOL = 1e-6
 ROW, WHOLE = 1e-9, 1e-12
+
+
+def refuse_odd(called: str, **tolerances: Any) -> None:
+    """Raise the error for a tolerance that is no number, or that nothing lies within; None is a tolerance of ours."""
+    for name, value in tolerances.items():
+        if value is None:
+            continue
+        if not isinstance(value, int | float | np.integer | np.floating) or not 0 <= value < np.inf:
+            raise ArgumentError(report(f"{called}: {name} must be a number that is not negative, not {value!r}"))
 
 
 class Tolerance:

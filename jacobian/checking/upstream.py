@@ -38,7 +38,7 @@ class Downstream:
         values = dict(run.values)
 
         def at(G: Array) -> Array:
-            return np.asarray(self.claim.at(run.args, values, shapes, G), float)
+            return self.claim.at(run.args, values, shapes, G)
 
         basis = np.eye(count).reshape(count, *out)
         found = [at(G) for G in basis]

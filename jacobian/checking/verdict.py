@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from jacobian.checking.diagnosis import Diagnosis
+from jacobian.checking.whole import indexed
 
 RIGHT, ELSEWHERE, WRONG = "right", "right, in another layout", "wrong"
 
@@ -17,8 +18,8 @@ class Entry(NamedTuple):
 
     out: tuple[int, ...]
     into: tuple[int, ...]
-    claimed: float
-    true: float
+    claimed: complex
+    true: complex
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,7 @@ class Verdict:
 def place(names: tuple[str, str], entry: Entry) -> str:
     """An entry by its two index vectors."""
     out, into = (
-        f"{name}[{','.join(map(str, index))}]" if index else name
-        for name, index in zip(names, (entry.out, entry.into), strict=True)
+        indexed(name, list(map(str, index))) for name, index in zip(names, (entry.out, entry.into), strict=True)
     )
     return f"∂{out}/∂{into}"
 

@@ -63,10 +63,25 @@ class Wrong:
             text = f"The label {labels} stands on the right alone and is not summed: write Σ_{labels} in front."
             return Diagnosis((slips.NOT_SUMMED,), text)
         off = [k for k, row in enumerate(self.off) if all(one.any() for one in row)]
+        if self.runs[0].tensor.dtype.kind == "c":
+            return self._of_complex(off) if 0 in off else ONLY_HERE
         if 0 not in off:
             found = self._searched(off, right_here=True)
             return found if found is not None and len(found.slips) == 1 else ONLY_HERE  # two slips do not cancel here
         return self._searched([k for k in off if k] or off)  # what is accidental at the given point is not near it
+
+    def _of_complex(self, places: Sequence[int]) -> Diagnosis | None:
+        """Of complex numbers what is wrong with the whole alone: its sign, or that it is the conjugate."""
+        quotient = self.case.axes.quotient
+        for slip, turned, sentence in (
+            (slips.SIGN, np.negative, f"The sign of {quotient} is wrong: put a minus in front."),
+            (slips.CONJUGATE, np.conj, f"It is the conjugate of {quotient}: leave the bar out."),
+        ):
+            for layout in range(len(self.off[0])):
+                pairs = [(self.runs[k], turned(self.tensors[k][layout])) for k in places]
+                if not any(self.case.wrong(run, tensor).any() for run, tensor in pairs):
+                    return Diagnosis((slip,), sentence, layout=layout)
+        return None
 
     def _searched(self, places: Sequence[int], *, right_here: bool = False) -> Diagnosis | None:
         """The search at some of the points, those with most to see first."""
@@ -84,6 +99,8 @@ class Wrong:
         return diagnose(suspect)
 
     def _unexplained(self, run: Run, off: Array) -> str:
+        if run.tensor.dtype.kind == "c":
+            return "What slipped is looked for in real numbers only."
         D = derivation_of(run)
         if D is None or not off.any():
             return UNEXPLAINED
@@ -103,7 +120,7 @@ def _worst(run: Run, claimed: Array, off: Array) -> tuple[Entry, ...]:
 def _entry(run: Run, claimed: Array, flat: int) -> Entry:
     index = tuple(map(int, np.unravel_index(flat, run.tensor.shape))) if run.tensor.shape else ()
     outs = len(run.out_shape)
-    return Entry(index[:outs], index[outs:], float(claimed[index]), float(run.tensor[index]))
+    return Entry(index[:outs], index[outs:], claimed[index].item(), run.tensor[index].item())
 
 
 def _elsewhere(run: Run) -> str:
@@ -111,7 +128,7 @@ def _elsewhere(run: Run) -> str:
     point = ", ".join(
         f"{name} = {brief(np.asarray(value))}"
         for name, value in zip(run.input_names, run.args, strict=False)
-        if isinstance(value, np.ndarray | np.floating | float)
+        if isinstance(value, np.ndarray | np.inexact | float | complex)
     )
     return f"the claim is right at the given point; the numbers shown are those of another, {point}"
 

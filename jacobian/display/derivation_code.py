@@ -224,7 +224,7 @@ class Writer:
         Raises:
             NotPlainError: it has other positions.
         """
-        if product.deltas or product.guards:
+        if product.deltas or product.guards or not all(map(self._is_whole, product.reads)):
             raise NotPlainError
         summed = tuple(names(index) for index in product.summed)
         groups, scale = self.groups(product, names, (*free, *summed))
@@ -246,6 +246,11 @@ class Writer:
             pieces = [f'np.einsum("{spec}->{out}", {", ".join(code for code, _ in operands)})']
         return with_number(times_scalar(multiplied(pieces), scalar), scale), carried
 
+    def _is_whole(self, read: Read) -> bool:
+        """Whether every index runs along the whole axis at which it stands alone."""
+        axes = zip(read.forms, np.shape(read.array), strict=True)
+        return all(self.book.sizes[next(indices(form))] == size for form, size in axes if form.is_plain)
+
     def grid(self, product: Product, names: Callable[[int], str], free: Labels) -> str:
         """A product as it is written, on index grids; a number where none is free."""
         pieces: list[str] = []
@@ -263,13 +268,14 @@ class Writer:
         for form, extent in product.guards:
             text = form_code(form, names)
             pieces.append(f"({text} == 0)" if extent == 1 else f"(0 <= {text}) * ({text} < {extent})")
-        pieces += [_factor(self._on_grid(read, place)) for read in product.reads]
+        reads = [_factor(self._on_grid(read, place)) for read in product.reads]
+        pieces += reads
         pieces += inside
-        if product.scale == -1 and not product.reads:
+        scale = product.scale
+        if not isinstance(scale, complex) and scale < 0 and pieces[0] not in reads:
             pieces.insert(0, "-1.0")  # what is true or false has no minus
-            code = " * ".join(pieces)
-        else:
-            code = with_number(" * ".join(pieces), product.scale)
+            scale = -scale
+        code = with_number(" * ".join(pieces), scale)
         if product.summed and not free:
             code = f"np.sum({code})"
         elif product.summed:
@@ -326,20 +332,19 @@ def with_number(code: str, scale: Scalar) -> str:
     if isinstance(scale, complex):
         raise NotPlainError
     sign, size = "-" if scale < 0 else "", abs(scale)
-    text = notation.number_text(size)
+    number = number_code(notation.number_text(size))
     if not code:
-        return sign + (text.replace("/", " / ") if _is_exact(text, size) else repr(float(size)))
+        return sign + number
     if size == 1:
         return f"-{_factor(code)}" if sign else code
-    if text.startswith("1/") and _is_exact(text, size):
-        return f"{sign}{_factor(code)} / {text[2:]}"
-    number = text.replace("/", " / ") if _is_exact(text, size) else repr(float(size))
+    if number.startswith("1 / "):
+        return f"{sign}{_factor(code)} / {number[4:]}"
     return f"{sign}{number} * {_factor(code)}"
 
 
-def _is_exact(text: str, size: float) -> bool:
-    above, _, below = text.partition("/")
-    return float(above) / float(below or 1) == size
+def number_code(text: str) -> str:
+    """A number as code: `2*pi` is `2 * np.pi`."""
+    return plain_code(ast.parse(text, mode="eval").body, ())
 
 
 def form_code(form: Form, names: Callable[[int], str]) -> str:
@@ -378,10 +383,12 @@ def tensor_lines(total: Sum, shape: Shape, name: str, writer: Writer) -> list[st
 def _dense(parts: Sequence[Sum], shape: Shape, name: str, writer: Writer) -> list[str] | None:
     """One expression, where every axis is an index of its own."""
     left = [*parts[0].out, *parts[0].into]
-    free_indices = [next(indices(form)) for form in left if form.parts]
     plain = all(form.is_plain or (not form.parts and size == 1) for form, size in zip(left, shape, strict=True))
     same = all((part.out, part.into) == (parts[0].out, parts[0].into) for part in parts)
-    if not plain or not same or len(set(free_indices)) < len(free_indices):
+    if not plain or not same:
+        return None
+    free_indices = [next(indices(form)) for form in left if form.parts]
+    if len(set(free_indices)) < len(free_indices):
         return None
     names = names_for(parts[0].with_products(p for part in parts for p in part.products))
     free = tuple(names[index] for index in free_indices)
@@ -400,10 +407,19 @@ def _dense(parts: Sequence[Sum], shape: Shape, name: str, writer: Writer) -> lis
 
 
 def _added(codes: Sequence[str]) -> str:
+    if len(codes) > 1:  # two truths have no sum
+        codes = [f"1.0 * {code}" if _is_truth(ast.parse(code, mode="eval").body) else code for code in codes]
     total = codes[0]
     for code in codes[1:]:
         total += f" - {code[1:]}" if code.startswith("-") and not _is_sum(code) else f" + {code}"
     return total
+
+
+def _is_truth(node: ast.expr) -> bool:
+    """Whether it is true or false, entry by entry."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        return _is_truth(node.left) and _is_truth(node.right)
+    return isinstance(node, ast.Compare)
 
 
 def _is_sum(code: str) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from jacobian.display.derivation_terms import Book, Product, Range, Sum, guard_text
 from jacobian.kernel import notation
-from jacobian.kernel.access import Form, Lookup, combine, indices, plain, substitute
+from jacobian.kernel.access import Form, Lookup, combine, constant, indices, plain, substitute
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,9 @@ def simplified(total: Sum) -> Sum:
     """Sums over indices that nothing holds are numbers; equal products are added; brackets that always hold go."""
     merged: dict[str, Product] = {}
     for product in total.products:
-        idle = [index for index in product.summed if index not in set(indices(*product.forms))]
+        idle = [index for index in product.summed if not _says(product, index)]
         scale = product.scale
+        product = product.bound(dict.fromkeys(set(idle) & set(indices(*product.forms)), constant(0)))
         for index in idle:
             scale = scale * total.book.sizes[index]
         guards = tuple(one for one in product.guards if not _is_implied(one, product, total.book))
@@ -77,15 +79,32 @@ def simplified(total: Sum) -> Sum:
     return total.with_products(product for product in merged.values() if product.scale != 0)
 
 
+def _says(product: Product, index: int) -> bool:
+    """Whether an index stands in a product as it is written, where equal factors above and below the line are gone."""
+    if index not in set(indices(*product.forms)):
+        return False
+    return f"Index{index}_" in replace(product, summed=()).text(lambda one: f"Index{one}_")
+
+
 def _is_implied(guard: Range, product: Product, book: Book) -> bool:
-    """Whether a bracket says nothing new: what is read outside an array is 0, and δ are between places on axes."""
+    """Whether a bracket says nothing new: an entry outside its array is 0, and δ are between places on axes."""
     form, extent = guard
     if book.stays(form, extent):
         return True
     for read in product.reads:
-        if any(one == form and size <= extent for one, size in zip(read.forms, np.shape(read.array), strict=True)):
-            return True
+        for axis, (one, size) in enumerate(zip(read.forms, np.shape(read.array), strict=True)):
+            if one == form and size <= extent and _vanishes_outside(read.label, axis):
+                return True
     return any(form in pair and all(book.stays(one, extent) for one in pair if one != form) for pair in product.deltas)
+
+
+_POWER = re.compile(r"\w+\[[@\d,]+\](\*\*[1-9])?")
+
+
+def _vanishes_outside(label: str, axis: int) -> bool:
+    """Whether a factor is 0 where its array has no entry along an axis: `2 * x[i]**2` is, but not `cos(x[i])`."""
+    pieces = label.split(" * ")
+    return "@" not in label or any(f"@{axis}" in piece and _POWER.fullmatch(piece) for piece in pieces)
 
 
 def _key(total: Sum, product: Product) -> str:

@@ -319,6 +319,8 @@ class _Paper:
                 return str(value)
             case ast.Name(id=name):
                 return self.pick(name_latex(name), name)
+            case ast.Attribute(value=ast.Name(id="np"), attr="pi"):
+                return self.pick(r"\pi", "π")
             case ast.Attribute(value=value, attr="T"):
                 return self._raised(value, self.pick(r"^{\top}", "ᵀ"))
             case ast.UnaryOp(operand=operand):
@@ -359,7 +361,7 @@ class _Paper:
                 first = self.show(left) if _is_signed(left) else self._factor(left)
                 return first + self.pick(r"\,", " ") + self._factor(right)
             case ast.Mult():
-                by_number = isinstance(left, ast.Constant) or isinstance(right, ast.Constant) or _is_quotient(left)
+                by_number = _is_number(left) or _is_number(right)
                 sign = self.pick(r"\,", " ") if by_number else self.pick(r" \odot ", " ⊙ ")
                 one, other = (self.show(n) if _is_product(n) else self._closed(n) for n in (left, right))
                 return f"{one}{sign}{other}"
@@ -386,6 +388,8 @@ class _Paper:
             return self._closed(args[0]) + self.pick("^{-1}", "⁻¹")
         if name == "np.sum":
             return self._sum(node, args)
+        if name == "np.sqrt" and self.latex:
+            return rf"\sqrt{{{inner[0]}}}"
         if name.endswith(".ravel") and isinstance(node.func, ast.Attribute):
             return self.pick(r"\operatorname{vec}", "vec") + f"({self.show(node.func.value)})"
         word = name.rpartition(".")[2]
@@ -407,7 +411,7 @@ class _Paper:
 def _is_signed(node: ast.expr) -> bool:
     """Whether a matrix has a sign or a number in front."""
     return isinstance(node, ast.UnaryOp) or (
-        isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) and isinstance(node.left, ast.Constant)
+        isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) and _is_number(node.left)
     )
 
 
@@ -415,5 +419,13 @@ def _is_product(node: ast.expr) -> bool:
     return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div | ast.Pow)
 
 
-def _is_quotient(node: ast.expr) -> bool:
-    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and isinstance(node.left, ast.Constant)
+def _is_number(node: ast.expr) -> bool:
+    """Whether it is made of numbers alone, as `2 / 3` and `np.sqrt(2 / np.pi)` are."""
+    match node:
+        case ast.Constant():
+            return True
+        case ast.BinOp(left=left, right=right):
+            return _is_number(left) and _is_number(right)
+    return ast.unparse(node) == "np.pi" or (
+        isinstance(node, ast.Call) and ast.unparse(node.func) == "np.sqrt" and _is_number(node.args[0])
+    )

@@ -12,6 +12,7 @@ import numpy as np
 from jacobian import plan
 from jacobian.display.derivation_terms import Sum
 from jacobian.kernel import notation
+from jacobian.ops.families.reduction import reduced_axes
 from jacobian.tracing.graph import Node
 
 
@@ -42,13 +43,37 @@ def readings(label: str, node: Node) -> Iterator[str]:
     """A label as it may be written, the most readable first: each is tried."""
     if match := re.fullmatch(r"cof\((\w+)\)(\[@0,@1\])?", label):
         yield f"{node.name} * inv({match[1]})[@1,@0]"
-    if node.op is not None and node.op.name == "var" and node.params.get("axis") is None:
-        x, shape = node.operand_names[0], np.shape(node.operands[0])
-        count = prod(shape) - node.params.get("ddof", 0)
-        yield f"2/{count} * ({notation.indexed_label(x, len(shape))} - mean({x}))"
+    if node.op is not None and node.op.name in _OF_A_LINE:
+        label = _along_axes(node, label)
     if label:
         yield re.sub(r"where\(\S+ == 0, 0\.5, 0\.0\)", "0.0", label)
         yield label
+
+
+_OF_A_LINE = frozenset({"prod", "std", "var", "vector_norm"})
+"""Their rules speak of the line that an entry lies in: of its mean, or of what it is reduced to."""
+
+
+def _along_axes(node: Node, label: str) -> str:
+    """The label of a rule of theirs with the positions of its line in it."""
+    assert node.op is not None
+    x, shape, axis = node.operand_names[0], np.shape(node.operands[0]), node.params.get("axis")
+    reduced = reduced_axes(axis, len(shape), node.op.name)
+    line = _positions(len(shape), reduced, kept=False)
+    result = node.name + _positions(len(shape), reduced, kept=bool(node.params.get("keepdims")))
+    entry, mean = notation.indexed_label(x, len(shape)), f"mean({x}{'' if axis is None else f', axis={axis}'}){line}"
+    if node.op.name == "var":
+        count = prod(shape[one] for one in reduced) - node.params.get("ddof", 0)
+        return f"2/{count} * ({entry} - {mean})"
+    if node.op.name == "prod":  # where no entry is 0
+        return label or f"{result} / {entry}"
+    label = label.replace(f"mean({x})", mean)
+    return re.sub(rf"(?<![\w.]){re.escape(node.name)}(?![\w\[])", result, label)
+
+
+def _positions(rank: int, reduced: tuple[int, ...], *, kept: bool) -> str:
+    at = ["0" if axis in reduced else f"@{axis}" for axis in range(rank) if kept or axis not in reduced]
+    return f"[{','.join(at)}]" if at else ""
 
 
 def all_paths(graph: plan.Paths, of: Node, wrt: Node, limit: int) -> list[list[Node]]:

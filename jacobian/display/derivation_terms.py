@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from jacobian.kernel import notation
 from jacobian.kernel.access import (
     Form,
@@ -53,7 +55,7 @@ class Book:
     def table(self, array: Any) -> int:
         """The number of a table, the same for the same table."""
         for number, known in enumerate(self.tables):
-            if known is array:
+            if known is array or (known.size and np.array_equal(known, array)):
                 return number
         self.tables.append(array)
         return len(self.tables) - 1
@@ -107,9 +109,10 @@ class Product:
         """Indices replaced by positions; δ of equals are gone."""
         deltas = [(substitute(a, bindings), substitute(b, bindings)) for a, b in self.deltas]
         kept = {frozenset(pair): pair for pair in deltas if pair[0] != pair[1]}
+        guards = [(substitute(form, bindings), extent) for form, extent in self.guards]
         return Product(
             self.scale, tuple(kept.values()),
-            tuple(dict.fromkeys((substitute(form, bindings), extent) for form, extent in self.guards)),
+            tuple(dict.fromkeys(one for one in guards if one[0].parts or not 0 <= one[0].offset < one[1])),
             tuple(read.moved(bindings) for read in self.reads),
             tuple(index for index in self.summed if index not in bindings),
         )  # fmt: skip

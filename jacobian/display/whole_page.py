@@ -45,7 +45,7 @@ UNFOLDED = 64  # entries of a Jacobian whose numbers are seen at once
 
 
 class Case(NamedTuple):
-    """What is reported on; `of` is the expression, `kind` what the claim is."""
+    """What is reported on; `of` is the expression, `kind` to `rtol` what the claim is."""
 
     f: Callable[..., Any]
     args: tuple[Any, ...]
@@ -54,6 +54,8 @@ class Case(NamedTuple):
     of: str
     claim: Any
     kind: str
+    layout: str | None = None
+    rtol: float | None = None
 
 
 def report(
@@ -225,7 +227,10 @@ def _check(found: Report | JacobianError | MemoryError) -> str:
 
 
 def _verdict(case: Case) -> Verdict:
-    return verify(case.f, *case.args, claim=case.claim, argnums=case.argnums[0], kind=case.kind, **case.kwargs)
+    return verify(
+        case.f, *case.args, claim=case.claim, argnums=case.argnums[0], kind=case.kind, layout=case.layout,
+        rtol=case.rtol, **case.kwargs,
+    )  # fmt: skip
 
 
 def _claim(case: Case, verdict: Verdict) -> str:

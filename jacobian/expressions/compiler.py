@@ -293,6 +293,7 @@ def _arithmetic(function: Callable[[Any, Any], Any], left: Any, right: Any) -> A
         raise ValueError("the result is too large for a float") from None
     if isinstance(result, int) and abs(result) > _MAX_INT:
         return float(result)
-    if isinstance(result, complex) and not isinstance(result, np.generic):
+    given = any(isinstance(operand, complex) and not isinstance(operand, float) for operand in (left, right))
+    if isinstance(result, complex) and not isinstance(result, np.generic) and not given:
         raise ValueError(f"the result {result:.4g} is complex")
     return result

@@ -1,7 +1,7 @@
 """Arrays given as text: a shape to draw, a literal, or a file.
 
 `3,4` is a shape and `()` the shape of a scalar; what has a bracket, a point, an exponent or a sign is a value: `2.5`,
-`-2`, `1e-3`, `[[1, 2], [3, 4]]`; what ends in `.npy` is read from that file.
+`-2`, `1e-3`, `1+2j`, `[[1, 2], [3, 4]]`; what ends in `.npy` is read from that file.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def read_input(name: str, text: str, rng: np.random.Generator) -> Array:
     >>> rng = np.random.default_rng(0)
     >>> read_input("W", "2,3", rng).shape, read_input("b", "()", rng).shape, read_input("b", "3", rng).shape
     ((2, 3), (), (3,))
-    >>> read_input("x", "[1, 2]", rng), read_input("t", "-2", rng)
-    (array([1., 2.]), array(-2.))
+    >>> read_input("x", "[1, 2]", rng), read_input("t", "-2", rng), read_input("z", "1+2j", rng)
+    (array([1., 2.]), array(-2.), array(1.+2.j))
     """
     text = text.strip()
     if not text:
@@ -109,7 +109,8 @@ def _literal(name: str, text: str) -> Array:
     if not _numbers_only(value):
         raise UsageError(report(f"{name}={text} does not hold numbers", give=_FORMS))
     try:
-        return np.asarray(value, dtype=np.float64)
+        array = np.asarray(value)
+        return np.asarray(array, np.complex128 if array.dtype.kind == "c" else np.float64)
     except (ValueError, OverflowError):
         raise UsageError(report(f"{name}={text} is not an array: its rows differ in length", give=_FORMS)) from None
 
@@ -117,4 +118,4 @@ def _literal(name: str, text: str) -> Array:
 def _numbers_only(value: object) -> bool:
     if isinstance(value, list | tuple):
         return all(map(_numbers_only, value))
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float | complex) and not isinstance(value, bool)

@@ -373,6 +373,11 @@ class Jacobian(Shown):
 
     def __truediv__(self, scalar: Any) -> Jacobian:
         """The Jacobian divided by a number."""
+        if not is_foreign_array(scalar) and np.ndim(scalar) == 0:
+            if np.asarray(scalar).dtype.kind not in "biufc":
+                raise ArgumentError(report(f"J / c: c must be a number, not {type(scalar).__name__}"))
+            if scalar == 0:
+                raise ArgumentError(report("J / c: c must not be 0"))
         return self.__mul__(1 / scalar)
 
     def __neg__(self) -> Jacobian:

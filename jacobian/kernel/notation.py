@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from fractions import Fraction
 from itertools import count, islice
 
+from jacobian.kernel import surds
 from jacobian.kernel.access import Form, Lookup, indices
 from jacobian.kernel.term import Factor, Scalar, Term
 from jacobian.kernel.words import unused
 
 LETTERS = "ijklmnpqrstuvw"
-
-LARGEST_DENOMINATOR = 1_000_000
-"""A number is written as 1/k up to this k; beyond it, as 1e-09."""
-
-LARGEST_OF_FRACTION = 1000
-"""Other fractions are written as such up to this denominator."""
 
 Names = Callable[[int], str]
 
@@ -168,16 +162,9 @@ def _binds(text: str, before: str, after: str) -> bool:
 def number_text(value: Scalar) -> str:
     """A scalar factor as short as it can be written exactly."""
     if isinstance(value, complex):
-        return f"({value:.12g})"
-    if value == int(value) if abs(value) < 1e15 else False:
-        return str(int(value))
-    if 1 / LARGEST_DENOMINATOR <= abs(value) < 1 - 1e-12 and abs(1 / value - round(1 / value)) < 1e-12 * abs(1 / value):
-        return f"{'-' if value < 0 else ''}1/{round(abs(1 / value))}"
-    short = f"{value:.6g}"
-    if abs(float(short) - value) > 1e-15 * abs(value):
-        fraction = Fraction(value).limit_denominator(LARGEST_OF_FRACTION)
-        return str(fraction) if abs(float(fraction) - value) <= 1e-14 * abs(value) else f"{value:.12g}"
-    return short
+        short = f"{value:g}"
+        return f"({short})" if complex(short) == value else f"({float(value.real)}{float(value.imag):+}j)"
+    return surds.number(float(value))
 
 
 def product_text(

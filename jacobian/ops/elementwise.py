@@ -119,6 +119,7 @@ def _power_by_a_number(point: Point, k: int) -> str | None:
         return "log(x1) * y" if written and 0 < abs(base) < 2**63 else None  # log takes no larger int
     if not isinstance(exponent, int | float) or isinstance(exponent, bool):
         return None
+    exponent = exponent if type(exponent) is int else float(exponent)  # NumPy's float64 prints its type
     if exponent in (0, 1):
         return str(int(exponent))
     if exponent == 2:

@@ -222,11 +222,13 @@ class Op:
         J = self.rule(point, k)
         expected = (tuple(np.shape(point.y)), tuple(np.shape(point.x[k])))
         if (J.out_shape, J.in_shape) != expected:
+            entrywise = not self.built_in and (J.out_shape, J.in_shape) == (expected[1], ())
             raise ShapeError(
                 report(
                     f"{self.name}: the rule of operand {k} returned a Jacobian of the wrong shape",
                     got=f"{J.out_shape} × {J.in_shape}",
                     needed=f"{expected[0]} × {expected[1]} (output × operand)",
+                    fix="entry by entry it is a diagonal: np.diag(…), or as text, '3 * x**2'" if entrywise else None,
                 )
             )
         dtype = np.result_type(point.y.dtype)

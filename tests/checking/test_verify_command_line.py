@@ -52,6 +52,32 @@ def test_a_second_derivative(capsys: pytest.CaptureFixture[str]) -> None:
             "UsageError: --kind hessian says what a claim is\n  fix:   give the claim: --claim TEXT\n",
         ),
         (
+            ["--layout", "numerator"],
+            "UsageError: --layout numerator says how a claim is judged\n  fix:   give the claim: --claim TEXT\n",
+        ),
+        (
+            ["--rtol", "1e-3"],
+            "UsageError: --rtol 0.001 says how a claim is judged\n  fix:   give the claim: --claim TEXT\n",
+        ),
+        (
+            ["--claim", "W", "--wrt", "x", "--rtol", "-1"],
+            "ArgumentError: verify: rtol must be a number that is not negative, not -1.0\n",
+        ),
+        (
+            ["--claim", "W", "--wrt", "x", "--rtol", "a"],
+            (
+                "UsageError: argument --rtol: invalid float value: 'a'\n"
+                "  fix:   python -m jacobian --help shows examples\n"
+            ),
+        ),
+        (
+            ["--claim", "y[i]*W[i,j]", "--wrt", "x"],
+            (
+                "LabelError: the claim is index notation without its left side\n  claim: y[i]*W[i,j]\n"
+                "  fix:   put in front what it is: dy[i]/dx[j] = …\n"
+            ),
+        ),
+        (
             ["--claim", "V", "--wrt", "x"],
             (
                 "LabelError: the claim uses V, which is not known\n  claim: V\n  known: W, x, y, v2\n"
@@ -63,3 +89,37 @@ def test_a_second_derivative(capsys: pytest.CaptureFixture[str]) -> None:
 def test_errors_exit_with_2(words: list[str], error: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["softmax(W @ x)", "W=3,4", "x=4", *words]) == 2
     assert capsys.readouterr().err == error
+
+
+TRANSPOSED = """\
+right, in another layout: ∂y[i]/∂x[j], all 9 entries at 3 points
+  layout   denominator layout
+  convert  J = C.transpose(1, 0)
+"""
+
+
+def test_a_layout_can_be_insisted_on(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["W @ x", "W=3,3", "x=3", "--wrt", "x", "--claim", "W.T"]
+    assert main(words) == 0
+    assert capsys.readouterr().out == TRANSPOSED
+    assert main([*words, "--layout", "numerator"]) == 1
+    assert "  slip     W instead of Wᵀ\n" in capsys.readouterr().out
+    assert main([*words, "--layout", "denominator"]) == 0
+
+
+def test_rounded_numbers_are_right_within_a_tolerance(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["sin(x)", "x=[0.5,1]", "--claim", "diag(array([0.8776, 0.5403]))"]
+    assert main(words) == 1
+    assert main([*words, "--rtol", "1e-3"]) == 1
+    assert "right at the given point only" in capsys.readouterr().out
+    assert main(["2.00001 * x", "x=2", "--claim", "2 * eye(2)", "--rtol", "1e-3"]) == 0
+
+
+@pytest.mark.parametrize("value", ["[1+2j, 3]", "1-2j"])
+def test_complex_inputs(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    claim = "dy[i]/dz[i] = 2*z[i]" if "[" in value else "dy/dz = 2*z"
+    assert main(["z**2", f"z={value}", "--claim", claim]) == 0
+    assert main(["z**2", f"z={value}"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert "  check      agrees with central differences" in printed.out

@@ -132,9 +132,9 @@ CASES: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
     ),
     (
         np.ones((8, 6)) * 1j, {}, errors.DTypeError,
-        "the claim holds complex numbers, not real numbers\n  fix:   claim=C.real, if nothing is lost",
+        "the claim holds complex numbers, but ∂y[i,j]/∂A[k,l] is real\n  fix:   claim=C.real, if nothing is lost",
     ),
-    (np.array([["a", "b"]]), {}, errors.DTypeError, "the claim holds text, not real numbers"),
+    (np.array([["a", "b"]]), {}, errors.DTypeError, "the claim holds text, not numbers"),
     (
         "qqqqqqq", {}, errors.LabelError,
         ("the claim uses qqqqqqq, which is not known\n  claim: qqqqqqq\n  known: A, B, y"
@@ -158,6 +158,24 @@ CASES: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         B, {"argnums": 2}, errors.ArgumentError,
         "argnums=2, but the function was called with 2 positional arguments",
     ),
+]  # fmt: skip
+
+
+CASES += [
+    (
+        np.zeros((2, 4, 2, 3)), {"rtol": rtol}, errors.ArgumentError,
+        f"verify: rtol must be a number that is not negative, not {shown}",
+    ) for rtol, shown in (("a", "'a'"), (-1, "-1"), (np.nan, "nan"), (np.inf, "inf"), ([1], "[1]"))
+]  # fmt: skip
+WITHOUT_LEFT = "the claim is index notation without its left side"
+CASES += [
+    (
+        claim, options, errors.LabelError,
+        f"{WITHOUT_LEFT}\n  claim: {claim}\n  fix:   put in front what it is: {left} = …",
+    ) for claim, options, left in (
+        ("δ[i,p]*B[q,k]", {}, "dy[i,p]/dA[q,k]"), ("B[q,k]", {}, "dy[i,j]/dA[k,l]"),
+        ("δ[i,k]*A[p,q]", {"argnums": 1}, "dy[i,k]/dB[p,q]"), ("Σ_k G[i,k]*B[q,k]", {"kind": "downstream"}, "dA[i,q]"),
+    )
 ]  # fmt: skip
 
 
@@ -248,3 +266,21 @@ def test_a_verdict_on_fifty_nodes_takes_less_than_two_seconds() -> None:
         start = time.perf_counter()
         assert bool(jac.verify(f, x, claim=claim)) is right
         assert time.perf_counter() - start < 2
+
+
+def test_index_notation_without_its_left_side_in_an_exercise_and_of_a_hessian() -> None:
+    task = jac.exercise(lambda x: np.exp(np.tanh(x)), X, blank="v1")
+    fix = "put in front what it is"
+    text = f"the claim is index notation without its left side\n  claim: δ[i,j]*x[i]\n  fix:   {fix}: dv1[i]/dx[j] = …"
+    with pytest.raises(errors.LabelError) as caught:
+        task.answer("δ[i,j]*x[i]")
+    assert str(caught.value) == text
+    with pytest.raises(errors.LabelError) as caught:
+        jac.verify(lambda x: np.sum(x**3), X, claim="6*x[i]*δ[i,j]", kind="hessian")
+    assert str(caught.value).splitlines()[2] == f"  fix:   {fix}: d2y/dx[i]dx[j] = …"
+
+
+def test_positions_that_are_numbers_or_arrays_make_no_index_notation() -> None:
+    i = np.array([2, 0])
+    assert jac.verify(lambda x, i: x[i], X, i, claim="eye(3)[i]")
+    assert jac.verify(lambda x: x[0] * x[1], X, claim="x[1] * array([1, 0, 0]) + x[0] * array([0, 1, 0])")

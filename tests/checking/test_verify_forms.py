@@ -429,6 +429,51 @@ def test_complex_numbers_on_the_way() -> None:
     assert not jac.verify(f, x, claim=J + 1)
 
 
+Z = np.array([1.0 + 1.0j, -2.0 + 0.5j, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("f", "args", "claim", "options"),
+    [
+        (np.square, (Z,), lambda z: np.diag(2 * z), {}),
+        (np.square, (Z,), np.diag(2 * Z), {}),
+        (lambda z: z**3, (Z,), "dy[i]/dz[i] = 3 * z[i]**2", {}),
+        (lambda z: z**3, (2 + 1j,), "dy/dz = 3 * z**2", {}),
+        (lambda A, z: np.exp(A @ z), (A, Z), lambda A, z, y, G: A.T @ (G * y), {"argnums": 1, "kind": "downstream"}),
+        (lambda z: np.sum(z**3), (Z,), lambda z: np.diag(6 * z), {"kind": "hessian"}),
+        (lambda x: np.fft.fft(x), (x,), lambda x: np.fft.fft(np.eye(3)), {}),
+    ],
+    ids=["function", "array", "formula", "number", "downstream", "hessian", "of a real input"],
+)  # fmt: skip
+def test_complex_derivatives(f: Any, args: Any, claim: Any, options: Any) -> None:
+    verdict = jac.verify(f, *args, claim=claim, **options)
+    assert verdict.verdict == "right"
+    if not isinstance(claim, np.ndarray):
+        assert verdict.compared.endswith(("3 points", "5 points"))
+
+
+def test_wrong_complex_derivatives() -> None:
+    f, right = lambda z: z**2, 2 * Z
+    assert jac.verify(f, Z, claim=lambda z: -np.diag(2 * z)).slip == "sign"
+    conjugate = jac.verify(f, Z, claim=lambda z: np.diag(2 * z.conj()))
+    assert str(conjugate.diagnosis) == "It is the conjugate of ∂y[i]/∂z[j]: leave the bar out."
+    assert jac.verify(f, np.ones(2) + 0j, claim=lambda z: 2 * np.eye(2)).slip == "right at the given point only"
+    other = jac.verify(f, Z, claim=np.diag(right.real))
+    assert other.worst[0] == ((0,), (0,), 2.0, 2.0 + 2.0j)
+    assert str(other).splitlines()[1:4] == [
+        "  worst    ∂y[0]/∂z[0] = 2 is claimed, but it is 2+2j",
+        "           ∂y[1]/∂z[1] = -4 is claimed, but it is -4+1j",
+        "  why      What slipped is looked for in real numbers only.",
+    ]
+
+
+def test_a_complex_claim_of_a_real_derivative() -> None:
+    with pytest.raises(jac.errors.DTypeError) as caught:
+        jac.verify(lambda x: np.abs(np.fft.fft(x)), x, claim=lambda x: np.fft.fft(np.eye(3)))
+    text = "the claim holds complex numbers, but ∂y[i]/∂x[j] is real\n  fix:   take the real part, if nothing is lost"
+    assert str(caught.value) == text
+
+
 # -- what else is told ------------------------------------------------------------------------------------------------
 
 
@@ -513,3 +558,110 @@ def test_a_comparison_may_hold_a_scalar_input_and_a_bar() -> None:
     assert jac.verify(lambda x, c: np.maximum(x, c), 0.5, c, claim=claim)
     claim = "dy[i]/dx[j] = δ[i,j] * where((x[i] > 0.5) | (x[i] < 0.1), 1, 0)"
     assert jac.verify(lambda x: x - np.clip(x, 0.1, 0.5), c, claim=claim)
+
+
+MINUS = "is left out: multiply by -1,"
+RIDGE = np.array([0.3, -1.2, 0.8])
+
+
+@pytest.mark.parametrize(
+    ("f", "args", "claim", "why"),
+    [
+        (
+            lambda x: x**2 - np.sin(x), (x,), "dy[i]/dx[i] = 2*x[i] + cos(x[i])",
+            f"At y = subtract(v1, v2): the minus in front of v2 {MINUS} ∂y[i]/∂v2[i] = -1.",
+        ),
+        (
+            lambda x: np.exp(-x) - x, (x,), "dy[i]/dx[i] = exp(-x[i]) - 1",
+            f"At v1 = negative(x): its minus {MINUS} ∂v1[i]/∂x[i] = -1.",
+        ),
+        (
+            lambda s: np.sum(-np.log(s) - RIDGE**2 / (2 * s**2)), (1.4,), lambda s: -3 / s - np.sum(RIDGE**2) / s**3,
+            f"At v6 = subtract(v2, v5): the minus in front of v5 {MINUS} ∂v6[i]/∂v5[i] = -1.",
+        ),
+    ],
+)  # fmt: skip
+def test_the_operand_whose_minus_is_left_out_is_named(f: Any, args: Any, claim: Any, why: str) -> None:
+    verdict = jac.verify(f, *args, claim=claim)
+    assert verdict.slip == "sign"
+    assert verdict.diagnosis is not None
+    assert str(verdict.diagnosis) == why
+
+
+# -- on which branch --------------------------------------------------------------------------------------------------
+
+
+def by_a_look(x: Any) -> Any:
+    return x**2 if x[0] > 0 else -x
+
+
+def huber_by_hand(x: Any) -> Any:
+    return np.sum(np.where(np.abs(x) < 1, x**2 / 2, np.abs(x) - 0.5))
+
+
+ONE_SIDED = np.array([1.0, 2.0])
+MIXING = np.array([[1.0, 2.0], [3.0, 1.0]])
+
+
+@pytest.mark.parametrize(
+    ("f", "args", "claim", "only"),
+    [
+        (jac.ops.relu, (ONE_SIDED,), "dy[i]/dx[i] = 1", "where x > 0"),
+        (lambda x: jac.ops.relu(x), (2.0,), "dy/dx = 1", "where x > 0"),
+        (jac.ops.relu, (-ONE_SIDED,), "dy[i]/dx[i] = 0 * x[i]", "where x < 0"),
+        (lambda x: np.abs(x) ** 3, (-ONE_SIDED,), "dy[i]/dx[i] = -3 * x[i]**2", "where x < 0"),
+        (lambda x: np.maximum(x, 0.5) * np.abs(x), (ONE_SIDED,), "dy[i]/dx[i] = 2 * x[i]", "where x > 0.5"),
+        (lambda W, x: jac.ops.relu(W @ x), (MIXING, ONE_SIDED), "dy[i]/dx[j] = W[i,j]", "where v2 > 0"),
+        (lambda x: jac.ops.huber_loss(x, np.zeros(2)), (ONE_SIDED / 5,), "dy/dx[i] = x[i] / 2", "where x - c < 1"),
+        (
+            lambda x: np.clip(x, -1, 1), (np.array([0.2, -3.0]),), "dy[i]/dx[i] = δ[i,0]",
+            "where x > -1 at the same entries as at the given point",
+        ),
+        (
+            lambda x: x * np.abs(x), (np.array([0.2, 3.0]),), lambda x: np.diag([2 * x[0], 2 * x[1]]), "where x > 0",
+        ),
+        (
+            huber_by_hand, (ONE_SIDED / 5,), "dy/dx[i] = x[i]",
+            "where the condition of where(v3, v5) holds at the same entries as at the given point",
+        ),
+        (
+            lambda x: np.max(x), (np.array([1.0, 2.0, 3.0]),), "dy/dx[i] = δ[i,2]",
+            "where max(x) takes the same entries as at the given point",
+        ),
+        (
+            lambda x: np.sort(x), (np.array([1.0, 2.0, 3.0]),), "dy[i]/dx[i] = 1",
+            "where sort(x) takes the same entries as at the given point",
+        ),
+        (
+            by_a_look, (ONE_SIDED,), "dy[i]/dx[i] = 2 * x[i]",
+            "where the function, which looks at its numbers, takes the same course as at the given point",
+        ),
+    ],
+)  # fmt: skip
+def test_a_claim_that_is_right_on_one_branch_only_says_on_which(f: Any, args: Any, claim: Any, only: str) -> None:
+    verdict = jac.verify(f, *args, claim=claim)
+    assert verdict
+    assert verdict.condition == f"{only}; elsewhere it is wrong"
+    assert str(verdict).splitlines()[1] == f"  only     {verdict.condition}"
+
+
+@pytest.mark.parametrize(
+    ("f", "claim"),
+    [
+        (jac.ops.relu, "dy[i]/dx[i] = where(x[i] > 0, 1, 0)"),
+        (np.abs, "dy[i]/dx[i] = sign(x[i])"),
+        (lambda x: np.log(np.abs(x)), "dy[i]/dx[i] = 1 / x[i]"),
+        (np.sqrt, "dy[i]/dx[i] = 1 / (2 * y[i])"),
+        (lambda x: np.linalg.norm(x), "dy/dx[i] = x[i] / y"),
+        (lambda x: np.exp(x - np.max(x)) / np.sum(np.exp(x - np.max(x))), "dy[i]/dx[j] = y[i]*δ[i,j] - y[i]*y[j]"),
+        (lambda x: x**2 if x[0] > -5 else x * x, "dy[i]/dx[i] = 2*x[i]"),
+        (huber_by_hand, "dy/dx[i] = where(abs(x[i]) < 1, x[i], sign(x[i]))"),
+    ],
+)  # fmt: skip
+def test_a_claim_that_is_right_on_all_branches_is_right(f: Any, claim: Any) -> None:
+    assert jac.verify(f, ONE_SIDED, claim=claim).condition == ""
+
+
+def test_an_answer_to_an_exercise_says_on_which_branch_it_is_right() -> None:
+    task = jac.exercise(lambda x: np.exp(jac.ops.relu(x)), ONE_SIDED, blank="v1")
+    assert str(task.answer("dv1[i]/dx[i] = 1")) == "right: ∂v1/∂x; only where x > 0; elsewhere it is wrong"

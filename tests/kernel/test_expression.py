@@ -439,7 +439,36 @@ def test_a_foreign_scalar_becomes_a_factor() -> None:
 
 @pytest.mark.parametrize(
     ("number", "text"),
-    [(1e-9, "1e-09"), (1 / 999999999999999, "1e-15"), (1 - 1e-14, "1"), (-1 / 3, "-1/3"), (1 / 65536, "1/65536")],
+    [
+        (1e-9, "1e-09"),
+        (1 / 999999999999999, "1.000000000000001e-15"),
+        (1 - 1e-14, "0.99999999999999"),
+        (0.1 + 0.2, "0.3"),
+        (1e20, "1e+20"),
+        (-1 / 3, "-1/3"),
+        (1 / 65536, "1/65536"),
+        (2 / 3, "2/3"),
+        (1.2345678, "1.2345678"),
+        (2**0.5, "sqrt(2)"),
+        (1 / 12**0.5, "1/sqrt(12)"),
+        (8**0.5 / 3, "2*sqrt(2)/3"),
+        (2 * np.pi, "2*pi"),
+        (4 * np.pi**2, "4*pi**2"),
+        (0.5 / np.pi, "1/(2*pi)"),
+        (np.sqrt(2 / np.pi), "sqrt(2/pi)"),
+        (1 / np.sqrt(2 * np.pi), "1/sqrt(2*pi)"),
+        (0.044715 * np.sqrt(2 / np.pi), "0.044715*sqrt(2/pi)"),
+        (2j * np.pi, "(0.0+6.283185307179586j)"),
+        (1j, "(0+1j)"),
+        (np.inf, "inf"),
+    ],
 )
-def test_a_number_is_written_as_a_person_writes_it(number: float, text: str) -> None:
+def test_a_number_is_written_as_a_person_writes_it(number: complex, text: str) -> None:
     assert number_text(number) == text
+
+
+def test_every_number_is_written_so_that_it_can_be_read_again() -> None:
+    rng = np.random.default_rng(0)
+    roots = np.sqrt(rng.integers(1, 30, 300) * np.pi ** rng.integers(-2, 3, 300) / rng.integers(1, 30, 300))
+    for number in [*np.exp(rng.uniform(-20, 20, 300)), *roots, *(roots * rng.integers(1, 40, 300) / 7)]:
+        assert eval(number_text(number), {"pi": np.pi, "sqrt": np.sqrt}) == pytest.approx(number, rel=1e-15)
