@@ -26,9 +26,6 @@ class NotPlainError(Exception):
     """A label or a position that an einsum does not have; index grids do. Never leaves this file."""
 
 
-# -- arrays whose axes are labels --------------------------------------------------------------------------------------
-
-
 def aligned(code: str, labels: Labels, order: Labels) -> str:
     """The code of an array with its axes in that order, missing ones having length 1."""
     wanted = [label for label in order if label in labels]
