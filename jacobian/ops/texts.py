@@ -20,7 +20,7 @@ from jacobian.ops.registry import NO_NAMES, REGISTRY
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
-_NUMBERS = (int, float, np.integer, np.floating, np.bool_)
+_NUMBERS = (int, float, np.integer, np.floating)
 
 TAUGHT: dict[str, Callable[..., Any]] = {}
 """Functions that derivatives may name though neither NumPy nor SciPy has them, or has them in a form not traced."""
@@ -97,15 +97,16 @@ def names_of(params: Mapping[str, Any], called: Mapping[str, str] = NO_NAMES) ->
     >>> names_of({"alpha": -0.5, "mode": "none", "mask": np.ones(2)}, {"mask": "inside"})
     {'mask': 'inside', 'alpha': '(-0.5)'}
     """
-    arrays = {word: called.get(word, word) for word, value in params.items() if np.ndim(value)}
+    found = [word for word, value in params.items() if np.ndim(value) or isinstance(value, np.bool_)]
+    arrays = {word: called.get(word, word) for word in found}  # a truth, too: that of a comparison may be another
     numbers = {word: value for word, value in params.items() if isinstance(value, _NUMBERS)}
     return arrays | {word: digits(value) if value >= 0 else f"({digits(value)})" for word, value in numbers.items()}
 
 
 def digits(number: Any) -> str:
     """A number, all of it: `2`, `0.1`, `1e-05`."""
-    if isinstance(number, bool | np.bool_):
-        return str(bool(number))
+    if isinstance(number, bool):
+        return str(number)
     short = f"{number:g}"
     return short if float(short) == number else repr(float(number))
 
