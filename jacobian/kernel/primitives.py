@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ Axis = int | tuple[int, ...] | None
 
 HIGHEST = 8  # exponent that takes a few products
 SHORT = 7  # entries of a row that NumPy adds one after another
+LARGE = 2**12  # entries of a broadcast for which its axes are turned
 MANY = 64  # rows for each of its columns from which on columns are quicker
 
 _REDUCING: dict[Any, np.ufunc] = {np.sum: np.add, np.prod: np.multiply, np.max: np.maximum, np.min: np.minimum}
@@ -48,6 +50,23 @@ def by_squares(x: Any, exponent: Any) -> Any:
     if not x.shape or x.dtype.char not in "fd" or type(exponent) not in (int, float):
         return None
     return _raised(x, int(exponent)) if 3 <= exponent <= HIGHEST and exponent == int(exponent) else None
+
+
+def by_long_rows(ufunc: np.ufunc, *operands: Any) -> Any:
+    """A broadcast of rows, short ones, for each of which NumPy would begin a loop, with their axis first.
+
+    What it gives lies in memory otherwise than it would. None where NumPy's loops are long, or one operand has no rows.
+    """
+    shape = np.broadcast_shapes(*map(np.shape, operands))
+    if len(shape) < 2 or prod(shape) < LARGE or not 1 < shape[-1] <= SHORT or shape[-2] <= SHORT:
+        return None
+    wide = [one if np.ndim(one) == len(shape) else one[(None,) * (len(shape) - np.ndim(one))] for one in operands]
+    rows, row = ([one.shape[axis] == 1 for one in wide] for axis in (-2, -1))
+    if any(row) or not any(rows):
+        return None
+    order = (len(shape) - 1, *range(len(shape) - 1))
+    turned = ufunc(*[np.transpose(one, axes=order) for one in wide], order="C")
+    return np.transpose(turned, axes=(*range(1, len(shape)), 0))
 
 
 def _raised(x: Any, exponent: int) -> Any:

@@ -18,7 +18,7 @@ from jacobian.kernel.code import Code, Symbol, is_number
 from jacobian.kernel.network import write_network
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.places import Labels, Named
-from jacobian.kernel.primitives import by_primitives, by_squares
+from jacobian.kernel.primitives import by_long_rows, by_primitives, by_squares
 
 _INFIX = {
     np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.power: "**", np.matmul: "@",
@@ -59,6 +59,10 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
             return self._written(lambda texts: f"{texts[0]} ** (2)", np.square, inputs[:1], square.name, new=True)
         if ufunc is np.power and not kwargs and isinstance(inputs[0], Recorded) and not self.code.exact:
             found = by_squares(*inputs)
+            if found is not None:
+                return found
+        if ufunc in _IN_PLACE and not kwargs and not self.code.exact and all(map(_shape, map(_value, inputs))):
+            found = by_long_rows(ufunc, *inputs)
             if found is not None:
                 return found
         if ufunc in _INFIX and not kwargs:

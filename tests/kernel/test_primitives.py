@@ -205,3 +205,29 @@ def test_equal_stacks_are_one() -> None:
     text, found = written(lambda x: np.stack([x, x + 1], 1) * np.stack([x, x + 1], 1), A)
     assert text.count("empty") == 1
     assert_array_equal(found, np.stack([A, A + 1], 1) ** 2)
+
+
+LONG = np.random.default_rng(3).normal(size=(2, 60, 3))
+
+
+@pytest.mark.parametrize("f", [
+    lambda x: x[0][:, None] - x[1], lambda x: x[0] / x[1][:, None], lambda x: x[:, :, None] + x[1][None, None],
+    lambda x: LONG[0][:, None] * x[1],
+])  # fmt: skip
+def test_short_rows_that_are_broadcast_are_taken_column_by_column(f: Callable[[Any], Any]) -> None:
+    text, found = written(f, LONG)
+    assert ".transpose(" in text
+    assert_array_equal(found, f(LONG))
+    code = Code()
+    code.exact = True  # sums of it may be taken in the order of its entries in memory
+    assert "transpose" not in code.text(["x"], [f(Recorded(code, "x", LONG)).name])
+
+
+@pytest.mark.parametrize("f", [
+    lambda x: x[0][:, None] - x[1][..., :1], lambda x: x + x, lambda x: x[:, :20, None] - x[0, :20],
+    lambda x: x[0].T[:, None] - x[1].T, lambda x: np.reshape(x, (-1, 3)) * 2.0,
+])  # fmt: skip
+def test_other_broadcasts_are_left_as_they_are(f: Callable[[Any], Any]) -> None:
+    text, found = written(f, LONG)
+    assert ".transpose(" not in text
+    assert_array_equal(found, f(LONG))
