@@ -189,7 +189,7 @@ class Script:
             else:
                 constants[index] = value
                 held.append((step.name, value))
-        graph.name_constants((name, one) for name, one in held if name)
+        graph.naming.call((name, one) for name, one in held if name)
         return nodes
 
 

@@ -106,7 +106,7 @@ class Run:
     @property
     def captured(self) -> Mapping[str, Any]:
         """The arrays that the function captures, by name."""
-        return {name: strip_all(array) for name, array in self.trace._graph.captured.items()}
+        return {name: strip_all(array) for name, array in self.trace._graph.naming.captured.items()}
 
     @property
     def values(self) -> Mapping[str, Any]:

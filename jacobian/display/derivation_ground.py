@@ -47,8 +47,9 @@ class Ground:
     def _name_everything(self, args: Sequence[Any]) -> None:
         """Every node and every array gets a name that is an identifier and nobody else's."""
         nodes, graph = self.run.trace.nodes, self.run.trace._graph
-        captured = graph.captured
-        self.scope.captured = {id(array): name for name, array in captured.items() if name in graph.named}
+        naming = graph.naming
+        captured = naming.captured
+        self.scope.captured = {id(array): name for name, array in captured.items() if naming.is_users(array)}
         taken = set(_RESERVED)
 
         def own(name: str) -> str:
@@ -63,8 +64,9 @@ class Ground:
                 node.name_hint = own(node.name)
                 self.scope.given[node.name_hint] = self.scope.values[node.name_hint] = np.asarray(strip_all(node.value))
         for known, operand in captured.items():
-            graph.rename(operand, own(known))
-            self.scope.given[graph.constant_name(operand)] = self.scope.values[graph.constant_name(operand)] = operand
+            name = own(known)
+            naming.rename(operand, name)
+            self.scope.given[name] = self.scope.values[name] = operand
         for name, value in zip(self.run.input_names, args, strict=False):
             if isinstance(value, np.ndarray) and name not in taken and name.isidentifier():
                 self.scope.given[name] = self.scope.values[name] = np.array(value)

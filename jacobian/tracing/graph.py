@@ -13,10 +13,10 @@ import numpy as np
 from jacobian.errors import ArgumentError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Array
-from jacobian.kernel.words import unused
 from jacobian.ops.registry import NO_NAMES, NO_PARAMS, Op, Params, Point
 from jacobian.ops.texts import digits
 from jacobian.tracing.keys import NoKeyError, params_key
+from jacobian.tracing.naming import Naming
 from jacobian.tracing.snapshots import kept_snapshot, unchanged
 
 _LEVELS = count()
@@ -97,7 +97,7 @@ class Node:
     @property
     def name(self) -> str:
         """What formulas call it."""
-        return self.name_hint or f"{self.trace.letter}{self.index}"
+        return self.name_hint or f"{self.trace.naming.letter}{self.index}"
 
     def local(self, operand: int) -> Jacobian:
         """The local Jacobian with respect to one operand; made once."""
@@ -144,11 +144,8 @@ class Graph:
         self.notes: dict[int, tuple[str, str | None]] = {}  # of those nodes: what the user called, and the line
         self.code: CodeType | None = None  # of the function, until its frame is found
         self.frame: FrameType | None = None  # of the function: what its variables hold gets their names
-        self.letter = "v"  # what nodes without a name of their own are called, with their number
-        self.variables: set[str] = set()  # of the function, which hold arrays
+        self.naming = Naming(self.nodes)
         self._snapshots: dict[int, tuple[Any, Array]] = {}
-        self._constant_names: dict[int, str] = {}  # of the user's
-        self._numbered: dict[int, str] = {}  # c, c2, …: the other constants, once a name is asked for
 
     def find_frame(self) -> None:
         """Look for the function's frame, at its first operation; it keeps its variables after the function is done."""
@@ -186,88 +183,24 @@ class Graph:
         """A captured array by what held it, else by a number of its own: `c`, `c2`; a number by its digits."""
         if np.ndim(value) == 0 and isinstance(value, int | float | np.number | np.ndarray):
             return digits(np.asarray(value).item()) if np.asarray(value).dtype.kind in "iuf" else str(value)
-        return self._called(value) or "c"
+        return self.naming.of(value) or "c"
 
     def called(self, params: Params) -> dict[str, str]:
         """What formulas call the arrays among the parameters of an op."""
         arrays = {word: value for word, value in params.items() if isinstance(value, np.ndarray) and value.ndim}
-        return {word: self._called(value) or word for word, value in arrays.items()}
-
-    def _called(self, array: Any) -> str | None:
-        key = id(array)
-        if key not in self._constant_names and key not in self._numbered:
-            self._number_constants()
-        return self._constant_names.get(key) or self._numbered.get(key)
-
-    def _number_constants(self) -> None:
-        """Call the constants that nothing named holds in the order in which they are used, whoever asks first."""
-        taken = {*self.variables, *self._names(), *self._numbered.values()}
-        for key, (word, _) in self._constants().items():
-            if key not in self._constant_names and key not in self._numbered:
-                self._numbered[key] = unused(word, taken)
-                taken.add(self._numbered[key])
-
-    def _names(self) -> set[str]:
-        """What the user calls the nodes and the captured arrays."""
-        return {*self._constant_names.values(), *(node.name_hint for node in self.nodes)}
-
-    def _constants(self) -> dict[int, tuple[str, Array]]:
-        """The captured arrays by id, in the order in which they are first used, and what they are there."""
-        found: dict[int, tuple[str, Array]] = {}
-        for node in self.nodes:
-            if len(node.parents) < len(node.operands):
-                traced = [k for k, _ in node.parents]
-                for k, operand in enumerate(node.operands):
-                    if k not in traced and np.ndim(operand):
-                        found.setdefault(id(operand), ("c", operand))
-            for word, value in node.params.items() if node.params else ():
-                if isinstance(value, np.ndarray) and value.ndim:
-                    found.setdefault(id(value), (word, value))
-        return found
-
-    @property
-    def captured(self) -> dict[str, Array]:
-        """The captured arrays by name."""
-        return {self._called(array) or "c": array for _, array in self._constants().values()}
+        return {word: self.naming.of(value) or word for word, value in arrays.items()}
 
     def without_nodes(self) -> Graph:
-        """Another graph in which the constants of this one bear the same names, as far as they are the user's."""
-        held = self._constants()  # the others' ids may come again
-        return self._naming({key: name for key, name in self._constant_names.items() if key in held})
-
-    def again(self) -> Graph:
-        """Another graph without nodes, as this one is, for the same constants."""
-        return self._naming(dict(self._constant_names))
-
-    def _naming(self, names: dict[int, str]) -> Graph:
+        """Another graph without nodes in which the constants of this one bear the names that the user gave them."""
         graph = Graph()
-        graph.letter, graph.variables, graph._constant_names = self.letter, self.variables, names
+        graph.naming.like(self.naming)
         return graph
 
-    def name_constants(self, holders: Iterable[tuple[str, Any]]) -> None:
-        """Call captured arrays by what holds them, the first one first; no two by the same name."""
-        wanted, taken = self._constants().keys() - self._constant_names.keys(), self._names()
-        for name, value in holders if wanted else ():
-            known = self._snapshots.get(id(value))
-            key = id(known[1] if known else value)
-            if key in wanted:
-                wanted.remove(key)
-                self._constant_names[key] = unused(name, taken)
-                taken.add(self._constant_names[key])
-            if not wanted:
-                return
+    again = without_nodes
 
-    def rename(self, constant: Array, name: str) -> None:
-        """Call a captured array otherwise."""
-        self._constant_names[id(constant)] = name
-
-    @property
-    def named(self) -> set[str]:
-        """What the user calls captured arrays."""
-        return set(self._constant_names.values())
-
-    def forget_originals(self) -> None:
-        """The run is over: what a constant is a copy of may go."""
+    def remember(self, variables: Iterable[tuple[str, Any]], roots: Sequence[Any]) -> None:
+        """The run is over: note what holds the constants, and let go what they are copies of."""
+        self.naming.remember(variables, self._snapshots, roots)
         self._snapshots.clear()
 
     def between(self, of: Node, wrt: Sequence[Node]) -> Iterator[Node]:

@@ -14,7 +14,7 @@ from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.finite import all_finite
 from jacobian.ops.registry import promoted
 from jacobian.tracing import operators, writers  # noqa: F401 - give tracers what they can do
-from jacobian.tracing.captured import MAX_WRAPPERS, around, code_of, held_by, names_around, values_around
+from jacobian.tracing.captured import MAX_WRAPPERS, around, code_of, names_around, values_around
 from jacobian.tracing.graph import Graph, Node
 from jacobian.tracing.memory import Memory, is_compact
 from jacobian.tracing.refusals import ambiguous_truth
@@ -45,9 +45,7 @@ class Recording:
     @cached_property
     def output_name(self) -> str:
         """What formulas call the result: a name that the user calls nothing else by."""
-        found = {id(leaf.node) for leaf in leaves(self.result) if isinstance(leaf, Tracer)}
-        taken = {node.name_hint.partition("[")[0] for node in self.graph.nodes if id(node) not in found}
-        return next(name for name in _OUTPUT_NAMES if name not in taken and name not in self.graph.variables)
+        return next(name for name in _OUTPUT_NAMES if name not in self.graph.naming.variables)
 
 
 _OUTPUT_NAMES = ("y", "z", "f", "out", "result", "value of f")
@@ -154,8 +152,7 @@ def run(
         raise
     if held != _held(call, numbers):  # a list was changed: that is not in the graph
         graph.seen = True
-    untraced = [(names[k], value) for k, value in enumerate(args) if k not in inputs]
-    _name_everything(graph, f, [*untraced, *kwargs.items()], result)
+    _name_everything(graph, f, _given(names, args, kwargs, inputs), result)
     return Recording(graph, inputs, result)
 
 
@@ -208,33 +205,40 @@ def _check_finite(value: Any, name: str, what: str = "the Jacobian there would m
     )
 
 
+def _given(
+    names: Sequence[str], args: Sequence[Any], kwargs: dict[str, Any], traced: Collection[Key]
+) -> list[tuple[str, Any]]:  # fmt: skip
+    """The arguments that are not traced, every array of them by name."""
+    found: list[tuple[str, Any]] = []
+    for name, value in (*((names[k], value) for k, value in enumerate(args) if k not in traced), *kwargs.items()):
+        if is_container(value):
+            map_leaves(lambda leaf, path, name=name: found.append((f"{name}{path}", leaf)), value)  # type: ignore[misc]
+        else:
+            found.append((name, value))
+    return found
+
+
 def _name_everything(graph: Graph, f: Callable[..., Any], given: Sequence[tuple[str, Any]], result: Any) -> None:
     """Call constants and nodes by what holds them at the end of the run: later it may hold something else."""
     frame, graph.frame, graph.code = graph.frame, None, None
     around_f = list(values_around(f, names_around(f)))[::-1] if hasattr(f, "__code__") else []
     inside = list(frame.f_locals.items()) if frame is not None else []
-    variables = [*given, *around_f, *inside]
-    graph.variables.update(name for name, value in variables if isinstance(value, np.ndarray))
-    graph.name_constants((name, value) for name, value in variables if isinstance(value, np.ndarray))
-    graph.name_constants(held_by([f, *(value for _, value in variables)]))
-    graph.forget_originals()
+    graph.remember([*given, *around_f, *inside], [f, *(value for _, value in given)])
     _name_nodes(graph, inside, result)
 
 
 def _name_nodes(graph: Graph, variables: Sequence[tuple[str, Any]], result: Any) -> None:
     """Call what the function computed by the variables that hold it at its end; the result has names of its own."""
-    taken = {node.name_hint for node in graph.nodes} | graph.named
+    naming = graph.naming
+    taken = {node.name_hint for node in graph.nodes} | naming.variables
     found = {id(leaf.node) for leaf in leaves(result) if isinstance(leaf, Tracer)}
     for name, value in variables:
         if type(value) is not Tracer or value.graph is not graph or name in taken or id(value.node) in found:
             continue
         value.node.name_hint = value.node.name_hint or name
-    names = {*taken, *graph.variables, *dict(variables)}
-    graph.letter = next(one for one in _NODE_LETTERS if not any(_is_numbered(name, one) for name in names))
-
-
-def _is_numbered(name: str, letter: str) -> bool:
-    return name.startswith(letter) and name.removeprefix(letter).isdigit()
+    naming.variables.update(node.name_hint.partition("[")[0] for node in graph.nodes if node.name_hint)
+    while any(name.startswith(naming.letter) and name[len(naming.letter) :].isdigit() for name in naming.variables):
+        naming.letter = _NODE_LETTERS[_NODE_LETTERS.index(naming.letter) + 1]
 
 
 def output(value: Any, path: str, graph: Graph) -> Node | np.ndarray:
