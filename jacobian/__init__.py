@@ -69,7 +69,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER, "ops"})
+    return sorted({*globals(), *_LATER, "ops"} - {"Any", "TYPE_CHECKING", "annotations"})
 
 
 __all__ = [

@@ -55,7 +55,11 @@ PARTS = (
     "out = np.zeros_like(x) or np.zeros(shape, like=x) can be assigned into, as can x.copy(); "
     "or collect the parts in a list and np.stack(parts) or np.concatenate(parts)"
 )
-STACK = "np.stack([x0, x1]) for a list of traced values; leave np.asarray(x) out, x is an array already"
+PLAIN_NEEDED = "a traced array is used where NumPy needs a plain one, such as an index, a size, or an entry of a tuple"
+STACK = (
+    "np.stack([x0, x1]) for a list of traced values; leave np.asarray(x) out, x is an array already, or if it is a "
+    "Jacobian, x.tensor()"
+)
 KEEP = "keep the array: NumPy functions take it (np.sin(x) instead of math.sin(x)), and so do comparisons"
 PLAIN = "indices, sizes and axes must not depend on the input; np.stack([x0, x1]) builds arrays of traced values"
 
@@ -171,7 +175,7 @@ UNTRACEABLE = [
     (f_math, 1.0, "a traced array is turned into float", "return math.sin(x)", KEEP),
     (f_array, X, "np.array cannot be traced", "return np.array([x[0], x[1]])", STACK),
     (f_asarray, X, "np.asarray cannot be traced", "return np.asarray(x)", STACK),
-    (f_index, X, "a traced array is used where NumPy needs a plain one, such as an index or a size",
+    (f_index, X, PLAIN_NEEDED,
      "return np.arange(5)[x[0]]", PLAIN),
     (assigns, X, "out[…] = x where out is a plain array cannot be traced", "out[0] = x[0]", PARTS),
     (assigns_slice, X, "out[…] = x where out is a plain array cannot be traced", "out[:] = x", PARTS),
@@ -541,3 +545,38 @@ def test_argnums_name_something() -> None:
     assert text_of(jac.errors.ArgumentError, functools.partial(jac.finite_difference, np.sin, X, argnums=())) == text
     first, second = jac.jacobian(np.sin, argnums=(0, 0))(X)
     assert first.structure == second.structure == "diagonal"
+
+
+def test_one_array_is_needed_where_a_link_hands_on_several() -> None:
+    chain = jac.Chain(lambda p: p[0] * p[1], lambda x: (x, x**2))
+    assert text_of(jac.errors.DTypeError, chain.jacobian, X) == (
+        "the function returned a tuple where an array is needed\n"
+        "  fix:   return one array here: np.concatenate or np.stack of them"
+    )
+
+
+def test_an_op_without_operands_says_what_it_needs() -> None:
+    assert text_of(jac.errors.ArgumentError, jac.ops.inv.jacobian) == (
+        "inv.jacobian needs the operands at which the Jacobian is taken\n  fix:   inv.jacobian(A)"
+    )
+
+
+def test_a_tuple_of_numbers_is_no_array() -> None:
+    told = text_of(jac.errors.TraceError, jac.jacobian(np.sin), (1.0, 2.0)).splitlines()
+    assert told[0] == PLAIN_NEEDED
+
+
+def test_a_prediction_with_another_function_is_refused() -> None:
+    W = np.ones((2, 2))
+    J = jac.jacobian(lambda x: np.tanh(W @ x))(X)
+    assert J.predict(0.01 * X).order == pytest.approx(2, abs=0.1)
+    W[:] = 0
+    assert text_of(jac.errors.ArgumentError, J.predict, 0.01 * X) == (
+        "predict: the function gives another value at the point than when it was differentiated\n"
+        "  fix:   differentiate it again: an array that it reads has changed, or it draws random numbers"
+    )
+
+
+def test_only_what_is_ours_is_listed() -> None:
+    assert not {"Any", "TYPE_CHECKING", "annotations"} & set(dir(jac))
+    assert {"jacobian", "verify", "ops"} <= set(dir(jac))

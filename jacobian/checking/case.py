@@ -87,6 +87,7 @@ class Case:
         run = self.here
         inner = [node.name for node in run.trace.nodes if node.op is not None] + list(run.variables)
         inner += ["y"] if self.kind == "hessian" else []
+        inner += run.captured
         return reading.Names(run.input_names, run.output_name, tuple(dict.fromkeys(inner)), self._left)
 
     def _left(self, labels: Sequence[str]) -> str:

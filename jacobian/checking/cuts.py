@@ -186,8 +186,9 @@ def _cut_sentence(D: Derivation, edges: tuple[Edge, ...], slip: str) -> str:
     terms = ", ".join(dict.fromkeys(told(D, e) for e in edges))
     verb = "are" if " and " in nodes else "is"
     if slip == slips.NORMALISER:
+        what = "what is subtracted" if _op(D, edge.node) == "subtract" else "the normalisation"
         return (
-            f"{at(D, edge.node)}{nodes} {verb} treated as constant, but the normalisation depends on {D.wrt.name} too: "
+            f"{at(D, edge.node)}{nodes} {verb} treated as constant, but {what} depends on {D.wrt.name} too: "
             f"add the path through {nodes}, {terms}."
         )
     if slip == slips.TERM_OUT:

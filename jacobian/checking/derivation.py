@@ -114,7 +114,14 @@ class Run:
         found: dict[str, Any] = {node.name: strip_all(node.value) for node in self.trace.nodes if node.op is not None}
         found |= {name: strip_all(node.value) for name, node in self.variables.items()}
         found[self.output_name] = strip_all(self.of.value) if isinstance(self.of, Node) else self.of
-        return found | dict(zip(self.input_names, self.args, strict=True))
+        return {**self.captured, **found, **dict(zip(self.input_names, self.args, strict=True))}
+
+    @property
+    def captured(self) -> dict[str, Any]:
+        """The arrays that the function has from elsewhere, by the names that formulas give them."""
+        names = self.trace._graph._constant_names
+        held = [x for node in self.trace.nodes for x in (*node.operands, *node.params.values())]
+        return {names[id(x)]: x for x in held if isinstance(x, np.ndarray) and id(x) in names}
 
 
 def _is_floating(value: Any) -> bool:

@@ -64,7 +64,7 @@ class Suspect:
         self.second_order, self.is_array, self.symmetric = second_order, is_array, symmetric
         self.right_here = right_here  # the claim is right at the given point, which is not among the runs
         rows, columns = prod(axes.out), prod(axes.into)
-        self.truths = [run.tensor.reshape(rows, columns).astype(float) for run in runs]
+        self.truths = [run.tensor.reshape(rows, columns).astype(float, copy=False) for run in runs]
         self._derivations: dict[int, Derivation | None] = {}
         self._twins: dict[int, dict[Hashable, Mutation]] = {}
 
@@ -111,14 +111,14 @@ def derivation_of(run: Run) -> Derivation | None:
     """The derivation in small steps; in the traced ones where the small ones give other numbers."""
     if isinstance(run.of, np.ndarray) or any(is_complex(node) for node in run.trace.nodes):
         return None
-    full = run.tensor.reshape(prod(run.out_shape), prod(run.wrt.shape)).astype(float)
-    scale = float(np.abs(full).max(initial=0.0)) or 1.0
     attempts: tuple[Callable[[], Any], ...] = (lambda: refined(run), lambda: (run.of, run.wrt))
     for ends in attempts:
         try:
             found = Derivation(*ends())
         except (MemoryError, *REFINING_FAILS):
             continue
+        full = run.tensor.reshape(prod(run.out_shape), prod(run.wrt.shape)).astype(float, copy=False)
+        scale = float(np.abs(full).max(initial=0.0)) or 1.0
         found.full, found.jacobian = full, run.jacobian
         if found.of.index in found.down and np.allclose(found.truth, found.part(full), rtol=1e-6, atol=1e-8 * scale):
             if found.of is not run.of and len(found.of.trace.nodes) > len(run.trace.nodes):

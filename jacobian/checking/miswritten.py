@@ -54,7 +54,7 @@ def _written(D: Derivation, edge: Edge, changes: Changes) -> Iterator[Mutation]:
         column = np.broadcast_to(factor, np.shape(point.y)).reshape(-1, 1)
         yield mutation(
             D, slip, edge, ("text", text), _pattern(D, edge) * column,
-            say(D, edge, f"the derivative is written as {text}: it is another"),
+            say(D, edge, f"{text} stands where the derivative belongs: put in the right one"),
         )  # fmt: skip
 
 

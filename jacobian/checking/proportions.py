@@ -196,9 +196,11 @@ def edge_ratio(suspect: Suspect) -> Found | None:
                     text = f"in the term through {D.name(edge.parent)} the factor {factor} {_TOLD[slip]}"
                     return slip, say(D, edge, text)(), layout
                 continue
-            slip = slips.SIGN if abs(c + 2) < 1e-6 else slips.CONSTANT
-            text = "with the wrong sign" if slip == slips.SIGN else f"{number(1 + c)} times"
-            return slip, say(D, edge, f"the term through {D.name(edge.parent)} is there {text}: it is")(), layout
+            if abs(c + 2) < 1e-6:
+                text = f"the term that comes through {D.name(edge.parent)} has the wrong sign: turn it"
+                return slips.SIGN, say(D, edge, text)(), layout
+            text = f"the term through {D.name(edge.parent)} is taken {number(1 + c)} times: take it once"
+            return slips.CONSTANT, say(D, edge, text)(), layout
     return None
 
 

@@ -46,6 +46,8 @@ class Verdict:
     unexplained: str = ""
     note: str = ""
     compared: str = ""
+    zeros: tuple[int, int] = (0, 0)
+    """Of the entries, those that are zero by structure: how many of them are right, and how many there are."""
 
     def __bool__(self) -> bool:
         return self.verdict != WRONG
@@ -86,11 +88,26 @@ class Verdict:
     def _extent(self) -> str:
         if self.verdict != WRONG:
             return f", {self.compared}" if self.compared else ""
-        return f", {self.right_entries} of {self.entries} entries are right ({100 * self.share:.0f} %)"
+        return f", {self._counted()}"
+
+    def _counted(self) -> str:
+        """`1 of 3 entries that are not zero by structure are right (33 %)`, and how many of the others."""
+        fine, zeros = self.zeros
+        own, right = self.entries - zeros, self.right_entries - fine
+        if not zeros or not own:
+            return f"{self.right_entries} of {self.entries} entries are right ({percent(self.share)})"
+        text = f"{right} of {own} entries that are not zero by structure are right ({percent(right / own)})"
+        return text if fine == zeros else f"{text}, and {fine} of {zeros} that are"
 
     def entry_text(self, entry: Entry) -> str:
         """`∂y[0]/∂x[2] = 0.5 is claimed, but it is 0.25`."""
         return f"{place(self.names, entry)} = {entry.claimed:.6g} is claimed, but it is {entry.true:.6g}"
+
+
+def percent(share: float) -> str:
+    """A share in whole percent, of which 0 is nothing and 100 is all."""
+    whole = round(100 * share)
+    return f"{min(max(whole, share > 0), 100 - (share < 1)):d} %"
 
 
 def place(names: tuple[str, str], entry: Entry) -> str:

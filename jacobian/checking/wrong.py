@@ -13,9 +13,11 @@ from jacobian.checking.case import Case, brief
 from jacobian.checking.derivation import Run
 from jacobian.checking.diagnosis import Diagnosis, Suspect, derivation_of, diagnose
 from jacobian.checking.layouts import accepted
+from jacobian.checking.tolerance import in_pieces
 from jacobian.checking.verdict import WRONG, Entry, Verdict, place
-from jacobian.errors import ShapeError, report
+from jacobian.errors import JacobianError, ShapeError, report
 from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.sparse import triples
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -54,7 +56,7 @@ class Wrong:
             WRONG, self.case.axes.quotient, self.case.axes.names, right_entries=int(off.size - np.count_nonzero(off)),
             entries=off.size, worst=_worst(run, claimed, off), diagnosis=diagnosis, formula=formula(self.case),
             unexplained=self._unexplained(run, off) if diagnosis is None else "",
-            note=_elsewhere(run) if shown else _note(claimed, run.tensor),
+            note=_elsewhere(run) if shown else _note(claimed, run.tensor), zeros=_zeros(run, off),
         )  # fmt: skip
 
     def _diagnosis(self, unbalanced: Sequence[str]) -> Diagnosis | None:
@@ -87,10 +89,11 @@ class Wrong:
         """The search at some of the points, those with most to see first."""
         if not places:
             return None
-        places = sorted(places, key=lambda k: -np.count_nonzero(self.runs[k].tensor))[:CONFIRMED_AT]
+        if len(places) > 1:
+            places = sorted(places, key=lambda k: -np.count_nonzero(self.runs[k].tensor))[:CONFIRMED_AT]
         case, runs, tensors = self.case, [self.runs[k] for k in places], [self.tensors[k] for k in places]
         shape = prod(case.axes.out), prod(case.axes.into)
-        matrices = [[tensor.reshape(shape).astype(float) for tensor in row] for row in tensors]
+        matrices = [[tensor.reshape(shape).astype(float, copy=False) for tensor in row] for row in tensors]
         suspect = Suspect(
             runs, matrices, case.axes, case.tolerance(tensors[0][0], runs[0].tensor),
             second_order=case.second_order, is_array=not (case.claim.is_exact or case.downstream),
@@ -112,9 +115,24 @@ class Wrong:
 
 
 def _worst(run: Run, claimed: Array, off: Array) -> tuple[Entry, ...]:
-    size = np.where(off, np.abs(claimed - run.tensor).reshape(off.shape), -1.0).reshape(-1)
-    order = [int(flat) for flat in np.argsort(-size, kind="stable")[:WORST] if size[flat] >= 0]
-    return tuple(_entry(run, claimed, flat) for flat in order)
+    places = np.flatnonzero(off)  # few, where a large Jacobian is mostly zero
+    sizes = np.abs(claimed.reshape(-1)[places] - run.tensor.reshape(-1)[places])
+    order = places[np.argsort(-sizes, kind="stable")[:WORST]]
+    return tuple(_entry(run, claimed, int(flat)) for flat in order)
+
+
+def _zeros(run: Run, off: Array) -> tuple[int, int]:
+    """Of the entries that are zero by structure, how many are right, and how many there are."""
+    J = run.jacobian
+    try:
+        if not J.terms or J.nnz == J.size:
+            return 0, 0
+        _, rows, columns = triples(J)
+    except JacobianError:  # they are too many to be listed
+        return 0, 0
+    own = np.unique(rows.astype(np.int64) * off.shape[1] + columns)
+    wrong = int(np.count_nonzero(off)) - int(np.count_nonzero(off.reshape(-1)[own]))
+    return off.size - own.size - wrong, off.size - own.size
 
 
 def _entry(run: Run, claimed: Array, flat: int) -> Entry:
@@ -136,7 +154,7 @@ def _elsewhere(run: Run) -> str:
 def _note(claimed: Array, true: Array) -> str:
     """Whether only the last digits are wrong."""
     scale = float(np.abs(true).max(initial=0.0))
-    off = float(np.abs(claimed - true).max(initial=0.0))
+    off = max((float(np.abs(one - other).max(initial=0.0)) for one, other in in_pieces(claimed, true)), default=0.0)
     if not 0 < off <= 2e-3 * scale:
         return ""
     digits = int(-np.log10(off / scale))

@@ -60,7 +60,7 @@ def labelled(node: ast.expr, order: Labels, known: Iterable[str]) -> tuple[str, 
             return _read(node, value, known)
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             code, labels = labelled(operand, order, known)
-            return f"-{_term(code)}", labels
+            return f"-{_factor(code)}", labels
         case ast.BinOp(left=left, op=op, right=right):
             parts = [labelled(left, order, known), labelled(right, order, known)]
             merged = _merged([labels for _, labels in parts], order)
@@ -117,10 +117,6 @@ def _joined(op: ast.operator, codes: Sequence[str]) -> str:
     if isinstance(op, ast.Pow):
         return f"{wrapped(codes[0])}{sign}{wrapped(codes[1])}"
     return f"{_factor(codes[0])}{sign}{wrapped(codes[1])}"
-
-
-def _term(code: str) -> str:
-    return f"({code})" if _is_loose(code) else code
 
 
 def _factor(code: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
@@ -36,7 +37,7 @@ from jacobian.functional import value_and_jacobian
 from jacobian.kernel.expression import Jacobian
 from jacobian.tracing.graph import Node
 from jacobian.tracing.run import argument_names, numbers_of
-from jacobian.tracing.tree import leaves
+from jacobian.tracing.tree import is_container, leaves
 
 Made = TypeVar("Made")
 
@@ -153,6 +154,7 @@ def page(case: Case, foot: str = "") -> str:
             Section("Check against finite differences", "check", _check(report_)),
         ]
     output = jacobians[0].names[0] if jacobians else "y"
+    output = re.sub(r"[\[(.'].*", "", output) if is_container(value) else output  # all of them, not the first
     title = f"{output} = {case.of}" if case.of else output
     return frame(title, _summary(verdict, report_), sections, foot + _colophon())
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from jacobian.errors import ShapeError, report
+from jacobian.errors import ArgumentError, ShapeError, report
 from jacobian.kernel.operands import as_numbers
 from jacobian.kernel.term import Array
 
@@ -71,9 +71,18 @@ class Origin:
                 report("predict: dx must have the input's shape", got=step.shape, fix=f"give it the shape {J.in_shape}")
             )
         value = self.value
+        self._refuse_another_function(value)
         linear = value + (J @ step)
         actual = np.asarray(self.function(self.point + step))
         return Prediction(linear, actual, actual - linear, self._order(J, step, value))
+
+    def _refuse_another_function(self, value: Array) -> None:
+        """What the function reads may have changed since it was differentiated: then it is another one now."""
+        now = np.asarray(self.function(self.point))
+        if now.shape != np.shape(value) or not np.allclose(now, value, rtol=1e-6, atol=0, equal_nan=True):
+            headline = "predict: the function gives another value at the point than when it was differentiated"
+            fix = "differentiate it again: an array that it reads has changed, or it draws random numbers"
+            raise ArgumentError(report(headline, fix=fix))
 
     def _order(self, J: Jacobian, step: np.ndarray, value: Array) -> float:
         """The slope of log remainder against log step, over halvings while the remainder stands out of rounding."""

@@ -197,6 +197,9 @@ class Op:
             return Op.differentiate(self, argnums)(*args, **kwargs)
         operands, params = self.bind(args, kwargs)
         numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+        if not operands:
+            headline = f"{self.name}.jacobian needs the operands at which the Jacobian is taken"
+            raise ArgumentError(report(headline, fix=f"{self.name}.jacobian({', '.join(self.operands)})"))
         for number in numbers:
             if not -len(operands) <= number < len(operands):
                 raise ArgumentError(report(f"{self.name} has {len(operands)} operands; there is no number {number}"))

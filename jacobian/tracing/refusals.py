@@ -50,6 +50,7 @@ def refuse_conversion(what: str) -> NoReturn:
     name = call.rpartition(".")[2]
     if name in _BUILDERS:
         fix = "np.stack([x0, x1]) for a list of traced values; leave np.asarray(x) out, x is an array already"
+        fix += ", or if it is a Jacobian, x.tensor()"
         refuse(f"{call} cannot be traced", fix)
     if name in ASSIGNING:
         refuse_assignment(f"{call}(out, …) where out is a plain array")
@@ -61,7 +62,7 @@ def refuse_conversion(what: str) -> NoReturn:
     elif what in ("an array", "an index"):
         _refuse_known(call)
         refuse(
-            "a traced array is used where NumPy needs a plain one, such as an index or a size",
+            "a traced array is used where NumPy needs a plain one, such as an index, a size, or an entry of a tuple",
             "indices, sizes and axes must not depend on the input; np.stack([x0, x1]) builds arrays of traced values",
         )
     fix = "keep the array: NumPy functions take it (np.sin(x) instead of math.sin(x)), and so do comparisons"

@@ -259,7 +259,9 @@ def output(value: Any, path: str, graph: Graph) -> Node | np.ndarray:
             report(
                 f"the function returned {_kind(value)} where an array is needed",
                 at=f"output{path}" if path else None,
-                fix="return an array, or a tuple, list or dict of arrays",
+                fix="return an array, or a tuple, list or dict of arrays"
+                if not is_container(value)
+                else "return one array here: np.concatenate or np.stack of them",
             )
         )
     return array if array.dtype.kind in "fc" else array.astype(float)

@@ -324,6 +324,36 @@ def test_the_share_of_right_entries() -> None:
     assert [(entry.out, entry.into) for entry in verdict.worst] == [((1,), (1,))]
 
 
+def test_entries_that_are_zero_by_structure_are_counted_apart() -> None:
+    many = np.linspace(0.1, 1, 300)
+    verdict = jac.verify(np.sin, many, claim=np.zeros((300, 300)))
+    first = "wrong: ∂y[i]/∂x[j], 0 of 300 entries that are not zero by structure are right (0 %)"
+    assert str(verdict).splitlines()[0] == first
+    assert (verdict.right_entries, verdict.entries, verdict.zeros) == (89700, 90000, (89700, 89700))
+    dense = jac.verify(np.sin, many, claim=np.ones((300, 300)))
+    first = (
+        "wrong: ∂y[i]/∂x[j], 0 of 300 entries that are not zero by structure are right (0 %), and 0 of 89700 that are"
+    )
+    assert str(dense).splitlines()[0] == first
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"), [(1, "399 of 400 entries are right (99 %)"), (399, "1 of 400 entries are right (1 %)")]
+)
+def test_a_share_is_never_rounded_to_all_or_nothing(wrong: int, told: str) -> None:
+    W = np.arange(400.0).reshape(20, 20)
+    claim = W.copy()
+    claim.flat[:wrong] += 1
+    assert told in str(jac.verify(lambda z: W @ z, np.ones(20), claim=claim)).splitlines()[0]
+
+
+def test_pieces_of_large_arrays_are_all_compared() -> None:
+    true = np.ones((300, 400))
+    claimed = true.copy()
+    claimed[299, 399] = 2
+    assert np.argwhere(Tolerance().wrong(claimed, true)).tolist() == [[299, 399]]
+
+
 def test_what_nothing_explains_is_shown_path_by_path() -> None:
     J = np.diag(np.cos(x) * x + np.sin(x))
     J[1, 0] = 0.7
@@ -665,3 +695,35 @@ def test_a_claim_that_is_right_on_all_branches_is_right(f: Any, claim: Any) -> N
 def test_an_answer_to_an_exercise_says_on_which_branch_it_is_right() -> None:
     task = jac.exercise(lambda x: np.exp(jac.ops.relu(x)), ONE_SIDED, blank="v1")
     assert str(task.answer("dv1[i]/dx[i] = 1")) == "right: ∂v1/∂x; only where x > 0; elsewhere it is wrong"
+
+
+def test_captured_arrays_may_be_named() -> None:
+    Xd = np.arange(6.0).reshape(2, 3)
+
+    def f(w: Any) -> Any:
+        return np.tanh(Xd @ w / 10)
+
+    w = np.array([0.3, -1.2, 0.8])
+    assert jac.verify(f, w, claim=jac.jacobian(f)(w).formula).verdict == "right"
+    assert jac.verify(f, w, claim="(1 - y**2)[:, None] * Xd / 10").verdict == "right"
+    assert jac.verify(f, w, claim=lambda Xd, y: (1 - y**2)[:, None] * Xd / 10).verdict == "right"
+
+
+@pytest.mark.parametrize(
+    ("f", "claim", "why"),
+    [
+        (
+            lambda x: x - np.mean(x), lambda x: np.eye(3),
+            ("At y = subtract(x, v1): v1 is treated as constant, but what is subtracted depends on x too: add the path "
+            "through v1, ∂y[i]/∂v1 = -1."),
+        ),
+        (
+            lambda x: np.exp(x) / (1 + x**2), lambda x: np.diag(np.exp(x) * ((1 + x**2) + 2 * x) / (1 + x**2) ** 2),
+            ("At y = divide(v1, v3): y / x2 stands where the derivative belongs: put in the right one, "
+            "∂y[i]/∂v3[i] = -y[i] / v3[i]."),
+        ),
+    ],
+)  # fmt: skip
+def test_a_diagnosis_is_a_sentence(f: Any, claim: Any, why: str) -> None:
+    verdict = jac.verify(f, np.array([0.3, -1.2, 0.8]), claim=claim)
+    assert str(verdict.diagnosis) == why
