@@ -116,13 +116,6 @@ class Run:
         found[self.output_name] = strip_all(self.of.value) if isinstance(self.of, Node) else self.of
         return {**self.captured, **found, **dict(zip(self.input_names, self.args, strict=True))}
 
-    @property
-    def captured(self) -> dict[str, Any]:
-        """The arrays that the function has from elsewhere, by the names that formulas give them."""
-        names = self.trace._graph._constant_names
-        held = [x for node in self.trace.nodes for x in (*node.operands, *node.params.values())]
-        return {names[id(x)]: x for x in held if isinstance(x, np.ndarray) and id(x) in names}
-
 
 def _is_floating(value: Any) -> bool:
     """Whether an argument holds numbers that can be differentiated by; whole numbers are labels and positions."""
