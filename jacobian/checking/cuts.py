@@ -186,7 +186,8 @@ def _cut_sentence(D: Derivation, edges: tuple[Edge, ...], slip: str) -> str:
     terms = ", ".join(dict.fromkeys(told(D, e) for e in edges))
     verb = "are" if " and " in nodes else "is"
     if slip == slips.NORMALISER:
-        what = "what is subtracted" if _op(D, edge.node) == "subtract" else "the normalisation"
+        subtracted = all(_op(D, e.node) == "subtract" for e in edges)
+        what = "what is subtracted" if subtracted else "the normalisation"
         return (
             f"{at(D, edge.node)}{nodes} {verb} treated as constant, but {what} depends on {D.wrt.name} too: "
             f"add the path through {nodes}, {terms}."
