@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_every_op_has_samples_a_name_and_documentation() -> None:
-    for op in REGISTRY:
+    for op in filter(lambda op: op.built_in, REGISTRY):  # an example of a docstring may have left one of its own
         assert op.samples or op.family == "composite", op
         assert op.__doc__ and op.name in op.__doc__, op
         assert getattr(jac.ops, op.name) is not None

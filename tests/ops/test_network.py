@@ -214,7 +214,7 @@ def test_attention_shares_batch_and_queries() -> None:
     assert by_q.structure == "block-diagonal over axes 0, 1"
     assert by_k.structure == "block-diagonal over axis 0"
     assert by_v.structure == "block-diagonal over axes 0, 2"
-    assert by_v.formula == "∂y[b,i,c]/∂v[b,j,c] = P[b,i,j]"
+    assert by_v.formula == "∂y[b,i,c]/∂v[b,j,c] = P(q, k)[b,i,j]"
 
 
 def test_cross_entropy_is_softmax_minus_onehot() -> None:

@@ -80,7 +80,8 @@ def primitive(
     >>> cube = jac.primitive(lambda x: x**3, "3 * x**2", name="cube")
     >>> jac.jacobian(lambda x: cube(x).sum())(np.array([1.0, 2.0])).tensor()
     array([ 3., 12.])
-    >>> times = jac.primitive(lambda A, x: A @ x, lambda y, A, x: jac.ops.matmul.jacobian(A, x), lambda y, A, x: A)
+    >>> by_A, by_x = lambda y, A, x: jac.ops.matmul.jacobian(A, x), lambda y, A, x: A
+    >>> times = jac.primitive(lambda A, x: A @ x, by_A, by_x, name="times")
     >>> jac.jacobian(times, argnums=1)(np.ones((2, 3)), np.ones(3)).shape
     (2, 3)
     """
