@@ -86,8 +86,10 @@ class Paths:
         return FEW_FACTORS if widest * ends < SMALL else MANY_FACTORS
 
     @property
-    def reads_large_tables(self) -> bool:
-        """Whether merging terms means comparing large tables: then trying out orders is work itself."""
+    def is_hard_to_try(self) -> bool:
+        """Whether trying out orders is work itself: of many nodes, or where merging means comparing large tables."""
+        if len(self.nodes) > SIMULATED_NODES:
+            return True
         tables = (
             table
             for node in self.nodes
@@ -309,7 +311,11 @@ def accumulate(graph: Paths, algebra: Algebra, order: str) -> list[Jacobian]:
 def cost(graph: Paths, order: str) -> Cost:
     """What an order would cost, the final contraction included."""
     counting = Counting()
-    for J in accumulate(graph, counting, order):
+    return _cost(order, counting, accumulate(graph, counting, order))
+
+
+def _cost(order: str, counting: Counting, found: Sequence[Jacobian]) -> Cost:
+    for J in found:
         counting.contract(J)
     return Cost(order, counting.multiplications, counting.nbytes, counting.largest)
 
@@ -322,7 +328,7 @@ def choose(graph: Paths) -> str:
 def contenders(graph: Paths) -> Sequence[str]:
     """The orders of which one is the quickest, for all that is known from shapes alone: for a program that is kept."""
     least_work = len(graph.nodes) * max((prod(node.shape) for node in graph.nodes), default=0)
-    if graph.is_chain or least_work < TINY or len(graph.nodes) > SIMULATED_NODES or graph.reads_large_tables:
+    if graph.is_chain or least_work < TINY or graph.is_hard_to_try:
         return (choose(graph),)
     costs = [*_costs(graph), *_lean(graph)]
     fewest, least = min(cost.multiplications for cost in costs), min(cost.nbytes for cost in costs)
@@ -336,7 +342,7 @@ def _settled(graph: Paths) -> str | None:
         return "lazy reverse"
     out, into = prod(graph.of.shape), sum(prod(node.shape) for node in graph.wrt)
     widest = max((prod(node.shape) for node in graph.nodes), default=1)
-    if len(graph.nodes) > SIMULATED_NODES or widest * max(out, into) < SMALL or graph.reads_large_tables:
+    if widest * max(out, into) < SMALL or graph.is_hard_to_try:
         return "lazy reverse" if out <= into else "lazy forward"
     return None
 
@@ -358,12 +364,13 @@ def _lean(graph: Paths) -> list[Cost]:
     """The orders in which products that only grow are left as they are, if there are any."""
     if any(map(is_complex, graph.nodes)):
         return []
-    found = []
+    graph, costs = without_shifts(graph), []
     for run in (reverse, forward):
-        lean = Lean(Counting())
-        run(graph, lean, eager=False)
-        found += [cost(graph, f"lean {run.__name__}")] if lean.kept else []
-    return found
+        counting = Counting()
+        lean = Lean(counting)
+        found = run(graph, lean, eager=False)
+        costs += [_cost(f"lean {run.__name__}", counting, found)] if lean.kept else []
+    return costs
 
 
 def _best(costs: Sequence[Cost]) -> str:

@@ -19,16 +19,14 @@ from weakref import ref
 import numpy as np
 
 from jacobian import free
-from jacobian.errors import JacobianError
 from jacobian.glance import glance
-from jacobian.kernel.code import OtherwiseError
 from jacobian.kernel.recorded import NotRecordableError
 from jacobian.kernel.term import Array
 from jacobian.ops.registry import REGISTRY, Op, promoted
 from jacobian.place import Place
 from jacobian.played import Played
 from jacobian.programs import MOST_FAILURES, MOST_NODES, Memory
-from jacobian.script import PER_STEP, Output, Script
+from jacobian.script import NOT_PLAYED, PER_STEP, Output, Script
 from jacobian.tracing import snapshots
 from jacobian.tracing.graph import Node
 from jacobian.tracing.run import Key, numbers_of
@@ -87,7 +85,7 @@ class Kind:
             self.looks -= 1
         try:
             played = Played(place, script, inputs, given, self)
-        except (OtherwiseError, ArithmeticError, ValueError, JacobianError):  # tracing will tell
+        except NOT_PLAYED:
             self.failures += 1
             if self.failures >= MOST_FAILURES:
                 self.give_up()

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jacobian import bounds, plan, programs
+from jacobian.errors import JacobianError
 from jacobian.habit import Habit, Noted, Tensors
 from jacobian.kernel.buffers import with_errors_raised, with_short_buffers
-from jacobian.kernel.code import Code
+from jacobian.kernel.code import OTHERWISE, Code
 from jacobian.kernel.effort import effort
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.lines import Line
@@ -25,6 +26,7 @@ from jacobian.writing import Scripting, quickest
 MIDDLING = 32  # times as many entries as are few
 MANY = 2048  # times as many
 AS_LONG = 5  # times the effort of the values that all takes which is computed at once: a tanh counts as a product there
+NOT_PLAYED = (*OTHERWISE, ValueError, JacobianError)  # what a script may end with: tracing will tell
 PER_STEP = 2**10  # bytes of arrays that weigh as much as a step, which takes about so many itself
 
 

@@ -18,9 +18,10 @@ from jacobian.checking.layouts import NUMERATOR, Layout
 from jacobian.checking.points import is_symmetric, near
 from jacobian.checking.tolerance import Tolerance, refuse_odd
 from jacobian.checking.upstream import Downstream
-from jacobian.checking.whole import Axes, indexed
+from jacobian.checking.whole import Axes
 from jacobian.errors import ArgumentError, DTypeError, JacobianError, report
 from jacobian.functional import jacobian
+from jacobian.kernel.notation import at
 from jacobian.tracing.run import argument_names, numbers_of
 from jacobian.tracing.surroundings import DIFFERENTIATES
 from jacobian.tracing.tracer import strip_all
@@ -95,12 +96,12 @@ class Case:
         out, into = (0 if self.downstream else len(self.here.out_shape)), len(self.here.wrt.shape)
         letters = labels if len(labels) == out + into else "ijklmnpqrs"[: out + into]
         name = self.here.wrt.name
-        ins = indexed(f"d{name}", letters[out:])
+        ins = at(f"d{name}", letters[out:])
         if self.downstream:
             return ins
         if self.kind == "hessian":
-            return f"{indexed('d2y', letters[: out - into])}/{indexed(f'd{name}', letters[out - into : out])}{ins}"
-        return f"{indexed(f'd{self.here.output_name}', letters[:out])}/{ins}"
+            return f"{at('d2y', letters[: out - into])}/{at(f'd{name}', letters[out - into : out])}{ins}"
+        return f"{at(f'd{self.here.output_name}', letters[:out])}/{ins}"
 
     def _check_repeats(self) -> None:
         """Nothing can be said of a function that does not give the same value twice."""
@@ -164,7 +165,7 @@ class Case:
         shapes = (run.out_shape, run.wrt.shape)
         if self.upstream is not None:
             return self.upstream.stacked(run, shapes)
-        values = {**run.captured, **run.values}
+        values = run.values
         if self.kind == "hessian":  # there y is the value, not the first derivative
             values = {"y": np.asarray(self.given(*run.args, **self.kwargs)), **values}
         return self.claim.at(run.args, values, shapes, None)

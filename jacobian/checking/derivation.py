@@ -110,7 +110,7 @@ class Run:
 
     @property
     def values(self) -> Mapping[str, Any]:
-        """What a claim may use: inputs, output, and what was computed on the way, by name."""
+        """What a claim may use: inputs, output, what was computed on the way and what is captured, by name."""
         found: dict[str, Any] = {node.name: strip_all(node.value) for node in self.trace.nodes if node.op is not None}
         found |= {name: strip_all(node.value) for name, node in self.variables.items()}
         found[self.output_name] = strip_all(self.of.value) if isinstance(self.of, Node) else self.of

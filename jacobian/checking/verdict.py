@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from jacobian.checking.diagnosis import Diagnosis
-from jacobian.checking.whole import indexed
+from jacobian.kernel.notation import at
 
 RIGHT, ELSEWHERE, WRONG = "right", "right, in another layout", "wrong"
 
@@ -112,9 +112,7 @@ def percent(share: float) -> str:
 
 def place(names: tuple[str, str], entry: Entry) -> str:
     """An entry by its two index vectors."""
-    out, into = (
-        indexed(name, list(map(str, index))) for name, index in zip(names, (entry.out, entry.into), strict=True)
-    )
+    out, into = (at(name, index) for name, index in zip(names, (entry.out, entry.into), strict=True))
     return f"∂{out}/∂{into}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import combinations, permutations
 from math import prod
@@ -12,6 +12,7 @@ import numpy as np
 
 from jacobian.checking import slips
 from jacobian.checking.slips import Mutation
+from jacobian.kernel.notation import at
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Shape = tuple[int, ...]
@@ -44,7 +45,7 @@ class Axes:
         """The quotient with its labels in another order."""
         letters = [self.letters[k] for k in order]
         out, into = letters[: len(self.out)], letters[len(self.out) :]
-        return f"∂{indexed(self.names[0], out)}/∂{indexed(self.names[1], into)}"
+        return f"∂{at(self.names[0], out)}/∂{at(self.names[1], into)}"
 
     def lifted(self, function: Whole) -> Whole:
         """A function of the full tensor as one of the matrix."""
@@ -60,11 +61,6 @@ class Axes:
         """Which output axis can share an index with which input axis: those of one size, longer than 1."""
         outs = len(self.out)
         return [(a, outs + b) for a, n in enumerate(self.out) for b, m in enumerate(self.into) if n == m > 1]
-
-
-def indexed(name: str, labels: Sequence[str]) -> str:
-    """`A[i,j]`; a scalar is its name alone."""
-    return f"{name}[{','.join(labels)}]" if labels else name
 
 
 def sign(axes: Axes) -> Mutation:

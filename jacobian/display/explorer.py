@@ -23,6 +23,7 @@ from jacobian.display.raster import is_symbolic, raster
 from jacobian.display.titles import axes_letters, quotient, shapes, title
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.indexing import selection
+from jacobian.kernel.notation import at
 from jacobian.kernel.pattern import Shape
 
 ROWS, COLUMNS = 24, 24
@@ -137,7 +138,7 @@ class Explorer:
         """∂Y[1,2]/∂X[0,3] of a row and a column, as index vectors."""
         above, below = (i, j) if self.J.denominator else (j, i)
         sign = "∂" if above or below else "d"
-        return f"{sign}{indexed(self.J.names[0], above)}/{sign}{indexed(self.J.names[1], below)}"
+        return f"{sign}{at(self.J.names[0], above)}/{sign}{at(self.J.names[1], below)}"
 
     def _formula(self, j: Shape, i: Shape) -> str:
         """The formula with its indices put in."""
@@ -157,16 +158,11 @@ class Explorer:
             return None
         places = np.flatnonzero(found.reached[0])
         name = J.names[0] if J.denominator else J.names[1]
-        named = [indexed(name, _vector(int(place), J.in_shape)) for place in places[:MOST_LISTED]]
+        named = [at(name, _vector(int(place), J.in_shape)) for place in places[:MOST_LISTED]]
         return {
-            "of": indexed(J.names[1] if J.denominator else J.names[0], _vector(row, J.out_shape)),
+            "of": at(J.names[1] if J.denominator else J.names[0], _vector(row, J.out_shape)),
             "count": int(places.size), "total": width, "named": named,
         }  # fmt: skip
-
-
-def indexed(name: str, vector: Shape) -> str:
-    """`X[0,3]`, or the name alone of a number."""
-    return f"{name}[{','.join(map(str, vector))}]" if vector else name
 
 
 def _clipped(formula: str) -> str:

@@ -102,8 +102,12 @@ class Code:
             return known
         symbol = Symbol(self.fresh(), shape, rough=rough, kind=kind if view_of is None else view_of.kind)
         names, owner = frozenset([use.name for use in uses]), "" if view_of is None else view_of.name
-        line = Line(symbol.name, f"{symbol.name} = {text}", names, check, new=new, view_of=owner, products=products)
-        self.lines.append(line._replace(calls=calls))
+        self.lines.append(
+            Line(
+                symbol.name, f"{symbol.name} = {text}", names, check, new=new, view_of=owner, products=products,
+                calls=calls,
+            )
+        )  # fmt: skip
         self._known[text] = self.symbols[symbol.name] = symbol
         if symbol.size >= LARGE:
             self._large.add(symbol.name)

@@ -18,8 +18,8 @@ from jacobian.kernel.code import Code, OtherwiseError, Symbol
 from jacobian.kernel.equations import Guard
 from jacobian.kernel.finite import all_finite
 from jacobian.kernel.guards import scan_of
-from jacobian.kernel.network import write_network
-from jacobian.kernel.pattern import Pattern, Shape
+from jacobian.kernel.network import ones, write_network
+from jacobian.kernel.pattern import Pattern
 from jacobian.kernel.places import Labels, Named
 from jacobian.kernel.specials import Means, Special, apply_one
 from jacobian.kernel.views import read_guard
@@ -77,7 +77,7 @@ def _scanned(
     """The arrays with guards applied to them that are running sums; None unless all are."""
     symbols, labels = [named.symbol for named in arrays], [named.labels for named in arrays]
     specials: list[tuple[Special, Labels]] = [(guard, tuple(dict.fromkeys(indices(guard.form)))) for guard in guards]
-    means = Means(partial(_contracted, code), partial(_ones, code), partial(_running_sum, code))
+    means = Means(partial(_contracted, code), partial(ones, code), partial(_running_sum, code))
     while specials:
         if not apply_one(specials, symbols, labels, pattern, (), dtype, means):
             return None
@@ -86,10 +86,6 @@ def _scanned(
 
 def _contracted(code: Code, symbols: Sequence[Symbol], labels: Sequence[Labels], out: Labels) -> Symbol:
     return write_network(code, list(map(Named, symbols, labels)), (), out).symbol
-
-
-def _ones(code: Code, shape: Shape, dtype: np.dtype[Any]) -> Symbol:
-    return code.made_once(("ones", shape, dtype), lambda: np.ones(shape, dtype), "ones")
 
 
 def _running_sum(

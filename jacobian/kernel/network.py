@@ -234,20 +234,17 @@ def _summed_by_product(code: Code, symbol: Symbol, axes: Sequence[int]) -> Symbo
     if count > LONG_SUM:
         return None
     before, after = prod(symbol.shape[:start]), prod(symbol.shape[stop:])
-    ones = code.constant(_ones(count, kind), "ones")
+    summing = ones(code, (count,), kind)
     is_last = after == 1
     wide = reshaped(code, symbol, (before, count) if is_last else (before, count, after))
-    given = f"{wide}, {ones}" if is_last else f"{ones}, {wide}"
+    given = f"{wide}, {summing}" if is_last else f"{summing}, {wide}"
     result = (before,) if is_last else (before, after)
-    return code.let(f"matmul({given})", [wide, ones], result, new=True, kind=kind, products=symbol.size)
+    return code.let(f"matmul({given})", [wide, summing], result, new=True, kind=kind, products=symbol.size)
 
 
-@lru_cache(maxsize=CACHE)
-def _ones(count: int, kind: np.dtype[Any]) -> np.ndarray:
-    """One array for all programs, which a program knows again by its identity."""
-    found = np.ones(count, kind)
-    found.setflags(write=False)
-    return found
+def ones(code: Code, shape: Shape, kind: np.dtype[Any]) -> Symbol:
+    """An array of ones that is always the same."""
+    return code.made_once(("ones", shape, kind), lambda: np.ones(shape, kind), "ones")
 
 
 def _summed_alone(code: Code, arrays: Sequence[Named], kept: set[int]) -> list[Named]:

@@ -120,14 +120,20 @@ def _signed(value: int, name: str) -> str:
     return f"{sign} {name}" if value == 1 else f"{sign} {value}*{name}"
 
 
+def at(name: str, places: Iterable[object]) -> str:
+    """`A[i,j]`, `X[0,3]`; a scalar is its name alone."""
+    text = ",".join(map(str, places))
+    return f"{name}[{text}]" if text else name
+
+
 def indexed(name: str, forms: Sequence[Form], names: Names) -> str:
-    """`A[i,2*j]`; a scalar is its name alone."""
-    return f"{name}[{','.join(form_text(form, names) for form in forms)}]" if forms else name
+    """`A[i,2*j]`."""
+    return at(name, (form_text(form, names) for form in forms))
 
 
 def indexed_label(name: str, rank: int) -> str:
     """A factor's bare name as a label with its positions written out: `B[@0,@1]`."""
-    return f"{name}[{','.join(f'@{axis}' for axis in range(rank))}]" if name and rank else name
+    return at(name, (f"@{axis}" for axis in range(rank))) if name else ""
 
 
 def factor_text(label: str, forms: Sequence[Form], names: Names, nth: int) -> str:
@@ -256,9 +262,7 @@ def formula(terms: Sequence[Term], names: tuple[str, str], ranks: tuple[int, int
         return f"{left} = {sum_text(texts)}"
     axes = list(islice(letters(spelling.taken), sum(ranks)))
     out, into = axes[: ranks[0]], axes[ranks[0] :]
-    left = _quotient(
-        f"{out_name}[{','.join(out)}]" if out else out_name, f"{in_name}[{','.join(into)}]" if into else in_name
-    )
+    left = _quotient(at(out_name, out), at(in_name, into))
     return f"{left} = {sum_text(_with_deltas(term, axes, spelling) for term in terms) or '0'}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from functools import lru_cache
+from functools import partial
 from math import isfinite, prod
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from jacobian.kernel.access import Form, affine, indices, plain
 from jacobian.kernel.code import LARGE, Code, Symbol, common_kind
-from jacobian.kernel.pattern import CACHE, Access, Pattern, Shape
+from jacobian.kernel.pattern import Access, Pattern, Shape
 from jacobian.kernel.places import reshaped
 from jacobian.kernel.scatter import overlapping
 from jacobian.kernel.views import is_whole
@@ -229,15 +229,8 @@ def _one_array(code: Code, symbols: Sequence[Symbol | None], front: Shape) -> Sy
     shape = (*front, *given[0].shape)
     if given[0].size >= LARGE and len(given) == len(symbols) and common_kind(given) is not None:
         return code.stack(given, shape)
-    filled = [code.constant(_nothing(given[0].shape)) if symbol is None else symbol for symbol in symbols]
+    zeros = partial(np.zeros, given[0].shape, bool)  # no number takes another dtype of them
+    filled = [code.made_once(("zeros", given[0].shape), zeros) if symbol is None else symbol for symbol in symbols]
     text = f"array([{', '.join(map(str, filled))}])"
     whole = code.let(text, filled, (len(symbols), *given[0].shape), new=True, kind=common_kind(filled))
     return reshaped(code, whole, shape)
-
-
-@lru_cache(maxsize=CACHE)
-def _nothing(shape: Shape) -> np.ndarray:
-    """Zeros for all programs, which a program knows again by their identity; no number takes another dtype of them."""
-    found = np.zeros(shape, bool)
-    found.setflags(write=False)
-    return found

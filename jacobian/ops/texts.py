@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from jacobian.errors import ExpressionError, report
+from jacobian.kernel import notation
 from jacobian.kernel.buffers import with_errors_ignored, with_errors_raised
 from jacobian.ops.kinks import warn_non_finite
 from jacobian.ops.registry import NO_NAMES, REGISTRY
@@ -117,8 +118,7 @@ def at(name: str, axes: Iterable[int]) -> str:
     >>> at("y", (0, 2)), at("y", ())
     ('y[@0,@2]', 'y')
     """
-    places = ",".join(f"@{axis}" for axis in axes)
-    return f"{name}[{places}]" if places else name
+    return notation.at(name, (f"@{axis}" for axis in axes))
 
 
 def at_flat(name: str, shape: Sequence[int]) -> str:

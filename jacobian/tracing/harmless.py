@@ -106,12 +106,6 @@ def names_within(code: CodeType) -> frozenset[str]:
     return frozenset(code.co_names).union(*inner)
 
 
-def modules_imported(code: CodeType) -> list[ModuleType]:
-    """Modules that code imports, or others of the same name."""
-    found = [sys.modules.get(name) for name in sorted(names_within(code))]
-    return [module for module in found if module is not None and is_harmless(module)]
-
-
 def _computes(name: str, argument: Any, code: CodeType) -> bool:
     """Whether an instruction of that code does nothing but compute."""
     if name in ("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM"):

@@ -7,6 +7,7 @@ cannot be compared, the answer is no, and the function is run as ever.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from functools import cached_property, partial
 from types import CodeType, FunctionType, ModuleType
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from jacobian.tracing.conditions import Conditions
-from jacobian.tracing.harmless import BUILTINS, global_names, is_harmless, modules_imported, names_within
+from jacobian.tracing.harmless import BUILTINS, global_names, is_harmless, names_within
 from jacobian.tracing.snapshots import MIDDLING, comparison, kept_snapshot
 
 DIFFERENTIATES = "__differentiates__"
@@ -135,7 +136,8 @@ class Surroundings:
         for variable in names:
             self._read(name, variable, scope, f.__builtins__, is_free=variable in free)
         self._spoken_of |= names_within(code)
-        self._modules += modules_imported(code)
+        for module in map(sys.modules.get, names_within(code)):  # what it imports, or others of the same name
+            self._note_module(module)
         if f.__closure__:
             held = write.let(f"{name}.__closure__")
             contents = [_content(cell) for cell in f.__closure__]

@@ -12,6 +12,7 @@ import numpy as np
 from jacobian.errors import ArgumentError, ShapeError, report
 from jacobian.kernel.access import constant, plain
 from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.notation import at
 from jacobian.kernel.pattern import CACHE, Access, Pattern, Shape
 from jacobian.kernel.term import Array, Factor, Term
 from jacobian.ops import texts
@@ -66,8 +67,7 @@ def spelled_output(point: Point, rank: int) -> str:
     axes = reduced_axes(point.params.get("axis"), rank, "axis")
     if not point.params.get("keepdims"):
         return texts.at(point.out_name, [axis for axis in range(rank) if axis not in axes])
-    places = ",".join("0" if axis in axes else f"@{axis}" for axis in range(rank))
-    return f"{point.out_name}[{places}]" if places else point.out_name
+    return at(point.out_name, ("0" if axis in axes else f"@{axis}" for axis in range(rank)))
 
 
 def count_reduced(point: Point) -> int:
