@@ -31,6 +31,12 @@ Array = np.ndarray[Any, np.dtype[Any]]
 MAX_WORK, SAMPLE = 2e8, 16
 """So many multiplications for one pass over the graph, then only some rows and columns are looked at."""
 
+STEP = 5e4
+"""So many multiplications take as long as what is around one small product; a search is counted in such steps."""
+
+COMPARED = 10
+"""Multiplications that take as long as comparing one number."""
+
 MAX_ENTRIES = 2**22
 """A local Jacobian with more entries than this is not made dense; the derivation is then not searched."""
 
@@ -141,7 +147,10 @@ def _watching(f: Callable[..., Any], variables: dict[str, Any]) -> Iterator[None
     try:
         yield
     finally:
-        sys.setprofile(before)
+        if before is None or callable(before):
+            sys.setprofile(before)
+        else:
+            before.enable()  # cProfile's
 
 
 class Edge(NamedTuple):
@@ -171,6 +180,7 @@ class Derivation:
     def __init__(self, of: Node, wrt: Node, owners: Mapping[int, int] | None = None) -> None:
         self.of, self.wrt = of, wrt
         self.owners = owners or {}  # of the steps of a layer, the layer
+        self.steps = 0.0
         self.nodes = {node.index: node for node in reversed(list(of.trace.between(of, [wrt])))}
         self.edges: list[Edge] = []
         self.into: dict[int, list[Edge]] = {index: [] for index in self.nodes}
@@ -199,6 +209,10 @@ class Derivation:
         if work <= MAX_WORK or size <= SAMPLE:
             return np.arange(size)
         return np.sort(np.random.default_rng(size).choice(size, SAMPLE, replace=False))
+
+    def count(self, multiplications: int = 0, compared: int = 0, *, steps: int = 1) -> None:
+        """Notes what a part of a search takes; it ends by this, at the same place on every machine."""
+        self.steps += steps + (multiplications + COMPARED * compared) / STEP
 
     def part(self, matrix: Array) -> Array:
         """The rows and columns of a full matrix that are looked at; a matrix of these is handed back."""
@@ -238,7 +252,9 @@ class Derivation:
                 if before is None:
                     continue
                 changed = changes.get(edge)
-                step = (self.locals[edge] if changed is None else changed) @ before
+                local = self.locals[edge] if changed is None else changed
+                self.count(local.size * before.shape[1])
+                step = local @ before
                 total = step if total is None else total + step
             if total is not None:
                 reached[index] = total
@@ -255,7 +271,10 @@ class Derivation:
 
     def contribution(self, edge: Edge, local: Array | None = None) -> Array:
         """What passes over one edge, with its own local Jacobian or another."""
-        return self.up[edge.node] @ (self.locals[edge] if local is None else local) @ self.down[edge.parent]
+        local = self.locals[edge] if local is None else local
+        arrived, left = self.up[edge.node], self.down[edge.parent]
+        self.count(local.size * len(arrived) + arrived.shape[0] * left.size)
+        return arrived @ local @ left
 
     def total(self, changes: Changes) -> Array:
         """The whole with some local Jacobians changed."""

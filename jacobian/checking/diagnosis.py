@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
@@ -25,10 +24,14 @@ from jacobian.tracing.graph import Node
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-BUDGET = 0.8
-"""Seconds after which no further pair is begun."""
+BUDGET = 60_000
+"""Steps (each a small product) after which no further slip is tried: about a second."""
 
-ALSO_BUDGET = 0.4
+ALSO_BUDGET = 30_000
+"""The same, for further slips that give the same numbers."""
+
+SLIP = 6
+"""Steps that it takes to think of a slip and to compare what it gives."""
 
 REFINING_FAILS = (JacobianError, ArithmeticError, KeyError, IndexError, TypeError, ValueError, AttributeError)
 """A layer whose parameters are not those that are known is taken as it is."""
@@ -265,11 +268,12 @@ class _Search:
     def __init__(self, suspect: Suspect) -> None:
         self.suspect = suspect
         self.D = suspect.D
-        self.started = time.perf_counter()
+        self.begun = self.D.steps
         self.atoms: list[tuple[Mutation, Array]] = []
 
-    def late(self, budget: float = BUDGET) -> bool:
-        return time.perf_counter() - self.started > budget
+    def late(self, budget: int | None = None) -> bool:
+        budget = BUDGET if budget is None else budget
+        return self.D.steps - self.begun > budget
 
     def run(self) -> Diagnosis | None:
         found: Diagnosis | None = None
@@ -295,6 +299,7 @@ class _Search:
     def _made(self, stage: Stage) -> Iterator[tuple[Mutation, Array]]:
         for mutation in stage(self.D, self.suspect):
             value = mutation.of(self.D)
+            self.D.count(compared=value.size, steps=SLIP)
             if np.isfinite(value).all():
                 yield mutation, value
 

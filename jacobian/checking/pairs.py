@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, np.dtype[Any]]
 Atoms = Sequence[tuple[Mutation, Array]]
 Compose = Callable[[Derivation, Mutation, Mutation], Array]
+Late = Callable[[], bool]
 
-CHECKED_EVERY = 64
 NEIGHBOURS = 8
 """How many pairs with the same projection are compared in full."""
 
@@ -66,7 +66,7 @@ def _group_confirmed(suspect: Suspect, members: Sequence[Mutation], layout: int)
     return suspect.at_all_points(right)
 
 
-def search(suspect: Suspect, atoms: Atoms, late: Callable[..., bool]) -> Pair | None:
+def search(suspect: Suspect, atoms: Atoms, late: Late) -> Pair | None:
     """The first pair that explains the claim at every point."""
     for strategy in (_times_a_number, _then_the_whole, _added, _one_after_the_other):
         for pair in strategy(suspect, atoms, late):
@@ -103,7 +103,7 @@ def _both(D: Derivation, first: Mutation, second: Mutation) -> Array:
     return D.total({**first.changes, **second.changes})
 
 
-def _times_a_number(suspect: Suspect, atoms: Atoms, late: Callable[..., bool]) -> Iterator[Pair]:
+def _times_a_number(suspect: Suspect, atoms: Atoms, late: Late) -> Iterator[Pair]:
     """A slip, and a constant factor or a sign."""
     for mutation, value in atoms:
         if mutation.slip in (slips.CONSTANT, slips.SIGN, slips.SECOND_ORDER):
@@ -129,25 +129,26 @@ def _factor(c: float) -> Mutation:
     return Mutation(slips.CONSTANT, ("ratio", c), lambda: text, whole=lambda T: c * T)
 
 
-def _then_the_whole(suspect: Suspect, atoms: Atoms, late: Callable[..., bool]) -> Iterator[Pair]:
+def _then_the_whole(suspect: Suspect, atoms: Atoms, late: Late) -> Iterator[Pair]:
     """A slip, and then one in the whole: axes permuted, vec, a δ."""
     if not suspect.D.is_whole:
         return
     turns = [mutation for mutation, _ in atoms if mutation.whole is not None and mutation.slip != slips.SIGN]
     for turn in turns:
         assert turn.whole is not None
-        for count, (mutation, value) in enumerate(atoms):
+        for mutation, value in atoms:
             if mutation is turn:
                 continue
+            if late():
+                return
             turned = turn.whole(value)
+            suspect.D.count(compared=turned.size)
             for layout, claim in enumerate(suspect.claims[0]):
                 if suspect.same(claim, turned):
                     yield Pair(mutation, turn, _in_turn, layout)
-            if count % CHECKED_EVERY == 0 and late():
-                return
 
 
-def _added(suspect: Suspect, atoms: Atoms, late: Callable[..., bool]) -> Iterator[Pair]:
+def _added(suspect: Suspect, atoms: Atoms, late: Late) -> Iterator[Pair]:
     """Two slips on paths that do not meet: what they change adds up. Found by one projection, then compared in full."""
     D = suspect.D
     truth = D.truth
@@ -162,19 +163,21 @@ def _added(suspect: Suspect, atoms: Atoms, late: Callable[..., bool]) -> Iterato
         for place, value in enumerate(projected):
             low, high = np.searchsorted(ranked, [wanted - value - slack[place], wanted - value + slack[place]])
             for other in order[low : min(high, low + NEIGHBOURS)]:
+                D.count(compared=truth.size)
                 if other != place and suspect.same(claim, values[place] + values[other] - truth):
                     yield Pair(atoms[min(place, other)][0], atoms[max(place, other)][0], _sum, layout)
-            if place % CHECKED_EVERY == 0 and late():
+            if late():
                 return
 
 
-def _one_after_the_other(suspect: Suspect, atoms: Atoms, late: Callable[..., bool]) -> Iterator[Pair]:
+def _one_after_the_other(suspect: Suspect, atoms: Atoms, late: Late) -> Iterator[Pair]:
     """Two slips on one path, the likelier ones first."""
     D = suspect.D
     local = [mutation for mutation, _ in atoms if mutation.changes is not None]
-    for count, (one, other) in enumerate(_by_likelihood(local)):
-        if count % CHECKED_EVERY == 0 and late():
+    for one, other in _by_likelihood(local):
+        if late():
             return
+        D.count()
         assert one.changes is not None
         assert other.changes is not None
         if set(one.changes) & set(other.changes):

@@ -1,5 +1,7 @@
 """Every form and layout of a claim, and what the verdict says."""
 
+import cProfile
+import pstats
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 
 import jacobian as jac
+from jacobian.checking import diagnosis
 from jacobian.checking.layouts import downstream_layouts, layouts
 from jacobian.checking.points import near
 from jacobian.checking.tolerance import Tolerance
@@ -450,6 +453,22 @@ def test_a_profiler_goes_on() -> None:
         assert sys.getprofile() is not None
     finally:
         sys.setprofile(None)
+
+
+def test_a_profile_of_c_goes_on() -> None:
+    profile = cProfile.Profile()
+    with profile:
+        assert jac.verify(np.sin, x, claim=lambda x: np.diag(np.cos(x)))
+        sum(range(3))
+    assert any(name == "<built-in method builtins.sum>" for _, _, name in pstats.Stats(profile).stats)
+
+
+def test_a_search_ends_by_what_it_has_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    f = lambda x: np.exp(np.sin(x) ** 2)  # noqa: E731
+    two_slips = lambda x: np.diag(np.exp(np.sin(x)) * 2 * np.cos(x))  # noqa: E731
+    assert len(jac.verify(f, x, claim=two_slips).diagnosis.slips) == 2
+    monkeypatch.setattr(diagnosis, "BUDGET", 200)
+    assert jac.verify(f, x, claim=two_slips).diagnosis is None
 
 
 def test_complex_numbers_on_the_way() -> None:
