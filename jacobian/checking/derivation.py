@@ -147,10 +147,8 @@ def _watching(f: Callable[..., Any], variables: dict[str, Any]) -> Iterator[None
     try:
         yield
     finally:
-        if before is None or callable(before):
-            sys.setprofile(before)
-        else:
-            before.enable()  # cProfile's
+        go_on = getattr(before, "enable", None)  # cProfile's object is no function that could be set again
+        sys.setprofile(before) if go_on is None else go_on()
 
 
 class Edge(NamedTuple):
