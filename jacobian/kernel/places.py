@@ -60,7 +60,8 @@ class Target(NamedTuple):
         """The text that has a function of entries write to the place, an axis for every label."""
         given, on_all_cores = ", ".join(map(str, arguments)), is_worthwhile(place.shape, self.strides)
         if function == "copyto" and not on_all_cores:
-            return f"copyto({place}, {given})"
+            same = arguments[0].kind is not None and arguments[0].kind == place.kind
+            return f"{place}[...] = {given}" if same else f"copyto({place}, {given})"
         return Call(function, given).into(place.name, on_all_cores=on_all_cores)
 
 

@@ -155,7 +155,7 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
         """Entries."""
         if _symbols(key):
             raise NotRecordableError("an index")
-        picks = self.code.made_once(("key", repr(key)), lambda: key) if _is_basic(key) else self.code.constant(key)
+        picks = self.code.key(key) if _is_basic(key) else self.code.constant(key)
         return self._written(lambda texts: f"{texts[0]}[{picks}]", lambda array: array[key], (self,))
 
     def _call(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:

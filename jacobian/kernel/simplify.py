@@ -60,7 +60,7 @@ def contracted(J: Jacobian, arithmetic: Arithmetic = VALUES) -> Jacobian:
             loose.append(term)
             continue
         frame = frame_of(term.pattern)
-        if len(frame.parts) > 1:
+        if len(frame.parts) > 1 and not (len(J.terms) > 1 and arithmetic.multiplies_out(term)):
             loose.append(_by_parts(term, wide, arithmetic))
             continue
         array, labels = arithmetic.core(term, J.dtype, frame.inner)
