@@ -160,8 +160,7 @@ class Writing:
 def _is_entry_by_entry(term: Term) -> bool:
     """Whether a term has factors of which each has as many entries as the term, which looks nothing up."""
     pattern = term.pattern
-    entries = prod(pattern.sizes[index] for index in pattern.free)
-    whole = all(prod(access.shape) == entries for access in pattern.factors)
+    whole = all(prod(access.shape) == pattern.entries for access in pattern.factors)
     return whole and bool(pattern.factors) and not pattern.guards and not term.tables
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,17 +18,16 @@ from jacobian.kernel.recorded import NotRecordableError
 from jacobian.kernel.term import Array, Operator, Term
 
 
-FEW = 2**9  # entries of an outer product that take less time than a line does
-
-
 class Arithmetic(Protocol):
-    """What is done to arrays where terms are contracted and added."""
+    """What is done to arrays where terms are contracted and added.
+
+    `few` is the number of entries up to which an outer product in a sum is made, to be added to other terms.
+    """
+
+    few: int
 
     def core(self, term: Term, dtype: np.dtype[Any], guards: Sequence[Guard]) -> tuple[Array, Labels]:
         """The contracted factors of a term, and the free indices that its axes stand for."""
-
-    def multiplies_out(self, term: Term) -> bool:
-        """Whether an outer product that stands in a sum is made, so that it is added to other terms."""
 
     def add(self, first: Array, second: Array) -> Array:
         """The sum."""
@@ -50,16 +48,13 @@ class Arithmetic(Protocol):
 class Values:
     """The arithmetic of contraction: computes."""
 
+    few = 0  # what a Jacobian consists of is its structure, which is to be seen
+
     @staticmethod
     def core(term: Term, dtype: np.dtype[Any], guards: Sequence[Guard]) -> tuple[Array, Labels]:
         """The contracted factors of a term."""
         foreign = any(is_foreign(factor.array) for factor in term.factors)
         return (core_by_calls if foreign else core)(term, dtype, guards)
-
-    @staticmethod
-    def multiplies_out(term: Term) -> bool:
-        """Never: what the term consists of is its structure, which is to be seen."""
-        return False
 
     @staticmethod
     def add(first: Array, second: Array) -> Array:
@@ -123,6 +118,8 @@ VALUES, SHAPES = Values(), Shapes()
 class Written:
     """The arithmetic of contraction as lines of a program."""
 
+    few = 2**9  # entries that take less time than the lines do which every further term needs
+
     def __init__(self, code: Code) -> None:
         self.code = code
 
@@ -149,11 +146,6 @@ class Written:
             return np.asarray(term.scale * term.pattern.idle, dtype), ()
         named = write_core(self.code, self.given(term), dtype, guards)
         return named.symbol, named.labels
-
-    def multiplies_out(self, term: Term) -> bool:
-        """Where it has so few entries that the lines count, of which every further term needs its own."""
-        pattern = term.pattern
-        return prod(pattern.sizes[index] for index in pattern.free) <= FEW
 
     def add(self, first: Array, second: Array) -> Array:
         """Written, unless both are numbers."""

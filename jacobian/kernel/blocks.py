@@ -95,7 +95,7 @@ def _place(term: Given, shape: Shape) -> Place | None:
 
 def _is_worthwhile(place: Place, terms: Sequence[Given]) -> bool:
     """Whether hardly more is written to the list of positions at once than it is one after another."""
-    entries = [prod(term.pattern.sizes[index] for index in term.pattern.free) for term in terms]
+    entries = [term.pattern.entries for term in terms]
     return prod(place.shape) <= sum(entries) + PER_WRITE * (len(terms) - 1)
 
 

@@ -269,5 +269,5 @@ def reach(terms: Sequence[Term], shape: Shape) -> Reach:
     count = count_union(masks, shape, most_work=2**22, most_intersections=16)
     if count is not None:
         return Reach(count, exact=True)
-    most = sum(prod(one.pattern.sizes[index] for index in one.pattern.free) for one in masks)
+    most = sum(one.pattern.entries for one in masks)
     return Reach(min(most, prod(shape)), exact=False)

@@ -118,6 +118,6 @@ def _term(term: Term) -> list[str]:
     if not pattern.factors and not pattern.guards:
         lines.append("no array: the indices say it all")
     lines += _contraction(term)
-    written = prod(pattern.sizes[index] for index in pattern.free)
+    written = pattern.entries
     lines.append(f"writes {written:,} entries")
     return lines

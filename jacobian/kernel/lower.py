@@ -232,11 +232,7 @@ def _without_look_ups(code: Code, term: Given) -> list[Given]:
 
 def _turn(term: Given) -> tuple[int, int]:
     """The largest terms are written first; of those as large products, which are made where they are written."""
-    return -_written_entries(term.pattern), -min(len(term.factors), 2)
-
-
-def _written_entries(pattern: Pattern) -> int:
-    return prod(pattern.sizes[index] for index in pattern.free)
+    return -term.pattern.entries, -min(len(term.factors), 2)
 
 
 def _is_all(pattern: Pattern, shape: Shape) -> bool:

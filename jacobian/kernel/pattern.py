@@ -87,6 +87,11 @@ class Pattern:
         return tuple(index for index in self.free if index in used)
 
     @cached_property
+    def entries(self) -> int:
+        """How many entries it writes."""
+        return prod(self.sizes[index] for index in self.free)
+
+    @cached_property
     def idle(self) -> int:
         """How often every entry is summed for nothing: the sizes of the indices that nobody mentions, multiplied."""
         forms = [form for access in self.factors for form in access.forms]

@@ -60,7 +60,7 @@ def contracted(J: Jacobian, arithmetic: Arithmetic = VALUES) -> Jacobian:
             loose.append(term)
             continue
         frame = frame_of(term.pattern)
-        if len(frame.parts) > 1 and not (len(J.terms) > 1 and arithmetic.multiplies_out(term)):
+        if len(frame.parts) > 1 and (len(J.terms) == 1 or term.pattern.entries > arithmetic.few):
             loose.append(_by_parts(term, wide, arithmetic))
             continue
         array, labels = arithmetic.core(term, J.dtype, frame.inner)
@@ -184,12 +184,11 @@ def _has_open_operator(term: Term) -> bool:
 def is_kept(term: Term) -> bool:
     """Whether contracting would build an operator: it would give very many entries, and many more than there are."""
     pattern = term.pattern
-    entries = prod(pattern.sizes[index] for index in pattern.free)
-    if entries <= LARGE_MATRIX or not any(isinstance(factor.array, Operator) for factor in term.factors):
+    if pattern.entries <= LARGE_MATRIX or not any(isinstance(factor.array, Operator) for factor in term.factors):
         return False
     held = (prod(access.shape) for access, factor in zip(pattern.factors, term.factors, strict=True)
             if not isinstance(factor.array, Operator))  # fmt: skip
-    return entries > 4 * (sum(held) + sum(pattern.sizes))
+    return pattern.entries > 4 * (sum(held) + sum(pattern.sizes))
 
 
 class Frame(NamedTuple):

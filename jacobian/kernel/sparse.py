@@ -81,7 +81,7 @@ def entries_of(term: Term, most_work: int = MOST_WORK) -> int:
     """How many entries are to be listed; all assignments where arithmetic does not tell."""
     found = region(term)
     count = None if found is None else points(found, most_work)
-    return prod(term.pattern.sizes[index] for index in term.pattern.free) if count is None else count
+    return term.pattern.entries if count is None else count
 
 
 def _listed(term: Term, shape: Shape) -> tuple[Listed, int]:

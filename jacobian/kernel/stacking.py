@@ -194,7 +194,7 @@ def _is_worthwhile(pattern: Pattern, shared: Sequence[bool], places: int, count:
     """Whether less is stacked than is written, and products are large enough where there is one for every entry."""
     if places > 1 and not any(shared):
         return False
-    entries = prod(pattern.sizes[index] for index in pattern.free)
+    entries = pattern.entries
     held = sum(prod(access.shape) for access, one in zip(pattern.factors, shared, strict=True) if not one)
     everywhere = set(pattern.free).intersection(*(indices(*access.forms) for access in pattern.factors))
     calls = prod(pattern.sizes[index] for index in everywhere)

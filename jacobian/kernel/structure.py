@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 
 import numpy as np
 
@@ -160,7 +159,7 @@ def count_nonzero_positions(terms: Sequence[Term], out_shape: Shape, in_shape: S
     count = count_union(masks, shape)
     if count is not None:
         return count
-    entries = sum(prod(one.pattern.sizes[index] for index in one.pattern.free) for one in masks)
+    entries = sum(one.pattern.entries for one in masks)
     memory.check(
         LISTED * entries, f"{out_shape} × {in_shape}", f"{len(masks)} overlapping terms, {entries:,} entries to list",
         "the list of entries to count", "J.explain() gives a bound",
