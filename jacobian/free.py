@@ -81,8 +81,8 @@ def names_of_captured(f: Any, nbytes: int) -> list[str]:
 
 
 def captured(f: Any, names: Sequence[str]) -> Leaves:
-    """What variables around a function hold."""
-    return {name: [value] for name, value in values_around(f, names)}
+    """What variables around a function hold, if that may be free now: it may have been something else before."""
+    return {name: [value] for name, value in values_around(f, names) if _may_be_free(value)}
 
 
 def _may_be_free(value: Any) -> bool:

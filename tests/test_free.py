@@ -321,3 +321,14 @@ def test_calls_of_other_kinds_in_turns() -> None:
                 expected = jac.jacobian(lambda x, one=one: np.sum(x) * one[1])(one[0])
                 assert (J.shape, J.dtype) == (expected.shape, expected.dtype)
                 np.testing.assert_array_equal(J.tensor(), expected.tensor())
+
+
+@pytest.mark.parametrize("others", [(3,), ((1.0, 2.0, 3.0),), ([1.0, 2.0, 3.0],), (3, SCALE), (True, np.arange(3) * 2)])
+@pytest.mark.parametrize("f", [lambda k, x: np.sin(k * x) + k, lambda k, x: np.maximum(x, k) ** 2 + k])
+def test_a_captured_number_that_is_now_and_then_something_else(f: Any, others: tuple[Any, ...]) -> None:
+    k: Any = 2.0
+    g = jac.value_and_jacobian(lambda x: f(np.asarray(k) if type(k) in (tuple, list) else k, x))
+    bare = jac.value_and_jacobian(lambda x: np.add(k, x) ** 2)
+    for k in (*others, 2.0, *others, *others, 3.0, 4.0, 5.0, *others, *others, 2.0):  # noqa: B007 - captured
+        assert_same(g(SCALE / 1.7), traced(g.__wrapped__, SCALE / 1.7))
+        assert_same(bare(SCALE / 1.7), traced(bare.__wrapped__, SCALE / 1.7))

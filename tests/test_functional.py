@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import jacobian as jac
+from jacobian.errors import ArgumentError
 from tests.differences import central
 
 RNG = np.random.default_rng(0)
@@ -266,6 +267,15 @@ def test_in_place_arithmetic_changes_every_name_of_the_array() -> None:
         return alias
 
     np.testing.assert_allclose(np.asarray(jac.jacobian(f)(np.ones(2))), 4 * np.eye(2))
+
+
+def test_prediction_of_complex_numbers_at_a_real_point() -> None:
+    J = jac.jacobian(lambda x: np.fft.rfft(x) ** 2)(np.arange(4.0))
+    p = J.predict(np.full(4, 1e-3))
+    assert p.order == pytest.approx(2.0, abs=0.01)
+    with pytest.raises(ArgumentError) as caught:
+        J.predict(np.full(4, 1e-3j))
+    assert str(caught.value) == "predict: dx must be an array of numbers of float64, not complex"
 
 
 def test_prediction() -> None:

@@ -65,7 +65,10 @@ class Origin:
 
     def predict(self, J: Jacobian, dx: Any) -> Prediction:
         """First-order approximation at the point, and the observed order of its remainder."""
-        step = as_numbers(dx, "predict: dx must be an array of numbers", np.result_type(J.dtype, np.float32))
+        dtype = np.result_type(
+            np.asarray(self.point).dtype, np.float32
+        )  # the output may be complex where the input is not
+        step = as_numbers(dx, "predict: dx must be an array of numbers", dtype)
         if step.shape != J.in_shape:
             raise ShapeError(
                 report("predict: dx must have the input's shape", got=step.shape, fix=f"give it the shape {J.in_shape}")
