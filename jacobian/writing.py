@@ -24,6 +24,7 @@ from jacobian.kernel.operands import holds_complex
 from jacobian.kernel.real import real_part
 from jacobian.kernel.recorded import NotRecordableError, Recorded
 from jacobian.kernel.simplify import contracted, fused
+from jacobian.kernel.stacking import FEW_ALIKE
 from jacobian.kernel.term import Array, Factor, Operator, Term
 from jacobian.ops.registry import Op, Params, Point
 from jacobian.tracing.graph import Node
@@ -56,17 +57,24 @@ class Writing:
     def _added_alike(self, J: Jacobian) -> Jacobian:
         """Terms that are written to the same places added before: going through these takes longest.
 
-        Only where they are made entry by entry: products of rows and columns are best made where they stay.
+        Only where they are made entry by entry, or are few: other products of rows and columns are best made where they
+        stay, or all at once.
         """
         groups: dict[Any, list[Term]] = {}
         for term in J.terms:
             pattern = term.pattern
-            written = (pattern.out, pattern.into) if _is_entry_by_entry(term) else id(term)
+            is_few = pattern.entries <= self.arithmetic.few and not (pattern.guards or term.tables)
+            written = (pattern.out, pattern.into) if is_few or _is_entry_by_entry(term) else id(term)
             groups.setdefault(written, []).append(term)
         if len(groups) == len(J.terms):
             return J
         like = (Jacobian(terms, J.out_shape, J.in_shape, J.dtype, J.names) for terms in groups.values())
-        return Jacobian.total([self.contract(one) if len(one.terms) > 1 else one for one in like])
+        return Jacobian.total([self.contract(one) if self._is_sum(one.terms) else one for one in like])
+
+    @staticmethod
+    def _is_sum(terms: Sequence[Term]) -> bool:
+        """Whether terms written to the same places are better added than stacked."""
+        return len(terms) > 1 and sum(not _is_entry_by_entry(term) for term in terms) < FEW_ALIKE
 
     def real_part(self, J: Jacobian) -> Jacobian:
         """Complex numbers have no programs."""

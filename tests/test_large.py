@@ -16,6 +16,7 @@ from jacobian.kernel.code import Code, Symbol
 from jacobian.ops.registry import Op, Sample
 from tests.sampled import every_sample, floating
 from tests.test_programs import STEPS, program, smooth
+from tests.written import texts_of
 
 THRESHOLDS: list[tuple[Any, str, int]] = [
     (code, "LARGE", 1), (products, "LARGE", 1), (network, "LARGE", 1), (products, "WIDE", 1), (products, "CHEAP", 0),
@@ -325,20 +326,14 @@ def test_an_array_to_be_written_to_is_made_when_that_begins() -> None:
 
 def script_of(f: Any, *arrays: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> str:
     """The text of the script for a function, which gives what the chain rule gives."""
-    texts: list[str] = []
-
-    def compile_and_keep(code: Code, text: str) -> Any:
-        texts.append(text)
-        return compiled(code, text)
-
-    compiled = Code.compile
-    monkeypatch.setattr(Code, "compile", compile_and_keep)
     g = jac.jacobian(f, tuple(range(len(arrays))))
-    first, *others = [[np.asarray(J) for J in g(*arrays)] for _ in range(4)]
-    for found in others:
-        for one, expected in zip(found, first, strict=True):
-            np.testing.assert_allclose(one, expected, rtol=1e-12)
-    return next(text for text in texts if text.startswith("def program(inputs)"))
+    first = [np.asarray(J) for J in g(*arrays)]
+
+    def compared() -> None:
+        for one, expected in zip(g(*arrays), first, strict=True):
+            np.testing.assert_allclose(np.asarray(one), expected, rtol=1e-12)
+
+    return texts_of(compared, monkeypatch=monkeypatch)[0]
 
 
 def test_two_minuses_are_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,10 +99,11 @@ def write_network(
         symbol, labels = left[smallest]
         number = _number(code, numbers, uses)
         if len(left) == 1 and target is not None and labels == out:
-            return written(code, "multiply", (symbol, number), target, _sizes(left))
+            return written(code, "multiply", (symbol, code.beside(number, symbol)), target, _sizes(left))
         kind = None if uses else symbol.kind  # numbers of Python's change no dtype
-        scaled = code.apply(f"{symbol} * {number}", "multiply", [symbol, number], symbol.shape, kind=kind)
         plain = code.number(str(number))
+        given = code.beside(number, symbol)
+        scaled = code.apply(f"{symbol} * {given}", "multiply", [symbol, given], symbol.shape, kind=kind)
         if plain is not None and kind is not None and kind.kind == "f":
             code.note_multiple(scaled, plain, symbol)
         left[smallest] = Named(scaled, labels)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from math import prod
 
-from jacobian.kernel.code import Code, Symbol, common_kind
+from jacobian.kernel.code import Code, Symbol, common_kind, dot
 from jacobian.kernel.places import (
     Labels,
     Named,
@@ -93,9 +93,10 @@ def _matmul(
         if place is not None:
             put(code, "matmul", (left, right), place, target, products)
             return Named(target.whole, order)
-    call = "matmul" if batch or prod(merged) >= LARGE_PRODUCT else "dot"  # which is quick to begin, but zeroes first
+    is_large = batch or prod(merged) >= LARGE_PRODUCT
+    text = f"matmul({left}, {right})" if is_large else dot(left, right)  # which is quick to begin, but zeroes first
     kind = common_kind([left, right])
-    result = code.let(f"{call}({left}, {right})", [left, right], merged, new=True, kind=kind, products=products)
+    result = code.let(text, [left, right], merged, new=True, kind=kind, products=products)
     named = Named(reshaped(code, result, tuple(sizes[label] for label in natural)), natural)
     return copied(code, named, target, sizes) if target is not None else Named(arranged(code, named, order), order)
 

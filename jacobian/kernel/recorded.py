@@ -14,7 +14,7 @@ import numpy as np
 import opt_einsum
 
 from jacobian.kernel.arraylike import ArrayLike
-from jacobian.kernel.code import Code, Symbol, is_number
+from jacobian.kernel.code import Code, Symbol, dot, is_number
 from jacobian.kernel.network import write_network
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.places import Labels, Named
@@ -67,9 +67,10 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
                 return found
         if ufunc in _INFIX and not kwargs:
             bare, sign = self._without_signs(inputs) if ufunc in (np.multiply, np.divide) else (inputs, 1)
+            is_dot = ufunc is np.matmul and not self.code.exact and all(0 < np.ndim(_value(one)) < 3 for one in inputs)
             result = self._written(
-                f" {_INFIX[ufunc]} ".join, ufunc, bare, _IN_PLACE.get(ufunc, ""), new=True,
-                products=_products(ufunc, inputs),
+                (lambda texts: dot(*texts)) if is_dot else f" {_INFIX[ufunc]} ".join, ufunc, bare,
+                _IN_PLACE.get(ufunc, ""), new=True, products=_products(ufunc, inputs),
             )  # fmt: skip
             if ufunc is np.multiply:
                 self._note_multiple(result, bare)
@@ -187,6 +188,9 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
         value = function(*map(_value, inputs))
         spelled = [self._spelled(one) for one in inputs]
         if in_place and isinstance(value, np.ndarray):
+            if in_place in _IN_PLACE.values():
+                array = next(one for one in inputs if isinstance(one, Symbol))
+                spelled = [str(self.code.beside(words, array)) for words in spelled]
             given = [one if isinstance(one, Symbol) else words for one, words in zip(inputs, spelled, strict=True)]
             symbol = self.code.apply(text(spelled), in_place, given, value.shape, rough=True, kind=value.dtype)
         else:

@@ -199,7 +199,7 @@ def test_einsums_that_do_more_are_left_as_they_are(f: Callable[[Any], Any]) -> N
 
 def test_equal_indices_are_one() -> None:
     text, _ = written(lambda x: (1 - x[:, 0]) * (1 - x[:, 0]) + x[1:, None, ..., 0] * (1 - x[:, 0])[1:, None], A)
-    assert text.count("(1) -") == 1
+    assert text.count(" - ") == 1
 
 
 def test_equal_stacks_are_one() -> None:
