@@ -23,7 +23,7 @@ from jacobian.kernel.lines import Line
 from jacobian.kernel.operands import holds_complex
 from jacobian.kernel.real import real_part
 from jacobian.kernel.recorded import NotRecordableError, Recorded
-from jacobian.kernel.simplify import contracted, fused
+from jacobian.kernel.simplify import contracted, frame_of, fused
 from jacobian.kernel.stacking import FEW_ALIKE
 from jacobian.kernel.term import Array, Factor, Operator, Term
 from jacobian.ops.registry import Op, Params, Point
@@ -74,7 +74,7 @@ class Writing:
     @staticmethod
     def _is_sum(terms: Sequence[Term]) -> bool:
         """Whether terms written to the same places are better added than stacked."""
-        return len(terms) > 1 and sum(not _is_entry_by_entry(term) for term in terms) < FEW_ALIKE
+        return len(terms) > 1 and sum(len(frame_of(term.pattern).parts) > 1 for term in terms) < FEW_ALIKE
 
     def real_part(self, J: Jacobian) -> Jacobian:
         """Complex numbers have no programs."""

@@ -179,8 +179,7 @@ class Written:
     def multiply(self, first: Array, second: Array) -> Array:
         """Written."""
         left, right = self.symbol(first), self.symbol(second)
-        shape = np.broadcast_shapes(left.shape, right.shape)
-        return self.code.apply(f"{left} * {right}", "multiply", [left, right], shape)
+        return self.code.times(left, right, np.broadcast_shapes(left.shape, right.shape))
 
     def aligned(self, array: Array, labels: Labels, every: Labels, sizes: Shape) -> Array:
         """Written."""

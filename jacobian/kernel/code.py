@@ -86,6 +86,7 @@ class Code:
         self._large: set[str] = set()
         self._plain: dict[str, int | float] = {}  # numbers, by what the text says
         self._multiples: dict[str, tuple[int | float, Symbol]] = {}
+        self._reciprocals: dict[str, Symbol] = {}
         self._masked: dict[str, Masked] = {}
         self._stacks: dict[tuple[str, ...], Symbol] = {}
         self._count = 0
@@ -305,6 +306,23 @@ class Code:
             number, symbol = self._multiples[symbol.name]
             total *= number
         return total, symbol
+
+    def note_reciprocal(self, symbol: Symbol, of: Symbol) -> None:
+        """Say that an array is one by another."""
+        self._reciprocals[symbol.name] = of
+
+    def reciprocal(self, symbol: Symbol) -> Symbol | None:
+        """What an array is one by, where dividing by that is no more than multiplying: in a small array."""
+        return self._reciprocals.get(symbol.name) if symbol.size < LARGE else None
+
+    def times(self, left: Symbol, right: Symbol, shape: Shape) -> Symbol:
+        """A product, entry by entry; by what is one by something as a quotient."""
+        if prod(shape) < LARGE:
+            for one, other in ((left, right), (right, left)):
+                divisor = self.reciprocal(other)
+                if divisor is not None:
+                    return self.apply(f"{one} / {divisor}", "divide", [one, divisor], shape)
+        return self.apply(f"{left} * {right}", "multiply", [left, right], shape)
 
     def note_masked(self, symbol: Symbol, masked: Masked) -> None:
         """Say that an array is another one, or one everywhere, where a condition holds or does not, and else zero."""

@@ -12,7 +12,7 @@ import numpy as np
 import opt_einsum
 
 from jacobian.kernel.bracketing import LONGEST, best_bracketing
-from jacobian.kernel.code import LARGE, Code, Symbol
+from jacobian.kernel.code import LARGE, Code, Symbol, dot
 from jacobian.kernel.pairwise import pair
 from jacobian.kernel.pattern import CACHE, PROGRAMS, Shape
 from jacobian.kernel.places import Labels, Named, Target, arranged, copied, reshaped, written
@@ -102,8 +102,11 @@ def write_network(
             return written(code, "multiply", (symbol, code.beside(number, symbol)), target, _sizes(left))
         kind = None if uses else symbol.kind  # numbers of Python's change no dtype
         plain = code.number(str(number))
-        given = code.beside(number, symbol)
-        scaled = code.apply(f"{symbol} * {given}", "multiply", [symbol, given], symbol.shape, kind=kind)
+        given, divisor = code.beside(number, symbol), code.reciprocal(symbol)
+        if divisor is None:
+            scaled = code.apply(f"{symbol} * {given}", "multiply", [symbol, given], symbol.shape, kind=kind)
+        else:
+            scaled = code.apply(f"{given} / {divisor}", "divide", [given, divisor], symbol.shape, kind=kind)
         if plain is not None and kind is not None and kind.kind == "f":
             code.note_multiple(scaled, plain, symbol)
         left[smallest] = Named(scaled, labels)
@@ -199,7 +202,7 @@ def _product(code: Code, symbols: Sequence[Symbol]) -> Symbol:
     first, *others = symbols
     if len(symbols) < 3 or first.size < LARGE:
         for other in others:
-            first = code.apply(f"{first} * {other}", "multiply", [first, other], first.shape)
+            first = code.times(first, other, first.shape)
         return first
     total = code.array(f"{first} * {others[0]}", first.shape, [first, others[0]])
     for other in others[1:]:
@@ -214,7 +217,7 @@ def _summed(code: Code, named: Named, kept: set[int]) -> Named:
         return named
     labels = tuple(label for label in named.labels if label in kept)
     shape = tuple(size for axis, size in enumerate(named.symbol.shape) if axis not in axes)
-    quick = _summed_by_product(code, named.symbol, axes)
+    quick = summed_by_product(code, named.symbol, axes)
     if quick is not None:
         return Named(reshaped(code, quick, shape), labels)
     axis = axes[0] if len(axes) == 1 else axes
@@ -222,25 +225,27 @@ def _summed(code: Code, named: Named, kept: set[int]) -> Named:
     return Named(code.let(text, [named.symbol], shape, new=True, kind=named.symbol.kind), labels)
 
 
-def _summed_by_product(code: Code, symbol: Symbol, axes: Sequence[int]) -> Symbol | None:
+def summed_by_product(code: Code, symbol: Symbol, axes: Sequence[int]) -> Symbol | None:
     """The sum over axes that lie side by side, as a product with ones; None where `add.reduce` is as good.
 
-    That one begins a loop of its own for every short row, BLAS does not. Other axes come out merged.
+    That one begins a loop of its own for every short row, and takes long to begin itself. Other axes come out merged.
     """
     start, stop = axes[0], axes[-1] + 1
     count, kind = prod(symbol.shape[start:stop]), symbol.kind
     together = len(axes) == stop - start
-    if symbol.size < LARGE or symbol.rough or kind is None or kind.char not in "fd" or not together:
-        return None
-    if count > LONG_SUM:
+    if kind is None or kind.char not in "fd" or not together or not 1 < count <= LONG_SUM:
         return None
     before, after = prod(symbol.shape[:start]), prod(symbol.shape[stop:])
+    is_small, is_last = symbol.size < LARGE, after == 1
+    if (symbol.rough and not is_small) or (is_small and before > 1 and not is_last):
+        return None
+    front, behind = ((size,) if size > 1 or not is_small else () for size in (before, after))
+    wide = reshaped(code, symbol, (*front, count) if is_last else (*front, count, *behind))
     summing = ones(code, (count,), kind)
-    is_last = after == 1
-    wide = reshaped(code, symbol, (before, count) if is_last else (before, count, after))
-    given = f"{wide}, {summing}" if is_last else f"{summing}, {wide}"
-    result = (before,) if is_last else (before, after)
-    return code.let(f"matmul({given})", [wide, summing], result, new=True, kind=kind, products=symbol.size)
+    given = (wide, summing) if is_last else (summing, wide)
+    text = dot(*given) if is_small else f"matmul({given[0]}, {given[1]})"
+    result = front if is_last else (*front, *behind)
+    return code.let(text, given, result, new=True, kind=kind, products=symbol.size)
 
 
 def ones(code: Code, shape: Shape, kind: np.dtype[Any]) -> Symbol:

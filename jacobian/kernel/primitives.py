@@ -12,8 +12,11 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from jacobian.kernel.choices import Masked
+from jacobian.kernel.network import summed_by_product
+from jacobian.kernel.places import reshaped
 
 Axis = int | tuple[int, ...] | None
 
@@ -80,10 +83,22 @@ def _reduced(ufunc: np.ufunc, x: Any, axis: Axis = None, keepdims: bool = False)
     """A reduction; of many short rows, for each of which NumPy begins a loop, column by column in the same order."""
     count = x.shape[-1] if x.ndim else 0
     is_last = type(axis) is int and axis in (-1, x.ndim - 1)
+    if ufunc is np.add and not x.code.exact:
+        found = _added(x, axis, keepdims)
+        if found is not None:
+            return found
     if is_last and 1 < count <= SHORT and x.size >= MANY * count**2 and x.dtype.char in "fd":
         columns = [x[..., k : k + 1] if keepdims else x[..., k] for k in range(count)]
         return reduce(ufunc, columns)
     return ufunc.reduce(x, axis, keepdims=True) if keepdims else ufunc.reduce(x, axis)
+
+
+def _added(x: Any, axis: Axis, keepdims: bool) -> Any:
+    """A sum as a product with ones, as it is within rounding; None where `add.reduce` is as good."""
+    axes = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
+    found = summed_by_product(x.code, x, sorted(axes)) if axes else None
+    value = np.sum(x.value, axis=axis, keepdims=keepdims)
+    return None if found is None else type(x)(x.code, reshaped(x.code, found, value.shape).name, value)
 
 
 def _mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:

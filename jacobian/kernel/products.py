@@ -39,9 +39,10 @@ def product(code: Code, a: Named, b: Named, out: Labels, sizes: Sizes, target: T
             return made
     if target is not None:
         return written(code, "multiply", (left, right), target, sizes)
-    ordered = bool(shape) and left.size >= LARGE
-    text = f"multiply({left}, {right}, order='C')" if ordered else f"{left} * {right}"
-    return Named(code.apply(text, "multiply", [left, right], shape), out)
+    if shape and left.size >= LARGE:
+        text = f"multiply({left}, {right}, order='C')"
+        return Named(code.apply(text, "multiply", [left, right], shape), out)
+    return Named(code.times(left, right, shape), out)
 
 
 def _by_matrices(

@@ -74,6 +74,8 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
             )  # fmt: skip
             if ufunc is np.multiply:
                 self._note_multiple(result, bare)
+            if ufunc is np.divide and is_number(bare[0]) and bare[0] == 1:
+                self.code.note_reciprocal(result, bare[1])
             return result if sign == 1 else -result
         if ufunc is np.negative and not kwargs:
             result = self._written(lambda texts: f"-{texts[0]}", ufunc, inputs, "negative", new=True)

@@ -8,17 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
-from jacobian.kernel.code import Code
+from jacobian.kernel.code import LARGE, Code
 from jacobian.kernel.recorded import Recorded
 
 X = np.random.default_rng(0).normal(size=(3, 4, 5))
 
 
-def written(f: Callable[[Any], Any], x: np.ndarray) -> tuple[str, Any]:
+def written(f: Callable[[Any], Any], x: np.ndarray, *, exact: bool = False) -> tuple[str, Any]:
     """The program for a function of one array, and what it gives."""
     code = Code()
+    code.exact = exact
     x_symbol = Recorded(code, "x", x)
     text = code.text(["x"], [f(x_symbol).name])
     return text, code.compile(text)(x)
@@ -31,7 +32,7 @@ def written(f: Callable[[Any], Any], x: np.ndarray) -> tuple[str, Any]:
     lambda x: np.sum(x, axis=()), lambda x: np.mean(x, axis=()),
 ])  # fmt: skip
 def test_the_same_by_what_it_is_made_of(f: Callable[[Any], Any]) -> None:
-    text, found = written(f, X)
+    text, found = written(f, X, exact=True)
     expected = f(X)
     assert any(word in text for word in ("_reduce", "concatenate"))
     assert type(found) is type(expected)
@@ -69,7 +70,46 @@ def test_many_short_rows_are_taken_column_by_column(f: Any, count: int) -> None:
 
 def test_few_or_long_rows_are_reduced() -> None:
     for x in (np.ones((20, 3)), np.ones((1000, 8)), np.ones((1000, 1))):
-        assert "add_reduce" in written(lambda a: np.sum(a, axis=-1), x)[0]
+        assert "add_reduce" in written(lambda a: np.sum(a, axis=-1), x, exact=True)[0]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("axis", [None, 0, 1, -1, (0, 1), (1, 2), (2, 1), (0, 2), (0, 1, 2), ()])
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("f", [np.sum, np.mean])
+def test_sums_within_rounding(f: Any, axis: Any, keepdims: bool, dtype: Any) -> None:
+    for x in (X.astype(dtype), X[:1, ::2, ::-1].astype(dtype), X.T.astype(dtype), np.ones((2, 3, 600), dtype)):
+        _, found = written(lambda a: f(a, axis=axis, keepdims=keepdims), x)
+        expected = f(x, axis=axis, keepdims=keepdims)
+        assert type(found) is type(expected)
+        assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
+        slack = 1e-5 if dtype is np.float32 else 1e-13
+        assert_allclose(found, expected, rtol=slack, atol=slack)
+    is_by_ones = dtype is np.float64 or f is np.sum
+    if is_by_ones and axis in (None, 0, -1, (0, 1), (1, 2), (2, 1), (0, 1, 2)):
+        text, _ = written(lambda a: f(a, axis=axis, keepdims=keepdims), X.astype(dtype))
+        assert ".dot(" in text and "ones" in text
+
+
+def test_a_long_sum_is_made_in_pairs() -> None:
+    x = np.random.default_rng(0).normal(size=600)
+    text, found = written(np.sum, x)
+    assert "add_reduce" in text
+    assert found == np.sum(x)
+
+
+def test_by_one_by_something_is_a_quotient() -> None:
+    X2 = np.abs(X) + 1
+    code = Code()
+    a, b = (Recorded(code, name, X2) for name in "ab")
+    product = code.times(b, 1 / a, X2.shape)
+    text = code.text(["a", "b"], [str(product)])
+    assert "b / a" in text
+    assert text.count("/") == 1
+    assert_allclose(code.compile(text)(X2, X), X / X2, rtol=1e-15)
+    large = np.ones(LARGE)
+    a, b = (Recorded(code, name, large) for name in "cd")
+    assert "*" in code.text(["c", "d"], [str(code.times(b, 1 / a, large.shape))])
 
 
 @pytest.mark.parametrize(("one", "other"), [(1.0, 0.0), (0.0, 0.5), (-1.0, 0.0), (1.0, 2.0), (0.0, 0.0), (1, 0)])
