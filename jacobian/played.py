@@ -39,7 +39,7 @@ class Played:
         self._given = given
         self._watched = watched
         if given:
-            borrowed = list(filter(free.is_borrowed, given))
+            borrowed = list(filter(free.is_borrowed, given)) if script.may_share else ()
             self.values, self._tensors = script.play([*inputs, *free.as_inputs(given)], borrowed)
         else:
             self.values, self._tensors = script.play(inputs)

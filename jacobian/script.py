@@ -128,6 +128,7 @@ class Script:
             self._programs[False] = code.compile(code.text_in_stages(["inputs"], wanted, tensors))
         self.program = self._programs[self.is_at_once]
         self.memories = code.memories(tensors)
+        self.may_share = not all(map(code.is_own, tensors))  # memory with what is given
         self._lends = any(memory is not None for memory in self.memories)
         is_tiny = size <= programs.SMALL_RESULT
         self._call: Callable[..., Any] = with_errors_raised if is_tiny else with_short_buffers
@@ -139,7 +140,7 @@ class Script:
     def play(self, inputs: Sequence[Array], borrowed: Sequence[Any] = ()) -> tuple[Sequence[Array], Tensors]:
         """The values at these inputs, and at what else is given, if there are any; and what has the Jacobians' tensors.
 
-        These share no memory with what is borrowed.
+        These share no memory with what is borrowed, which need only be told where they may.
         """
         found, count = self._call(self.program, inputs), len(self.outputs) if self.with_values else 0
         values, tensors = found[:count], self._tensors(found[count:], borrowed)

@@ -8,7 +8,7 @@ times as long as to work on them where they are.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,34 +16,60 @@ import numpy as np
 T = TypeVar("T")
 
 ENTRIES = 512  # rows this long are not copied; much shorter ones are better copied
-RAISING: dict[str, Any] = {"divide": "raise", "invalid": "raise", "over": "raise"}
-"""For programs: where a number is not finite, what they were written for is done in another way, which tells of it."""
-_IGNORING: dict[str, Any] = {"all": "ignore"}
 _COPIES_ROWS = tuple(map(int, np.__version__.split(".")[:2])) >= (2, 3)
 
 
+class _Settings:
+    """What NumPy is told of errors and buffers in the context of a call.
+
+    It keeps that in a variable of the context, and takes long to work out its value: which is that is seen the first
+    time, and set at once as long as the user's own settings are the same.
+    """
+
+    def __init__(self, errors: dict[str, Any], *, are_short: bool) -> None:
+        self._errors, self._are_short = errors, are_short
+        self._known: tuple[ContextVar[Any], Any, Any] | None = None  # the variable, the user's value, and ours
+
+    def call(self, function: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+        """Call a function with these settings from here on."""
+        known = self._known
+        if known is not None and known[0].get(None) is known[1]:
+            known[0].set(known[2])
+        else:
+            self._tell()
+        return function(*arguments)
+
+    def _tell(self) -> None:
+        before = copy_context()
+        np.errstate(**self._errors).__enter__()
+        if self._are_short:
+            np.setbufsize(ENTRIES)
+        changed = [(one, value) for one, value in copy_context().items() if before.get(one) is not value]
+        if len(changed) == 1:
+            [(variable, value)] = changed
+            self._known = variable, before.get(variable), value
+
+
+_RAISE: dict[str, Any] = {"divide": "raise", "invalid": "raise", "over": "raise"}
+_RAISING, _IGNORING = _Settings(_RAISE, are_short=False), _Settings({"all": "ignore"}, are_short=False)
+_SHORT_RAISING, _SHORT = (_Settings(errors, are_short=_COPIES_ROWS) for errors in (_RAISE, {}))
+
+
 def with_errors_raised(function: Callable[..., T], *arguments: Any) -> T:
-    """Call a function with floating-point errors raised.
+    """Call a function with floating-point errors raised: a program that meets one is not the one to run.
 
     NumPy is told so in a copy of the context, which ends with the call: nothing of it is left behind, not even by an
     interrupt while NumPy is being told. A `with` block of `np.errstate` that is interrupted as it begins or ends does
     not end for the user.
     """
-    return copy_context().run(_told, RAISING, False, function, arguments)
+    return copy_context().run(_RAISING.call, function, arguments)
 
 
 def with_errors_ignored(function: Callable[..., T], *arguments: Any) -> T:
     """The same with nothing said of them."""
-    return copy_context().run(_told, _IGNORING, False, function, arguments)
+    return copy_context().run(_IGNORING.call, function, arguments)
 
 
-def with_short_buffers(function: Callable[..., T], *arguments: Any, errors: dict[str, Any] = RAISING) -> T:
-    """The same with short buffers, and errors handled as `np.errstate` is told."""
-    return copy_context().run(_told, errors, _COPIES_ROWS, function, arguments)
-
-
-def _told(errors: dict[str, Any], are_short: bool, function: Callable[..., T], arguments: tuple[Any, ...]) -> T:
-    np.errstate(**errors).__enter__()
-    if are_short:
-        np.setbufsize(ENTRIES)
-    return function(*arguments)
+def with_short_buffers(function: Callable[..., T], *arguments: Any, errors_raised: bool = True) -> T:
+    """The same with short buffers, and with errors raised or handled as the caller wants it."""
+    return copy_context().run((_SHORT_RAISING if errors_raised else _SHORT).call, function, arguments)

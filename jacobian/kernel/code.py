@@ -181,6 +181,10 @@ class Code:
         """By which memory each of the results is lent, if it is."""
         return [(self.reused or {}).get(name) for name in results]
 
+    def is_own(self, name: str) -> bool:
+        """Whether an array is made here, and no view of another one."""
+        return any(line.new or line.blank for line in self.lines if line.target == name)
+
     def is_large(self, shape: Shape, dtype: np.dtype[Any]) -> bool:
         """Whether a result of a program that runs often is so large that it is better computed where it stays."""
         return self.reused is not None and prod(shape) * dtype.itemsize >= WORTHWHILE

@@ -160,7 +160,7 @@ def materialise(terms: Sequence[Term], shape: Shape, dtype: np.dtype[Any]) -> np
         # Where NumPy would warn of errors, it would do so for every part of the result.
         return np.asarray(with_short_buffers(program, *numbers), dtype)
     except FloatingPointError:
-        return np.asarray(with_short_buffers(program, *numbers, errors={}), dtype)  # as the caller wants it
+        return np.asarray(with_short_buffers(program, *numbers, errors_raised=False), dtype)
 
 
 @lru_cache(maxsize=PROGRAMS)

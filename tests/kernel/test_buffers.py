@@ -7,8 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from jacobian.kernel.buffers import ENTRIES, RAISING, with_errors_ignored, with_errors_raised, with_short_buffers
+from jacobian.kernel import buffers
+from jacobian.kernel.buffers import ENTRIES, with_errors_ignored, with_errors_raised, with_short_buffers
 
+RAISING = {"divide": "raise", "invalid": "raise", "over": "raise"}
 NEW = tuple(map(int, np.__version__.split(".")[:2])) >= (2, 3)
 
 
@@ -16,17 +18,37 @@ def state():
     return np.getbufsize(), np.geterr()
 
 
+@pytest.fixture(autouse=True)
+def as_at_first(monkeypatch):
+    """NumPy's own settings are looked for again."""
+    for value in list(vars(buffers).values()):
+        if isinstance(value, buffers._Settings):
+            monkeypatch.setattr(value, "_known", None)
+
+
 def test_buffers_are_short_inside_only():
-    before = state()
-    size, errors = with_short_buffers(state, errors={"divide": "raise", "under": "ignore"})
-    assert size == (ENTRIES if NEW else before[0])
-    assert errors == before[1] | {"divide": "raise", "under": "ignore"}
-    assert state() == before
-    size, errors = with_errors_raised(state)
-    assert size == before[0]
-    assert errors == before[1] | RAISING
-    assert set(with_errors_ignored(np.geterr).values()) == {"ignore"}
-    assert state() == before
+    for size in (8192, 1024, 1024, 8192):
+        np.setbufsize(size)
+        before = state()
+        for errors in ({}, {"under": "raise"}, {"under": "raise", "divide": "ignore"}, {"all": "call"}, {}, {}):
+            with np.errstate(**errors):
+                outside = state()
+                expected = ENTRIES if NEW else size
+                assert with_short_buffers(state, errors_raised=False) == (expected, outside[1])
+                assert with_short_buffers(state) == (expected, outside[1] | RAISING)
+                assert with_errors_raised(state) == (size, outside[1] | RAISING)
+                assert set(with_errors_ignored(np.geterr).values()) == {"ignore"}
+                assert with_errors_ignored(np.getbufsize) == size
+                assert state() == outside
+        assert state() == before
+
+
+def test_within_each_other():
+    assert with_short_buffers(with_errors_ignored, state) == (
+        ENTRIES if NEW else 8192,
+        dict.fromkeys(np.geterr(), "ignore"),
+    )
+    assert with_errors_ignored(with_errors_raised, np.geterr) == dict.fromkeys(np.geterr(), "ignore") | RAISING
 
 
 @pytest.mark.parametrize("call", [with_short_buffers, with_errors_raised])
