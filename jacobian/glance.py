@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from jacobian.free import taken
-from jacobian.ops.registry import REGISTRY, promoted
+from jacobian.ops.registry import REGISTRY, promoted, snapshot
 from jacobian.place import Place
 from jacobian.script import Glance, Script
 from jacobian.tracing.conditions import Conditions
 from jacobian.tracing.run import Key
-from jacobian.tracing.snapshots import kept_snapshot
+from jacobian.tracing.snapshots import MIDDLING, kept_snapshot
 from jacobian.tracing.tree import is_container
+
+
+def _safe(write: Conditions, leaf: str, value: Any) -> str:
+    """The text that makes a number like this one, which it is known to be like, safe from later changes."""
+    is_plain = type(value) is np.ndarray and value.dtype.kind == "f"
+    promote = leaf if is_plain else f"{write.hold(promoted)}({leaf}, 'x')"
+    keep = snapshot if is_plain and value.nbytes < MIDDLING else kept_snapshot
+    return f"{write.hold(keep)}({promote})"
 
 
 def glance(place: Place, script: Script, keys: Sequence[Key], compared: Sequence[int]) -> Glance | None:
@@ -31,8 +42,8 @@ def glance(place: Place, script: Script, keys: Sequence[Key], compared: Sequence
     leaves = [names[number] for number in place.numbers]
     if script.strides is not None:
         write.refuse(f"not {write.hold(script.is_for)}([{', '.join(leaves)}])")
-    keep, promote, take = map(write.hold, (kept_snapshot, promoted, taken))
-    inputs = [f"{keep}({promote}({leaf}, 'x'))" for leaf in leaves]
+    inputs = [_safe(write, leaf, args[number]) for leaf, number in zip(leaves, place.numbers, strict=True)]
+    take = write.hold(taken)
     places = [names[key] if isinstance(key, int) else script.surroundings.places[key] for key in keys]
     given = [f"{take}({one}, borrow={script.is_at_once})" for one in places]
     return write.function([script.surroundings.names[0], "args"], f"([{', '.join(inputs)}], [{', '.join(given)}])")

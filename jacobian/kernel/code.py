@@ -171,10 +171,12 @@ class Code:
         text = f"{make}({shape}, {self.constant(dtype, 'dtype')})"
         least = FILLED if make == "empty" else WORTHWHILE
         if self.reused is None or not may_be_lent or prod(shape) * dtype.itemsize < least:
-            return self.array(text, shape)
-        memory = Reused(getattr(np, make), shape, dtype)
-        symbol = self.array(f"{self.constant(memory, 'memory')}.fresh()", shape)
-        self.reused[symbol.name] = memory
+            symbol = self.array(text, shape)
+        else:
+            memory = Reused(getattr(np, make), shape, dtype)
+            symbol = self.array(f"{self.constant(memory, 'memory')}.fresh()", shape)
+            self.reused[symbol.name] = memory
+        symbol.kind = dtype
         return symbol
 
     def memories(self, results: Iterable[str]) -> list[Reused | None]:

@@ -12,7 +12,7 @@ import numpy as np
 import opt_einsum
 
 from jacobian.kernel.bracketing import LONGEST, best_bracketing
-from jacobian.kernel.code import LARGE, Code, Symbol, dot
+from jacobian.kernel.code import LARGE, Code, Symbol, common_kind, dot
 from jacobian.kernel.pairwise import pair
 from jacobian.kernel.pattern import CACHE, PROGRAMS, Shape
 from jacobian.kernel.places import Labels, Named, Target, arranged, copied, reshaped, written
@@ -100,7 +100,7 @@ def write_network(
         number = _number(code, numbers, uses)
         if len(left) == 1 and target is not None and labels == out:
             return written(code, "multiply", (symbol, code.beside(number, symbol)), target, _sizes(left))
-        kind = None if uses else symbol.kind  # numbers of Python's change no dtype
+        kind = common_kind([symbol, *uses])  # numbers of Python's change no dtype
         plain = code.number(str(number))
         given, divisor = code.beside(number, symbol), code.reciprocal(symbol)
         if divisor is None:
