@@ -359,6 +359,40 @@ def test_numbers_whose_product_is_out_of_range_are_not(number: float, monkeypatc
     script_of(lambda x: np.mean(number * x), x, monkeypatch=monkeypatch)
 
 
+def test_small_outer_products_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    F, H, Z = np.eye(4) + np.eye(4, k=2) / 10, np.eye(2, 4), rng.normal(size=(8, 2))
+
+    def filtered(steps: int) -> Any:
+        def likelihood(q: Any) -> Any:
+            x, P, total = np.zeros(4), np.eye(4), 0.0
+            for z in Z[:steps]:
+                P = F @ P @ F.T + np.diag(q)
+                V = H @ P @ H.T + np.eye(2)
+                e, S = z - H @ F @ x, np.linalg.inv(V)
+                K = P @ H.T @ S
+                total, x, P = total + e @ S @ e + np.log(np.linalg.det(V)), F @ x + K @ e, P - K @ H @ P
+            return total
+
+        return likelihood
+
+    lines = [script_of(filtered(steps), np.arange(1.0, 5.0), monkeypatch=monkeypatch).count(" = ") for steps in (6, 8)]
+    assert lines[1] - lines[0] <= 2 * 70, lines
+
+
+def test_zeros_beyond_guards_are_put_there_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    A, y = rng.normal(size=(12, 3)), rng.normal(size=12)
+
+    def f(s: Any) -> Any:
+        K = (A / s) @ (A * s).T + (A * s) @ (A / s).T + np.eye(12) * np.sum(np.exp(s))
+        L = np.linalg.cholesky(np.exp(2 * s[0]) * K * np.exp(K / 99) + s[1] * np.eye(12))
+        return np.sum(np.linalg.solve(L, y) ** 2) + np.sum(np.log(np.diag(L)))
+
+    text = script_of(f, np.array([1.0, 2.0, 3.0]), monkeypatch=monkeypatch)
+    assert 0 < text.count(" = beside") <= 4
+
+
 def test_a_negative_array_is_subtracted(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     X, C = rng.normal(size=(32, 8)), rng.normal(size=(32, 5))

@@ -156,10 +156,9 @@ def put(
     code.do(text, [*arguments, place], target.whole, products=products)
 
 
-def _add(function: Callable[..., Any], *arguments: Any) -> None:
-    """Add a function of all arguments but the last to that one."""
-    *given, place = arguments
-    np.add(place, function(*given), out=place)
+def _add(function: Callable[..., Any], *given: Any, out: np.ndarray) -> None:
+    """Add a function of what is given to what is there."""
+    np.add(out, function(*given), out=out)
 
 
 def _put_pieces(

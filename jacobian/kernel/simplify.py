@@ -63,10 +63,11 @@ def contracted(J: Jacobian, arithmetic: Arithmetic = VALUES) -> Jacobian:
         if len(frame.parts) > 1 and (len(J.terms) == 1 or term.pattern.entries > arithmetic.few):
             loose.append(_by_parts(term, wide, arithmetic))
             continue
-        array, labels = arithmetic.core(term, J.dtype, frame.inner)
+        fills = arithmetic.few > 0 and len(J.terms) > 1 and frame.is_filled
+        array, labels = arithmetic.core(term, J.dtype, term.pattern.guards if fills else frame.inner)
         used = tuple(term.tables[slot] for slot in frame.slots)
         labels = tuple(frame.position[index] for index in labels)
-        bare = Term(frame.bare, (), used)
+        bare = Term(_without_guards(frame.bare) if fills else frame.bare, (), used)
         if len(J.terms) > MANY_TERMS:
             bare = resolved(bare, pool)
         key = (bare.pattern, tuple(map(id, bare.tables)))
@@ -196,7 +197,8 @@ class Frame(NamedTuple):
 
     `bare` says where the contracted term writes, without its array: free indices only, numbered in their order.
     `inner` are the guards to contract, `slots` the tables that stay, `position` the new number of each free index;
-    `settled` means that there is nothing to contract.
+    `settled` means that there is nothing to contract. `is_filled` that factors have as many entries as stand between
+    the guards that stay and beyond them: zeros put there make a plain term, which is as large.
     """
 
     bare: Pattern
@@ -204,6 +206,7 @@ class Frame(NamedTuple):
     slots: tuple[int, ...]
     position: dict[int, int]
     settled: bool
+    is_filled: bool
     parts: tuple[Part, ...]
 
 
@@ -277,7 +280,16 @@ def frame_of(pattern: Pattern) -> Frame:
     )  # fmt: skip
     inner = tuple(guard for guard in pattern.guards if guard not in guards)
     settled = not inner and len(pattern.free) == len(pattern.sizes) and _reads_plainly(pattern)
-    return Frame(bare, inner, slots, number, settled, _parts(pattern, bare, inner))
+    is_filled = bool(guards) and pattern.carried(inner) == pattern.free
+    return Frame(bare, inner, slots, number, settled, is_filled, _parts(pattern, bare, inner))
+
+
+@lru_cache(maxsize=CACHE)
+def _without_guards(pattern: Pattern) -> Pattern:
+    return Pattern(
+        pattern.sizes, pattern.out, pattern.into, pattern.out_shape, pattern.in_shape, pattern.factors, (),
+        pattern.tables,
+    )  # fmt: skip
 
 
 def _reads_plainly(pattern: Pattern) -> bool:

@@ -68,7 +68,7 @@ def cores() -> int:
 
 
 def on_all_cores(function: Callable[..., Any], *arguments: Any, out: np.ndarray, most: int | None = None) -> np.ndarray:
-    """`function(*arguments, out)`, for a function of entries and for `copyto`: the same numbers, in parts done at once.
+    """`function(*arguments, out=out)`, for a function of entries, or for `copyto`: the same in parts done at once.
 
     A part has `most` entries, if that is given.
     """
@@ -76,7 +76,7 @@ def on_all_cores(function: Callable[..., Any], *arguments: Any, out: np.ndarray,
     cuts = 1 if count == 1 else count * STEPS
     parts = _parts(out, arguments, cuts if most is None else max(cuts, out.size // most))
     steps: list[Step] = [
-        partial(function, place, *given) if function is np.copyto else partial(function, *given, place)
+        partial(function, place, *given) if function is np.copyto else partial(function, *given, out=place)
         for place, given in parts
     ]
     _run(steps, count)

@@ -12,6 +12,7 @@ import time
 import warnings
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,9 @@ def test_parts_are_the_whole(drawn: Any, most: int) -> None:
         np.testing.assert_array_equal(found, expected)
         on_all_cores(np.add, *arguments, out=found, most=most)
         np.testing.assert_array_equal(found, np.broadcast_to(np.add(*arguments), shape))
-        on_all_cores(lambda *given: places._add(np.multiply, *given), *arguments, out=added, most=most)
+        on_all_cores(partial(places._add, np.multiply), *arguments, out=added, most=most)
+        on_all_cores(np.maximum, *arguments, out=found, most=most)  # which deprecates a place without its name
+        np.testing.assert_array_equal(found, np.broadcast_to(np.maximum(*arguments), shape))
         np.testing.assert_array_equal(added, 1 + expected)
         on_all_cores(np.copyto, arguments[0], out=found)
         np.testing.assert_array_equal(found, np.broadcast_to(arguments[0], shape))
@@ -97,7 +100,7 @@ def test_a_long_axis_is_cut_and_so_is_a_short_one_if_there_is_no_other():
         out = np.zeros(shape)
         parts: list[np.ndarray] = []
         with np.errstate(all="ignore"):
-            on_all_cores(parts.append, out=out)
+            on_all_cores(lambda out, parts=parts: parts.append(out), out=out)
         seen = [part.shape for part in parts]
         longest = 1 if shape == (3, 100, 200) else int(np.argmax(shape)) if shape else None
         cut = {axis for part in seen for axis, size in enumerate(part) if size < shape[axis]}
@@ -173,7 +176,7 @@ def test_one_core_has_no_helpers(monkeypatch: pytest.MonkeyPatch) -> None:
     out = np.zeros((60, 60))
     calls: list[np.ndarray] = []
     with np.errstate(all="ignore"):
-        on_all_cores(lambda place: calls.append(place), out=out)
+        on_all_cores(lambda out: calls.append(out), out=out)
     assert len(calls) == 1 and calls[0] is out
 
 
