@@ -138,6 +138,13 @@ def paths(of: Node, wrt: Sequence[Node]) -> Paths:
     return _paths(of, tuple(wrt), nodes, edges)
 
 
+def paths_within(nodes: Sequence[Node], wrt: Sequence[Node], edges: Edges) -> Paths:
+    """The paths from the first of the nodes to others by these edges; what is not among the nodes has none."""
+    more = [node for node in wrt if node.index not in {one.index for one in nodes}]
+    own = {node.index: edges[node.index] for node in nodes} | {node.index: () for node in more}
+    return _paths(nodes[0], tuple(wrt), (*nodes, *sorted(more, key=lambda node: -node.index)), own)
+
+
 def _paths(of: Node, wrt: tuple[Node, ...], nodes: tuple[Node, ...], edges: Edges) -> Paths:
     uses = Counter(parent.index for found in edges.values() for _, parent in found)
     sources = {node.index for node in wrt}
@@ -299,7 +306,11 @@ def accumulate(graph: Paths, algebra: Algebra, order: str) -> list[Jacobian]:
     """The chain rule over the graph in one of the orders; `auto` is the cheapest."""
     refuse_not_holomorphic(graph)
     graph = without_shifts(graph)
-    chosen = choose(graph) if order == "auto" else order
+    return in_order(graph, algebra, choose(graph) if order == "auto" else order)
+
+
+def in_order(graph: Paths, algebra: Algebra, chosen: str) -> list[Jacobian]:
+    """The chain rule over all of a graph, in an order that is chosen."""
     if chosen == "segments":
         return by_segments(graph, algebra)
     if chosen.startswith("lean"):

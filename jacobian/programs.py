@@ -16,13 +16,13 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from jacobian import plan
+from jacobian import clusters, plan
 from jacobian.kernel.buffers import with_errors_raised, with_short_buffers
 from jacobian.kernel.code import OTHERWISE, OtherwiseError
 from jacobian.kernel.recorded import NotRecordableError
 from jacobian.kernel.reuse import Reused
 from jacobian.tracing.graph import Node
-from jacobian.writing import Writing, quickest
+from jacobian.writing import Writing
 
 SMALL_RESULT = 2**12  # entries of all Jacobians together: so few that they are computed without being asked for
 MOST_NODES = 10_000
@@ -197,8 +197,8 @@ def _write(program: Program, of: Node, wrt: Sequence[Node], order: str) -> None:
     if any(node.value.dtype.kind != "f" for node in values):
         return
     try:
-        order, writing = quickest(graph, order, Writing), Writing()
-        found = plan.accumulate(graph, writing, order)
+        order, writing = clusters.quickest(graph, order, Writing), Writing()
+        found = clusters.accumulate(graph, writing, order)
         results = [writing.tensor(J) for J in found]
     except NotRecordableError:
         return

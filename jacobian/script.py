@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jacobian import bounds, plan, programs
+from jacobian import bounds, clusters, plan, programs
 from jacobian.errors import JacobianError
 from jacobian.habit import Habit, Noted, Tensors
 from jacobian.kernel.buffers import with_errors_raised, with_short_buffers
@@ -21,7 +21,7 @@ from jacobian.programs import Pending
 from jacobian.tracing import snapshots
 from jacobian.tracing.graph import Node
 from jacobian.tracing.surroundings import Surroundings
-from jacobian.writing import Scripting, quickest
+from jacobian.writing import Scripting
 
 MIDDLING = 32  # times as many entries as are few
 MANY = 2048  # times as many
@@ -234,8 +234,8 @@ def _checks(
 
 
 def _accumulated(graph: plan.Paths, writing: Scripting, order: str, starts: Sequence[Node]) -> list[Jacobian]:
-    chosen = quickest(graph, order, lambda: Scripting([graph.of], starts))
-    return plan.accumulate(graph, writing, chosen)
+    chosen = clusters.quickest(graph, order, lambda: Scripting([graph.of], starts))
+    return clusters.accumulate(graph, writing, chosen)
 
 
 def _strides(leaves: Sequence[Any]) -> list[tuple[int, ...]]:

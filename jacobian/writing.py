@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jacobian import plan
 from jacobian.bounds import Effort
 from jacobian.errors import JacobianError
 from jacobian.kernel.arithmetic import Written
 from jacobian.kernel.buffers import with_errors_ignored
 from jacobian.kernel.code import Code, OtherwiseError, Symbol
-from jacobian.kernel.effort import effort, effort_to_look, line_effort
+from jacobian.kernel.effort import effort_to_look, line_effort
 from jacobian.kernel.explain import multiplications
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.finite import all_finite, is_bounded
@@ -424,21 +423,6 @@ def _operators(J: Jacobian) -> list[Operator]:
 
 def _dense(J: Jacobian) -> Jacobian:
     return Jacobian.from_array(J.tensor(), len(J.out_shape), dtype=J.dtype)
-
-
-def quickest(graph: plan.Paths, order: str, begin: Callable[[], Writing]) -> str:
-    """The order to write the chain rule in: where it is `auto`, the one whose program takes the least effort.
-
-    Raises:
-        NotRecordableError: the chain rule cannot be written down.
-    """
-    orders = plan.contenders(graph) if order == "auto" else (order,)
-    return orders[0] if len(orders) == 1 else min(orders, key=lambda one: _effort(graph, one, begin()))
-
-
-def _effort(graph: plan.Paths, order: str, writing: Writing) -> float:
-    found = plan.accumulate(graph, writing, order)
-    return effort(writing.code, [writing.tensor(J) for J in found])
 
 
 def _ancestors(outputs: Sequence[Node]) -> list[Node]:

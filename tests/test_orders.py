@@ -8,9 +8,10 @@ import pytest
 
 import jacobian as jac
 from jacobian import algebra, plan
+from jacobian.clusters import quickest
 from jacobian.kernel.effort import effort
 from jacobian.tracing.graph import Node
-from jacobian.writing import Scripting, quickest
+from jacobian.writing import Scripting
 
 
 def stencil(x: Any) -> Any:

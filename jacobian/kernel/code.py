@@ -15,6 +15,7 @@ import numpy as np
 
 from jacobian.kernel.arraylike import Shaped
 from jacobian.kernel.choices import ONE, Masked
+from jacobian.kernel.facts import LARGE, Facts
 from jacobian.kernel.lines import Call, Line, body
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.reuse import FILLED, WORTHWHILE, Reused
@@ -22,7 +23,6 @@ from jacobian.kernel.subscripts import subscript
 from jacobian.kernel.threads import on_all_cores
 
 PROGRAM = "<jacobian program>"  # where the compiler says that its lines are from
-LARGE = 2**10  # entries from which on memory is given back, or written again, as soon as that can be done
 
 
 T = TypeVar("T")
@@ -68,13 +68,14 @@ class Symbol(Shaped):
         return self.name
 
 
-class Code:
+class Code(Facts):
     """A program under construction. Equal expressions are computed once.
 
     `reused` is for a program that is run often and hands out its large results by `Reused.lend`: their memory by name.
     """
 
     def __init__(self, reused: dict[str, Reused] | None = None) -> None:
+        super().__init__()
         self.reused = reused
         self.exact = False  # whether what is recorded is to be as NumPy has it to the last bit: values are, slopes not
         self.lines: list[Line] = []
@@ -84,10 +85,6 @@ class Code:
         self._constant_names: dict[int, Symbol] = {}
         self._made: dict[Hashable, Symbol] = {}  # constants by what they are
         self._large: set[str] = set()
-        self._plain: dict[str, int | float] = {}  # numbers, by what the text says
-        self._multiples: dict[str, tuple[int | float, Symbol]] = {}
-        self._reciprocals: dict[str, Symbol] = {}
-        self._masked: dict[str, Masked] = {}
         self._stacks: dict[tuple[str, ...], Symbol] = {}
         self._count = 0
 
@@ -285,10 +282,6 @@ class Code:
             self._plain[text] = value
         return text
 
-    def number(self, text: str) -> int | float | None:
-        """The plain number that a text says; None where it is the name of one."""
-        return self._plain.get(text)
-
     def beside(self, number: T, array: Symbol) -> T | Symbol:
         """A plain number as it stands beside an array: an array, too, as NumPy would make one of it at every call.
 
@@ -301,26 +294,6 @@ class Code:
         self._plain[made.name] = plain
         return made
 
-    def note_multiple(self, symbol: Symbol, number: float, of: Symbol) -> None:
-        """Say that an array is a plain number times another one."""
-        self._multiples[symbol.name] = (number, of)
-
-    def multiple(self, symbol: Symbol) -> tuple[int | float, Symbol]:
-        """An array as a plain number times another one, as far as that is known."""
-        total: int | float = 1
-        while symbol.name in self._multiples:
-            number, symbol = self._multiples[symbol.name]
-            total *= number
-        return total, symbol
-
-    def note_reciprocal(self, symbol: Symbol, of: Symbol) -> None:
-        """Say that an array is one by another."""
-        self._reciprocals[symbol.name] = of
-
-    def reciprocal(self, symbol: Symbol) -> Symbol | None:
-        """What an array is one by, where dividing by that is no more than multiplying: in a small array."""
-        return self._reciprocals.get(symbol.name) if symbol.size < LARGE else None
-
     def times(self, left: Symbol, right: Symbol, shape: Shape) -> Symbol:
         """A product, entry by entry; by what is one by something as a quotient."""
         if prod(shape) < LARGE:
@@ -329,10 +302,6 @@ class Code:
                 if divisor is not None:
                     return self.apply(f"{one} / {divisor}", "divide", [one, divisor], shape)
         return self.apply(f"{left} * {right}", "multiply", [left, right], shape)
-
-    def note_masked(self, symbol: Symbol, masked: Masked) -> None:
-        """Say that an array is another one, or one everywhere, where a condition holds or does not, and else zero."""
-        self._masked[symbol.name] = masked
 
     def masked(self, symbol: Symbol) -> Masked | None:
         """What is kept of an array where it is masked, as far as that is known."""
@@ -464,11 +433,6 @@ def run_text(text: str, scope: dict[str, Any]) -> dict[str, Any]:
 def _anywhere(condition: Symbol) -> str:
     """Whether a condition holds anywhere; NumPy counts in a quarter of the time in which it asks for any."""
     return f"count_nonzero({condition})" if condition.shape else str(condition)
-
-
-def dot(left: object, right: object) -> str:
-    """A product of vectors or matrices: the method begins in a third of the time that `@` takes."""
-    return f"{left}.dot({right})"
 
 
 def is_number(value: Any) -> bool:

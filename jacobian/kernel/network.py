@@ -12,8 +12,9 @@ import numpy as np
 import opt_einsum
 
 from jacobian.kernel.bracketing import LONGEST, best_bracketing
-from jacobian.kernel.code import LARGE, Code, Symbol, common_kind, dot
-from jacobian.kernel.pairwise import pair
+from jacobian.kernel.code import Code, Symbol, common_kind
+from jacobian.kernel.facts import LARGE
+from jacobian.kernel.pairwise import dot, pair
 from jacobian.kernel.pattern import CACHE, PROGRAMS, Shape
 from jacobian.kernel.places import Labels, Named, Target, arranged, copied, reshaped, written
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from math import prod
 
-from jacobian.kernel.code import Code, Symbol, common_kind, dot
+from jacobian.kernel.code import Code, Symbol, common_kind
 from jacobian.kernel.places import (
     Labels,
     Named,
@@ -24,6 +24,11 @@ from jacobian.kernel.products import product
 WORTH_A_CALL = 2**12  # entries of a matrix for which BLAS is worth a call of its own
 WORTH_A_TURN = 2**9  # the same where they would be copied twice otherwise
 LARGE_PRODUCT = 2**12  # entries of a matrix product that is not to be written twice
+
+
+def dot(left: object, right: object) -> str:
+    """A product of vectors or matrices: the method begins in a third of the time that `@` takes."""
+    return f"{left}.dot({right})"
 
 
 def pair(

@@ -12,7 +12,8 @@ from math import prod
 
 import numpy as np
 
-from jacobian.kernel.code import LARGE, Code, Symbol, common_kind
+from jacobian.kernel.code import Code, Symbol, common_kind
+from jacobian.kernel.facts import LARGE
 from jacobian.kernel.lines import Call
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.places import Labels, Named, Sizes, Target, aligned, contiguous, strides_of, written

@@ -14,8 +14,9 @@ import numpy as np
 import opt_einsum
 
 from jacobian.kernel.arraylike import ArrayLike
-from jacobian.kernel.code import Code, Symbol, dot, is_number
+from jacobian.kernel.code import Code, Symbol, is_number
 from jacobian.kernel.network import write_network
+from jacobian.kernel.pairwise import dot
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.places import Labels, Named
 from jacobian.kernel.primitives import by_long_rows, by_primitives, by_squares

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from jacobian.kernel.code import LARGE, Code
+from jacobian.kernel.code import Code
+from jacobian.kernel.facts import LARGE
 from jacobian.kernel.recorded import Recorded
 
 X = np.random.default_rng(0).normal(size=(3, 4, 5))

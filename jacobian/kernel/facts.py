@@ -1,0 +1,49 @@
+"""What is known of the arrays of a program, so that it need not compute more than is left to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jacobian.kernel.choices import Masked
+    from jacobian.kernel.code import Symbol
+
+LARGE = 2**10  # entries from which on memory is given back, or written again, as soon as that can be done
+
+
+class Facts:
+    """Which array is a number times another one, one by another one, or another one where a condition holds."""
+
+    def __init__(self) -> None:
+        self._plain: dict[str, int | float] = {}  # numbers, by what the text says
+        self._multiples: dict[str, tuple[int | float, Symbol]] = {}
+        self._reciprocals: dict[str, Symbol] = {}
+        self._masked: dict[str, Masked] = {}
+
+    def number(self, text: str) -> int | float | None:
+        """The plain number that a text says; None where it is the name of one."""
+        return self._plain.get(text)
+
+    def note_multiple(self, symbol: Symbol, number: float, of: Symbol) -> None:
+        """Say that an array is a plain number times another one."""
+        self._multiples[symbol.name] = (number, of)
+
+    def multiple(self, symbol: Symbol) -> tuple[int | float, Symbol]:
+        """An array as a plain number times another one, as far as that is known."""
+        total: int | float = 1
+        while symbol.name in self._multiples:
+            number, symbol = self._multiples[symbol.name]
+            total *= number
+        return total, symbol
+
+    def note_reciprocal(self, symbol: Symbol, of: Symbol) -> None:
+        """Say that an array is one by another."""
+        self._reciprocals[symbol.name] = of
+
+    def reciprocal(self, symbol: Symbol) -> Symbol | None:
+        """What an array is one by, where dividing by that is no more than multiplying: in a small array."""
+        return self._reciprocals.get(symbol.name) if symbol.size < LARGE else None
+
+    def note_masked(self, symbol: Symbol, masked: Masked) -> None:
+        """Say that an array is another one, or one everywhere, where a condition holds or does not, and else zero."""
+        self._masked[symbol.name] = masked
