@@ -14,7 +14,7 @@ from jacobian import programs, replay
 from jacobian.chain import accumulate, compare_orders
 from jacobian.errors import ArgumentError, report
 from jacobian.kernel.expression import Jacobian
-from jacobian.kernel.term import Array, Term
+from jacobian.kernel.term import Array
 from jacobian.ops.kinks import once_told
 from jacobian.ops.registry import Op
 from jacobian.place import Place
@@ -195,9 +195,9 @@ class _Planned(NamedTuple):
         """What the program gives."""
         return self.tensors[number][0]()
 
-    def terms(self, number: int) -> tuple[Term, ...]:
+    def told(self, number: int) -> Jacobian:
         """What the chain rule gives."""
-        return self.accumulated()[number].terms
+        return self.accumulated()[number]
 
     def origin(self, number: int) -> None:
         """Not known here: every Jacobian is told."""

@@ -49,7 +49,7 @@ def explain(J: Jacobian) -> str:
     ]
     for nth, term in enumerate(J.terms):
         lines += [f"term {nth + 1}: {J.formula_of([term])}"]
-        lines += [f"  {line}" for line in _term(term)]
+        lines += [f"  {line}" for line in _term(term, J.spelling)]
     lines += _program(J)
     if J.origin is not None and J.origin.orders is not None:
         lines += ["orders of elimination:", *(f"  {line}" for line in J.origin.orders().splitlines())]
@@ -99,8 +99,8 @@ def _contraction(term: Term) -> list[str]:
     return lines
 
 
-def _term(term: Term) -> list[str]:
-    pattern, spelling = term.pattern, Spelling([term])
+def _term(term: Term, spelling: Spelling) -> list[str]:
+    pattern = term.pattern
     letter = spelling.letters_of(term)
     sizes = ", ".join(f"{letter(index)}={size}" for index, size in enumerate(pattern.sizes))
     lines = [f"indices: {sizes or 'none'}"]

@@ -8,6 +8,7 @@ from itertools import count, islice
 
 from jacobian.kernel import surds
 from jacobian.kernel.access import Form, Lookup, indices
+from jacobian.kernel.meanings import WORD, Meanings
 from jacobian.kernel.term import Factor, Scalar, Term
 from jacobian.kernel.words import unused
 
@@ -52,9 +53,10 @@ def letters_of(term: Term) -> Letters:
 class Spelling:
     """What one formula calls what has no name yet, so that nothing in it bears the name of anything else."""
 
-    def __init__(self, terms: Sequence[Term], names: Iterable[str] = ()) -> None:
-        texts = [factor.text for term in terms for factor in term.factors]
-        words = {word for text in (*names, *texts) for word in _WORD.findall(text)}
+    def __init__(self, terms: Sequence[Term], names: Collection[str] = ()) -> None:
+        self._meanings = Meanings(terms, names)
+        texts = [self._meanings.text(factor) for term in terms for factor in term.factors]
+        words = {word for text in (*names, *texts) for word in WORD.findall(text)}
         self._tables: dict[int, str] = {}
         free = (name for name in map(table_name, count()) if name not in words)
         for table in {id(table): None for term in terms for table in term.tables}:
@@ -78,7 +80,7 @@ class Spelling:
 
     def label(self, factor: Factor) -> str:
         """A factor's label, or a name for it."""
-        text = factor.text or self._unnamed[id(factor.array)]
+        text = self._meanings.text(factor) or self._unnamed[id(factor.array)]
         return _BOUND.sub(lambda match: self._bound.get(match[1]) or str(match[1]), text)
 
 
@@ -90,7 +92,6 @@ def first_only(term: Term) -> set[int]:
     return {index for index in longer if pattern.sizes[index] == 1}
 
 
-_WORD = re.compile(r"(?<![\w@])[^\W\d]\w*")
 BOUND = [*"abcdefgh", *(f"{name}{n}" for n in range(1, 9) for name in "abcdefgh")]
 _BOUND = re.compile(r"@([a-h]\d?)(?!\w)")
 """An index that is summed inside a label, before it gets its letter: `Σ_@a`."""
@@ -241,14 +242,16 @@ def is_sum(text: str) -> bool:
     return False
 
 
-def formula(terms: Sequence[Term], names: tuple[str, str], ranks: tuple[int, int]) -> str:
-    """The whole Jacobian as one line of index notation.
+def formula(
+    terms: Sequence[Term], names: tuple[str, str], ranks: tuple[int, int], spelling: Spelling | None = None
+) -> str:
+    """The whole Jacobian as one line of index notation, or some of its terms as it spells them.
 
     When all terms read and write the same positions these stand on the left, a shared index being a δ;
     otherwise every axis has an index of its own on the left and the δ are written out.
     """
     out_name, in_name = names
-    spelling = Spelling(terms, names)
+    spelling = spelling or Spelling(terms, names)
     if terms and all(
         (term.pattern.out, term.pattern.into, term.pattern.sizes) ==
         (terms[0].pattern.out, terms[0].pattern.into, terms[0].pattern.sizes)

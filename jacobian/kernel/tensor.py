@@ -29,8 +29,8 @@ class Source(Protocol):
     def tensor(self, number: int) -> np.ndarray | None:
         """The full tensor; None where it can only be had from the terms after all."""
 
-    def terms(self, number: int) -> tuple[Term, ...]:
-        """The terms."""
+    def told(self, number: int) -> Tensor:
+        """The same Jacobian by its terms, with the names that it has there."""
 
     def origin(self, number: int) -> Origin | None:
         """The function and the point, where they are known."""
@@ -39,11 +39,12 @@ class Source(Protocol):
 class Tensor:
     """What `Jacobian` is as an array; the terms and their algebra are in `expression.py`."""
 
-    __slots__ = ("_dense", "_number", "_source", "_terms", "dtype", "in_shape", "out_shape")
+    __slots__ = ("_dense", "_number", "_source", "_terms", "dtype", "in_shape", "names", "out_shape")
 
     out_shape: Shape
     in_shape: Shape
     dtype: np.dtype[Any]
+    names: tuple[str, str]
     _dense: Array
     _terms: tuple[Term, ...] | None
     _source: Source | None
@@ -55,7 +56,9 @@ class Tensor:
         found = self._terms
         if found is None:
             assert self._source is not None
-            found = self._terms = self._source.terms(self._number)
+            told = self._source.told(self._number)
+            found, self.names = told.terms, told.names  # equal ones, which know what they stand for
+            self._terms = found
         return found
 
     @property

@@ -12,7 +12,7 @@ import numpy as np
 
 from jacobian.errors import ArgumentError, report
 from jacobian.kernel.expression import Jacobian
-from jacobian.kernel.term import Array
+from jacobian.kernel.term import Array, Scope
 from jacobian.ops.registry import NO_NAMES, NO_PARAMS, Op, Params, Point
 from jacobian.ops.texts import digits
 from jacobian.tracing.keys import NoKeyError, params_key
@@ -145,6 +145,7 @@ class Graph:
         self.code: CodeType | None = None  # of the function, until its frame is found
         self.frame: FrameType | None = None  # of the function: what its variables hold gets their names
         self.naming = Naming(self.nodes)
+        self.scope: Scope | None = None  # what its names stand for, once a Jacobian of it is to know that
         self._snapshots: dict[int, tuple[Any, Array]] = {}
 
     def find_frame(self) -> None:

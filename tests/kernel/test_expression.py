@@ -66,7 +66,7 @@ def test_explain_names_terms_path_and_cost() -> None:
     B = np.arange(12.0).reshape(3, 4)
     text = (einsum("ij->i|j", A) @ einsum("jk->j|k", B)).explain()
     assert "Jacobian (2,) × (4,) float64: 1 term, dense" in text
-    assert "∂y[i]/∂x[j] = Σ_k A[i,k] * A[k,j]" in text
+    assert "∂y[i]/∂x[j] = Σ_k A2[i,k] * A[k,j]" in text
     assert "factor 1: array (2, 3) read at [i,k]: A" in text
     assert "path: " in text
     assert "no array: the indices say it all" in Jacobian.identity((2,)).explain()

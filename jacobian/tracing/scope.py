@@ -1,0 +1,65 @@
+"""What the names in the formulas of one run stand for: its nodes and the arrays that its function captured."""
+
+from __future__ import annotations
+
+import re
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jacobian.kernel.expression import Jacobian
+from jacobian.tracing.graph import Graph, Node
+from jacobian.tracing.tracer import strip_all
+
+SMALL = 2**20
+"""Bytes up to which what a run computed is kept for formulas alone."""
+
+
+class RunScope:
+    """The scope of a run.
+
+    A Jacobian that was made of others does not keep large runs alive: of their arrays it knows those that are still
+    there, and that the others are like nothing else.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph: Graph | None = graph
+        self._held: Mapping[str, Any] | None = None
+        if sum(getattr(node.value, "nbytes", 0) for node in graph.nodes) > SMALL:
+            self._graph, self._held = None, {name: _weakly(one) for name, one in _by_name(graph).items()}
+
+    def holds(self, word: str) -> Any:
+        """The array of that name; of one that is gone, what is like nothing else."""
+        if self._held is None:
+            assert self._graph is not None
+            self._held = _by_name(self._graph)
+        held = self._held.get(word)
+        array = held() if isinstance(held, weakref.ref) else held
+        return held if array is None else array
+
+
+def _weakly(array: Any) -> Any:
+    return weakref.ref(array) if isinstance(array, np.ndarray) else array
+
+
+def _by_name(graph: Graph) -> dict[str, Any]:
+    """What every name stands for; that of an argument which holds several, for all of them."""
+    arrays = {node.name: strip_all(node.value) for node in graph.nodes}
+    arrays |= {name: strip_all(array) for name, array in graph.naming.captured.items()}
+    groups: dict[str, list[Any]] = {}
+    for name, array in arrays.items():
+        base = re.split(r"[\[.]", name, maxsplit=1)[0]
+        if base != name:
+            groups.setdefault(base, []).append(array)
+    return {name: tuple(members) for name, members in groups.items()} | arrays
+
+
+def said(found: Sequence[Jacobian], of: Node, wrt: Sequence[Node]) -> list[Jacobian]:
+    """Jacobians of a node by others, named, which know what their formulas speak of."""
+    graph = of.trace
+    if graph.scope is None:
+        graph.scope = RunScope(graph)
+    scope = graph.scope
+    return [J.within(scope, of.name, one.name) for J, one in zip(found, wrt, strict=True)]
