@@ -304,7 +304,7 @@ def test_arguments_of_our_own_functions() -> None:
     assert text_of(jac.errors.ArgumentError, jac.jacobian(lambda x: x, argnums=2), X) == (
         "argnums=2, but the function was called with 1 positional arguments"
     )
-    assert text_of(jac.errors.ArgumentError, jac.jacobian(3), X) == (  # type: ignore[arg-type]
+    assert text_of(jac.errors.ArgumentError, lambda: jac.trace(3, X)) == (  # type: ignore[arg-type]
         "the first argument must be a function, not int"
     )
     with pytest.raises(jac.errors.ArgumentError, match="order must be one of auto, forward, reverse, not 'sideways'"):
@@ -545,6 +545,20 @@ def test_argnums_name_something() -> None:
     assert text_of(jac.errors.ArgumentError, functools.partial(jac.finite_difference, np.sin, X, argnums=())) == text
     first, second = jac.jacobian(np.sin, argnums=(0, 0))(X)
     assert first.structure == second.structure == "diagonal"
+
+
+@pytest.mark.parametrize("differentiate", [jac.jacobian, jac.value_and_jacobian, jac.hessian])
+def test_the_point_is_given_to_what_is_returned(differentiate: Any) -> None:
+    called = differentiate.__name__
+    for point, got in ((X, "ndarray"), ([X, X], "list"), (1.5, "1.5"), (None, "NoneType")):
+        assert text_of(jac.errors.ArgumentError, lambda point=point: differentiate(np.sin, point)) == (
+            f"{called}: argnums must be a whole number or a tuple of them, not {got}\n"
+            f"  fix:   {called}(f)(x): what it returns is called with the point; argnums=0 says which argument"
+        )
+    assert text_of(jac.errors.ArgumentError, lambda: differentiate(X)) == (
+        f"{called}: the first argument must be a function, not ndarray\n"
+        f"  fix:   {called}(f)(x): the function first, then what it returns is called with the point"
+    )
 
 
 def test_one_array_is_needed_where_a_link_hands_on_several() -> None:
