@@ -494,8 +494,21 @@ def test_primitives_are_checked_when_they_are_declared() -> None:
         (("3 *",), "broken: the derivative '3 *' cannot be read: invalid syntax"),
         (("x2",), "broken: the derivative 'x2' uses x2\n  known: x, y, NumPy's and SciPy's names"),
         (("x3", "1"), "broken: the derivative 'x3' uses x3\n  known: x1, x2, y, NumPy's and SciPy's names"),
+        (
+            ("3*x^2",),
+            "broken: the derivative '3*x^2' uses ^, which is no power\n  fix:   a power is written **: '3*x**2'",
+        ),
     ):
         declare = functools.partial(jac.primitive, np.sin, *rules, name="broken")
+        assert text_of(jac.errors.ExpressionError, declare) == text
+    two = "broken: {} in the derivative {!r} may be the operand of that name, or {}\n  fix:   write {}, or "
+    two += "call the operand something else"
+    for operands, rules, text in (
+        (("t",), ("3 * q",), "broken: the derivative '3 * q' uses q\n  known: t, x, y, NumPy's and SciPy's names"),
+        (("y",), ("1 - y**2",), two.format("y", "1 - y**2", "the output", "x")),
+        (("x2", "x1"), ("x2", "x1"), two.format("x2", "x2", "operand 1", "x1")),
+    ):
+        declare = functools.partial(jac.primitive, np.sin, *rules, name="broken", operands=operands)
         assert text_of(jac.errors.ExpressionError, declare) == text
     assert "broken" not in REGISTRY
     assert text_of(jac.errors.ArgumentError, jac.primitive, 3, "1") == (
