@@ -67,7 +67,10 @@ def _program(J: Jacobian) -> list[str]:
 
 
 def _contraction(term: Term) -> list[str]:
-    """What runs: factors over the same indices are multiplied, lone indices summed, and the rest is one einsum."""
+    """What runs: factors over the same indices are multiplied, lone indices summed, and the rest is one einsum.
+
+    Numbers are factors over no index.
+    """
     pattern = term.pattern
     if len(pattern.factors) + len(pattern.guards) < 2:
         return []
@@ -79,15 +82,15 @@ def _contraction(term: Term) -> list[str]:
     lines: list[str] = []
     extra = 0
     for axes, count in alike.items():
-        if axes and count > 1:
+        if count > 1:
             extra += (count - 1) * prod(pattern.sizes[index] for index in axes)
-            lines.append(f"first: {count} factors over [{','.join(map(letter, axes))}] are multiplied into one")
+            what = f"factors over [{','.join(map(letter, axes))}]" if axes else "numbers"
+            lines.append(f"first: {count} {what} are multiplied into one")
     carriers = Counter(index for axes in alike for index in axes)
     alone = [index for index, count in carriers.items() if count == 1 and index not in pattern.free]
     if alone:
         lines.append(f"first: the only factor with it is summed over {', '.join(map(letter, alone))}")
     left = [tuple(index for index in axes if index not in alone) for axes in alike]
-    left = [axes for axes in left if axes]
     if len(left) < 2:
         return [*lines, f"multiplications: {extra:,}"]
     shapes = tuple(tuple(pattern.sizes[index] for index in axes) for axes in left)
@@ -119,5 +122,5 @@ def _term(term: Term, spelling: Spelling) -> list[str]:
         lines.append("no array: the indices say it all")
     lines += _contraction(term)
     written = pattern.entries
-    lines.append(f"writes {written:,} entries")
+    lines.append(f"writes {written:,} {'entry' if written == 1 else 'entries'}")
     return lines

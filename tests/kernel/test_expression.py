@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+import jacobian as jac
 from jacobian.errors import ArgumentError, IndexingError, MemoryLimitError, ShapeError
 from jacobian.kernel import memory
 from jacobian.kernel.expression import Jacobian
@@ -472,3 +474,25 @@ def test_every_number_is_written_so_that_it_can_be_read_again() -> None:
     roots = np.sqrt(rng.integers(1, 30, 300) * np.pi ** rng.integers(-2, 3, 300) / rng.integers(1, 30, 300))
     for number in [*np.exp(rng.uniform(-20, 20, 300)), *roots, *(roots * rng.integers(1, 40, 300) / 7)]:
         assert eval(number_text(number), {"pi": np.pi, "sqrt": np.sqrt}) == pytest.approx(number, rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        (lambda p: np.stack([p[0] * np.cos(p[1]), p[0] * np.sin(p[1])]), [2.0, 0.7]),
+        (lambda x: np.sum(np.sin(x)) * x[::-1], [1.0, 2.0, 3.0]),
+        (lambda x: np.sin(np.sum(np.exp(x))) * np.arange(4.0), [1.0, 2.0, 3.0]),
+        (lambda x: np.sum(np.cos(x)) * np.sum(np.sin(x)), [1.0, 2.0, 3.0]),
+        (lambda x: np.sin(np.cos(x)), [1.0, 2.0, 3.0]),
+    ],
+)
+def test_the_terms_multiply_as_often_as_the_order_that_was_chosen(f: Any, x: list[float]) -> None:
+    text = jac.jacobian(f)(np.array(x)).explain()
+    of_terms = [int(number) for number in re.findall(r"^  multiplications: (\d+)", text, re.MULTILINE)]
+    (chosen,) = re.findall(r"(\d+) multiplications .*<- chosen", text)
+    assert sum(of_terms) == int(chosen) > 0
+
+
+def test_one_entry_is_written() -> None:
+    text = jac.jacobian(lambda x: 2 * x[1])(np.ones(3)).explain()
+    assert "  writes 1 entry\n" in text and "1 entries" not in text
