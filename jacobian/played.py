@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, Protocol
 
@@ -13,8 +14,8 @@ from jacobian.kernel.origin import Origin
 from jacobian.kernel.term import Array
 from jacobian.ops.kinks import once_told
 from jacobian.place import Place
-from jacobian.script import NOT_PLAYED, Script
-from jacobian.tracing.graph import Node
+from jacobian.script import NOT_PLAYED, Script, Step
+from jacobian.tracing.graph import Compared, Node
 from jacobian.tracing.scope import said
 
 
@@ -87,6 +88,7 @@ class Played:
     def _graph(self) -> dict[int, Node]:
         if self._nodes is None:
             self._nodes = self.script.nodes_at(self.inputs, self._kept)
+            _note_comparisons(self.script.steps, self._nodes)
             self._watched.looked()
         return self._nodes
 
@@ -123,3 +125,16 @@ class Played:
         """The tensor itself as a term."""
         _, out_shape, *_ = self.script.jacobians[number]
         return Jacobian.from_array(self.tensor(number), len(out_shape), "J")
+
+
+def _note_comparisons(steps: Sequence[Step], nodes: Mapping[int, Node]) -> None:
+    """Tell the graph what its arrays of truths are: a comparison is no node of it."""
+    for index, node in nodes.items():
+        for key, number in (*steps[index].parents, *steps[index].given):
+            compared, array = steps[number], node.operands[key] if isinstance(key, int) else node.params[key]
+            told = dict(compared.given)
+            if compared.op is not None and compared.op.family == "mask" and nodes.keys() >= set(told.values()):
+                operands = tuple(
+                    nodes[told[k]] if k in told else operand for k, operand in enumerate(compared.operands)
+                )
+                node.trace.compared[id(array)] = Compared(array, compared.op.name, operands)

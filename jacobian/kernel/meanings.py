@@ -9,7 +9,7 @@ that they are one.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from jacobian.kernel.term import Array, Factor, Scope, Term
 from jacobian.kernel.words import unused
+from jacobian.kernel.written import written_out
 
 WORD = re.compile(r"(?<![\w@])[^\W\d]\w*")
 
@@ -49,6 +50,9 @@ class Given:
         """What was given for it."""
         return self._held.get(word)
 
+    def written(self, word: str) -> None:
+        """Nothing: it was written out before."""
+
 
 class Meaning(NamedTuple):
     """Equal for arrays of equal numbers."""
@@ -79,9 +83,15 @@ def known(scope: Scope | None, text: str) -> Given | None:
     return Given({word: meaning_of(one) for word, one in held.items() if one is not None})
 
 
+def text_of(factor: Factor, kept: Collection[str] = ()) -> str:
+    """A factor's label, in which short things without a name are written out, unless they are to keep theirs."""
+    text, scope = factor.text, factor.scope
+    return text if scope is None else written_out(text, lambda word: None if word in kept else scope.written(word))
+
+
 def portable(term: Term) -> Term:
     """A term to be pickled: labels are text, and know what they speak of without the run."""
-    factors = ((factor.array, factor.text, factor.scope) for factor in term.factors)
+    factors = ((factor.array, text_of(factor), factor.scope) for factor in term.factors)
     return term.with_factors(tuple(Factor(array, text, known(scope, text)) for array, text, scope in factors))
 
 
@@ -103,20 +113,16 @@ class _Use(NamedTuple):
         return self.array if found is None and word == self.text.removeprefix("∂") else found
 
 
-def _use(factor: Factor) -> _Use:
-    text = factor.text
-    return _Use(text, factor.scope, factor.array if text.removeprefix("∂").isidentifier() else None)
-
-
 class Meanings:
     """What the words of one formula are called in it.
 
     What the left side names keeps its name; of the others the first one does, beginning next to the input.
     """
 
-    def __init__(self, terms: Sequence[Term], names: Iterable[str] = ()) -> None:
+    def __init__(self, terms: Sequence[Term], names: Collection[str] = ()) -> None:
         self._called: dict[tuple[tuple[int, int], str], str] = {}
-        uses = [_use(factor) for term in terms for factor in reversed(term.factors) if factor.label]
+        self._names = names
+        uses = [self._use(factor) for term in terms for factor in reversed(term.factors) if factor.label]
         ends = [_Use(name, getattr(name, "scope", None), name) for name in names]
         runs = {id(use.scope) for use in uses} | {id(end.scope) for end in ends if end.scope is not None}
         if len(runs) == 1:
@@ -132,8 +138,12 @@ class Meanings:
 
     def text(self, factor: Factor) -> str:
         """A factor's label with its words as they are called in this formula."""
-        use = _use(factor)
+        use = self._use(factor)
         return WORD.sub(lambda match: self._called.get((use.key, match[0]), match[0]), use.text)
+
+    def _use(self, factor: Factor) -> _Use:
+        text = text_of(factor, self._names)
+        return _Use(text, factor.scope, factor.array if text.removeprefix("∂").isidentifier() else None)
 
     def _tell_apart(self, word: str, uses: Sequence[_Use], taken: set[str]) -> None:
         held = {id(one): one for one in (use.holds(word) for use in uses) if one is not None}

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import count, islice
+from typing import Any
 
 from jacobian.kernel import surds
 from jacobian.kernel.access import Form, Lookup, indices
 from jacobian.kernel.meanings import WORD, Meanings
+from jacobian.kernel.progressions import progression
 from jacobian.kernel.term import Factor, Scalar, Term
 from jacobian.kernel.words import unused
 
@@ -34,15 +36,27 @@ def letters(taken: Collection[str] = ()) -> Iterator[str]:
 
 
 class Letters:
-    """What the indices of a term are called, and the tables that its positions are looked up in."""
+    """What the indices of a term are called, and the tables that its positions are looked up in.
+
+    A table has a name, or is a text with `{}` for the position.
+    """
 
     def __init__(self, indices: Sequence[str], tables: Sequence[str]) -> None:
         self._indices = indices
-        self.tables = tables
+        self._tables = tables
 
     def __call__(self, index: int) -> str:
         """The name of an index."""
         return self._indices[index]
+
+    def looked_up(self, table: int, positions: Sequence[str]) -> str:
+        """The entry of a table."""
+        text = self._tables[table]
+        if "{}" not in text:
+            return at(text, positions)
+        (position,) = positions
+        bare = text.replace("({})", "{}") if position.isidentifier() else text
+        return bare.format(position)
 
 
 def letters_of(term: Term) -> Letters:
@@ -59,8 +73,8 @@ class Spelling:
         words = {word for text in (*names, *texts) for word in WORD.findall(text)}
         self._tables: dict[int, str] = {}
         free = (name for name in map(table_name, count()) if name not in words)
-        for table in {id(table): None for term in terms for table in term.tables}:
-            self._tables[table] = next(free)
+        for table, text in _tables_of(terms).values():
+            self._tables[id(table)] = text or next(free)
         self._unnamed: dict[int, str] = {}
         for factor in (factor for term in terms for factor in term.factors if not factor.text):
             self._unnamed.setdefault(id(factor.array), unused(f"F{len(self._unnamed) + 1}", words))
@@ -84,6 +98,27 @@ class Spelling:
         return _BOUND.sub(lambda match: self._bound.get(match[1]) or str(match[1]), text)
 
 
+def _tables_of(terms: Sequence[Term]) -> dict[int, tuple[Any, str | None]]:
+    """The tables by their ids, and the text for those that need no name.
+
+    Where an index runs over a part of an axis, the length of a table is what tells.
+    """
+    found: dict[int, tuple[Any, str | None]] = {}
+    for term in terms:
+        pattern, is_part = term.pattern, _is_part(term)
+        for table, known in zip(term.tables, pattern.tables, strict=True):
+            if is_part or id(table) not in found:
+                found[id(table)] = (table, None if is_part else progression(table, known.bound))
+    return found
+
+
+def _is_part(term: Term) -> bool:
+    """Whether an index that stands for a position by itself does not run over the whole axis."""
+    pattern = term.pattern
+    axes = zip((*pattern.out, *pattern.into), (*pattern.out_shape, *pattern.in_shape), strict=True)
+    return any(form.is_plain and pattern.sizes[next(indices(form))] < size for form, size in axes)
+
+
 def first_only(term: Term) -> set[int]:
     """Indices that are always 0, on an axis that has more positions: such an axis is read at 0, not at an index."""
     pattern = term.pattern
@@ -102,8 +137,9 @@ def form_text(form: Form, names: Names) -> str:
     pieces: list[str] = []
     for atom, stride in form.parts:
         if isinstance(atom, Lookup):
-            table = names.tables[atom.table] if isinstance(names, Letters) else table_name(atom.table)
-            name = f"{table}[{','.join(form_text(arg, names) for arg in atom.args)}]"
+            args = [form_text(arg, names) for arg in atom.args]
+            name = names.looked_up(atom.table, args) if isinstance(names, Letters) else at(table_name(atom.table), args)
+            name = f"({name})" if " " in name and (form.offset or len(form.parts) > 1 or stride != 1) else name
         else:
             name = names(atom)
         pieces.append(_signed(stride, name))
@@ -161,7 +197,7 @@ _SUM_OF_NUMBERS = re.compile(r"(?<=[\[,(])(\d+) ([+-]) (\d+)(?=[\],)])")
 
 def _binds(text: str, before: str, after: str) -> bool:
     """Whether what stands beside a position binds more tightly than its own signs."""
-    if is_sum(text) or text.startswith("-"):
+    if is_sum(text) or text.startswith("-") or " % " in text:
         return before.endswith(("*", "/", "%", "-", "+")) or after.startswith(("*", "/", "%"))
     return "*" in text and (before.endswith(("**", "/", "%")) or after.startswith("**"))
 

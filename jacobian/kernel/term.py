@@ -24,6 +24,9 @@ class Scope(Protocol):
     def holds(self, word: str) -> Any:
         """The array of that name, or what stands for it; None for a word that is a function's, say."""
 
+    def written(self, word: str) -> Any:
+        """The array of a name that nobody gave, written out (`kernel/written.py`); None where that is not short."""
+
 
 class Factor(NamedTuple):
     """One array of a term and how formulas write it.

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.written import Written
 from jacobian.tracing.graph import Graph, Node
 from jacobian.tracing.tracer import strip_all
+from jacobian.tracing.written import compared_entry, node_entry
 
 SMALL = 2**20
 """Bytes up to which what a run computed is kept for formulas alone."""
@@ -26,7 +28,9 @@ class RunScope:
 
     def __init__(self, graph: Graph) -> None:
         self._graph: Graph | None = graph
+        self._alive = weakref.ref(graph)
         self._held: Mapping[str, Any] | None = None
+        self._written: dict[str, Written | None] = {}
         if sum(getattr(node.value, "nbytes", 0) for node in graph.nodes) > SMALL:
             self._graph, self._held = None, {name: _weakly(one) for name, one in _by_name(graph).items()}
 
@@ -38,6 +42,22 @@ class RunScope:
         held = self._held.get(word)
         array = held() if isinstance(held, weakref.ref) else held
         return held if array is None else array
+
+    def written(self, word: str) -> Written | None:
+        """A node, or a comparison, that has no name of the user's, as a short text; as long as the run is there."""
+        if word not in self._written:
+            graph = self._alive()
+            self._written[word] = None if graph is None else _written(graph, word)
+        return self._written[word]
+
+
+def _written(graph: Graph, word: str) -> Written | None:
+    node = next((node for node in graph.nodes if node.name == word), None)
+    if node is not None:
+        return None if node.name_hint else node_entry(node)
+    array = graph.naming.captured.get(word)
+    compared = graph.compared.get(id(array))
+    return None if compared is None or graph.naming.is_users(array) else compared_entry(graph, compared)
 
 
 def _weakly(array: Any) -> Any:
