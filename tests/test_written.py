@@ -113,3 +113,45 @@ def test_what_stands_on_the_left_keeps_its_name() -> None:
     trace = jac.trace(lambda x: np.sin(x) ** 2, X)
     assert trace.jacobian(of="y", wrt="v1").formula == "∂y[i]/∂v1[i] = 2 * v1[i]"
     assert trace.jacobian().formula == "∂y[i]/∂x[i] = 2 * sin(x[i]) * cos(x[i])"
+
+
+LEGENDS: dict[str, tuple[Callable[[Any], Any], np.ndarray, list[str]]] = {
+    "a sum": (lambda x: x * np.sum(x), X, ["v1 = sum(x)"]),
+    "one after another": (
+        lambda x: np.exp(np.mean(x[:, None] * x, axis=0) * x[0]), X,
+        ["v3 = mean(v2, axis=0)", "v2 = v1 * x", "v1 = x[:,None]"],
+    ),
+    "a product": (lambda x: np.tanh(np.tanh(A @ x)), P, ["v2 = tanh(v1)", "v1 = A @ x"]),
+    "entries": (lambda x: x[1:] * x[:-1], X, ["v2 = x[:-1]"]),
+    "entries from a list": (lambda x: x[[0, 2]] ** 2, X, ["v1 = x[[0, 2]]"]),
+    "a table": (lambda x: np.concatenate([np.roll(x, 1), x]), X, ["t = [2, 0, 1]"]),
+    "truths": (lambda x: np.where(~(x > 0), x, 2 * x), X, ["condition = [False, True, False]"]),
+    "an array without a name": (lambda x: (2 * A) @ x, P, ["c = an array (2, 2)"]),
+    "a long chain": (deep, X, ["F1 = an array (3,) with a long formula"]),
+    "nothing": (polar, P, []),
+}  # fmt: skip
+A = np.array([[1.0, 2.0], [3.0, 4.0]])
+
+
+@pytest.mark.parametrize("name", LEGENDS)
+def test_what_nobody_named_is_told_below(name: str) -> None:
+    f, x, expected = LEGENDS[name]
+    assert jac.jacobian(f)(x).legend == expected
+
+
+def test_the_legend_of_several_runs_uses_the_names_of_the_formula() -> None:
+    one, other = (jac.jacobian(lambda x: x * np.sum(x))(x) for x in (P, P + 1))
+    J = one + other
+    assert J.formula == "∂y[i]/∂x[j] = δ[j,i] * v1 + x[i] + δ[j,i] * v1_2 + x2[i]"
+    assert J.legend == ["v1 = sum(x)", "v1_2 = sum(x2)"]
+
+
+def test_the_legend_is_shown_wherever_people_read_the_formula() -> None:
+    J = jac.jacobian(lambda x: x * np.sum(x))(P)
+    assert str(J).splitlines()[:2] == [
+        "Jacobian (2,) × (2,) float64, dense: ∂y[i]/∂x[j] = δ[j,i] * v1 + x[i]", "  where v1 = sum(x)"
+    ]  # fmt: skip
+    assert J.explain().splitlines()[2] == "  where v1 = sum(x)"
+    bundle = J._repr_mimebundle_()
+    assert "<code>v1 = sum(x)</code>" in bundle["text/html"]
+    assert r"\end{bmatrix} \quad \text{where } \mathrm{v1} = \operatorname{sum}\left(x\right)$" in bundle["text/latex"]

@@ -44,6 +44,7 @@ def explain(J: Jacobian) -> str:
     lines = [
         f"Jacobian {J.out_shape} × {J.in_shape} {J.dtype}: {count} term{'' if count == 1 else 's'}, {J.structure}",
         f"  {J.formula}",
+        *([f"  where {', '.join(J.legend)}"] if J.legend else []),
         f"  holds {human(J.nbytes)}, dense {human(J.dense_nbytes)}",
         f"  reaches {'' if entries.exact else 'at most '}{entries.entries} of {J.size} entries",
     ]

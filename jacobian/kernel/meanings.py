@@ -53,6 +53,9 @@ class Given:
     def written(self, word: str) -> None:
         """Nothing: it was written out before."""
 
+    def defined(self, word: str) -> None:
+        """Nothing: that is known to the run alone."""
+
 
 class Meaning(NamedTuple):
     """Equal for arrays of equal numbers."""
@@ -113,13 +116,29 @@ class _Use(NamedTuple):
         return self.array if found is None and word == self.text.removeprefix("∂") else found
 
 
+def _definitions(uses: Sequence[_Use]) -> list[_Use]:
+    """What is to be told of the names in some texts, and then of those in what is told."""
+    found: dict[tuple[int, str], _Use | None] = {}
+    waiting = list(uses)
+    while waiting:
+        use = waiting.pop(0)
+        for word in WORD.findall(use.text) if use.scope is not None else ():
+            if (id(use.scope), word) not in found:
+                text = None if use.scope is None else use.scope.defined(word)
+                told = None if text is None else _Use(f"{word} = {text}", use.scope)
+                found[id(use.scope), word] = told
+                waiting += [told] if told is not None else []
+    return [told for told in found.values() if told is not None]
+
+
 class Meanings:
     """What the words of one formula are called in it.
 
-    What the left side names keeps its name; of the others the first one does, beginning next to the input.
+    What the left side names keeps its name; of the others the first one does, beginning next to the input. What is told
+    of names that nobody gave uses the same ones.
     """
 
-    def __init__(self, terms: Sequence[Term], names: Collection[str] = ()) -> None:
+    def __init__(self, terms: Sequence[Term], names: Collection[str] = (), *, with_legend: bool = False) -> None:
         self._called: dict[tuple[tuple[int, int], str], str] = {}
         self._names = names
         uses = [self._use(factor) for term in terms for factor in reversed(term.factors) if factor.label]
@@ -127,8 +146,9 @@ class Meanings:
         runs = {id(use.scope) for use in uses} | {id(end.scope) for end in ends if end.scope is not None}
         if len(runs) == 1:
             ends = []  # of that run, or renamed by somebody who knows it
+        self._told = _definitions((*uses, *(end for end in ends if end.scope is not None))) if with_legend else []
         users: dict[str, dict[tuple[int, int], _Use]] = {}
-        for use in (*ends, *uses):
+        for use in (*ends, *uses, *self._told):
             for word in WORD.findall(use.text):
                 users.setdefault(word, {})[use.key] = use
         taken = set(users)
@@ -138,7 +158,14 @@ class Meanings:
 
     def text(self, factor: Factor) -> str:
         """A factor's label with its words as they are called in this formula."""
-        use = self._use(factor)
+        return self._renamed(self._use(factor))
+
+    @property
+    def legend(self) -> list[str]:
+        """What the names stand for that nobody gave: `v1 = sum(x)`."""
+        return list(map(self._renamed, self._told))
+
+    def _renamed(self, use: _Use) -> str:
         return WORD.sub(lambda match: self._called.get((use.key, match[0]), match[0]), use.text)
 
     def _use(self, factor: Factor) -> _Use:

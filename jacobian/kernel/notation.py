@@ -7,12 +7,16 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import count, islice
 from typing import Any
 
+import numpy as np
+
 from jacobian.kernel import surds
 from jacobian.kernel.access import Form, Lookup, indices
 from jacobian.kernel.meanings import WORD, Meanings
 from jacobian.kernel.progressions import progression
 from jacobian.kernel.term import Factor, Scalar, Term
 from jacobian.kernel.words import unused
+
+FEW = 8  # entries of an array that are written below a formula
 
 LETTERS = "ijklmnpqrstuvw"
 
@@ -68,6 +72,7 @@ class Spelling:
     """What one formula calls what has no name yet, so that nothing in it bears the name of anything else."""
 
     def __init__(self, terms: Sequence[Term], names: Collection[str] = ()) -> None:
+        self._terms, self._names = terms, names
         self._meanings = Meanings(terms, names)
         texts = [self._meanings.text(factor) for term in terms for factor in term.factors]
         words = {word for text in (*names, *texts) for word in WORD.findall(text)}
@@ -81,6 +86,15 @@ class Spelling:
         self.taken = words | {"t", *self._tables.values()} if self._tables else words
         bound = sorted({name for text in texts for name in _BOUND.findall(text)})
         self._bound = dict(zip(bound, (name for name in BOUND if name not in self.taken), strict=False))
+
+    @property
+    def legend(self) -> list[str]:
+        """What the names in the formula stand for that nobody gave: nodes, arrays, tables of positions."""
+        found = Meanings(self._terms, self._names, with_legend=True).legend
+        unnamed = {id(f.array): tuple(np.shape(f.array)) for term in self._terms for f in term.factors if not f.text}
+        found += [f"{name} = an array {unnamed[array]} with a long formula" for array, name in self._unnamed.items()]
+        tables = {id(table): table for term in self._terms for table in term.tables}
+        return found + [f"{text} = {array_text(tables[one])}" for one, text in self._tables.items() if "{" not in text]
 
     def letters_of(self, term: Term, names: Sequence[str] | None = None) -> Letters:
         """Those of a term: its own, unless others are given."""
@@ -117,6 +131,13 @@ def _is_part(term: Term) -> bool:
     pattern = term.pattern
     axes = zip((*pattern.out, *pattern.into), (*pattern.out_shape, *pattern.in_shape), strict=True)
     return any(form.is_plain and pattern.sizes[next(indices(form))] < size for form, size in axes)
+
+
+def array_text(array: Any) -> str:
+    """A small array of one axis with its entries, any other by its shape."""
+    if isinstance(array, np.ndarray) and array.ndim == 1 and array.size <= FEW:
+        return f"[{', '.join(f'{entry}' if array.dtype.kind in 'biu' else f'{entry:.6g}' for entry in array)}]"
+    return f"an array {tuple(np.shape(array))}"
 
 
 def first_only(term: Term) -> set[int]:

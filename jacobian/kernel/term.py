@@ -27,6 +27,9 @@ class Scope(Protocol):
     def written(self, word: str) -> Any:
         """The array of a name that nobody gave, written out (`kernel/written.py`); None where that is not short."""
 
+    def defined(self, word: str) -> str | None:
+        """What a name that nobody gave stands for, to be told below a formula; None of any other word."""
+
 
 class Factor(NamedTuple):
     """One array of a term and how formulas write it.

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.notation import array_text
 from jacobian.kernel.written import Written
 from jacobian.tracing.graph import Graph, Node
 from jacobian.tracing.tracer import strip_all
-from jacobian.tracing.written import compared_entry, node_entry
+from jacobian.tracing.written import compared_entry, definition, node_entry
 
 SMALL = 2**20
 """Bytes up to which what a run computed is kept for formulas alone."""
@@ -49,6 +50,19 @@ class RunScope:
             graph = self._alive()
             self._written[word] = None if graph is None else _written(graph, word)
         return self._written[word]
+
+    def defined(self, word: str) -> str | None:
+        """What a node, or an array, is that has no name of the user's; as long as the run is there."""
+        graph = self._alive()
+        return None if graph is None else _defined(graph, word)
+
+
+def _defined(graph: Graph, word: str) -> str | None:
+    node = next((node for node in graph.nodes if node.name == word), None)
+    if node is not None:
+        return definition(node)
+    array = graph.naming.captured.get(word)
+    return None if array is None or graph.naming.is_users(array) else array_text(strip_all(array))
 
 
 def _written(graph: Graph, word: str) -> Written | None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from jacobian.kernel.access import Form, indices
-from jacobian.kernel.notation import form_text
+from jacobian.kernel.notation import array_text, form_text
 from jacobian.kernel.term import Term
 from jacobian.kernel.written import COMPARISON, NEGATIVE, POWER, PRODUCT, SUM, WHOLE, Written
 from jacobian.ops import texts
@@ -144,3 +144,50 @@ def _reads_simply(term: Term, operand: Any) -> bool:
 
 def _place(form: Form) -> str:
     return form_text(form, lambda axis: f"@{axis}")
+
+
+# -- what is told below a formula --------------------------------------------------------------------------------------
+
+_PRODUCTS = frozenset({"matmul", "matvec", "vecmat"})
+
+
+def definition(node: Node) -> str | None:
+    """A node as it was computed, from what has a name; None of what has one of the user's."""
+    if node.op is None or node.name_hint:
+        return None
+    name, parents = node.op.name, dict(node.parents)
+    operands = [_told(parents.get(k, operand), node.trace) for k, operand in enumerate(node.operands)]
+    if len(operands) == 2 and (name in _SIGNS or name in _PRODUCTS):
+        sign, _ = _SIGNS.get(name, (" @ ", PRODUCT))
+        return sign.join(one.within(WHOLE) for one in operands)
+    plain = [one.text for one in operands]
+    if name == "getitem":
+        return f"{plain[0]}[{_key(node.params['key'])}]"
+    called = node.trace.called(node.params)
+    words = [f"{word}={called.get(word) or _key(value)}" for word, value in node.params.items() if _is_said(value)]
+    return f"{node.op.called}({', '.join([*plain, *words])})"
+
+
+def _told(operand: Any, graph: Graph) -> Written:
+    """An operand by its name; a number that is short, as it is."""
+    if not isinstance(operand, Node):
+        text = graph.constant_name(operand)
+        return Written(text, 0, NEGATIVE if text.startswith("-") else WHOLE)
+    short = node_entry(operand) if not operand.shape else None
+    return Written(operand.name, 0) if short is None else short
+
+
+def _is_said(value: Any) -> bool:
+    return value is not None and value is not False and (not isinstance(value, tuple) or value != ())
+
+
+def _key(key: Any) -> str:
+    """An index, or another argument."""
+    if isinstance(key, tuple):
+        return ",".join(map(_key, key))
+    if isinstance(key, slice):
+        ends = ["" if end is None else str(end) for end in (key.start, key.stop, key.step)]
+        return ":".join(ends if ends[2] else ends[:2])
+    if key is Ellipsis:
+        return "..."
+    return array_text(np.asarray(key)) if isinstance(key, list | np.ndarray) else repr(key)
