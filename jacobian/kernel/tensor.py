@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable, Iterator
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from jacobian.errors import ArgumentError, ShapeError, report
+from jacobian.errors import ArgumentError, JacobianError, ShapeError, report
 from jacobian.kernel import lower, memory
 from jacobian.kernel.dispatch import is_foreign, materialise_by_calls
 from jacobian.kernel.operands import holds_complex, read_only, view_of
@@ -132,6 +134,67 @@ class Tensor:
             return type(value)(map(full, value)) if isinstance(value, list | tuple) else value
 
         return func(*map(full, args), **{name: full(value) for name, value in kwargs.items()})
+
+    def __len__(self) -> int:
+        """The length of the first axis."""
+        if not self.shape:
+            raise ArgumentError(
+                report("a Jacobian of a number by a number has no length", fix="J.item() is the number")
+            )
+        return int(self.shape[0])
+
+    def __iter__(self) -> Iterator[Any]:
+        """The entries along the first axis."""
+        return (self[position] for position in range(len(self)))  # type: ignore[index]
+
+    def __abs__(self) -> Any:
+        """The magnitude of every entry."""
+        return np.abs(self)
+
+    def __bool__(self) -> bool:
+        """Whether the number that the Jacobian of a scalar by a scalar is, is not zero."""
+        if self.size != 1:
+            headline = f"a Jacobian of {self.size} entries is neither true nor false"
+            raise ShapeError(report(headline, fix="np.any(J) or np.all(J); J is None, len(J) or J.nnz"))
+        return bool(self.item())
+
+    __hash__ = object.__hash__  # each is like itself alone, whatever its entries are
+
+    def __eq__(self, other: object) -> Any:
+        """Entry by entry, as arrays are compared; so are the next ones."""
+        return self._compared(operator.eq, other)
+
+    def __ne__(self, other: object) -> Any:
+        """Entry by entry."""
+        return self._compared(operator.ne, other)
+
+    def __lt__(self, other: object) -> Any:
+        """Entry by entry."""
+        return self._compared(operator.lt, other)
+
+    def __le__(self, other: object) -> Any:
+        """Entry by entry."""
+        return self._compared(operator.le, other)
+
+    def __gt__(self, other: object) -> Any:
+        """Entry by entry."""
+        return self._compared(operator.gt, other)
+
+    def __ge__(self, other: object) -> Any:
+        """Entry by entry."""
+        return self._compared(operator.ge, other)
+
+    def _compared(self, how: Callable[[Any, Any], Any], other: Any) -> Any:
+        theirs = other.tensor() if isinstance(other, Tensor) else other
+        try:
+            return how(self.tensor(), theirs)
+        except (ValueError, TypeError) as error:
+            if isinstance(error, JacobianError):
+                raise
+            headline, got = "a Jacobian is compared entry by entry", f"{self.shape} and {np.shape(theirs)}"
+            fix = "compare arrays whose shapes fit together; J1 is J2 asks for the same object"
+            kind = ShapeError if isinstance(error, ValueError) else ArgumentError
+            raise kind(report(f"{headline}: {str(error).strip()}", got=got, fix=fix)) from None
 
     def item(self) -> Any:
         """The number that the Jacobian of a scalar by a scalar is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable
 from typing import Any
@@ -496,3 +497,42 @@ def test_the_terms_multiply_as_often_as_the_order_that_was_chosen(f: Any, x: lis
 def test_one_entry_is_written() -> None:
     text = jac.jacobian(lambda x: 2 * x[1])(np.ones(3)).explain()
     assert "  writes 1 entry\n" in text and "1 entries" not in text
+
+
+def test_jacobians_are_compared_as_arrays_are() -> None:
+    J, K = einsum("ij->i|j", A), einsum("ij->i|j", A[::-1])
+    for how in (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge):
+        assert_array_equal(how(J, K), how(A, A[::-1]))
+        assert_array_equal(how(J, A[0]), how(A, A[0]))
+        assert_array_equal(how(A[0], J), how(A[0], A))
+        assert_array_equal(how(J, 2), how(A, 2))
+    assert not np.any(J == None) and np.all(J != None)  # noqa: E711 - as of an array
+    assert len({J, K, J}) == 2 and hash(J) == hash(J)
+    with pytest.raises(ShapeError) as caught:
+        operator.eq(J, einsum("ij->i|j", A.T))
+    assert str(caught.value) == (
+        "a Jacobian is compared entry by entry: operands could not be broadcast together with shapes (2,3) (3,2)\n"
+        "  got:   (2, 3) and (3, 2)\n"
+        "  fix:   compare arrays whose shapes fit together; J1 is J2 asks for the same object"
+    )
+    with pytest.raises(ArgumentError, match="a Jacobian is compared entry by entry: '<' not supported between"):
+        _ = J < None
+
+
+def test_truth_length_and_magnitude_are_those_of_the_array() -> None:
+    J, number = einsum("ij->i|j", A - 2), jac.jacobian(lambda x: x**2)
+    assert bool(number(3.0)) and not number(0.0)
+    with pytest.raises(ShapeError) as caught:
+        bool(J)
+    assert str(caught.value) == (
+        "a Jacobian of 6 entries is neither true nor false\n  fix:   np.any(J) or np.all(J); J is None, len(J) or J.nnz"
+    )
+    assert len(J) == 2
+    assert_array_equal(abs(J), np.abs(A - 2))
+    assert_array_equal(list(J), A - 2)
+    for ask in (len, list):
+        with pytest.raises(ArgumentError) as refused:
+            ask(number(3.0))
+        assert str(refused.value) == (
+            "a Jacobian of a number by a number has no length\n  fix:   J.item() is the number"
+        )
