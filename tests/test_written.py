@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -58,7 +59,7 @@ FORMULAS: dict[str, tuple[Callable[[Any], Any], np.ndarray, str]] = {
     ),
     "a choice": (
         lambda x: np.where(x > 0, x, 0.1 * x), X,
-        "∂y[i]/∂x[i] = where(x[i] > 0, 1.0, 0.0) + 1/10 * where(x[i] > 0, 0.0, 1.0)",
+        "∂y[i]/∂x[i] = where(x[i] > 0, 1.0, 0.0) + 0.1 * where(x[i] > 0, 0.0, 1.0)",
     ),
     "a mask": (lambda x: (x > 0) * x, X, "∂y[i]/∂x[i] = (x[i] > 0)"),
     "a choice with a name": (
@@ -155,3 +156,28 @@ def test_the_legend_is_shown_wherever_people_read_the_formula() -> None:
     bundle = J._repr_mimebundle_()
     assert "<code>v1 = sum(x)</code>" in bundle["text/html"]
     assert r"\end{bmatrix} \quad \text{where } \mathrm{v1} = \operatorname{sum}\left(x\right)$" in bundle["text/latex"]
+
+
+@pytest.mark.parametrize(
+    ("f", "told"),
+    [
+        (lambda x: 0.1 * x, "0.1"), (lambda x: 0.4 * x, "0.4"), (lambda x: 0.25 * x, "0.25"),
+        (lambda x: x * np.float64(0.15), "0.15"), (lambda x: -0.5 * x, "-0.5"),
+        (lambda x: x / 3, "1/3"), (lambda x: 1 / 3 * x, "1/3"), (lambda x: 2 * x / 3, "2/3"), (lambda x: x / 4, "1/4"),
+    ],
+)  # fmt: skip
+def test_a_decimal_stays_a_decimal_and_a_fraction_a_fraction(f: Any, told: str) -> None:
+    for name in ("direct", "pickled"):
+        J = jac.jacobian(f)(X)
+        J = pickle.loads(pickle.dumps(J)) if name == "pickled" else J
+        assert J.formula == f"∂y[i]/∂x[i] = {told}"
+
+
+def test_a_mean_is_a_fraction() -> None:
+    assert jac.jacobian(lambda x: np.mean(x) + 0.25 * x)(np.ones(5)).formula == "∂y[i]/∂x[j] = 0.25 * δ[j,i] + 1/5"
+
+
+def test_greek_letters_in_latex() -> None:
+    J = jac.jacobian(lambda λ, θ: np.sin(λ) * θ)(np.ones(2), np.ones(2))  # noqa: PLC2401
+    assert J.formula == "∂y[i]/∂λ[i] = θ[i] * cos(λ[i])"
+    assert J.latex == r"\frac{\partial y_{i}}{\partial \lambda_{i}} = \theta_{i}\,\cos\left(\lambda_{i}\right)"

@@ -43,8 +43,8 @@ class Name(str):
 class Given:
     """A scope of arrays by name, or of what stands for them."""
 
-    def __init__(self, held: Mapping[str, Any]) -> None:
-        self._held = held
+    def __init__(self, held: Mapping[str, Any], decimals: frozenset[float] = frozenset()) -> None:
+        self._held, self.decimals = held, decimals
 
     def holds(self, word: str) -> Any:
         """What was given for it."""
@@ -83,7 +83,7 @@ def known(scope: Scope | None, text: str) -> Given | None:
         return None
     words = dict.fromkeys(WORD.findall(text))
     held = {word: scope.holds(word) for word in words}
-    return Given({word: meaning_of(one) for word, one in held.items() if one is not None})
+    return Given({word: meaning_of(one) for word, one in held.items() if one is not None}, scope.decimals)
 
 
 def text_of(factor: Factor, kept: Collection[str] = ()) -> str:
@@ -143,6 +143,8 @@ class Meanings:
         self._names = names
         uses = [self._use(factor) for term in terms for factor in reversed(term.factors) if factor.label]
         ends = [_Use(name, getattr(name, "scope", None), name) for name in names]
+        scopes = {id(use.scope): use.scope for use in (*uses, *ends)}.values()
+        self.decimals = {number for scope in scopes if scope is not None for number in scope.decimals}
         runs = {id(use.scope) for use in uses} | {id(end.scope) for end in ends if end.scope is not None}
         if len(runs) == 1:
             ends = []  # of that run, or renamed by somebody who knows it

@@ -11,6 +11,8 @@ import numpy as np
 
 from jacobian.kernel import surds
 from jacobian.kernel.access import Form, Lookup, indices
+from jacobian.kernel.latex import latex as parsed
+from jacobian.kernel.latex import name_latex
 from jacobian.kernel.meanings import WORD, Meanings
 from jacobian.kernel.progressions import progression
 from jacobian.kernel.term import Factor, Scalar, Term
@@ -105,6 +107,12 @@ class Spelling:
         for index in first_only(term):
             free[index] = "0"
         return Letters(free, [self._tables[id(table)] for table in term.tables])
+
+    def number(self, value: Scalar) -> str:
+        """A number in front: as the user wrote it, if it is one that the user wrote."""
+        return (
+            digits(value) if not isinstance(value, complex) and value in self._meanings.decimals else number_text(value)
+        )
 
     def label(self, factor: Factor) -> str:
         """A factor's label, or a name for it."""
@@ -223,6 +231,14 @@ def _binds(text: str, before: str, after: str) -> bool:
     return "*" in text and (before.endswith(("**", "/", "%")) or after.startswith("**"))
 
 
+def digits(number: Any) -> str:
+    """A number, all of it: `2`, `0.1`, `1e-05`."""
+    if isinstance(number, bool):
+        return str(number)
+    short = f"{number:g}"
+    return short if float(short) == number else repr(float(number))
+
+
 def number_text(value: Scalar) -> str:
     """A scalar factor as short as it can be written exactly."""
     if isinstance(value, complex):
@@ -231,14 +247,13 @@ def number_text(value: Scalar) -> str:
     return surds.number(float(value))
 
 
-def product_text(
-    term: Term, names: Names, deltas: Iterable[str] = (), label: Callable[[Factor], str] | None = None
-) -> str:
+def product_text(term: Term, names: Names, deltas: Iterable[str] = (), spelling: Spelling | None = None) -> str:
     """The right-hand side of one term, with its sign in front when negative."""
+    label, number = (spelling.label, spelling.number) if spelling else (lambda factor: factor.text, number_text)
     pattern = term.pattern
     pieces = list(deltas)
     pieces += [
-        factor_text(label(factor) if label else factor.text, access.forms, names, nth + 1)
+        factor_text(label(factor), access.forms, names, nth + 1)
         for nth, (factor, access) in enumerate(zip(term.factors, pattern.factors, strict=True))
     ]
     summed = [names(k) for k in range(len(pattern.sizes)) if k not in pattern.free]
@@ -253,7 +268,7 @@ def product_text(
     sign = "-" if not isinstance(scale, complex) and scale < 0 else ""
     size = abs(scale) if sign else scale
     if size != 1 or not pieces:
-        pieces.insert(0, number_text(size))
+        pieces.insert(0, number(size))
     body = joined(pieces)
     if summed:
         body = f"Σ_{','.join(summed)} {body}"
@@ -318,7 +333,7 @@ def formula(
         names_of = spelling.letters_of(terms[0])
         left = _quotient(indexed(out_name, pattern.out, names_of), indexed(in_name, pattern.into, names_of))
         each = [spelling.letters_of(term, own) for term in terms]
-        texts = [product_text(term, one, label=spelling.label) for term, one in zip(terms, each, strict=True)]
+        texts = [product_text(term, one, spelling=spelling) for term, one in zip(terms, each, strict=True)]
         return f"{left} = {sum_text(texts)}"
     axes = list(islice(letters(spelling.taken), sum(ranks)))
     out, into = axes[: ranks[0]], axes[ranks[0] :]
@@ -359,7 +374,7 @@ def _with_deltas(term: Term, axes: Sequence[str], spelling: Spelling) -> str:
     names = spelling.letters_of(term, [named[index] for index in range(len(named))])
     bound = {form_index for _, form in pending for form_index in indices(form)} & set(term.pattern.free)
     deltas = [f"δ[{axis},{form_text(form, names)}]" for axis, form in pending]
-    body = product_text(term, names, deltas, spelling.label)
+    body = product_text(term, names, deltas, spelling)
     loose = [named[index] for index in sorted(bound) if named[index] not in (*axes, "0")]
     if loose:
         sign, rest = ("-", body[1:]) if body.startswith("-") else ("", body)
@@ -369,8 +384,6 @@ def _with_deltas(term: Term, axes: Sequence[str], spelling: Spelling) -> str:
 
 def latex(text: str) -> str:
     """A formula as LaTeX: subscripts for positions, fractions for quotients."""
-    from jacobian.kernel.latex import latex as parsed  # only when it is asked for
-
     return parsed(text) or _roughly(text)
 
 
@@ -387,14 +400,10 @@ def _pieces(text: str) -> str:
     previous = ""
     while previous != text:  # innermost brackets first
         previous = text
-        text = re.sub(r"([A-Za-z_δ][\w'.]*)\[([^\[\]]*)\]", lambda m: f"{_name(m[1])}_{{{m[2]}}}", text)
+        text = re.sub(r"([A-Za-z_δ][\w'.]*)\[([^\[\]]*)\]", lambda m: f"{name_latex(m[1])}_{{{m[2]}}}", text)
     text = re.sub(r"\[([^\[\]]*(?:<|=)[^\[\]]*)\]", r"\\left[\1\\right]", text)
     text = re.sub(r"\*\*\(([^()]*)\)", r"^{(\1)}", text)
     text = re.sub(r"\*\*(-?[\w.]+)", r"^{\1}", text)
     text = re.sub(r"\b(sin|cos|tan|exp|log|tanh|sinh|cosh)\(", r"\\\1(", text)
     text = text.replace(" * ", r"\,").replace("*", r"\,").replace("<=", r"\le ")
     return text.replace("∂", r"\partial ").replace("δ", r"\delta").replace("·", r"\cdot ")
-
-
-def _name(name: str) -> str:
-    return name if len(name) == 1 else rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"

@@ -21,6 +21,10 @@ Label = str | Callable[[], str]
 class Scope(Protocol):
     """What the words in labels stand for, within one run of a function."""
 
+    @property
+    def decimals(self) -> frozenset[float]:
+        """The short decimals that the function was written with, which formulas leave as they are."""
+
     def holds(self, word: str) -> Any:
         """The array of that name, or what stands for it; None for a word that is a function's, say."""
 

@@ -16,6 +16,7 @@ import numpy as np
 from jacobian.errors import ExpressionError, report
 from jacobian.kernel import notation
 from jacobian.kernel.buffers import with_errors_ignored, with_errors_raised
+from jacobian.kernel.notation import digits
 from jacobian.ops.kinks import warn_non_finite
 from jacobian.ops.registry import NO_NAMES, REGISTRY
 
@@ -126,14 +127,6 @@ def names_of(params: Mapping[str, Any], called: Mapping[str, str] = NO_NAMES) ->
     arrays = {word: called.get(word, word) for word in found}  # a truth, too: that of a comparison may be another
     numbers = {word: value for word, value in params.items() if isinstance(value, _NUMBERS)}
     return arrays | {word: digits(value) if value >= 0 else f"({digits(value)})" for word, value in numbers.items()}
-
-
-def digits(number: Any) -> str:
-    """A number, all of it: `2`, `0.1`, `1e-05`."""
-    if isinstance(number, bool):
-        return str(number)
-    short = f"{number:g}"
-    return short if float(short) == number else repr(float(number))
 
 
 def at(name: str, axes: Iterable[int]) -> str:

@@ -12,9 +12,9 @@ import numpy as np
 
 from jacobian.errors import ArgumentError, report
 from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.notation import digits
 from jacobian.kernel.term import Array, Scope
 from jacobian.ops.registry import NO_NAMES, NO_PARAMS, Op, Params, Point
-from jacobian.ops.texts import digits
 from jacobian.tracing.keys import NoKeyError, params_key
 from jacobian.tracing.naming import Naming
 from jacobian.tracing.snapshots import kept_snapshot, unchanged

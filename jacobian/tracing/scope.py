@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import weakref
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from jacobian.kernel.expression import Jacobian
-from jacobian.kernel.notation import array_text
+from jacobian.kernel.notation import array_text, digits
 from jacobian.kernel.written import Written
 from jacobian.tracing.graph import Graph, Node
 from jacobian.tracing.tracer import strip_all
@@ -18,6 +19,9 @@ from jacobian.tracing.written import compared_entry, definition, node_entry
 
 SMALL = 2**20
 """Bytes up to which what a run computed is kept for formulas alone."""
+
+SHORT = 8
+"""Characters of a number that somebody wrote as a decimal."""
 
 
 class RunScope:
@@ -34,6 +38,13 @@ class RunScope:
         self._written: dict[str, Written | None] = {}
         if sum(getattr(node.value, "nbytes", 0) for node in graph.nodes) > SMALL:
             self._graph, self._held = None, {name: _weakly(one) for name, one in _by_name(graph).items()}
+
+    @cached_property
+    def decimals(self) -> frozenset[float]:
+        """Those among the operands; `1 / 3` is none."""
+        graph = self._alive()
+        numbers = {one for node in (graph.nodes if graph else ()) for one in node.operands if isinstance(one, float)}
+        return frozenset(abs(float(one)) for one in numbers if not one.is_integer() and len(digits(one)) <= SHORT)
 
     def holds(self, word: str) -> Any:
         """The array of that name; of one that is gone, what is like nothing else."""

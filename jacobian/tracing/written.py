@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from jacobian.kernel.access import Form, indices
-from jacobian.kernel.notation import array_text, form_text
+from jacobian.kernel.notation import array_text, digits, form_text
 from jacobian.kernel.term import Term
 from jacobian.kernel.written import COMPARISON, NEGATIVE, POWER, PRODUCT, SUM, WHOLE, Written
 from jacobian.ops import texts
@@ -107,7 +107,7 @@ def _constant(graph: Graph, value: Any) -> Written | None:
     bare = np.asarray(strip_all(value))
     if bare.dtype.kind not in "iuf":
         return None
-    return Written(texts.digits(bare.item()), 0, WHOLE if bare >= 0 else NEGATIVE)
+    return Written(digits(bare.item()), 0, WHOLE if bare >= 0 else NEGATIVE)
 
 
 def _moved(node: Node, depth: int) -> Written | None:
