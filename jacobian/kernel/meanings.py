@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Hashable, Mapping, Sequence
-from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,6 +72,8 @@ def meaning_of(held: Any) -> Hashable:
         return tuple(map(meaning_of, held))
     if not isinstance(held, np.ndarray | np.generic) or held.dtype.hasobject:
         return id(held)
+    from hashlib import blake2b  # which loads a library
+
     entries: Any = np.ascontiguousarray(held).reshape(-1).view(np.uint8)
     return Meaning(held.shape, held.dtype.str, blake2b(entries, digest_size=16).hexdigest())
 
