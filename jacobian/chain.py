@@ -19,6 +19,7 @@ from jacobian.kernel.memory import human
 from jacobian.kernel.origin import Origin
 from jacobian.tracing.graph import Graph, Node, find_node
 from jacobian.tracing.run import Recording, output, run
+from jacobian.tracing.scope import said
 from jacobian.tracing.tree import is_container, leaves, map_leaves
 
 MOST_OPS = 6  # of a link, that are named
@@ -26,7 +27,7 @@ MOST_OPS = 6  # of a link, that are named
 
 def accumulate(of: Node, wrt: Sequence[Node], order: str = "auto") -> list[Jacobian]:
     """The Jacobians of one node with respect to others, by the chain rule over the graph between them."""
-    return plan.accumulate(plan.paths(of, wrt), algebra.Numeric(), order)
+    return said(plan.accumulate(plan.paths(of, wrt), algebra.Numeric(), order), of, wrt)
 
 
 def compare_orders(of: Node, wrt: Node) -> str:

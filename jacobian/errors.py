@@ -18,7 +18,9 @@ def report(headline: str, **lines: object) -> str:
     """
     shown = {name: str(value) for name, value in lines.items() if value is not None}
     width = max([6, *(len(name) + 1 for name in shown)])
-    return "\n".join([headline, *(f"  {name + ':':<{width}} {value}" for name, value in shown.items())])
+    below = "\n" + " " * (width + 3)
+    texts = {name: value.replace("\n", below) for name, value in shown.items()}
+    return "\n".join([headline, *(f"  {name + ':':<{width}} {value}" for name, value in texts.items())])
 
 
 class JacobianError(Exception):

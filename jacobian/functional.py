@@ -14,13 +14,13 @@ from jacobian import programs, replay
 from jacobian.chain import accumulate, compare_orders
 from jacobian.errors import ArgumentError, report
 from jacobian.kernel.expression import Jacobian
-from jacobian.kernel.term import Array, Term
+from jacobian.kernel.term import Array
 from jacobian.ops.kinks import once_told
 from jacobian.ops.registry import Op
 from jacobian.place import Place
 from jacobian.script import Output
 from jacobian.tracing.graph import Node
-from jacobian.tracing.run import numbers_of, output, run
+from jacobian.tracing.run import is_numbers, numbers_of, output, run
 from jacobian.tracing.surroundings import DIFFERENTIATES
 from jacobian.tracing.tracer import Tracer
 from jacobian.tracing.tree import is_container, leaves, map_arrays, map_leaves
@@ -39,12 +39,25 @@ def value_and_jacobian(
     (array([0., 0.]), array([[1., 0.],
            [0., 1.]]))
     """
-    return _evaluation(f, argnums, order, with_value=True)
+    return _evaluation("value_and_jacobian", f, argnums, order, with_value=True)
+
+
+def _refuse_a_point(called: str, f: Any, argnums: Any) -> None:
+    """Refuse at once what has another function's call in mind: it would be a function that fails, or a wrong one."""
+    if not callable(f):
+        fix = f"{called}(f)(x): the function first, then what it returns is called with the point"
+        raise ArgumentError(report(f"{called}: the first argument must be a function, not {type(f).__name__}", fix=fix))
+    if not is_numbers(argnums):
+        fix = f"{called}(f)(x): what it returns is called with the point; argnums=0 says which argument"
+        got = repr(argnums) if isinstance(argnums, float | complex | str) else type(argnums).__name__
+        headline = f"{called}: argnums must be a whole number or a tuple of them, not {got}"
+        raise ArgumentError(report(headline, fix=fix))
 
 
 def _evaluation(
-    f: Callable[..., Any], argnums: int | Sequence[int], order: str, *, with_value: bool
+    called: str, f: Callable[..., Any], argnums: int | Sequence[int], order: str, *, with_value: bool
 ) -> Callable[..., Any]:  # fmt: skip
+    _refuse_a_point(called, f, argnums)
     if order not in ORDERS:
         raise ArgumentError(report(f"order must be one of {', '.join(ORDERS)}, not {order!r}"))
 
@@ -125,7 +138,8 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, order: str
     """The function that returns the generalized Jacobian `∂y/∂x` of `f` at its arguments.
 
     Args:
-        f: written in plain NumPy; takes and returns arrays, or tuples, lists and dicts of them.
+        f: written in plain NumPy; takes and returns arrays, or tuples, lists and dicts of them. What is returned here
+            is called with the point: `jacobian(f)(x)`.
         argnums: which positional arguments to differentiate by; a tuple gives a tuple of Jacobians.
         order: `"forward"`, `"reverse"`, or `"auto"` for the cheapest by shapes.
 
@@ -138,7 +152,8 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, order: str
     way from z has one; a function of z that is not holomorphic is to be written in real and imaginary part.
 
     Raises:
-        ArgumentError: an op between a complex input and the result is not holomorphic; the message names both.
+        ArgumentError: `f` is no function, or `argnums` are no numbers but, say, the point; or an op between a complex
+            input and the result is not holomorphic: the message names both.
         TraceError: the function does what cannot be traced; the message names the line.
         DTypeError: an argument or the result is not an array of numbers.
         NonFiniteError: an argument or the result holds NaN or infinity.
@@ -156,7 +171,7 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0, order: str
     >>> jac.jacobian(lambda z: z**2)(np.array([1 + 2j])).tensor()
     array([[2.+4.j]])
     """
-    return _evaluation(f, argnums, order, with_value=False)
+    return _evaluation("jacobian", f, argnums, order, with_value=False)
 
 
 def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
@@ -167,6 +182,7 @@ def hessian(f: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
     array([[ 6.,  0.],
            [ 0., 12.]])
     """
+    _refuse_a_point("hessian", f, argnums)
     return jacobian(jacobian(f, argnums), argnums)
 
 
@@ -195,9 +211,9 @@ class _Planned(NamedTuple):
         """What the program gives."""
         return self.tensors[number][0]()
 
-    def terms(self, number: int) -> tuple[Term, ...]:
+    def told(self, number: int) -> Jacobian:
         """What the chain rule gives."""
-        return self.accumulated()[number].terms
+        return self.accumulated()[number]
 
     def origin(self, number: int) -> None:
         """Not known here: every Jacobian is told."""

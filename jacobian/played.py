@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, Protocol
 
@@ -10,11 +11,12 @@ import numpy as np
 from jacobian import algebra, free, plan
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.origin import Origin
-from jacobian.kernel.term import Array, Term
+from jacobian.kernel.term import Array
 from jacobian.ops.kinks import once_told
 from jacobian.place import Place
-from jacobian.script import NOT_PLAYED, Script
-from jacobian.tracing.graph import Node
+from jacobian.script import NOT_PLAYED, Script, Step
+from jacobian.tracing.graph import Compared, Node
+from jacobian.tracing.scope import said
 
 
 class Watched(Protocol):
@@ -52,12 +54,13 @@ class Played:
         """What the program gives."""
         return self._tensors.tensor(number)
 
-    def terms(self, number: int) -> tuple[Term, ...]:
+    def told(self, number: int) -> Jacobian:
         """What the chain rule over the graph gives."""
+        names = self.script.jacobians[number][-1]
         if self._is_overtaken:
-            return self._opaque(number)
+            return self._opaque(number).named(*names)
         place, k = divmod(number, len(self.inputs))
-        return self._accumulated(place)[k].terms
+        return self._accumulated(place)[k].named(*names)
 
     def origin(self, number: int) -> Origin:
         """The function and the point."""
@@ -85,14 +88,16 @@ class Played:
     def _graph(self) -> dict[int, Node]:
         if self._nodes is None:
             self._nodes = self.script.nodes_at(self.inputs, self._kept)
+            _note_comparisons(self.script.steps, self._nodes)
             self._watched.looked()
         return self._nodes
 
     def _accumulated(self, place: int) -> list[Jacobian]:
         """The Jacobians of one output, by the chain rule."""
         if place not in self._found:
-            paths = plan.paths(self.node(place), self.input_nodes())
-            self._found[place] = once_told(plan.accumulate, paths, algebra.Numeric(), self.script.order)
+            of, inputs = self.node(place), self.input_nodes()
+            found = once_told(plan.accumulate, plan.paths(of, inputs), algebra.Numeric(), self.script.order)
+            self._found[place] = said(found, of, inputs)
         return self._found[place]
 
     @cached_property
@@ -116,7 +121,20 @@ class Played:
             return True
         return not all(np.array_equal(*pair) for pair in [*zip(values, self.values, strict=True), *arrays])
 
-    def _opaque(self, number: int) -> tuple[Term, ...]:
+    def _opaque(self, number: int) -> Jacobian:
         """The tensor itself as a term."""
         _, out_shape, *_ = self.script.jacobians[number]
-        return Jacobian.from_array(self.tensor(number), len(out_shape), "J").terms
+        return Jacobian.from_array(self.tensor(number), len(out_shape), "J")
+
+
+def _note_comparisons(steps: Sequence[Step], nodes: Mapping[int, Node]) -> None:
+    """Tell the graph what its arrays of truths are: a comparison is no node of it."""
+    for index, node in nodes.items():
+        for key, number in (*steps[index].parents, *steps[index].given):
+            compared, array = steps[number], node.operands[key] if isinstance(key, int) else node.params[key]
+            told = dict(compared.given)
+            if compared.op is not None and compared.op.family == "mask" and nodes.keys() >= set(told.values()):
+                operands = tuple(
+                    nodes[told[k]] if k in told else operand for k, operand in enumerate(compared.operands)
+                )
+                node.trace.compared[id(array)] = Compared(array, compared.op.name, operands)

@@ -144,6 +144,17 @@ def test_errors_of_the_package_show_their_place_in_the_expression(words: tuple[s
     assert run(*words) == (2, "", text)
 
 
+def test_what_is_not_holomorphic_is_shown_in_the_expression(run: Run) -> None:
+    _, _, errors = run("1 + abs(z)", "z=[1+2j]")
+    assert errors == (
+        "ArgumentError: absolute is not holomorphic: there is no derivative with respect to the complex z\n"
+        "  got:   z complex128[1]\n"
+        "  line:  1 + abs(z)\n"
+        "             ^^^^^^\n"
+        "  fix:   write it in real and imaginary part, f(x + 1j*y), and differentiate by the real x and y\n"
+    )
+
+
 def test_a_traced_value_where_numpy_needs_a_plain_one(run: Run) -> None:
     status, out, err = run("exp(array([x[0], x[1]]))", "x=3")
     assert (status, out) == (2, "")

@@ -304,7 +304,7 @@ def test_arguments_of_our_own_functions() -> None:
     assert text_of(jac.errors.ArgumentError, jac.jacobian(lambda x: x, argnums=2), X) == (
         "argnums=2, but the function was called with 1 positional arguments"
     )
-    assert text_of(jac.errors.ArgumentError, jac.jacobian(3), X) == (  # type: ignore[arg-type]
+    assert text_of(jac.errors.ArgumentError, lambda: jac.trace(3, X)) == (  # type: ignore[arg-type]
         "the first argument must be a function, not int"
     )
     with pytest.raises(jac.errors.ArgumentError, match="order must be one of auto, forward, reverse, not 'sideways'"):
@@ -494,8 +494,21 @@ def test_primitives_are_checked_when_they_are_declared() -> None:
         (("3 *",), "broken: the derivative '3 *' cannot be read: invalid syntax"),
         (("x2",), "broken: the derivative 'x2' uses x2\n  known: x, y, NumPy's and SciPy's names"),
         (("x3", "1"), "broken: the derivative 'x3' uses x3\n  known: x1, x2, y, NumPy's and SciPy's names"),
+        (
+            ("3*x^2",),
+            "broken: the derivative '3*x^2' uses ^, which is no power\n  fix:   a power is written **: '3*x**2'",
+        ),
     ):
         declare = functools.partial(jac.primitive, np.sin, *rules, name="broken")
+        assert text_of(jac.errors.ExpressionError, declare) == text
+    two = "broken: {} in the derivative {!r} may be the operand of that name, or {}\n  fix:   write {}, or "
+    two += "call the operand something else"
+    for operands, rules, text in (
+        (("t",), ("3 * q",), "broken: the derivative '3 * q' uses q\n  known: t, x, y, NumPy's and SciPy's names"),
+        (("y",), ("1 - y**2",), two.format("y", "1 - y**2", "the output", "x")),
+        (("x2", "x1"), ("x2", "x1"), two.format("x2", "x2", "operand 1", "x1")),
+    ):
+        declare = functools.partial(jac.primitive, np.sin, *rules, name="broken", operands=operands)
         assert text_of(jac.errors.ExpressionError, declare) == text
     assert "broken" not in REGISTRY
     assert text_of(jac.errors.ArgumentError, jac.primitive, 3, "1") == (
@@ -545,6 +558,20 @@ def test_argnums_name_something() -> None:
     assert text_of(jac.errors.ArgumentError, functools.partial(jac.finite_difference, np.sin, X, argnums=())) == text
     first, second = jac.jacobian(np.sin, argnums=(0, 0))(X)
     assert first.structure == second.structure == "diagonal"
+
+
+@pytest.mark.parametrize("differentiate", [jac.jacobian, jac.value_and_jacobian, jac.hessian])
+def test_the_point_is_given_to_what_is_returned(differentiate: Any) -> None:
+    called = differentiate.__name__
+    for point, got in ((X, "ndarray"), ([X, X], "list"), (1.5, "1.5"), (None, "NoneType")):
+        assert text_of(jac.errors.ArgumentError, lambda point=point: differentiate(np.sin, point)) == (
+            f"{called}: argnums must be a whole number or a tuple of them, not {got}\n"
+            f"  fix:   {called}(f)(x): what it returns is called with the point; argnums=0 says which argument"
+        )
+    assert text_of(jac.errors.ArgumentError, lambda: differentiate(X)) == (
+        f"{called}: the first argument must be a function, not ndarray\n"
+        f"  fix:   {called}(f)(x): the function first, then what it returns is called with the point"
+    )
 
 
 def test_one_array_is_needed_where_a_link_hands_on_several() -> None:

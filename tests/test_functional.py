@@ -564,7 +564,7 @@ def test_jacobians_can_be_pickled() -> None:
 def test_formulas_of_choices_and_bounds() -> None:
     x, c = np.array([0.5, 2.0]), np.ones(2)
     for f, told in (
-        (lambda x: np.where(x > 1, x, 0), "where(condition[i], 1.0, 0.0)"),
+        (lambda x: np.where(x > 1, x, 0), "where(x[i] > 1, 1.0, 0.0)"),
         (lambda x: np.clip(x, 0.0, None), "where(x[i] >= 0, 1.0, 0.0)"),
         (lambda x: np.clip(x, None, c), "where(x[i] <= c[i], 1.0, 0.0)"),
         (lambda x: np.clip(x, 0.0, 1.0), "where((x[i] >= 0) & (x[i] <= 1), 1.0, 0.0)"),

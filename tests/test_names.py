@@ -46,7 +46,7 @@ def gated(x: Any) -> Any:
 
 
 def numbered(v1: Any) -> Any:
-    return np.sin(np.cos(v1))
+    return np.exp(np.sum(v1) * v1)
 
 
 FORMULAS: dict[str, tuple[Callable[..., Any], np.ndarray, str]] = {
@@ -55,19 +55,22 @@ FORMULAS: dict[str, tuple[Callable[..., Any], np.ndarray, str]] = {
     "nothing holds them": (
         lambda x: (2 * A) @ np.sin(x) + (A * A) @ np.cos(x), X, "∂y[i]/∂x[j] = c[i,j] * cos(x[j]) - c2[i,j] * sin(x[j])"
     ),
-    "a variable called y": (named_like_the_output, X, "∂z[i]/∂x[i] = 2 * (v2[i] + y[i] * cos(y[i])) * x[i]"),
+    "a variable called y": (named_like_the_output, X, "∂z[i]/∂x[i] = 2 * (sin(y[i]) + y[i] * cos(y[i])) * x[i]"),
     "the argument is captured": (lambda X: A @ X, A, "∂y[i,k]/∂X[j,k] = A[i,j]"),
     "numbers of the point": (
         normalised, X,
-        "∂y[i]/∂x[j] = δ[j,i] / s + Σ_k 1/9 * y[i] / s / s * v2[k] - 1/3 * y[i] / s / s * v2[j] - 1/3 * 1 / s",
+        (
+            "∂y[i]/∂x[j] = δ[j,i] / s + Σ_k 1/9 * y[i] / s / s * (x[k] - mu) - 1/3 * y[i] / s / s * (x[j] - mu) "
+            "- 1/3 * 1 / s"
+        ),
     ),
     "cumprod": (
-        lambda x: 2 * np.cumprod(np.sin(x)), X, "∂y[i]/∂x[j] = 2 * v2[i] / v1[j] * cos(x[j]) * [0 <= i - j < 3]"
+        lambda x: 2 * np.cumprod(np.sin(x)), X, "∂y[i]/∂x[j] = 2 * v2[i] / sin(x[j]) * cos(x[j]) * [0 <= i - j < 3]"
     ),
     "keepdims": (lambda x: x / np.mean(x, keepdims=True), X, "∂y[i]/∂x[j] = δ[j,i] / v1[0] - 1/3 * y[i] / v1[0]"),
     "one entry of more": (lambda x: np.exp(x[:1]), X, "∂y[0]/∂x[0] = y[0]"),
     "an index letter": (gated, X, "∂y[j]/∂x[j] = 2 * i[j] * (1 - g[j]**2) + g[j] * (1 - i[j]**2)"),
-    "a node's number": (numbered, X, "∂y[i]/∂v1[i] = -cos(u1[i]) * sin(v1[i])"),
+    "a node's number": (numbered, X, "∂y[i]/∂v1[j] = δ[j,i] * y[i] * u1 + y[i] * v1[i]"),
 }  # fmt: skip
 
 

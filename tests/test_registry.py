@@ -83,6 +83,22 @@ def test_primitive_with_a_rule_per_operand() -> None:
     assert isinstance(scaled(A, x), np.ndarray)
 
 
+def test_texts_know_the_operands_by_their_names() -> None:
+    cubed = jac.primitive(lambda t: t**3, "3*t**2", name="cubed_by_name")
+    J = cubed.jacobian(np.array([2.0]))
+    assert J.formula == "∂y[i]/∂t[i] = 3*t[i]**2" and J.item() == 12
+    assert cubed.derivative == "∂y/∂t = 3*t**2"
+    decay = jac.primitive(lambda t, rate: np.exp(-rate * t), "-rate * y", "-x1 * y", name="decay")
+    other = jac.primitive(lambda a, b: np.exp(-b * a), "-rate * y", "-t * y", name="decay2", operands=("t", "rate"))
+    t, rate = np.array([0.5, 1.0]), 2.0
+    for op in (decay, other):
+        for k in (0, 1):
+            J = jac.jacobian(op, argnums=k)(t, rate)
+            expected = np.diag(-rate * np.exp(-rate * t)) if k == 0 else -t * np.exp(-rate * t)
+            np.testing.assert_allclose(np.asarray(J), expected)
+            assert jac.check(op, t, rate, argnums=k)
+
+
 def test_registry_is_a_collection() -> None:
     registry = Registry()
     assert len(registry) == 0 and "sin" not in registry

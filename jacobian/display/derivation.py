@@ -82,7 +82,8 @@ class Derivation:
         rows: list[str] = []
         for part in self.parts:
             rows.append(rf"&\textbf{{{_in_text(part.title)}}}")
-            rows += [_row(line) for line in part.lines if line.formula and not _is_code(part)]
+            shown = _code_latex if _is_code(part) else _latex_of
+            rows += [_row(line, shown) for line in part.lines if line.formula]
         rows += [rf"&{_form_latex(form)}" for form in self._forms]
         return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
 
@@ -342,8 +343,13 @@ _BRACES = r"\{\\partial [^{}]*(?:\{[^{}]*\}[^{}]*)*\}"
 _QUOTIENT = rf"(\\frac{_BRACES}{_BRACES})"
 
 
-def _row(line: Line) -> str:
-    shown = "&" + _latex_of(line.formula)
+def _code_latex(code: str) -> str:
+    special = {"\\": r"\textbackslash{}", "^": r"\^{}", "~": r"\~{}", **{sign: f"\\{sign}" for sign in "{}$&#_%"}}
+    return rf"\texttt{{{''.join(special.get(sign, sign) for sign in code)}}}"
+
+
+def _row(line: Line, latex_of: Callable[[str], str]) -> str:
+    shown = "&" + latex_of(line.formula)
     return shown + (rf" && \text{{{_plain(line.why)}}}" if line.why else "")
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from jacobian.display.text import legend
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.memory import human
 
@@ -42,6 +43,7 @@ def jacobian_entries(J: Jacobian) -> str:
         matrix = f"{rows} × {columns}, not shown: {human(J.dense_nbytes)} dense, {human(J.nbytes)} held as terms"
     lines = [
         entry("formula", J.formula),
+        *([entry("where", where)] if (where := legend(J)) else []),
         entry("shape", f"{J.out_shape} × {J.in_shape}"),
         entry("structure", str(J.structure)),
         entry("matrix", matrix),

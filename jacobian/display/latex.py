@@ -10,6 +10,7 @@ from jacobian.display.edges import part
 from jacobian.display.numbers import number
 from jacobian.display.text import CHEAP, LONGEST
 from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.latex import latex as parsed
 
 MOST_ROWS = 8
 MOST_ENTRIES = 64
@@ -27,9 +28,15 @@ def latex(J: Jacobian) -> str:
     if found is None or len(J.formula) > LONGEST or not all(map(str.isidentifier, J.names)):
         return ""
     if J.ndim == 0:
-        return rf"$\displaystyle {J.latex} = {_entry(found.values[0, 0])}$"
+        return rf"$\displaystyle {J.latex} = {_entry(found.values[0, 0])}{_where(J)}$"
     lines = r" \\ ".join(" & ".join(map(_entry, row)) for row in found.values)
-    return rf"$\displaystyle {J.latex} \qquad \begin{{bmatrix}} {lines} \end{{bmatrix}}$"
+    return rf"$\displaystyle {J.latex} \qquad \begin{{bmatrix}} {lines} \end{{bmatrix}}{_where(J)}$"
+
+
+def _where(J: Jacobian) -> str:
+    """What the names stand for that nobody gave, behind the rest."""
+    texts = [parsed(one) or rf"\text{{{one.replace('_', chr(92) + '_')}}}" for one in J.legend]
+    return rf" \quad \text{{where }} {', '.join(texts)}" if texts else ""
 
 
 def _entry(value: np.generic) -> str:

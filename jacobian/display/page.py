@@ -61,7 +61,7 @@ def header(caption: str, lines: list[tuple[str, str]]) -> str:
 
 
 def _code(name: str, value: str) -> str:
-    return f"<code>{escape(value)}</code>" if name == "formula" else escape(value)
+    return f"<code>{escape(value)}</code>" if name in ("formula", "where") else escape(value)
 
 
 def scalar(J: Jacobian, most_work: int) -> str:

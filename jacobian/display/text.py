@@ -27,9 +27,19 @@ def text(J: Jacobian) -> str:
     1  ·  ·   ·
     2  ·  ·  -4
     """
-    head = f"Jacobian {J.out_shape} × {J.in_shape} {J.dtype}, {J.structure}: {clipped(J.formula)}"
+    head = f"Jacobian {J.out_shape} × {J.in_shape} {J.dtype}, {J.structure}: {clipped(J.formula)}{_below(J)}"
     found = edges_of(J, CHEAP) if J.terms else None
     return head if found is None else f"{head}\n{matrix(found, J.out_shape, J.in_shape)}"
+
+
+def _below(J: Jacobian) -> str:
+    where = legend(J)
+    return f"\n  where {where}" if where else ""
+
+
+def legend(J: Jacobian) -> str:
+    """What the names in the formula stand for that nobody gave, on one line; empty where there are none."""
+    return clipped(", ".join(J.legend))
 
 
 def clipped(formula: str) -> str:

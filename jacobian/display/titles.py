@@ -14,7 +14,7 @@ import numpy as np
 
 from jacobian.display.numbers import number
 from jacobian.display.raster import Summary
-from jacobian.display.text import clipped
+from jacobian.display.text import clipped, legend
 from jacobian.kernel.counting import reach
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.memory import human
@@ -101,7 +101,8 @@ def _returned(f: Callable[..., Any], name: str) -> str:
 
 def facts(J: Jacobian, summary: Summary | None) -> list[tuple[str, str]]:
     """Formula, structure, how many entries can be other than zero, range, what is not finite, what it costs."""
-    lines = [("formula", clipped(J.formula)), ("structure", str(J.structure)), ("nnz", _nonzero(J))]
+    where = [("where", told)] if (told := legend(J)) else []
+    lines = [("formula", clipped(J.formula)), *where, ("structure", str(J.structure)), ("nnz", _nonzero(J))]
     if summary is not None:
         sampled = "" if summary.whole else ", in a sample"
         if not np.isnan(summary.low):

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from jacobian.errors import JacobianError
-from jacobian.expressions.messages import did_you_mean, expression_error, place_of, with_place
+from jacobian.expressions.messages import did_you_mean, expression_error, place_of, snippet, with_place
 from jacobian.expressions.vocabulary import (
     ATTRIBUTES,
     BINARY,
@@ -237,6 +237,10 @@ class Compiler:
 
     def _fail(self, node: ast.AST, headline: str, fix: str | None = None) -> NoReturn:
         raise expression_error(self.text, place_of(self.text, node), headline, fix)
+
+    def line(self, node: ast.AST) -> str:
+        """What is being evaluated, as the line of an error."""
+        return snippet(self.text, place_of(self.text, node))
 
     def _guarded(self, node: ast.AST, what: str, action: Action) -> Action:
         """Show the place of whatever goes wrong while the action runs."""

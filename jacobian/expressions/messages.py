@@ -17,24 +17,34 @@ Place = tuple[int, int]
 
 def expression_error(text: str, place: Place | None, headline: str, fix: str | None = None) -> ExpressionError:
     """Lay out an error with the text and a caret under the columns at `place` (first column, how many)."""
-    return ExpressionError(report(f"{headline}\n{_snippet(text, place)}", fix=fix))
+    return ExpressionError(report(f"{headline}\n{_indented(text, place)}", fix=fix))
 
 
 def with_place(error: JacobianError, text: str, place: Place | None) -> JacobianError:
     """The same error, showing its place in the expression instead of a line of source code; once is enough."""
-    if _snippet(text, None) in str(error).split("\n"):
+    if _indented(text, None) in str(error).split("\n"):
         return error
     headline, *lines = str(error).split("\n")
-    kept = [line for line in lines if not line.startswith("  line:")]
-    return type(error)("\n".join([headline, _snippet(text, place), *kept]))
+    kept = [line for line in lines if not line.startswith("  line:") and line.strip(" ^")]
+    return type(error)("\n".join([headline, _indented(text, place), *kept]))
 
 
-def _snippet(text: str, place: Place | None) -> str:
+def _indented(text: str, place: Place | None) -> str:
+    return "\n".join(f"    {line}" for line in snippet(text, place).split("\n"))
+
+
+def snippet(text: str, place: Place | None) -> str:
+    """The text, or what of it stands near the place, and a caret under that.
+
+    >>> print(snippet("abs(z) + 1", (0, 6)))
+    abs(z) + 1
+    ^^^^^^
+    """
     column, length = place or (0, 0)
     start = max(column - _WINDOW // 2, 0) if len(text) > _WINDOW else 0
     shown = text[start : start + _WINDOW]
     marks = " " * (column - start) + "^" * max(min(length, len(shown) - (column - start)), 1)
-    return f"    {shown}\n    {marks}" if place else f"    {shown}"
+    return f"{shown}\n{marks}" if place else shown
 
 
 def place_of(text: str, node: ast.AST) -> Place | None:

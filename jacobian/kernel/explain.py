@@ -44,12 +44,13 @@ def explain(J: Jacobian) -> str:
     lines = [
         f"Jacobian {J.out_shape} × {J.in_shape} {J.dtype}: {count} term{'' if count == 1 else 's'}, {J.structure}",
         f"  {J.formula}",
+        *([f"  where {', '.join(J.legend)}"] if J.legend else []),
         f"  holds {human(J.nbytes)}, dense {human(J.dense_nbytes)}",
         f"  reaches {'' if entries.exact else 'at most '}{entries.entries} of {J.size} entries",
     ]
     for nth, term in enumerate(J.terms):
         lines += [f"term {nth + 1}: {J.formula_of([term])}"]
-        lines += [f"  {line}" for line in _term(term)]
+        lines += [f"  {line}" for line in _term(term, J.spelling)]
     lines += _program(J)
     if J.origin is not None and J.origin.orders is not None:
         lines += ["orders of elimination:", *(f"  {line}" for line in J.origin.orders().splitlines())]
@@ -67,7 +68,10 @@ def _program(J: Jacobian) -> list[str]:
 
 
 def _contraction(term: Term) -> list[str]:
-    """What runs: factors over the same indices are multiplied, lone indices summed, and the rest is one einsum."""
+    """What runs: factors over the same indices are multiplied, lone indices summed, and the rest is one einsum.
+
+    Numbers are factors over no index.
+    """
     pattern = term.pattern
     if len(pattern.factors) + len(pattern.guards) < 2:
         return []
@@ -79,15 +83,15 @@ def _contraction(term: Term) -> list[str]:
     lines: list[str] = []
     extra = 0
     for axes, count in alike.items():
-        if axes and count > 1:
+        if count > 1:
             extra += (count - 1) * prod(pattern.sizes[index] for index in axes)
-            lines.append(f"first: {count} factors over [{','.join(map(letter, axes))}] are multiplied into one")
+            what = f"factors over [{','.join(map(letter, axes))}]" if axes else "numbers"
+            lines.append(f"first: {count} {what} are multiplied into one")
     carriers = Counter(index for axes in alike for index in axes)
     alone = [index for index, count in carriers.items() if count == 1 and index not in pattern.free]
     if alone:
         lines.append(f"first: the only factor with it is summed over {', '.join(map(letter, alone))}")
     left = [tuple(index for index in axes if index not in alone) for axes in alike]
-    left = [axes for axes in left if axes]
     if len(left) < 2:
         return [*lines, f"multiplications: {extra:,}"]
     shapes = tuple(tuple(pattern.sizes[index] for index in axes) for axes in left)
@@ -99,8 +103,8 @@ def _contraction(term: Term) -> list[str]:
     return lines
 
 
-def _term(term: Term) -> list[str]:
-    pattern, spelling = term.pattern, Spelling([term])
+def _term(term: Term, spelling: Spelling) -> list[str]:
+    pattern = term.pattern
     letter = spelling.letters_of(term)
     sizes = ", ".join(f"{letter(index)}={size}" for index, size in enumerate(pattern.sizes))
     lines = [f"indices: {sizes or 'none'}"]
@@ -119,5 +123,5 @@ def _term(term: Term) -> list[str]:
         lines.append("no array: the indices say it all")
     lines += _contraction(term)
     written = pattern.entries
-    lines.append(f"writes {written:,} entries")
+    lines.append(f"writes {written:,} {'entry' if written == 1 else 'entries'}")
     return lines

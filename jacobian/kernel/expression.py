@@ -13,6 +13,7 @@ from jacobian.kernel import notation, spec
 from jacobian.kernel.access import plain
 from jacobian.kernel.explain import explain
 from jacobian.kernel.indexing import selection
+from jacobian.kernel.meanings import Name, portable
 from jacobian.kernel.operands import (
     as_array,
     copied_operand,
@@ -24,7 +25,7 @@ from jacobian.kernel.operands import (
 from jacobian.kernel.pattern import Access, Pattern, Shape, identity
 from jacobian.kernel.shown import Shown
 from jacobian.kernel.structure import Structure, count_nonzero_positions, structure_of
-from jacobian.kernel.term import Array, Factor, Term
+from jacobian.kernel.term import Array, Factor, Scope, Term
 
 if TYPE_CHECKING:
     from jacobian.kernel.origin import Origin
@@ -45,13 +46,12 @@ class Jacobian(Shown):
     ∂y[i,k]/∂x[i,j] = A[j,k]
     """
 
-    __slots__ = ("_origin", "denominator", "names")
+    __slots__ = ("_origin", "denominator")
     __array_priority__ = 1000
 
     out_shape: Shape
     in_shape: Shape
     dtype: np.dtype[Any]
-    names: tuple[str, str]
     _origin: Origin | None
 
     def __init__(
@@ -188,12 +188,18 @@ class Jacobian(Shown):
         """The Jacobian in index notation; an index on both sides of the quotient is a δ."""
         return self.formula_of(self.terms)
 
+    @property
+    def spelling(self) -> notation.Spelling:
+        """What things are called in the formula."""
+        return notation.Spelling(self.terms, self.names)
+
     def formula_of(self, terms: Sequence[Term]) -> str:
-        """Some of the terms as a formula; the denominator layout is told as ∂y/∂x, its axes exchanged."""
+        """Some of the terms as they stand in the formula; the denominator layout is told with its axes exchanged."""
+        ranks, spelling = (len(self.out_shape), len(self.in_shape)), self.spelling
         if self.denominator:
-            ranks = (len(self.in_shape), len(self.out_shape))
-            return notation.formula([term.transposed for term in terms], self.names, ranks) + "  (input axes first)"
-        return notation.formula(terms, self.names, (len(self.out_shape), len(self.in_shape)))
+            told = notation.formula([term.transposed for term in terms], self.names, ranks[::-1], spelling)
+            return f"{told}  (input axes first)"
+        return notation.formula(terms, self.names, ranks, spelling)
 
     @property
     def latex(self) -> str:
@@ -297,7 +303,7 @@ class Jacobian(Shown):
                     fix="write the outer function's Jacobian on the left: ∂z/∂x = ∂z/∂y @ ∂y/∂x",
                 )
             )
-        products = (left.after(right) for left in self.terms for right in first.terms)
+        products = [left.after(right) for left in self.terms for right in first.terms]  # before the names are read
         return Jacobian(
             [term for term in products if term is not None],
             self.out_shape,
@@ -414,15 +420,20 @@ class Jacobian(Shown):
 
     def __reduce__(self) -> Any:
         """Pickled as its terms, with every label as text; the function that it came from stays behind."""
-        terms = [term.with_factors(tuple(Factor(f.array, f.text) for f in term.factors)) for term in self.terms]
-        parts = (terms, self.out_shape, self.in_shape, self.dtype, self.names)
+        parts = (list(map(portable, self.terms)), self.out_shape, self.in_shape, self.dtype, self.names)
         return partial(Jacobian, denominator=self.denominator), parts
 
     def named(self, out: str, into: str) -> Jacobian:
         """The same Jacobian with other names in its formula."""
         if self.names == (out, into):
             return self
-        return self._with(self.terms, names=(out, into), origin=self.origin, denominator=self.denominator)
+        names = [old if old == new else new for old, new in zip(self.names, (out, into), strict=True)]
+        return self._with(self.terms, names=tuple(names), origin=self.origin, denominator=self.denominator)
+
+    def within(self, scope: Scope, out: str, into: str) -> Jacobian:
+        """The same Jacobian with these names, and that scope for them and for all in its formula that has none."""
+        terms, names = [term.within(scope) for term in self.terms], (Name(out, scope), Name(into, scope))
+        return self._with(terms, names=names, denominator=self.denominator)
 
     def predict(self, dx: Any) -> Any:
         """First-order approximation: `y + J·Δx` beside `f(x+Δx)`, with the observed order of the remainder."""

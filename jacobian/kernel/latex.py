@@ -9,10 +9,10 @@ _SUM = re.compile(r"Σ_([\w,]+) ")
 _PLACES = r"(\[(?:[^\[\]]|\[[^\[\]]*\])*\])?"  # positions, among them look-ups: [i,t[j]]
 _WHOLE = r"(\w+|\(∂(?:[^()]|\([^()]*\))*\))"  # a name, or the quotient that is differentiated once more
 QUOTIENT = re.compile(rf"∂{_WHOLE}{_PLACES}/∂(\w+){_PLACES}")
-_GREEK = frozenset(
+_LETTERS = dict(zip("αβγδεζηθικλμνξπρστφχψωΓΔΘΛΞΠΣΦΨΩ", (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau phi chi psi omega "
-    "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega".split()
-)
+    "Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega"
+).split(), strict=True))  # fmt: skip
 _FUNCTIONS = frozenset("sin cos tan exp log tanh sinh cosh det max min".split())
 _NAMED = {"inv": r"\operatorname{inv}", "sqrt": r"\sqrt", "abs": r"\left|"}
 
@@ -93,12 +93,15 @@ def _extent(text: str, start: int) -> int:
 
 
 def name_latex(name: str) -> str:
-    r"""A name: `mu` is `\mu`, more than one letter stands upright."""
-    if name == "δ":
-        return r"\delta"
-    if name in _GREEK:
-        return rf"\{name}"
-    return name if len(name) == 1 else rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"
+    r"""A name: `mu` and `μ` are `\mu`, more than one letter stands upright.
+
+    >>> print(name_latex("λ"), name_latex("lambda"), name_latex("Δx"), name_latex("dx_1"))
+    \lambda \lambda \mathrm{{\Delta}x} \mathrm{dx\_1}
+    """
+    if name in _LETTERS or name in _LETTERS.values():
+        return rf"\{_LETTERS.get(name, name)}"
+    upright = "".join(rf"{{\{_LETTERS[sign]}}}" if sign in _LETTERS else sign for sign in name)
+    return name if len(name) == 1 else rf"\mathrm{{{upright.replace('_', chr(92) + '_')}}}"
 
 
 class _Printer:

@@ -5,11 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import count, islice
+from typing import Any
+
+import numpy as np
 
 from jacobian.kernel import surds
 from jacobian.kernel.access import Form, Lookup, indices
+from jacobian.kernel.latex import latex as parsed
+from jacobian.kernel.latex import name_latex
+from jacobian.kernel.meanings import WORD, Meanings
+from jacobian.kernel.progressions import progression
 from jacobian.kernel.term import Factor, Scalar, Term
 from jacobian.kernel.words import unused
+
+FEW = 8  # entries of an array that are written below a formula
 
 LETTERS = "ijklmnpqrstuvw"
 
@@ -33,15 +42,27 @@ def letters(taken: Collection[str] = ()) -> Iterator[str]:
 
 
 class Letters:
-    """What the indices of a term are called, and the tables that its positions are looked up in."""
+    """What the indices of a term are called, and the tables that its positions are looked up in.
+
+    A table has a name, or is a text with `{}` for the position.
+    """
 
     def __init__(self, indices: Sequence[str], tables: Sequence[str]) -> None:
         self._indices = indices
-        self.tables = tables
+        self._tables = tables
 
     def __call__(self, index: int) -> str:
         """The name of an index."""
         return self._indices[index]
+
+    def looked_up(self, table: int, positions: Sequence[str]) -> str:
+        """The entry of a table."""
+        text = self._tables[table]
+        if "{}" not in text:
+            return at(text, positions)
+        (position,) = positions
+        bare = text.replace("({})", "{}") if position.isidentifier() else text
+        return bare.format(position)
 
 
 def letters_of(term: Term) -> Letters:
@@ -52,19 +73,30 @@ def letters_of(term: Term) -> Letters:
 class Spelling:
     """What one formula calls what has no name yet, so that nothing in it bears the name of anything else."""
 
-    def __init__(self, terms: Sequence[Term], names: Iterable[str] = ()) -> None:
-        texts = [factor.text for term in terms for factor in term.factors]
-        words = {word for text in (*names, *texts) for word in _WORD.findall(text)}
+    def __init__(self, terms: Sequence[Term], names: Collection[str] = ()) -> None:
+        self._terms, self._names = terms, names
+        self._meanings = Meanings(terms, names)
+        texts = [self._meanings.text(factor) for term in terms for factor in term.factors]
+        words = {word for text in (*names, *texts) for word in WORD.findall(text)}
         self._tables: dict[int, str] = {}
         free = (name for name in map(table_name, count()) if name not in words)
-        for table in {id(table): None for term in terms for table in term.tables}:
-            self._tables[table] = next(free)
+        for table, text in _tables_of(terms).values():
+            self._tables[id(table)] = text or next(free)
         self._unnamed: dict[int, str] = {}
         for factor in (factor for term in terms for factor in term.factors if not factor.text):
             self._unnamed.setdefault(id(factor.array), unused(f"F{len(self._unnamed) + 1}", words))
         self.taken = words | {"t", *self._tables.values()} if self._tables else words
         bound = sorted({name for text in texts for name in _BOUND.findall(text)})
         self._bound = dict(zip(bound, (name for name in BOUND if name not in self.taken), strict=False))
+
+    @property
+    def legend(self) -> list[str]:
+        """What the names in the formula stand for that nobody gave: nodes, arrays, tables of positions."""
+        found = Meanings(self._terms, self._names, with_legend=True).legend
+        unnamed = {id(f.array): tuple(np.shape(f.array)) for term in self._terms for f in term.factors if not f.text}
+        found += [f"{name} = an array {unnamed[array]} with a long formula" for array, name in self._unnamed.items()]
+        tables = {id(table): table for term in self._terms for table in term.tables}
+        return found + [f"{text} = {array_text(tables[one])}" for one, text in self._tables.items() if "{" not in text]
 
     def letters_of(self, term: Term, names: Sequence[str] | None = None) -> Letters:
         """Those of a term: its own, unless others are given."""
@@ -76,10 +108,44 @@ class Spelling:
             free[index] = "0"
         return Letters(free, [self._tables[id(table)] for table in term.tables])
 
+    def number(self, value: Scalar) -> str:
+        """A number in front: as the user wrote it, if it is one that the user wrote."""
+        return (
+            digits(value) if not isinstance(value, complex) and value in self._meanings.decimals else number_text(value)
+        )
+
     def label(self, factor: Factor) -> str:
         """A factor's label, or a name for it."""
-        text = factor.text or self._unnamed[id(factor.array)]
+        text = self._meanings.text(factor) or self._unnamed[id(factor.array)]
         return _BOUND.sub(lambda match: self._bound.get(match[1]) or str(match[1]), text)
+
+
+def _tables_of(terms: Sequence[Term]) -> dict[int, tuple[Any, str | None]]:
+    """The tables by their ids, and the text for those that need no name.
+
+    Where an index runs over a part of an axis, the length of a table is what tells.
+    """
+    found: dict[int, tuple[Any, str | None]] = {}
+    for term in terms:
+        pattern, is_part = term.pattern, _is_part(term)
+        for table, known in zip(term.tables, pattern.tables, strict=True):
+            if is_part or id(table) not in found:
+                found[id(table)] = (table, None if is_part else progression(table, known.bound))
+    return found
+
+
+def _is_part(term: Term) -> bool:
+    """Whether an index that stands for a position by itself does not run over the whole axis."""
+    pattern = term.pattern
+    axes = zip((*pattern.out, *pattern.into), (*pattern.out_shape, *pattern.in_shape), strict=True)
+    return any(form.is_plain and pattern.sizes[next(indices(form))] < size for form, size in axes)
+
+
+def array_text(array: Any) -> str:
+    """A small array of one axis with its entries, any other by its shape."""
+    if isinstance(array, np.ndarray) and array.ndim == 1 and array.size <= FEW:
+        return f"[{', '.join(f'{entry}' if array.dtype.kind in 'biu' else f'{entry:.6g}' for entry in array)}]"
+    return f"an array {tuple(np.shape(array))}"
 
 
 def first_only(term: Term) -> set[int]:
@@ -90,7 +156,6 @@ def first_only(term: Term) -> set[int]:
     return {index for index in longer if pattern.sizes[index] == 1}
 
 
-_WORD = re.compile(r"(?<![\w@])[^\W\d]\w*")
 BOUND = [*"abcdefgh", *(f"{name}{n}" for n in range(1, 9) for name in "abcdefgh")]
 _BOUND = re.compile(r"@([a-h]\d?)(?!\w)")
 """An index that is summed inside a label, before it gets its letter: `Σ_@a`."""
@@ -101,8 +166,9 @@ def form_text(form: Form, names: Names) -> str:
     pieces: list[str] = []
     for atom, stride in form.parts:
         if isinstance(atom, Lookup):
-            table = names.tables[atom.table] if isinstance(names, Letters) else table_name(atom.table)
-            name = f"{table}[{','.join(form_text(arg, names) for arg in atom.args)}]"
+            args = [form_text(arg, names) for arg in atom.args]
+            name = names.looked_up(atom.table, args) if isinstance(names, Letters) else at(table_name(atom.table), args)
+            name = f"({name})" if " " in name and (form.offset or len(form.parts) > 1 or stride != 1) else name
         else:
             name = names(atom)
         pieces.append(_signed(stride, name))
@@ -160,9 +226,17 @@ _SUM_OF_NUMBERS = re.compile(r"(?<=[\[,(])(\d+) ([+-]) (\d+)(?=[\],)])")
 
 def _binds(text: str, before: str, after: str) -> bool:
     """Whether what stands beside a position binds more tightly than its own signs."""
-    if is_sum(text) or text.startswith("-"):
+    if is_sum(text) or text.startswith("-") or " % " in text:
         return before.endswith(("*", "/", "%", "-", "+")) or after.startswith(("*", "/", "%"))
     return "*" in text and (before.endswith(("**", "/", "%")) or after.startswith("**"))
+
+
+def digits(number: Any) -> str:
+    """A number, all of it: `2`, `0.1`, `1e-05`."""
+    if isinstance(number, bool):
+        return str(number)
+    short = f"{number:g}"
+    return short if float(short) == number else repr(float(number))
 
 
 def number_text(value: Scalar) -> str:
@@ -173,14 +247,13 @@ def number_text(value: Scalar) -> str:
     return surds.number(float(value))
 
 
-def product_text(
-    term: Term, names: Names, deltas: Iterable[str] = (), label: Callable[[Factor], str] | None = None
-) -> str:
+def product_text(term: Term, names: Names, deltas: Iterable[str] = (), spelling: Spelling | None = None) -> str:
     """The right-hand side of one term, with its sign in front when negative."""
+    label, number = (spelling.label, spelling.number) if spelling else (lambda factor: factor.text, number_text)
     pattern = term.pattern
     pieces = list(deltas)
     pieces += [
-        factor_text(label(factor) if label else factor.text, access.forms, names, nth + 1)
+        factor_text(label(factor), access.forms, names, nth + 1)
         for nth, (factor, access) in enumerate(zip(term.factors, pattern.factors, strict=True))
     ]
     summed = [names(k) for k in range(len(pattern.sizes)) if k not in pattern.free]
@@ -195,7 +268,7 @@ def product_text(
     sign = "-" if not isinstance(scale, complex) and scale < 0 else ""
     size = abs(scale) if sign else scale
     if size != 1 or not pieces:
-        pieces.insert(0, number_text(size))
+        pieces.insert(0, number(size))
     body = joined(pieces)
     if summed:
         body = f"Σ_{','.join(summed)} {body}"
@@ -241,14 +314,16 @@ def is_sum(text: str) -> bool:
     return False
 
 
-def formula(terms: Sequence[Term], names: tuple[str, str], ranks: tuple[int, int]) -> str:
-    """The whole Jacobian as one line of index notation.
+def formula(
+    terms: Sequence[Term], names: tuple[str, str], ranks: tuple[int, int], spelling: Spelling | None = None
+) -> str:
+    """The whole Jacobian as one line of index notation, or some of its terms as it spells them.
 
     When all terms read and write the same positions these stand on the left, a shared index being a δ;
     otherwise every axis has an index of its own on the left and the δ are written out.
     """
     out_name, in_name = names
-    spelling = Spelling(terms, names)
+    spelling = spelling or Spelling(terms, names)
     if terms and all(
         (term.pattern.out, term.pattern.into, term.pattern.sizes) ==
         (terms[0].pattern.out, terms[0].pattern.into, terms[0].pattern.sizes)
@@ -258,7 +333,7 @@ def formula(terms: Sequence[Term], names: tuple[str, str], ranks: tuple[int, int
         names_of = spelling.letters_of(terms[0])
         left = _quotient(indexed(out_name, pattern.out, names_of), indexed(in_name, pattern.into, names_of))
         each = [spelling.letters_of(term, own) for term in terms]
-        texts = [product_text(term, one, label=spelling.label) for term, one in zip(terms, each, strict=True)]
+        texts = [product_text(term, one, spelling=spelling) for term, one in zip(terms, each, strict=True)]
         return f"{left} = {sum_text(texts)}"
     axes = list(islice(letters(spelling.taken), sum(ranks)))
     out, into = axes[: ranks[0]], axes[ranks[0] :]
@@ -299,7 +374,7 @@ def _with_deltas(term: Term, axes: Sequence[str], spelling: Spelling) -> str:
     names = spelling.letters_of(term, [named[index] for index in range(len(named))])
     bound = {form_index for _, form in pending for form_index in indices(form)} & set(term.pattern.free)
     deltas = [f"δ[{axis},{form_text(form, names)}]" for axis, form in pending]
-    body = product_text(term, names, deltas, spelling.label)
+    body = product_text(term, names, deltas, spelling)
     loose = [named[index] for index in sorted(bound) if named[index] not in (*axes, "0")]
     if loose:
         sign, rest = ("-", body[1:]) if body.startswith("-") else ("", body)
@@ -309,8 +384,6 @@ def _with_deltas(term: Term, axes: Sequence[str], spelling: Spelling) -> str:
 
 def latex(text: str) -> str:
     """A formula as LaTeX: subscripts for positions, fractions for quotients."""
-    from jacobian.kernel.latex import latex as parsed  # only when it is asked for
-
     return parsed(text) or _roughly(text)
 
 
@@ -327,14 +400,10 @@ def _pieces(text: str) -> str:
     previous = ""
     while previous != text:  # innermost brackets first
         previous = text
-        text = re.sub(r"([A-Za-z_δ][\w'.]*)\[([^\[\]]*)\]", lambda m: f"{_name(m[1])}_{{{m[2]}}}", text)
+        text = re.sub(r"([A-Za-z_δ][\w'.]*)\[([^\[\]]*)\]", lambda m: f"{name_latex(m[1])}_{{{m[2]}}}", text)
     text = re.sub(r"\[([^\[\]]*(?:<|=)[^\[\]]*)\]", r"\\left[\1\\right]", text)
     text = re.sub(r"\*\*\(([^()]*)\)", r"^{(\1)}", text)
     text = re.sub(r"\*\*(-?[\w.]+)", r"^{\1}", text)
     text = re.sub(r"\b(sin|cos|tan|exp|log|tanh|sinh|cosh)\(", r"\\\1(", text)
     text = text.replace(" * ", r"\,").replace("*", r"\,").replace("<=", r"\le ")
     return text.replace("∂", r"\partial ").replace("δ", r"\delta").replace("·", r"\cdot ")
-
-
-def _name(name: str) -> str:
-    return name if len(name) == 1 else rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"

@@ -24,6 +24,18 @@ class Shown(Tensor):
 
         return mimebundle(self)
 
+    @property
+    def legend(self: Any) -> list[str]:
+        """What the names in the formula stand for that nobody gave, in the order in which they are needed.
+
+        >>> import numpy as np, jacobian as jac
+        >>> J = jac.jacobian(lambda x: x * np.sum(x))(np.ones(2))
+        >>> J.formula, J.legend
+        ('∂y[i]/∂x[j] = δ[j,i] * v1 + x[i]', ['v1 = sum(x)'])
+        """
+        found: list[str] = self.spelling.legend
+        return found
+
     def plot(self: Any, ax: Any = None, **kwargs: Any) -> Any:
         """The heat map of the flattened matrix, drawn by matplotlib into `ax` or the current axes.
 

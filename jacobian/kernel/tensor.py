@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable, Iterator
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from jacobian.errors import ArgumentError, ShapeError, report
+from jacobian.errors import ArgumentError, JacobianError, ShapeError, report
 from jacobian.kernel import lower, memory
 from jacobian.kernel.dispatch import is_foreign, materialise_by_calls
 from jacobian.kernel.operands import holds_complex, read_only, view_of
@@ -29,8 +31,8 @@ class Source(Protocol):
     def tensor(self, number: int) -> np.ndarray | None:
         """The full tensor; None where it can only be had from the terms after all."""
 
-    def terms(self, number: int) -> tuple[Term, ...]:
-        """The terms."""
+    def told(self, number: int) -> Tensor:
+        """The same Jacobian by its terms, with the names that it has there."""
 
     def origin(self, number: int) -> Origin | None:
         """The function and the point, where they are known."""
@@ -39,11 +41,12 @@ class Source(Protocol):
 class Tensor:
     """What `Jacobian` is as an array; the terms and their algebra are in `expression.py`."""
 
-    __slots__ = ("_dense", "_number", "_source", "_terms", "dtype", "in_shape", "out_shape")
+    __slots__ = ("_dense", "_number", "_source", "_terms", "dtype", "in_shape", "names", "out_shape")
 
     out_shape: Shape
     in_shape: Shape
     dtype: np.dtype[Any]
+    names: tuple[str, str]
     _dense: Array
     _terms: tuple[Term, ...] | None
     _source: Source | None
@@ -55,7 +58,9 @@ class Tensor:
         found = self._terms
         if found is None:
             assert self._source is not None
-            found = self._terms = self._source.terms(self._number)
+            told = self._source.told(self._number)
+            found, self.names = told.terms, told.names  # equal ones, which know what they stand for
+            self._terms = found
         return found
 
     @property
@@ -129,6 +134,67 @@ class Tensor:
             return type(value)(map(full, value)) if isinstance(value, list | tuple) else value
 
         return func(*map(full, args), **{name: full(value) for name, value in kwargs.items()})
+
+    def __len__(self) -> int:
+        """The length of the first axis."""
+        if not self.shape:
+            raise ArgumentError(
+                report("a Jacobian of a number by a number has no length", fix="J.item() is the number")
+            )
+        return int(self.shape[0])
+
+    def __iter__(self) -> Iterator[Any]:
+        """The entries along the first axis."""
+        return (self[position] for position in range(len(self)))  # type: ignore[index]
+
+    def __abs__(self) -> Any:
+        """The magnitude of every entry."""
+        return np.abs(self)
+
+    def __bool__(self) -> bool:
+        """Whether the number that the Jacobian of a scalar by a scalar is, is not zero."""
+        if self.size != 1:
+            headline = f"a Jacobian of {self.size} entries is neither true nor false"
+            raise ShapeError(report(headline, fix="np.any(J) or np.all(J); J is None, len(J) or J.nnz"))
+        return bool(self.item())
+
+    __hash__ = object.__hash__  # each is like itself alone, whatever its entries are
+
+    def __eq__(self, other: object) -> Any:
+        """Entry by entry, as arrays are compared; so are the next ones."""
+        return self._compared(operator.eq, other)
+
+    def __ne__(self, other: object) -> Any:
+        """Entry by entry."""
+        return self._compared(operator.ne, other)
+
+    def __lt__(self, other: object) -> Any:
+        """Entry by entry."""
+        return self._compared(operator.lt, other)
+
+    def __le__(self, other: object) -> Any:
+        """Entry by entry."""
+        return self._compared(operator.le, other)
+
+    def __gt__(self, other: object) -> Any:
+        """Entry by entry."""
+        return self._compared(operator.gt, other)
+
+    def __ge__(self, other: object) -> Any:
+        """Entry by entry."""
+        return self._compared(operator.ge, other)
+
+    def _compared(self, how: Callable[[Any, Any], Any], other: Any) -> Any:
+        theirs = other.tensor() if isinstance(other, Tensor) else other
+        try:
+            return how(self.tensor(), theirs)
+        except (ValueError, TypeError) as error:
+            if isinstance(error, JacobianError):
+                raise
+            headline, got = "a Jacobian is compared entry by entry", f"{self.shape} and {np.shape(theirs)}"
+            fix = "compare arrays whose shapes fit together; J1 is J2 asks for the same object"
+            kind = ShapeError if isinstance(error, ValueError) else ArgumentError
+            raise kind(report(f"{headline}: {str(error).strip()}", got=got, fix=fix)) from None
 
     def item(self) -> Any:
         """The number that the Jacobian of a scalar by a scalar is."""

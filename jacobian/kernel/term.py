@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -18,15 +18,34 @@ Scalar = complex | float | int
 Label = str | Callable[[], str]
 
 
+class Scope(Protocol):
+    """What the words in labels stand for, within one run of a function."""
+
+    @property
+    def decimals(self) -> frozenset[float]:
+        """The short decimals that the function was written with, which formulas leave as they are."""
+
+    def holds(self, word: str) -> Any:
+        """The array of that name, or what stands for it; None for a word that is a function's, say."""
+
+    def written(self, word: str) -> Any:
+        """The array of a name that nobody gave, written out (`kernel/written.py`); None where that is not short."""
+
+    def defined(self, word: str) -> str | None:
+        """What a name that nobody gave stands for, to be told below a formula; None of any other word."""
+
+
 class Factor(NamedTuple):
     """One array of a term and how formulas write it.
 
     In the label `@0`, `@1`, … stand for the position along each axis: `"cos(x[@0])"`. It may be a function that
-    makes the label, so that nobody pays for a formula that is never read.
+    makes the label, so that nobody pays for a formula that is never read. What the words in it stand for is known to
+    its scope.
     """
 
     array: Array
     label: Label = ""
+    scope: Scope | None = None
 
     @property
     def text(self) -> str:
@@ -87,6 +106,12 @@ class Term:
     def over(self, pattern: Pattern) -> Term:
         """The same factors read and written by another pattern."""
         return Term(pattern, self.factors, self.tables, self.scale)
+
+    def within(self, scope: Scope) -> Term:
+        """The term with that scope for every factor that has none."""
+        if all(factor.scope is not None for factor in self.factors):
+            return self
+        return self.with_factors(tuple(f if f.scope is not None else f._replace(scope=scope) for f in self.factors))
 
     def with_factors(self, factors: tuple[Factor, ...]) -> Term:
         """The same term over other arrays of the same shapes."""

@@ -50,6 +50,16 @@ def user_frame() -> FrameType | None:
     return nearest
 
 
+def expression_line() -> str | None:
+    """The place in the text of an expression that is being evaluated at this moment, if one is: that is the user's."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and is_inner(frame.f_code.co_filename):
+        if frame.f_code.co_name == "guarded":
+            return str(frame.f_locals["self"].line(frame.f_locals["node"]))
+        frame = frame.f_back
+    return None
+
+
 def composite_called() -> str:
     """What the user called, if that is a composite that is being traced through at this moment; else nothing."""
     frame: FrameType | None = sys._getframe(1)

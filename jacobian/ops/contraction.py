@@ -11,7 +11,7 @@ from jacobian.errors import ArgumentError, LabelError, ShapeError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.pattern import Access, Pattern, Shape
 from jacobian.kernel.tensor import materialise as tensor_of
-from jacobian.kernel.term import Array, Factor, Operator, Term
+from jacobian.kernel.term import Array, Operator, Term
 from jacobian.ops.families import Einsum, multilinear
 from jacobian.ops.registry import Op, Params, Point, describe, is_complex, register, sample
 
@@ -261,7 +261,7 @@ def _places(J: Jacobian) -> list[tuple[Term, int]]:
 def _filled(term: Term, arrays: Iterator[Array]) -> Term:
     """The term with other arrays in place of its own."""
     return term.with_factors(
-        tuple(f if isinstance(f.array, Operator) else Factor(next(arrays), f.label) for f in term.factors)
+        tuple(f if isinstance(f.array, Operator) else f._replace(array=next(arrays)) for f in term.factors)
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from jacobian.errors import ArgumentError, ShapeError, report
 from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.notation import digits
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.term import Array, Factor
 from jacobian.ops import texts
@@ -139,7 +140,7 @@ def _deviation(point: Point, view: View) -> str:
         return f"deviation({name})"
     whole = ("var", name) if view.centred else ("mean", f"{name}**2")
     over = texts.over(*whole, view.axes, rank).partition("[")[0]
-    return f"sqrt({texts.at(over, range(rank - len(view.axes)))} + {texts.digits(point.params['eps'])})"
+    return f"sqrt({texts.at(over, range(rank - len(view.axes)))} + {digits(point.params['eps'])})"
 
 
 def _of_weight(point: Point, x: Array, view: View) -> Jacobian:

@@ -16,6 +16,7 @@ import numpy as np
 
 from jacobian.errors import ArgumentError, DTypeError, IndexingError, JacobianError, ShapeError, report
 from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.meanings import Given
 from jacobian.kernel.operands import holds_complex
 from jacobian.kernel.term import Array
 from jacobian.ops.collection import Registry
@@ -214,7 +215,8 @@ class Op:
             if is_complex(values[k]) and not is_complex(y):
                 raise not_holomorphic(self.called, names[k], values[k])
         point = Point(y, tuple(values), params, names, self.out_name)
-        found = tuple(self.local(point, number % len(operands)) for number in numbers)
+        scope = Given({**dict(zip(names, values, strict=True)), self.out_name: y})
+        found = tuple(self.local(point, k % len(operands)).within(scope, self.out_name, names[k]) for k in numbers)
         return found[0] if isinstance(argnums, int) else found
 
     def local(self, point: Point, k: int) -> Jacobian:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from math import prod
 from types import CodeType
@@ -16,10 +16,11 @@ import numpy as np
 from jacobian.errors import ExpressionError, report
 from jacobian.kernel import notation
 from jacobian.kernel.buffers import with_errors_ignored, with_errors_raised
+from jacobian.kernel.notation import digits
 from jacobian.ops.kinks import warn_non_finite
 from jacobian.ops.registry import NO_NAMES, REGISTRY
 
-_WORD = re.compile(r"[A-Za-z_]\w*")
+_WORD = re.compile(r"(?<![\w.])[^\W\d]\w*")
 
 _NUMBERS = (int, float, np.integer, np.floating)
 
@@ -54,22 +55,46 @@ def _is_known(word: str) -> bool:
     return not word.startswith("_") and _meaning(word) is not None
 
 
-def check(name: str, text: str, words: Sequence[str] | None) -> None:
+def check(name: str, text: str, words: Collection[str] | None) -> None:
     """Refuse a derivative that cannot be read, or that uses a name nobody knows (any, where `words` is None).
 
     Raises:
-        ExpressionError: it is no expression, or a name in it is neither in `words` nor NumPy's, an op's or SciPy's.
+        ExpressionError: it is no expression, `^` stands for a power in it, or a name in it is neither in `words` nor
+            NumPy's, an op's or SciPy's.
     """
     try:
         tree = ast.parse(text, mode="eval")
     except SyntaxError as error:
         raise ExpressionError(report(f"{name}: the derivative {text!r} cannot be read: {error.msg}")) from None
+    if any(isinstance(node, ast.BitXor) for node in ast.walk(tree)):
+        headline = f"{name}: the derivative {text!r} uses ^, which is no power"
+        meant = re.sub(r" *\^ *", "**", text)
+        raise ExpressionError(report(headline, fix=f"a power is written **: {meant!r}"))
     REGISTRY.later.arrive()
     used = dict.fromkeys(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
     for word in used:
         if words is not None and word not in (*words, "np") and not _is_known(word):
             known = f"{', '.join(words)}, NumPy's and SciPy's names"
             raise ExpressionError(report(f"{name}: the derivative {text!r} uses {word}", known=known))
+
+
+def in_words(name: str, text: str, operands: Sequence[str], words: Sequence[str]) -> str:
+    """A derivative that speaks of operands by their own names, in the words for their places.
+
+    Raises:
+        ExpressionError: what `check` refuses, or a name that is one operand's own, and the word for something else.
+
+    >>> in_words("scaled", "2 * t * x2", ("t", "by"), ("x1", "x2"))
+    '2 * x1 * x2'
+    """
+    check(name, text, dict.fromkeys((*operands, *words, "y")))
+    own = {operand: word for operand, word in zip(operands, words, strict=False) if operand != word}
+    for word in _WORD.findall(text):
+        if word in own and word in (*words, "y"):
+            what = "the output" if word == "y" else f"operand {words.index(word)}"
+            headline = f"{name}: {word} in the derivative {text!r} may be the operand of that name, or {what}"
+            raise ExpressionError(report(headline, fix=f"write {own[word]}, or call the operand something else"))
+    return _WORD.sub(lambda match: own.get(match[0], match[0]), text)
 
 
 def evaluate(text: str, **values: Any) -> Any:
@@ -102,14 +127,6 @@ def names_of(params: Mapping[str, Any], called: Mapping[str, str] = NO_NAMES) ->
     arrays = {word: called.get(word, word) for word in found}  # a truth, too: that of a comparison may be another
     numbers = {word: value for word, value in params.items() if isinstance(value, _NUMBERS)}
     return arrays | {word: digits(value) if value >= 0 else f"({digits(value)})" for word, value in numbers.items()}
-
-
-def digits(number: Any) -> str:
-    """A number, all of it: `2`, `0.1`, `1e-05`."""
-    if isinstance(number, bool):
-        return str(number)
-    short = f"{number:g}"
-    return short if float(short) == number else repr(float(number))
 
 
 def at(name: str, axes: Iterable[int]) -> str:

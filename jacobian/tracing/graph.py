@@ -6,15 +6,15 @@ import sys
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import count
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from jacobian.errors import ArgumentError, report
 from jacobian.kernel.expression import Jacobian
-from jacobian.kernel.term import Array
+from jacobian.kernel.notation import digits
+from jacobian.kernel.term import Array, Scope
 from jacobian.ops.registry import NO_NAMES, NO_PARAMS, Op, Params, Point
-from jacobian.ops.texts import digits
 from jacobian.tracing.keys import NoKeyError, params_key
 from jacobian.tracing.naming import Naming
 from jacobian.tracing.snapshots import kept_snapshot, unchanged
@@ -131,6 +131,14 @@ class Node:
         return f"{self.name}{made} {dtype}[{','.join(map(str, self.shape))}]"
 
 
+class Compared(NamedTuple):
+    """An array of truths: the comparison that gave it, by name, and of what; nodes are these themselves."""
+
+    array: np.ndarray
+    name: str
+    operands: tuple[Any, ...]
+
+
 class Graph:
     """What one run of a function recorded. Later graphs have a higher level, so nested traces do not mix."""
 
@@ -145,6 +153,8 @@ class Graph:
         self.code: CodeType | None = None  # of the function, until its frame is found
         self.frame: FrameType | None = None  # of the function: what its variables hold gets their names
         self.naming = Naming(self.nodes)
+        self.scope: Scope | None = None  # what its names stand for, once a Jacobian of it is to know that
+        self.compared: dict[int, Compared] = {}  # by the id of what it gave
         self._snapshots: dict[int, tuple[Any, Array]] = {}
 
     def find_frame(self) -> None:
@@ -165,6 +175,8 @@ class Graph:
         copy = kept_snapshot(value)
         if copy is not value:
             self._snapshots[id(value)] = (value, copy)
+            if id(value) in self.compared:
+                self.compared[id(copy)] = self.compared[id(value)]._replace(array=copy)
         return copy
 
     def fixed(self, params: Params) -> Params:

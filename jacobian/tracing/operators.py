@@ -12,7 +12,7 @@ from jacobian.ops.registry import REGISTRY
 from jacobian.tracing.assignment import in_place
 from jacobian.tracing.graph import PYTHON_NUMBERS
 from jacobian.tracing.refusals import refuse
-from jacobian.tracing.tracer import Tracer, record, seen
+from jacobian.tracing.tracer import Tracer, note_comparison, record, seen
 
 PLAIN = PYTHON_NUMBERS | {Tracer, np.ndarray, *(np.dtype(code).type for code in "?bhilqBHILQefdgFDG")}
 """Types that leave it to a tracer what is done to both."""
@@ -46,7 +46,7 @@ def _operator(function: Callable[..., Any], *, reflected: bool) -> Callable[...,
 def _comparison(function: np.ufunc) -> Callable[..., Any]:
     def operate(self: Tracer, other: Any) -> Any:
         if type(other) in PLAIN and not self.graph.is_open and REGISTRY.find(function) is None:
-            return function(seen(self), seen(other))
+            return note_comparison(self.graph, function, (self, other), function(seen(self), seen(other)))
         return NotImplemented if isinstance(other, Jacobian) else function(self, other)
 
     operate.__doc__ = f"`np.{function.__name__}`, on the values."

@@ -93,6 +93,11 @@ def _plain_code(f: Any) -> CodeType | None:
     return None
 
 
+def is_numbers(argnums: Any) -> bool:
+    """Whether these are whole numbers, one or several."""
+    return all(isinstance(n, int | np.integer) for n in (argnums if isinstance(argnums, tuple | list) else (argnums,)))
+
+
 def numbers_of(argnums: int | Sequence[int], count: int) -> tuple[int, ...]:
     """`argnums` as non-negative numbers, checked."""
     if type(argnums) is int and 0 <= argnums < count:
@@ -105,7 +110,7 @@ def numbers_of(argnums: int | Sequence[int], count: int) -> tuple[int, ...]:
     ):
         return argnums
     wanted = (argnums,) if isinstance(argnums, int | np.integer) else argnums
-    if not isinstance(wanted, tuple | list) or not all(isinstance(n, int | np.integer) for n in wanted):
+    if not is_numbers(argnums):
         raise ArgumentError(report(f"argnums must be a whole number or a tuple of them, not {argnums!r}"))
     if not wanted:
         raise ArgumentError(report("argnums is empty: there is nothing to differentiate by", fix="argnums=0"))

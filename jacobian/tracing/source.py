@@ -10,15 +10,15 @@ import sys
 from itertools import islice
 from types import FrameType
 
-from jacobian.ops.callers import is_inner, is_library, nearest_frame, user_frame
+from jacobian.ops.callers import expression_line, is_inner, is_library, nearest_frame, user_frame
 
 LONGEST_LINE = 100
 
 
 def shown_line() -> str | None:
-    """The user's line as an error shows it: `model.py:12: y = float(x)`."""
+    """The user's line as an error shows it: `model.py:12: y = float(x)`; or the place in an expression."""
     frame = user_frame()
-    return None if frame is None else _shown(frame, frame.f_lineno)
+    return expression_line() or (None if frame is None else _shown(frame, frame.f_lineno))
 
 
 def line_that_raised(error: BaseException) -> str | None:

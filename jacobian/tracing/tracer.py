@@ -19,7 +19,7 @@ from jacobian.ops.values import array_of, is_traced
 from jacobian.tracing import source
 from jacobian.tracing.constants import CONSTANT_FUNCTIONS, OF_SHAPES, REFUSED_ATTRIBUTES
 from jacobian.tracing.flat import Flat
-from jacobian.tracing.graph import PYTHON_NUMBERS, Graph, Node, describe_operand, shape_of
+from jacobian.tracing.graph import PYTHON_NUMBERS, Compared, Graph, Node, describe_operand, shape_of
 from jacobian.tracing.masks import mask, open_graph
 from jacobian.tracing.memory import KEPT, Memory, Step, link
 from jacobian.tracing.methods import Methods
@@ -76,7 +76,8 @@ class Tracer(Methods):
                 node = mask(graph, ufunc, inputs, Tracer)
                 return Tracer(graph, node, node.value)
             if ufunc in CONSTANT_FUNCTIONS:
-                return ufunc(*map(seen, inputs), **seen(kwargs))
+                found = ufunc(*map(seen, inputs), **seen(kwargs))
+                return note_comparison(self.graph, ufunc, inputs, found)
             return refuse_function(ufunc)
         if method == "at":
             return _writing().ufunc_at(ufunc, *inputs)
@@ -359,6 +360,14 @@ def _note(node: Node) -> None:
     """Remember who called an op that is not holomorphic, should it turn out to lie on the way from a complex input."""
     if node.op is not None and any(is_complex(parent.value) for _, parent in node.parents):
         node.trace.notes[node.index] = (composite_called() or node.op.called, source.shown_line())
+
+
+def note_comparison(graph: Graph, ufunc: np.ufunc, operands: Sequence[Any], found: Any) -> Any:
+    """Remember what an array of truths tells, for formulas; returns it."""
+    if type(found) is np.ndarray and all(one.graph is graph for one in operands if type(one) is Tracer):
+        told = tuple(one.node if type(one) is Tracer else graph.constant(as_operand(one)) for one in operands)
+        graph.compared[id(found)] = Compared(found, ufunc.__name__, told)
+    return found
 
 
 _VALUE: Any = Tracer.__dict__["value"]  # the slot itself, which does not ask `__getattr__` when it is empty

@@ -245,6 +245,16 @@ def test_several_inputs_give_several_derivations():
     assert by_x.matrix[0] == "∂y/∂x = diag(1 - y**2) W"
 
 
+def test_latex_tells_the_function_too():
+    derivation = jac.derive(lambda x_1: np.sum({"a": 2 * x_1}["a"]), np.ones(3))
+    title = r"&\textbf{The function, operation by operation} \\"
+    assert derivation.latex.splitlines()[1:4] == [
+        title,
+        r"&\texttt{v1 = 2 * x\_1} && \text{(3,)} \\",
+        r"&\texttt{y = np.sum(v1)} && \text{a number} \\",
+    ]
+
+
 def test_notebook_shows_text_markdown_and_latex():
     bundle = jac.derive(lambda x: x**2, x)._repr_mimebundle_()
     assert set(bundle) == {"text/plain", "text/markdown", "text/latex"}

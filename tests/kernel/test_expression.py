@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+import jacobian as jac
 from jacobian.errors import ArgumentError, IndexingError, MemoryLimitError, ShapeError
 from jacobian.kernel import memory
 from jacobian.kernel.expression import Jacobian
@@ -66,7 +69,7 @@ def test_explain_names_terms_path_and_cost() -> None:
     B = np.arange(12.0).reshape(3, 4)
     text = (einsum("ij->i|j", A) @ einsum("jk->j|k", B)).explain()
     assert "Jacobian (2,) × (4,) float64: 1 term, dense" in text
-    assert "∂y[i]/∂x[j] = Σ_k A[i,k] * A[k,j]" in text
+    assert "∂y[i]/∂x[j] = Σ_k A2[i,k] * A[k,j]" in text
     assert "factor 1: array (2, 3) read at [i,k]: A" in text
     assert "path: " in text
     assert "no array: the indices say it all" in Jacobian.identity((2,)).explain()
@@ -472,3 +475,64 @@ def test_every_number_is_written_so_that_it_can_be_read_again() -> None:
     roots = np.sqrt(rng.integers(1, 30, 300) * np.pi ** rng.integers(-2, 3, 300) / rng.integers(1, 30, 300))
     for number in [*np.exp(rng.uniform(-20, 20, 300)), *roots, *(roots * rng.integers(1, 40, 300) / 7)]:
         assert eval(number_text(number), {"pi": np.pi, "sqrt": np.sqrt}) == pytest.approx(number, rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        (lambda p: np.stack([p[0] * np.cos(p[1]), p[0] * np.sin(p[1])]), [2.0, 0.7]),
+        (lambda x: np.sum(np.sin(x)) * x[::-1], [1.0, 2.0, 3.0]),
+        (lambda x: np.sin(np.sum(np.exp(x))) * np.arange(4.0), [1.0, 2.0, 3.0]),
+        (lambda x: np.sum(np.cos(x)) * np.sum(np.sin(x)), [1.0, 2.0, 3.0]),
+        (lambda x: np.sin(np.cos(x)), [1.0, 2.0, 3.0]),
+    ],
+)
+def test_the_terms_multiply_as_often_as_the_order_that_was_chosen(f: Any, x: list[float]) -> None:
+    text = jac.jacobian(f)(np.array(x)).explain()
+    of_terms = [int(number) for number in re.findall(r"^  multiplications: (\d+)", text, re.MULTILINE)]
+    (chosen,) = re.findall(r"(\d+) multiplications .*<- chosen", text)
+    assert sum(of_terms) == int(chosen) > 0
+
+
+def test_one_entry_is_written() -> None:
+    text = jac.jacobian(lambda x: 2 * x[1])(np.ones(3)).explain()
+    assert "  writes 1 entry\n" in text and "1 entries" not in text
+
+
+def test_jacobians_are_compared_as_arrays_are() -> None:
+    J, K = einsum("ij->i|j", A), einsum("ij->i|j", A[::-1])
+    for how in (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge):
+        assert_array_equal(how(J, K), how(A, A[::-1]))
+        assert_array_equal(how(J, A[0]), how(A, A[0]))
+        assert_array_equal(how(A[0], J), how(A[0], A))
+        assert_array_equal(how(J, 2), how(A, 2))
+    assert not np.any(J == None) and np.all(J != None)  # noqa: E711 - as of an array
+    assert len({J, K, J}) == 2 and hash(J) == hash(J)
+    with pytest.raises(ShapeError) as caught:
+        operator.eq(J, einsum("ij->i|j", A.T))
+    assert str(caught.value) == (
+        "a Jacobian is compared entry by entry: operands could not be broadcast together with shapes (2,3) (3,2)\n"
+        "  got:   (2, 3) and (3, 2)\n"
+        "  fix:   compare arrays whose shapes fit together; J1 is J2 asks for the same object"
+    )
+    with pytest.raises(ArgumentError, match="a Jacobian is compared entry by entry: '<' not supported between"):
+        _ = J < None
+
+
+def test_truth_length_and_magnitude_are_those_of_the_array() -> None:
+    J, number = einsum("ij->i|j", A - 2), jac.jacobian(lambda x: x**2)
+    assert bool(number(3.0)) and not number(0.0)
+    with pytest.raises(ShapeError) as caught:
+        bool(J)
+    assert str(caught.value) == (
+        "a Jacobian of 6 entries is neither true nor false\n  fix:   np.any(J) or np.all(J); J is None, len(J) or J.nnz"
+    )
+    assert len(J) == 2
+    assert_array_equal(abs(J), np.abs(A - 2))
+    assert_array_equal(list(J), A - 2)
+    for ask in (len, list):
+        with pytest.raises(ArgumentError) as refused:
+            ask(number(3.0))
+        assert str(refused.value) == (
+            "a Jacobian of a number by a number has no length\n  fix:   J.item() is the number"
+        )

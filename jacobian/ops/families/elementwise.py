@@ -47,6 +47,11 @@ def diagonal(out: Shape, into: Shape, factor: Array, label: Any = "", dtype: Any
     return Jacobian((Term(pattern, (Factor(factor, label),)),), out, into, dtype)
 
 
+def words_for(count: int) -> tuple[str, ...]:
+    """What derivatives as text call so many operands."""
+    return ("x",) if count == 1 else tuple(f"x{k + 1}" for k in range(count))
+
+
 def elementwise(
     function: Callable[..., Any],
     *derivatives: str | None,
@@ -93,7 +98,7 @@ def elementwise(
         growth: how large the result may be, from how large the operands are; see `ops/growth.py`.
     """
     count = len(derivatives)
-    words = ("x",) if count == 1 else tuple(f"x{k + 1}" for k in range(count))
+    words = words_for(count)
     name = name or function.__name__
     for one in (*derivatives, *([kink] if kink else [])) if REGISTRY.is_sealed else ():  # ours are tested instead
         if one is not None:

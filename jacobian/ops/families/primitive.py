@@ -12,7 +12,8 @@ import numpy as np
 from jacobian.errors import ArgumentError, ShapeError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Array
-from jacobian.ops.families.elementwise import elementwise
+from jacobian.ops import texts
+from jacobian.ops.families.elementwise import elementwise, words_for
 from jacobian.ops.registry import Kink, Op, Params, Point, Sample, register, sample
 
 
@@ -55,7 +56,8 @@ def primitive(
 
     A rule is called as `rule(y, *operands, **params)`, the output first, and returns a `Jacobian`, or an array of shape
     output + operand. Text is the derivative of an op that works entry by entry, as in `"1 - y**2"`, whose output has
-    the shape that its operands have together. The op works inside traced functions, and is checked like the built-in
+    the shape that its operands have together; in it `y` is the output, and the operands are known by their names and as
+    `x`, or `x1`, `x2` where there are several. The op works inside traced functions, and is checked like the built-in
     ones by `jac.check`.
 
     Args:
@@ -64,7 +66,7 @@ def primitive(
         name: the forward's own unless given.
         samples: arguments to test it on: tuples of arrays, or `sample(...)`.
         answers: NumPy functions it answers for.
-        operands: names of the operands for formulas; the forward's own unless given.
+        operands: names of the operands, for formulas and in texts; the forward's own unless given.
         formula: the derivative as documentation shows it.
         note: one line of documentation.
         holomorphic: whether the rules hold for complex operands too, as dy = J dx; these are refused unless they do.
@@ -72,7 +74,7 @@ def primitive(
     Raises:
         ArgumentError: there is no rule, or one is neither text nor a function; when it is used, the forward gives no
             array, or a rule takes other arguments or gives no numbers.
-        ExpressionError: a derivative cannot be read.
+        ExpressionError: a derivative cannot be read, or uses a name that is not known or may be two things.
         ShapeError: when it is used, a Jacobian has the wrong shape, or text is the derivative of what does not work
             entry by entry.
 
@@ -92,10 +94,11 @@ def primitive(
     name = name or getattr(forward, "__name__", "primitive")
     of_complex = "complex" if holomorphic else "refused"
     found = [sample(*one) if not isinstance(one, Sample) else one for one in samples]
+    operands = operands or _parameters(forward, len(rules))
     if all(isinstance(rule, str) for rule in rules):
         return elementwise(
             _checked(name, forward, entry_by_entry=True),
-            *rules,
+            *(texts.in_words(name, rule, operands, words_for(len(rules))) for rule in rules),
             name=name,
             answers=answers,
             operands=operands,
@@ -124,7 +127,7 @@ def primitive(
     return register(
         Op(
             name, _checked(name, forward), rule, answers=answers, normalise=normalise, samples=found,
-            operands=operands or _parameters(forward, len(rules)), formula=formula, note=note,
+            operands=operands or ("x",), formula=formula, note=note,
             of_complex=of_complex,
         )
     )  # fmt: skip
@@ -199,4 +202,5 @@ def _parameters(forward: Callable[..., Any], count: int) -> tuple[str, ...]:
         names = list(inspect.signature(forward).parameters)
     except (TypeError, ValueError):
         names = []
-    return tuple(names[:count]) if len(names) >= count else ("x",)
+    names = names[: getattr(forward, "nin", len(names))]  # a ufunc's others are none of its operands
+    return tuple(names[:count]) if len(names) >= count else ()
