@@ -12,8 +12,8 @@ from jacobian.checking import misshapen, paths, slips
 from jacobian.checking.case import Case, brief
 from jacobian.checking.derivation import Run
 from jacobian.checking.diagnosis import Diagnosis, Suspect, derivation_of, diagnose
-from jacobian.checking.layouts import accepted
-from jacobian.checking.tolerance import in_pieces
+from jacobian.checking.layouts import Layout, accepted
+from jacobian.checking.tolerance import Nearness, in_pieces
 from jacobian.checking.verdict import WRONG, Entry, Verdict, place
 from jacobian.errors import JacobianError, ShapeError, report
 from jacobian.kernel.expression import Jacobian
@@ -39,9 +39,10 @@ class Wrong:
     """A claim at several points, in every layout its shape allows, and the entries that are off."""
 
     def __init__(
-        self, case: Case, runs: Sequence[Run], tensors: Sequence[Sequence[Array]], off: Sequence[Sequence[Array]]
-    ) -> None:
-        self.case, self.runs, self.tensors, self.off = case, runs, tensors, off
+        self, case: Case, layouts: Sequence[Layout], runs: Sequence[Run], tensors: Sequence[Sequence[Array]],
+        off: Sequence[Sequence[Array]],
+    ) -> None:  # fmt: skip
+        self.case, self.layouts, self.runs, self.tensors, self.off = case, layouts, runs, tensors, off
 
     def verdict(self, unbalanced: Sequence[str]) -> Verdict:
         """The whole verdict. Labels that are not summed are the slip where their sum would be right."""
@@ -79,10 +80,10 @@ class Wrong:
             (slips.SIGN, np.negative, f"The sign of {quotient} is wrong: put a minus in front."),
             (slips.CONJUGATE, np.conj, f"It is the conjugate of {quotient}: leave the bar out."),
         ):
-            for layout in range(len(self.off[0])):
-                pairs = [(self.runs[k], turned(self.tensors[k][layout])) for k in places]
-                if not any(self.case.wrong(run, tensor).any() for run, tensor in pairs):
-                    return Diagnosis((slip,), sentence, layout=layout)
+            for nth, layout in enumerate(self.layouts):
+                pairs = [(self.runs[k], turned(self.tensors[k][nth])) for k in places]
+                if not any(self.case.wrong(run, layout, tensor).any() for run, tensor in pairs):
+                    return Diagnosis((slip,), sentence, layout=nth)
         return None
 
     def _searched(self, places: Sequence[int], *, right_here: bool = False) -> Diagnosis | None:
@@ -95,11 +96,24 @@ class Wrong:
         shape = prod(case.axes.out), prod(case.axes.into)
         matrices = [[tensor.reshape(shape).astype(float, copy=False) for tensor in row] for row in tensors]
         suspect = Suspect(
-            runs, matrices, case.axes, case.tolerance(tensors[0][0], runs[0].tensor),
+            runs, matrices, case.axes, self._nearness(places),
             second_order=case.second_order, is_array=not (case.claim.is_exact or case.downstream),
             symmetric=case.right_when_symmetric, right_here=right_here,
         )  # fmt: skip
         return diagnose(suspect)
+
+    def _nearness(self, places: Sequence[int]) -> list[list[Nearness]]:
+        """How near a slip must come to the claim, at each point and in each layout."""
+
+        def one(k: int, nth: int) -> Nearness:
+            run, claimed = self.runs[k], self.tensors[k][nth]
+            off = self.off[k][nth]
+            shape, tolerance = off.shape, self.case.tolerance(claimed, run.tensor)
+            claim, true = claimed.reshape(shape), run.tensor.reshape(shape)
+            rounding = self.case.rounding(run, self.layouts[nth], np.where(off, np.abs(claim - true), 0.0))
+            return Nearness(tolerance, claim, true, rounding, off)
+
+        return [[one(k, nth) for nth in range(len(self.layouts))] for k in places]
 
     def _unexplained(self, run: Run, off: Array) -> str:
         if run.tensor.dtype.kind == "c":

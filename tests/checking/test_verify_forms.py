@@ -434,17 +434,6 @@ def test_points_nearby_keep_what_an_input_visibly_is() -> None:
     np.testing.assert_array_equal(np.sign(near([x], 0, np.random.default_rng(0))[0]), np.sign(x))
 
 
-def test_the_tolerance_is_that_of_the_entry_of_its_row_and_of_the_whole() -> None:
-    true = np.array([[1.0, 1e-3], [1e-8, 0.0]])
-    tolerance = Tolerance()
-    assert tolerance.same(true * (1 + 1e-7), true)
-    assert not tolerance.same(true + [[0, 1e-7], [0, 0]], true)
-    assert not tolerance.same(true + [[0, 0], [1e-11, 0]], true)
-    assert tolerance.same(true + [[0, 0], [0, 1e-13]], true)
-    assert not Tolerance(None, np.float64).same(np.array([[1 + 1e-5]]), np.array([[1.0]]))
-    assert Tolerance(None, np.float32).same(np.array([[1 + 1e-5]]), np.array([[1.0]]))
-
-
 def test_a_profiler_goes_on() -> None:
     seen: list[str] = []
     sys.setprofile(lambda frame, event, arg: seen.append(event))
