@@ -14,6 +14,7 @@ from jacobian.checking import claims as reading
 from jacobian.checking import layouts, rounding
 from jacobian.checking.branches import holds_where
 from jacobian.checking.derivation import Run
+from jacobian.checking.kinked import Beside, Kink, kinks_noted
 from jacobian.checking.layouts import NUMERATOR, Layout
 from jacobian.checking.points import is_symmetric, near
 from jacobian.checking.rounding import Rounding
@@ -58,8 +59,9 @@ class Case:
         self.kind, self.given, self.output_name = kind, f, output_name
         self.args, self.kwargs, self.wanted_layout, self.rtol = tuple(args), kwargs, layout, rtol
         self._roundings: dict[int, tuple[Run, Rounding, Rounding | None]] = {}
-        self._run_here()
-        self._check_repeats()
+        with kinks_noted():  # of the derivative itself, where it is that which is differentiated
+            self._run_here()
+            self._check_repeats()
         self.claim = reading.read(claim, self._names(), downstream=self.downstream)
         if self.claim.argnum not in (None, self.argnum):
             self._differentiate_by(int(self.claim.argnum or 0), argnums)
@@ -229,6 +231,22 @@ class Case:
             return False
         return any(not self.wrong(run, layout, layout.expand(claimed)).any() for layout in self.layouts(claimed))
 
+    def kink(self, run: Run, claimed: Array, off: Array) -> Kink | None:
+        """The kink on which the entries that are off lie; None where there is none at that point."""
+        columns = np.flatnonzero(off.any(axis=0))
+        if not columns.size:
+            return None
+        beside = Beside(run, self.argnum, self._try, self.kinks_here, self.axes.names)
+        around = beside.around(columns)
+        return None if around is None else Kink(beside, around, claimed.reshape(off.shape), off)
+
+    @cached_property
+    def kinks_here(self) -> tuple[str, ...]:
+        """What is told of the kinks at the given point."""
+        with kinks_noted() as told:
+            np.asarray(self.here.tensor)
+        return tuple(dict.fromkeys(told))
+
     # -- conditions -------------------------------------------------------------------------------------------------
 
     def condition(self, layout: Layout) -> str:
@@ -242,7 +260,11 @@ class Case:
 
         def is_off(run: Run) -> Array | None:
             claimed = self.claimed_near(run)
-            return None if claimed is None else np.abs(layout.expand(claimed) - run.tensor)
+            if claimed is None:
+                return None
+            tensor = layout.expand(claimed)
+            kink = self.kink(run, tensor, self.wrong(run, layout, tensor))
+            return np.asarray(np.abs((tensor if kink is None else kink.accepted) - run.tensor))
 
         return holds_where(self.here, self.argnum, self._try, is_off)
 

@@ -12,6 +12,7 @@ from jacobian.checking import misshapen, paths, slips
 from jacobian.checking.case import Case, brief
 from jacobian.checking.derivation import Run
 from jacobian.checking.diagnosis import Diagnosis, Suspect, derivation_of, diagnose
+from jacobian.checking.kinked import Kink
 from jacobian.checking.layouts import Layout, accepted
 from jacobian.checking.tolerance import Nearness, in_pieces
 from jacobian.checking.verdict import WRONG, Entry, Verdict, place
@@ -40,13 +41,14 @@ class Wrong:
 
     def __init__(
         self, case: Case, layouts: Sequence[Layout], runs: Sequence[Run], tensors: Sequence[Sequence[Array]],
-        off: Sequence[Sequence[Array]],
+        off: Sequence[Sequence[Array]], kinks: Sequence[Kink | None],
     ) -> None:  # fmt: skip
+        self.kinks = kinks
         self.case, self.layouts, self.runs, self.tensors, self.off = case, layouts, runs, tensors, off
 
     def verdict(self, unbalanced: Sequence[str]) -> Verdict:
         """The whole verdict. Labels that are not summed are the slip where their sum would be right."""
-        diagnosis = self._diagnosis(unbalanced)
+        diagnosis = None if self._only_on_kink() else self._diagnosis(unbalanced)
         if diagnosis is None:
             layout = int(np.argmin([np.count_nonzero(one) for one in self.off[0]]))
         else:
@@ -56,9 +58,21 @@ class Wrong:
         return Verdict(
             WRONG, self.case.axes.quotient, self.case.axes.names, right_entries=int(off.size - np.count_nonzero(off)),
             entries=off.size, worst=_worst(run, claimed, off), diagnosis=diagnosis, formula=formula(self.case),
-            unexplained=self._unexplained(run, off) if diagnosis is None else "",
-            note=_elsewhere(run) if shown else _note(claimed, run.tensor), zeros=_zeros(run, off),
+            unexplained=self._unexplained(run, off, layout) if diagnosis is None else "",
+            note=_elsewhere(run) if shown else self._noted(claimed, off, layout), zeros=_zeros(run, off),
         )  # fmt: skip
+
+    def _only_on_kink(self) -> bool:
+        """Whether all that is wrong, in whichever layout, lies on a kink: there no slip is needed."""
+        return not any(one.any() for row in self.off[1:] for one in row) and all(
+            kink is not None and not np.any(off & ~kink.on) for kink, off in zip(self.kinks, self.off[0], strict=True)
+        )
+
+    def _noted(self, claimed: Array, off: Array, layout: int) -> str:
+        kink = self.kinks[layout]
+        if kink is None or self._only_on_kink() or not np.any(off & kink.on):
+            return _note(claimed, self.case.here.tensor)
+        return f"on a kink: {kink.note(off & kink.on)}"
 
     def _diagnosis(self, unbalanced: Sequence[str]) -> Diagnosis | None:
         if unbalanced and not any(row[0].any() for row in self.off):
@@ -115,7 +129,10 @@ class Wrong:
 
         return [[one(k, nth) for nth in range(len(self.layouts))] for k in places]
 
-    def _unexplained(self, run: Run, off: Array) -> str:
+    def _unexplained(self, run: Run, off: Array, layout: int) -> str:
+        kink = self.kinks[layout]
+        if kink is not None and self._only_on_kink():
+            return f"It lies on a kink, where any mixture of the derivatives beside it is right: {kink.note(off)}."
         if run.tensor.dtype.kind == "c":
             return "What slipped is looked for in real numbers only."
         D = derivation_of(run)
