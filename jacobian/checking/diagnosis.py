@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from jacobian.checking import cuts, miswritten, order, pairs, proportions, revalued, rules, slips, whole
+from jacobian.checking import cuts, miswritten, order, pairs, parts, proportions, revalued, rules, slips, whole
 from jacobian.checking.derivation import Derivation, Run, matrix
 from jacobian.checking.refine import refined
 from jacobian.checking.slips import Mutation
@@ -226,11 +226,13 @@ def _links(kinds: tuple[str, ...], *, whole_chain: bool = False) -> Stage:
 
 STAGES: tuple[Stage, ...] = (
     lambda D, suspect: iter((whole.sign(suspect.axes),)),
+    parts.turned,
     proportions.second_order,
     _each_edge(rules.constants),
     proportions.constant_ratio,
     _on_axes(partial(whole.permuted, across=False)),
     _flattened,
+    parts.listed_otherwise,
     proportions.halved,
     _on_graph(cuts.paths_left_out),
     proportions.doubled,
@@ -262,6 +264,7 @@ STAGES: tuple[Stage, ...] = (
     _on_graph(cuts.terms_turned),
     other_inputs,
     proportions.named_factors,
+    parts.scaled,
     _on_graph(revalued.revalued),
 )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jacobian.checking import slips
-from jacobian.checking.cuts import at, say, told
+from jacobian.checking.cuts import at, say, through, told, wrong_sign
 from jacobian.checking.derivation import Derivation, Edge, Run
 from jacobian.checking.slips import Mutation
 from jacobian.checking.tolerance import slack_of
@@ -201,8 +201,8 @@ def edge_ratio(suspect: Suspect) -> Found | None:
                     return slip, say(D, edge, text)(), layout
                 continue
             if abs(c + 2) < 1e-6:
-                text = f"the term that comes through {D.name(edge.parent)} has the wrong sign: turn it"
-                return slips.SIGN, say(D, edge, text)(), layout
+                return slips.SIGN, wrong_sign(D, edge)(), layout
+            edge = through(D, edge)
             text = f"the term through {D.name(edge.parent)} is taken {number(1 + c)} times: take it once"
             return slips.CONSTANT, say(D, edge, text)(), layout
     return None
