@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from jacobian.checking import misshapen, paths, slips
+from jacobian.checking import misshapen, paths, rounded, slips
 from jacobian.checking.case import Case, brief
 from jacobian.checking.derivation import Run
 from jacobian.checking.diagnosis import Diagnosis, Suspect, derivation_of, diagnose
 from jacobian.checking.kinked import Kink
 from jacobian.checking.layouts import Layout, accepted
-from jacobian.checking.tolerance import Nearness, in_pieces
+from jacobian.checking.tolerance import Nearness
 from jacobian.checking.verdict import WRONG, Entry, Verdict, place
 from jacobian.errors import JacobianError, ShapeError, report
 from jacobian.kernel.expression import Jacobian
@@ -48,7 +48,7 @@ class Wrong:
 
     def verdict(self, unbalanced: Sequence[str]) -> Verdict:
         """The whole verdict. Labels that are not summed are the slip where their sum would be right."""
-        diagnosis = None if self._only_on_kink() else self._diagnosis(unbalanced)
+        diagnosis = None if self._only_on_kink() or self._is_rounded() else self._diagnosis(unbalanced)
         if diagnosis is None:
             layout = int(np.argmin([np.count_nonzero(one) for one in self.off[0]]))
         else:
@@ -58,9 +58,22 @@ class Wrong:
         return Verdict(
             WRONG, self.case.axes.quotient, self.case.axes.names, right_entries=int(off.size - np.count_nonzero(off)),
             entries=off.size, worst=_worst(run, claimed, off), diagnosis=diagnosis, formula=formula(self.case),
-            unexplained=self._unexplained(run, off, layout) if diagnosis is None else "",
+            unexplained=self._unexplained(run, off, layout) if diagnosis is None and not self._is_rounded() else "",
             note=_elsewhere(run) if shown else self._noted(claimed, off, layout), zeros=_zeros(run, off),
         )  # fmt: skip
+
+    def _rounded(self, layout: int) -> str:
+        """Whether the claim is the truth but for digits that are not given; entries that are right count as such."""
+        return rounded.note([
+            (np.where(row[layout].reshape(run.tensor.shape), tensors[layout], run.tensor), run.tensor)
+            for run, tensors, row in zip(self.runs, self.tensors, self.off, strict=True)
+        ])  # fmt: skip
+
+    def _is_rounded(self) -> bool:
+        """Whether the claim, at the one point where it is given, is the truth rounded: then nothing slipped."""
+        return len(self.runs) == 1 and any(
+            rounded.decimals(tensor, self.runs[0].tensor) is not None for tensor in self.tensors[0]
+        )
 
     def _only_on_kink(self) -> bool:
         """Whether all that is wrong, in whichever layout, lies on a kink: there no slip is needed."""
@@ -71,7 +84,7 @@ class Wrong:
     def _noted(self, claimed: Array, off: Array, layout: int) -> str:
         kink = self.kinks[layout]
         if kink is None or self._only_on_kink() or not np.any(off & kink.on):
-            return _note(claimed, self.case.here.tensor)
+            return self._rounded(layout)
         return f"on a kink: {kink.note(off & kink.on)}"
 
     def _diagnosis(self, unbalanced: Sequence[str]) -> Diagnosis | None:
@@ -180,16 +193,6 @@ def _elsewhere(run: Run) -> str:
         if isinstance(value, np.ndarray | np.inexact | float | complex)
     )
     return f"the claim is right at the given point; the numbers shown are those of another, {point}"
-
-
-def _note(claimed: Array, true: Array) -> str:
-    """Whether only the last digits are wrong."""
-    scale = float(np.abs(true).max(initial=0.0))
-    off = max((float(np.abs(one - other).max(initial=0.0)) for one, other in in_pieces(claimed, true)), default=0.0)
-    if not 0 < off <= 2e-3 * scale:
-        return ""
-    digits = int(-np.log10(off / scale))
-    return f"it agrees to {digits} digits of the largest entry; if it was rounded, give rtol=1e-{max(digits - 1, 1)}"
 
 
 def formula(case: Case) -> str:

@@ -373,8 +373,45 @@ def test_what_nothing_explains_is_shown_path_by_path() -> None:
 def test_rounded_numbers_are_told_from_wrong_ones() -> None:
     claim = np.diag(np.cos(x)).round(4)
     verdict = jac.verify(np.sin, x, claim=claim)
-    assert verdict.note == "it agrees to 4 digits of the largest entry; if it was rounded, give rtol=1e-3"
-    assert jac.verify(np.sin, x, claim=claim, rtol=1e-3)
+    assert verdict.note == "it is the truth rounded to 4 decimals: give rtol=1e-4"
+    assert jac.verify(np.sin, x, claim=claim, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "claim", "note"),
+    [
+        (lambda x: np.sin(x) ** 2, 1.0, 0.909, "it is the truth rounded to 3 decimals: give rtol=1e-3"),
+        (np.sin, x, np.diag(np.cos(x)).round(2), "it is the truth rounded to 2 decimals: give rtol=1e-2"),
+        (lambda x: 12345.678 * x, 1.0, 12346, "it is the truth rounded to whole numbers: give rtol=1e-4"),
+        (
+            np.sin, np.array([0.3, 1.57]), np.diag([0.96, 0.0]),
+            "it is the truth rounded to 2 decimals, and some entries become 0: give more digits",
+        ),
+    ],
+)  # fmt: skip
+def test_a_rounded_claim_has_no_slip_and_is_right_within_the_tolerance_named(
+    f: Any, x: Any, claim: Any, note: str
+) -> None:
+    verdict = jac.verify(f, x, claim=claim)
+    assert (verdict.slip, verdict.unexplained, verdict.note) == (None, "", note)
+    if "rtol=" in note:
+        assert jac.verify(f, x, claim=claim, rtol=float(note.partition("rtol=")[2]))
+
+
+def test_a_number_of_one_digit_was_not_rounded() -> None:
+    assert jac.verify(np.sin, np.array([0.2, 0.1]), claim=np.eye(2)).slip == "factor left out"
+
+
+def test_constants_that_were_rounded_are_told() -> None:
+    verdict = jac.verify(lambda x: x**2 / 3, x, claim=lambda x: np.diag(x) * 0.6667)
+    note = "it agrees to 4 digits in every entry; if numbers in it were rounded, give rtol=1e-4"
+    assert verdict.note == note
+    assert jac.verify(lambda x: x**2 / 3, x, claim=lambda x: np.diag(x) * 0.6667, rtol=1e-4)
+
+
+@pytest.mark.parametrize("claim", [-np.diag(np.cos(x)).round(3), np.diag(np.cos(x)).round(3)[::-1], np.eye(3)])
+def test_what_is_wrong_outright_was_not_rounded(claim: Any) -> None:
+    assert jac.verify(np.sin, x, claim=claim).note == ""
 
 
 def test_two_slips() -> None:
