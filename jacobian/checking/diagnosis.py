@@ -257,6 +257,7 @@ STAGES: tuple[Stage, ...] = (
     lambda D, suspect: unshared(D, D.jacobian, suspect.axes),
     _on_graph(cuts.diagonals_only),
     _links((slips.LINK_OUT,), whole_chain=True),
+    _each_edge(miswritten.other_rules),
     _each_edge(rules.spread_deltas),
     _each_edge(rules.spread_choices),
     _on_graph(revalued.inputs_turned),

@@ -446,12 +446,18 @@ def test_slips_that_give_the_same_numbers_are_told() -> None:
 
 MORE_SLIPS: list[tuple[str, Callable[..., Any], tuple[Any, ...], Any, str]] = [
     ("wrong power", lambda x: x**3, (x,), lambda x: np.diag(3 * x**3), "jacobian"),
+    ("wrong power", lambda x: x**3, (x,), lambda x: np.diag(3 * x), "jacobian"),
+    ("wrong power", lambda x: 2**x, (x,), lambda x: np.diag(x * 2 ** (x - 1)), "jacobian"),
+    ("wrong power", lambda x: np.exp(x), (x,), lambda x: np.diag(x * np.exp(x - 1)), "jacobian"),
+    ("derivative not taken", lambda x: x * np.sin(x), (x,), lambda x: np.diag((1 + x) * np.sin(x)), "jacobian"),
     ("kernel flipped", lambda x, w: np.lib.stride_tricks.sliding_window_view(x, 3) @ w, (draw(6), draw(3)),
      lambda x, w, G: np.convolve(G, w[::-1]), "downstream"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("slip", "f", "args", "claim", "kind"), MORE_SLIPS, ids=[one[0] for one in MORE_SLIPS])
+@pytest.mark.parametrize(
+    ("slip", "f", "args", "claim", "kind"), MORE_SLIPS, ids=[f"{k}-{one[0]}" for k, one in enumerate(MORE_SLIPS)]
+)
 def test_more_slips(slip: str, f: Callable[..., Any], args: tuple[Any, ...], claim: Any, kind: str) -> None:
     assert jac.verify(f, *args, claim=claim, kind=kind).slip == slip
 
@@ -764,8 +770,38 @@ def test_captured_arrays_may_be_named() -> None:
         ),
         (
             lambda x: np.exp(x) / (1 + x**2), lambda x: np.diag(np.exp(x) * ((1 + x**2) + 2 * x) / (1 + x**2) ** 2),
-            ("At y = divide(v1, v3): y / x2 stands where the derivative belongs: put in the right one, "
+            ("At y = divide(v1, v3): y / v3 stands where the derivative belongs: put in the right one, "
             "∂y[i]/∂v3[i] = -y[i] / v3[i]."),
+        ),
+        (
+            lambda x: np.sin(x) ** 2, lambda x: np.diag(2 * np.cos(x)),
+            ("At y = power(v1, 2): 2 stands where the derivative belongs: put in the right one, "
+            "∂y[i]/∂v1[i] = 2 * v1[i]."),
+        ),
+        (
+            lambda x: np.sin(x) / x, lambda x: np.diag(np.cos(x) / x + np.sin(x) / x**2),
+            ("At y = divide(v1, x): y / x stands where the derivative belongs: put in the right one, "
+            "∂y[i]/∂x[i] = -y[i] / x[i]."),
+        ),
+        (
+            lambda x: x**3, lambda x: np.diag(3 * x),
+            ("At y = power(x, 3): 3 * x stands where the derivative belongs: put in the right one, "
+            "∂y[i]/∂x[i] = 3 * x[i]**2."),
+        ),
+        (
+            lambda x: 2**x, lambda x: np.diag(x * 2 ** (x - 1)),
+            ("At y = power(2, x): x * 2 ** (x - 1) stands where the derivative belongs: put in the right one, "
+            "∂y[i]/∂x[i] = log(2) * y[i]."),
+        ),
+        (
+            lambda x: np.exp(x), lambda x: np.diag(x * np.exp(x - 1)),
+            ("At y = exp(x): x * exp(x - 1) stands where the derivative belongs: put in the right one, "
+            "∂y[i]/∂x[i] = y[i]."),
+        ),
+        (
+            lambda x: x * np.sin(x), lambda x: np.diag(np.sin(x) + x * np.sin(x)),
+            ("At v1 = sin(x): v1 stands where the derivative belongs: put in the right one, "
+            "∂v1[i]/∂x[i] = cos(x[i])."),
         ),
     ],
 )  # fmt: skip
