@@ -92,7 +92,11 @@ class Case:
         inner = [node.name for node in run.trace.nodes if node.op is not None] + list(run.variables)
         inner += ["y"] if self.kind == "hessian" else []
         inner += run.captured
-        return reading.Names(run.input_names, run.output_name, tuple(dict.fromkeys(inner)), self._left)
+        of_output = [name for name, node in run.variables.items() if node is run.of]
+        of_output += ["y"] if self.kind == "hessian" else []
+        return reading.Names(
+            run.input_names, run.output_name, tuple(dict.fromkeys(inner)), self._left, tuple(of_output)
+        )
 
     def _left(self, labels: Sequence[str]) -> str:
         """`dy[i]/dx[j]`, as a formula of this claim begins."""
