@@ -212,7 +212,10 @@ class Case:
         if key not in self._roundings:  # the run is kept with it, so that no other gets its id
             self._roundings[key] = run, rounding.of_truth(run), self._rounding_of_claim(run)
         _, truth, claimed = self._roundings[key]
-        return rounding.enough(truth, claimed, lambda found: layout.expand(found).reshape(beyond.shape), beyond)
+        found = rounding.enough(truth, claimed, lambda found: layout.expand(found).reshape(beyond.shape), beyond)
+        if self.claim.moves:
+            return found
+        return found + rounding.unseen(run, layout.expand(self._claimed(run)).reshape(beyond.shape))
 
     def is_rounding(self, layout: Layout) -> bool:
         """Whether no entry at the given point is larger than what rounding leaves of it, as far as this was asked."""

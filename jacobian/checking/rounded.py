@@ -9,7 +9,9 @@ import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-MOST = 12
+MOST = 9
+"""A number with more decimals than these was not rounded by hand."""
+
 CLOSE = 2e-3
 """A claim whose wrong entries are all as near as this may hold numbers that were rounded."""
 
@@ -25,7 +27,7 @@ def decimals(claimed: Array, true: Array) -> int | None:
     fewest = FEWEST - 1 - int(np.floor(np.log10(size)))
     for count in range(MOST):
         written = np.abs(claimed) * 10.0**count
-        if np.all(np.abs(written - np.round(written)) <= 1e-9 * np.maximum(written, 1)):
+        if np.all(np.abs(written - np.round(written)) <= 4 * np.finfo(float).eps * written):
             near = np.all(np.abs(claimed - true) <= (0.5 + 1e-6) * 10.0**-count)
             return count if near and count >= fewest else None
     return None

@@ -42,6 +42,9 @@ SURELY = 128
 GROWS = 32
 """What does not grow with the shaking, up to this factor, is a jump from one branch to another, not rounding."""
 
+UNSEEN = 4
+"""So many last digits of an output nobody sees."""
+
 MAX_OPERATOR = 2**18
 """Operators with more entries are not made dense to be shaken."""
 
@@ -170,6 +173,18 @@ class Shaken(Numeric):
         if isinstance(array, Operator):
             return self.shake(array.dense()) if np.prod(array.shape) <= MAX_OPERATOR else array
         return self.shake(array)
+
+
+def unseen(run: Run, claimed: Array) -> Array:
+    """What a zero may stand for in an array, which does not say how it was computed.
+
+    It is nothing but rounding where the output keeps its digits even when the input becomes twice as large: so
+    `y * (1 - y)` comes out as 0 for a sigmoid far to the right.
+    """
+    y, x = (np.abs(np.asarray(strip_all(value)).reshape(-1)) for value in (run.values[run.output_name], run.wrt.value))
+    eps = float(np.finfo(np.result_type(y, np.float32)).eps)
+    per = np.divide(1.0, x, out=np.zeros(x.shape), where=x > 0)
+    return np.where(claimed == 0, UNSEEN * eps * np.outer(y, per), 0.0)
 
 
 # -- of a claim --------------------------------------------------------------------------------------------------------

@@ -402,6 +402,12 @@ def test_a_number_of_one_digit_was_not_rounded() -> None:
     assert jac.verify(np.sin, np.array([0.2, 0.1]), claim=np.eye(2)).slip == "factor left out"
 
 
+def test_all_digits_are_no_rounding() -> None:
+    claim = np.diag(np.cos(x))
+    claim[0, 0] *= 1 + 1e-5
+    assert "rounded to" not in jac.verify(np.sin, x, claim=claim).note
+
+
 def test_constants_that_were_rounded_are_told() -> None:
     verdict = jac.verify(lambda x: x**2 / 3, x, claim=lambda x: np.diag(x) * 0.6667)
     note = "it agrees to 4 digits in every entry; if numbers in it were rounded, give rtol=1e-4"

@@ -172,3 +172,11 @@ def test_a_jump_is_not_taken_for_rounding() -> None:
     assert not jac.verify(f, np.full(3, 0.1), claim=lambda x: np.diag(np.where(x == np.max(x), 5.0, 2.0)))
     spread = lambda x: np.max(x * 3) - np.min(x)  # noqa: E731
     assert not jac.verify(spread, np.array([0.1, 0.2, 0.3]), claim=lambda x: 3.0 * (x == np.max(x)))
+
+
+def test_an_array_may_hold_a_zero_for_what_nobody_sees() -> None:
+    x = np.array([0.3, 40.0])
+    y = logistic(x)
+    assert jac.verify(logistic, x, claim=np.diag(y * (1 - y)))
+    assert not jac.verify(logistic, x, claim=np.diag([0.0, np.exp(-40.0)]))
+    assert not jac.verify(lambda x: np.exp(-x), x, claim=np.diag([-np.exp(-0.3), 0.0]))
