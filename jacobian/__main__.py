@@ -17,7 +17,7 @@ import numpy as np
 
 import jacobian
 from jacobian.checking.comparison import compare
-from jacobian.checking.index_notation import is_formula
+from jacobian.checking.index_notation import is_formula, parse
 from jacobian.display.entries import entry, jacobian_entries, values
 from jacobian.errors import ArgumentError, JacobianError, UsageError, report
 from jacobian.expressions import Expression, did_you_mean
@@ -152,7 +152,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.claim is not None:
         status = _judge(function, args, options, argnums)
     elif options.derive:
-        print("\n\n".join(map(str, jacobian.derive(function, *args, argnums=argnums))))
+        print("\n\n".join(_told(function, args, options, argnums)))
         status = AGREES
     else:
         status = _jacobians(function, args, options, wrt, argnums, rng)
@@ -247,8 +247,23 @@ def _judge(function: Expression, args: Sequence[Any], options: argparse.Namespac
         function, *args, claim=options.claim, argnums=argnum, kind=options.kind, layout=options.layout,
         rtol=options.rtol,
     )  # fmt: skip
-    print(verdict)
+    print("\n\n".join([str(verdict), *_told(function, args, options, (_differentiated(options, names, argnum),))]))
     return AGREES if verdict else DIFFERS
+
+
+def _differentiated(options: argparse.Namespace, names: Sequence[str], argnum: int) -> int:
+    """By which input a claim differentiates; a formula says it itself."""
+    return names.index(parse(options.claim, "y").into) if is_formula(options.claim) else argnum
+
+
+def _told(
+    function: Expression, args: Sequence[Any], options: argparse.Namespace, argnums: tuple[int, ...]
+) -> Iterator[str]:
+    """The derivation and what the Jacobians cost, as far as they are asked for."""
+    if options.derive:
+        yield from map(str, jacobian.derive(function, *args, argnums=argnums))
+    if options.explain:
+        yield from (J.explain() for J in jacobian.jacobian(function, argnums=argnums)(*args))
 
 
 def _ops(words: Sequence[str]) -> int:

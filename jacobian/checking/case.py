@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from jacobian.checking import claims as reading
-from jacobian.checking import layouts
+from jacobian.checking import layouts, rounding
 from jacobian.checking.branches import holds_where
 from jacobian.checking.derivation import Run
+from jacobian.checking.kinked import Beside, Kink, kinks_noted
 from jacobian.checking.layouts import NUMERATOR, Layout
 from jacobian.checking.points import is_symmetric, near
+from jacobian.checking.rounding import Rounding
 from jacobian.checking.tolerance import Tolerance, refuse_odd
 from jacobian.checking.upstream import Downstream
 from jacobian.checking.whole import Axes
@@ -24,7 +26,6 @@ from jacobian.functional import jacobian
 from jacobian.kernel.notation import at
 from jacobian.tracing.run import argument_names, numbers_of
 from jacobian.tracing.surroundings import DIFFERENTIATES
-from jacobian.tracing.tracer import strip_all
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -57,8 +58,10 @@ class Case:
         self.downstream = kind == "downstream"
         self.kind, self.given, self.output_name = kind, f, output_name
         self.args, self.kwargs, self.wanted_layout, self.rtol = tuple(args), kwargs, layout, rtol
-        self._run_here()
-        self._check_repeats()
+        self._roundings: dict[int, tuple[Run, Rounding, Rounding | None]] = {}
+        with kinks_noted():  # of the derivative itself, where it is that which is differentiated
+            self._run_here()
+            self._check_repeats()
         self.claim = reading.read(claim, self._names(), downstream=self.downstream)
         if self.claim.argnum not in (None, self.argnum):
             self._differentiate_by(int(self.claim.argnum or 0), argnums)
@@ -89,7 +92,11 @@ class Case:
         inner = [node.name for node in run.trace.nodes if node.op is not None] + list(run.variables)
         inner += ["y"] if self.kind == "hessian" else []
         inner += run.captured
-        return reading.Names(run.input_names, run.output_name, tuple(dict.fromkeys(inner)), self._left)
+        of_output = [name for name, node in run.variables.items() if node is run.of]
+        of_output += ["y"] if self.kind == "hessian" else []
+        return reading.Names(
+            run.input_names, run.output_name, tuple(dict.fromkeys(inner)), self._left, tuple(of_output)
+        )
 
     def _left(self, labels: Sequence[str]) -> str:
         """`dy[i]/dx[j]`, as a formula of this claim begins."""
@@ -161,14 +168,16 @@ class Case:
             raise DTypeError(report(headline, fix=f"{what}, if nothing is lost"))
         return found
 
-    def _claimed(self, run: Run) -> Array:
-        shapes = (run.out_shape, run.wrt.shape)
-        if self.upstream is not None:
-            return self.upstream.stacked(run, shapes)
-        values = run.values
+    def _claimed(self, run: Run, shake: rounding.Shake | None = None) -> Array:
+        shapes, args, values = (run.out_shape, run.wrt.shape), run.args, run.values
         if self.kind == "hessian":  # there y is the value, not the first derivative
             values = {"y": np.asarray(self.given(*run.args, **self.kwargs)), **values}
-        return self.claim.at(run.args, values, shapes, None)
+        if shake is not None:
+            args, values = rounding.given(shake, args, values, (*run.input_names, *run.captured))
+        if self.upstream is None:
+            return self.claim.at(args, values, shapes, None)
+        upstream = self.upstream if shake is None else Downstream(self.claim)  # what is shaken is not judged
+        return upstream.stacked(args, values, shapes)
 
     def claimed_near(self, run: Run) -> Array | None:
         """The same where it may be that the claim cannot be evaluated."""
@@ -190,10 +199,33 @@ class Case:
             return layouts.downstream_layouts(claimed.shape[len(out) :], out, into)
         return layouts.layouts(claimed.shape, out, into, self.wanted_layout)
 
-    def wrong(self, run: Run, tensor: Array) -> Array:
-        """Which entries of a claim differ from the truth at a point, as a matrix."""
+    def wrong(self, run: Run, layout: Layout, tensor: Array) -> Array:
+        """Which entries of a claim, brought from a layout to the full tensor, differ from the truth at a point."""
         shape = prod(run.out_shape), prod(run.wrt.shape)
-        return self.tolerance(tensor, run.tensor).wrong(tensor.reshape(shape), run.tensor.reshape(shape), _noise(run))
+        return self.tolerance(tensor, run.tensor).wrong(
+            tensor.reshape(shape), run.tensor.reshape(shape), lambda beyond: self.rounding(run, layout, beyond)
+        )
+
+    def rounding(self, run: Run, layout: Layout, beyond: Array) -> Array:
+        """How far rounding may have moved the entries of truth and claim together, as a matrix like `beyond`."""
+        key = id(run)
+        if key not in self._roundings:  # the run is kept with it, so that no other gets its id
+            self._roundings[key] = run, rounding.of_truth(run), self._rounding_of_claim(run)
+        _, truth, claimed = self._roundings[key]
+        found = rounding.enough(truth, claimed, lambda found: layout.expand(found).reshape(beyond.shape), beyond)
+        if self.claim.moves:
+            return found
+        return found + rounding.unseen(run, layout.expand(self._claimed(run)).reshape(beyond.shape))
+
+    def is_rounding(self, layout: Layout) -> bool:
+        """Whether no entry at the given point is larger than what rounding leaves of it, as far as this was asked."""
+        known, size = self._roundings.get(id(self.here)), np.abs(self.here.tensor)
+        return known is not None and bool(np.all(size <= rounding.enough(*known[1:], layout.expand, size)))
+
+    def _rounding_of_claim(self, run: Run) -> Rounding | None:
+        """The same for the claim as it stands; None where it is numbers alone, which do not say how they came about."""
+        plain = self.claimed_near(run) if self.claim.moves else None
+        return None if plain is None else Rounding(partial(self._claimed, run), plain)
 
     def tolerance(self, claimed: Array, true: Array) -> Tolerance:
         """How far entries may be off."""
@@ -204,7 +236,23 @@ class Case:
         claimed = self.claimed_near(run)
         if claimed is None:
             return False
-        return any(not self.wrong(run, layout.expand(claimed)).any() for layout in self.layouts(claimed))
+        return any(not self.wrong(run, layout, layout.expand(claimed)).any() for layout in self.layouts(claimed))
+
+    def kink(self, run: Run, claimed: Array, off: Array) -> Kink | None:
+        """The kink on which the entries that are off lie; None where there is none at that point."""
+        columns = np.flatnonzero(off.any(axis=0))
+        if not columns.size:
+            return None
+        beside = Beside(run, self.argnum, self._try, self.kinks_here, self.axes.names)
+        around = beside.around(columns)
+        return None if around is None else Kink(beside, around, claimed.reshape(off.shape), off)
+
+    @cached_property
+    def kinks_here(self) -> tuple[str, ...]:
+        """What is told of the kinks at the given point."""
+        with kinks_noted() as told:
+            np.asarray(self.here.tensor)
+        return tuple(dict.fromkeys(told))
 
     # -- conditions -------------------------------------------------------------------------------------------------
 
@@ -219,7 +267,11 @@ class Case:
 
         def is_off(run: Run) -> Array | None:
             claimed = self.claimed_near(run)
-            return None if claimed is None else np.abs(layout.expand(claimed) - run.tensor)
+            if claimed is None:
+                return None
+            tensor = layout.expand(claimed)
+            kink = self.kink(run, tensor, self.wrong(run, layout, tensor))
+            return np.asarray(np.abs((tensor if kink is None else kink.accepted) - run.tensor))
 
         return holds_where(self.here, self.argnum, self._try, is_off)
 
@@ -236,7 +288,7 @@ class Case:
         """Whether the claim is still right when one input is not symmetric any more."""
         for run in self.near(self.args, 1, seed=7, free=(number,)):
             other = self.claimed_near(run)
-            if other is not None and self.wrong(run, layout.expand(other)).any():
+            if other is not None and self.wrong(run, layout, layout.expand(other)).any():
                 return False
         return True
 
@@ -258,13 +310,6 @@ class Case:
             if runs and all(map(self.is_right, runs)):
                 return " and ".join(self.here.input_names[number] for number in numbers)
         return None
-
-
-def _noise(run: Run) -> float:
-    """How large the quotients of a function are, where what cancels leaves rounding behind."""
-    value = np.abs(np.asarray(run.values[run.output_name])).max(initial=0.0)
-    size = np.abs(np.asarray(strip_all(run.wrt.value))).max(initial=0.0)
-    return float(value / size) if size > 0 else 0.0
 
 
 def brief(array: Array) -> str:

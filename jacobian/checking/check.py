@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from jacobian.checking.finite_differences import METHODS, ticking
 from jacobian.checking.judging import Judged, columns_of, compare_columns, in_view_of_rounding
+from jacobian.checking.kinked import kinks_noted
 from jacobian.checking.measuring import measure
 from jacobian.checking.nodes import check_nodes
 from jacobian.checking.probe import Probe
 from jacobian.checking.report import Report
 from jacobian.checking.tolerance import refuse_odd
-from jacobian.errors import ArgumentError, KinkWarning, report
+from jacobian.errors import ArgumentError, report
 from jacobian.functional import jacobian
 from jacobian.tracing.run import numbers_of
 from jacobian.tracing.tree import leaves
@@ -79,11 +78,11 @@ def check(
     _refuse(method)
     refuse_odd("check", rtol=rtol, atol=atol)
     numbers = tuple(dict.fromkeys(numbers_of(argnums, len(args))))
-    with _kinks_noted():
+    with kinks_noted():
         probe = Probe(f, args, kwargs, numbers, "check")
-    with _kinks_noted() as kinks:
+    with kinks_noted() as kinks:
         found = leaves(jacobian(f, argnums=numbers)(*args, **kwargs))
-    with _kinks_noted():  # those of the function itself, where it is moved to
+    with kinks_noted():  # those of the function itself, where it is moved to
         judged = _judged(probe, found, method, rtol, atol, progress)
         wrong = check_nodes(f, args, kwargs, numbers, rtol, atol) if nodes else None
     return Report(tuple(judged), tuple(dict.fromkeys(kinks)), wrong)
@@ -111,22 +110,3 @@ def _judged(
                 place = number * count + moved
                 judged[place] = compare_columns(probe, moved, rows, J, columns, measured, rtol, atol)
     return [one for one in in_view_of_rounding(probe, [judged[k] for k in sorted(judged)]) if one.ours.size]
-
-
-@contextmanager
-def _kinks_noted() -> Iterator[list[str]]:
-    """What kinks are warned of goes into the report; all other warnings are given as ever."""
-    found: list[str] = []
-    others: list[warnings.WarningMessage] = []
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", KinkWarning)
-            yield found
-    finally:
-        for one in caught:
-            if issubclass(one.category, KinkWarning):
-                found.append(str(one.message))
-            else:
-                others.append(one)
-    for one in others:
-        warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)

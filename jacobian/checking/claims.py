@@ -34,6 +34,9 @@ class Names:
     left: Callable[[Sequence[str]], str]
     """The left side of a formula with these labels, or others where they are too few or too many."""
 
+    of_output: tuple[str, ...] = ()
+    """What the function calls its output besides, so that a formula may be of these."""
+
     def upstream_of(self, asked: Sequence[str]) -> str | None:
         """Which of the names that a claim asks for is the upstream: the one name that is nothing else."""
         known = {*self.inputs, self.output, *self.inner}
@@ -221,6 +224,11 @@ class Formula:
         if self.sides.into not in names.inputs:
             fix = did_you_mean(self.sides.into, names.inputs) or f"one of {', '.join(names.inputs)}"
             raise LabelError(report(f"there is no input {self.sides.into}", formula=self.sides.text, fix=fix))
+        others = {*names.known} - {names.output, *names.of_output}
+        if self.sides.out in others and not (downstream and not self.sides.outs):
+            headline = f"the formula differentiates {self.sides.out}, but what the function returns is {names.output}"
+            fix = f"d{names.output} in place of d{self.sides.out}"
+            raise LabelError(report(headline, formula=self.sides.text, fix=fix))
         self.argnum: int | None = names.inputs.index(self.sides.into)
         self.names, self.downstream = names, downstream
         self.unbalanced: tuple[str, ...] = ()

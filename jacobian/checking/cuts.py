@@ -12,6 +12,8 @@ import numpy as np
 from jacobian.checking import slips
 from jacobian.checking.derivation import Derivation, Edge
 from jacobian.checking.slips import Mutation
+from jacobian.kernel.access import indices
+from jacobian.kernel.expression import Jacobian
 from jacobian.tracing.tracer import strip_all
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -45,6 +47,26 @@ def at(D: Derivation, index: int) -> str:
 def say(D: Derivation, edge: Edge, text: str) -> Callable[[], str]:
     """A sentence on a node, made when it is asked for: what slipped there, and the local Jacobian."""
     return lambda: f"{at(D, edge.node)}{text}, {told(D, edge)}."
+
+
+def has_windows(J: Jacobian) -> bool:
+    """Whether something is read at the sum of two labels, `x[i+k]`, as in a convolution."""
+    patterns = [term.pattern for term in J.terms]
+    read = [form for pattern in patterns for access in pattern.factors for form in access.forms]
+    return any(len(set(indices(form))) > 1 for form in (*read, *(f for p in patterns for f in (*p.out, *p.into))))
+
+
+def convolves(D: Derivation) -> bool:
+    """Whether something on the way is read in windows."""
+    return any(has_windows(D.nodes[edge.node].local(edge.operand)) for edge in D.edges)
+
+
+def through(D: Derivation, edge: Edge) -> Edge:
+    """Where what passes over an edge is computed with: what only picks or moves entries is no term of its own."""
+    op, uses = D.nodes[edge.node].op, D.uses[edge.node]
+    if op is None or (op.family != "layout" and op.name != "getitem") or len(uses) != 1:
+        return edge
+    return through(D, uses[0])
 
 
 # -- paths ------------------------------------------------------------------------------------------------------------
@@ -313,6 +335,12 @@ def _diagonal_sentence(D: Derivation, a: int, b: int) -> str:
     )
 
 
+def wrong_sign(D: Derivation, edge: Edge) -> Callable[[], str]:
+    """What is said of a term with the wrong sign."""
+    edge = through(D, edge)
+    return say(D, edge, f"the term that comes through {D.name(edge.parent)} has the wrong sign: turn it")
+
+
 def terms_turned(D: Derivation) -> Iterator[Mutation]:
     """One path's contribution with the wrong sign, or with the axes of the input exchanged."""
     merges = [edge for edge in D.edges if len(D.into[edge.node]) > 1 or len(D.uses[edge.parent]) > 1]
@@ -328,7 +356,6 @@ def terms_turned(D: Derivation) -> Iterator[Mutation]:
             )  # fmt: skip
     for edge in merges:
         yield Mutation(
-            slips.SIGN, ("sign", edge),
-            say(D, edge, f"the term that comes through {D.name(edge.parent)} has the wrong sign: turn it"),
+            slips.SIGN, ("sign", edge), wrong_sign(D, edge),
             changes={edge: -D.locals[edge]}, kin=("sign", _op(D, edge.node)),
         )  # fmt: skip

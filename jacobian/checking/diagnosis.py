@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from jacobian.checking import cuts, miswritten, order, pairs, proportions, revalued, rules, slips, whole
+from jacobian.checking import cuts, miswritten, order, pairs, parts, proportions, revalued, rules, slips, whole
 from jacobian.checking.derivation import Derivation, Run, matrix
 from jacobian.checking.refine import refined
 from jacobian.checking.slips import Mutation
-from jacobian.checking.tolerance import Tolerance
+from jacobian.checking.tolerance import Nearness
 from jacobian.checking.unshared import unshared
 from jacobian.checking.whole import Axes
 from jacobian.errors import JacobianError
@@ -59,11 +59,12 @@ class Suspect:
     """A wrong claim at the points where it is compared: runs, and at each the claim in every layout, as matrices."""
 
     def __init__(
-        self, runs: Sequence[Run], claims: Sequence[Sequence[Array]], axes: Axes, tolerance: Tolerance, *,
+        self, runs: Sequence[Run], claims: Sequence[Sequence[Array]], axes: Axes,
+        nearness: Sequence[Sequence[Nearness]], *,
         second_order: bool, is_array: bool, symmetric: Callable[[], str | None],
         right_here: bool = False,
     ) -> None:  # fmt: skip
-        self.runs, self.claims, self.axes, self.tolerance = runs, claims, axes, tolerance
+        self.runs, self.claims, self.axes, self.nearness = runs, claims, axes, nearness
         self.second_order, self.is_array, self.symmetric = second_order, is_array, symmetric
         self.right_here = right_here  # the claim is right at the given point, which is not among the runs
         rows, columns = prod(axes.out), prod(axes.into)
@@ -92,15 +93,16 @@ class Suspect:
                 return False
         return True
 
-    def same(self, claim: Array, value: Array) -> bool:
-        """Whether a slip gives the claim; a claim of zeros is nobody's slip."""
-        if claim.shape != value.shape:
-            claim = self.D.part(claim)
+    def same(self, value: Array, place: int = 0, layout: int = 0) -> bool:
+        """Whether a slip gives the claim at a point, in a layout; a claim of zeros is nobody's slip."""
+        claim, near = self.claims[place][layout], self.nearness[place][layout]
+        is_sampled = claim.shape != value.shape
+        claim = self.D.part(claim) if is_sampled else claim
         scale = float(np.abs(value).max(initial=0.0))
-        limit = (1e-4 + self.tolerance.rtol) * scale
+        limit = (1e-4 + near.tolerance.rtol) * scale
         if not scale or float(np.abs(claim - value).max(initial=0.0)) > limit:
             return False
-        return self.tolerance.same(claim, value, scale)
+        return near.holds(claim, value, self.D.part if is_sampled else np.asarray)
 
     def twin(self, mutation: Mutation, place: int) -> Mutation | None:
         """The same slip at another point."""
@@ -224,11 +226,13 @@ def _links(kinds: tuple[str, ...], *, whole_chain: bool = False) -> Stage:
 
 STAGES: tuple[Stage, ...] = (
     lambda D, suspect: iter((whole.sign(suspect.axes),)),
+    parts.turned,
     proportions.second_order,
     _each_edge(rules.constants),
     proportions.constant_ratio,
     _on_axes(partial(whole.permuted, across=False)),
     _flattened,
+    parts.listed_otherwise,
     proportions.halved,
     _on_graph(cuts.paths_left_out),
     proportions.doubled,
@@ -253,6 +257,7 @@ STAGES: tuple[Stage, ...] = (
     lambda D, suspect: unshared(D, D.jacobian, suspect.axes),
     _on_graph(cuts.diagonals_only),
     _links((slips.LINK_OUT,), whole_chain=True),
+    _each_edge(miswritten.other_rules),
     _each_edge(rules.spread_deltas),
     _each_edge(rules.spread_choices),
     _on_graph(revalued.inputs_turned),
@@ -260,6 +265,7 @@ STAGES: tuple[Stage, ...] = (
     _on_graph(cuts.terms_turned),
     other_inputs,
     proportions.named_factors,
+    parts.scaled,
     _on_graph(revalued.revalued),
 )
 
@@ -305,8 +311,8 @@ class _Search:
 
     def _explains(self, stage: Stage | None, mutation: Mutation, value: Array) -> int | None:
         """In which layout the slip gives the claim, at every point."""
-        for layout, claim in enumerate(self.suspect.claims[0]):
-            if self.suspect.same(claim, value) and (stage is None or self._confirmed(stage, mutation, layout)):
+        for layout in range(len(self.suspect.claims[0])):
+            if self.suspect.same(value, layout=layout) and (stage is None or self._confirmed(stage, mutation, layout)):
                 return layout
         return None
 
@@ -315,7 +321,7 @@ class _Search:
 
         def right(place: int, D: Derivation) -> bool:
             twin = next((m for m in stage(D, self.suspect) if m.key == mutation.key), None)
-            return twin is not None and self.suspect.same(self.suspect.claims[place][layout], twin.of(D))
+            return twin is not None and self.suspect.same(twin.of(D), place, layout)
 
         return self.suspect.at_all_points(right)
 

@@ -155,7 +155,7 @@ class Evaluation:
         array = np.einsum(*operands, [numbers[label] for label in kept], optimize="greedy")
         for label in missing:
             array = array * self._size(label)
-        return Labelled(np.asarray(array), tuple(kept))
+        return Labelled(np.asanyarray(array), tuple(kept))
 
     def _divisor(self, factor: ast.AST, outer: frozenset[str]) -> Labelled:
         self._outside, before = np.inf, self._outside
@@ -297,7 +297,7 @@ class Evaluation:
                 if isinstance(error, ExpressionError) and "formula:" not in str(error):
                     raise ExpressionError(f"{error}\n  formula: {self.sides.text}") from None
                 raise
-            self._cache[text] = np.asarray(value)
+            self._cache[text] = np.asanyarray(value)
         found: Array = self._cache[text]
         return found
 
@@ -326,11 +326,11 @@ _WHOLE: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 
 
 def _power(base: Array, exponent: Array) -> Array:
-    base = base if base.dtype.kind == "c" else np.asarray(base, float)
-    return np.asarray(np.power(base, exponent))
+    base = base if base.dtype.kind in "fc" else np.asarray(base, float)
+    return np.asanyarray(np.power(base, exponent))
 
 
 def _apply(function: Callable[..., Any], *values: Labelled) -> Labelled:
     """A function of entries, on arrays whose axes are brought together by label."""
     labels = tuple(dict.fromkeys(label for value in values for label in value.labels))
-    return Labelled(np.asarray(function(*(value.over(labels) for value in values))), labels)
+    return Labelled(np.asanyarray(function(*(value.over(labels) for value in values))), labels)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import copy
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,21 +30,45 @@ def derivative_texts(D: Derivation, edge: Edge) -> Iterator[Mutation]:
     return _written(D, edge, _CHANGES)
 
 
+_OTHER_RULES = {
+    ("power", 1): ((slips.POWER, "x2 * x1**(x2 - 1)"),),
+    ("exp", 0): ((slips.POWER, "x * exp(x - 1)"),),
+    ("exp2", 0): ((slips.POWER, "x * exp2(x - 1)"),),
+}
+"""The power rule, where the exponent is what is differentiated by."""
+
+
+def other_rules(D: Derivation, edge: Edge) -> Iterator[Mutation]:
+    """The derivative of another function: the power rule for an exponential, or the function itself."""
+    op = D.nodes[edge.node].op
+    if op is None:
+        return
+    made_of_itself = re.search(r"\by\b", op.derivative.partition(" = ")[2])  # there y is a factor, as in 1 / (2 * y)
+    kept = () if made_of_itself else ((slips.NOT_TAKEN, "y"),)
+    yield from _made(D, edge, (*_OTHER_RULES.get((op.name, edge.operand), ()), *kept))
+
+
 def higher_powers(D: Derivation, edge: Edge) -> Iterator[Mutation]:
     """Divided by the square of what a derivative is divided by, as in `x / norm(x)**2`."""
     return _written(D, edge, _POWERS)
 
 
 def _written(D: Derivation, edge: Edge, changes: Changes) -> Iterator[Mutation]:
+    op = D.nodes[edge.node].op
+    known = [] if op is None else _GENERAL.get(op.name) or re.split(r",? ?∂y/∂\w+ = ", op.derivative)[1:]
+    if edge.operand < len(known) and "where" not in known[edge.operand]:
+        yield from _made(D, edge, _miswritten(known[edge.operand], changes))
+
+
+def _made(D: Derivation, edge: Edge, texts_of: Iterable[tuple[str, str]]) -> Iterator[Mutation]:
+    """Texts in the place of an elementwise op's derivative."""
     op, point = D.nodes[edge.node].op, point_of(D, edge)
     if op is None or op.family != "elementwise" or not op.derivative:
         return
-    known = _GENERAL.get(op.name) or re.split(r",? ?∂y/∂\w+ = ", op.derivative)[1:]
-    if edge.operand >= len(known) or "where" in known[edge.operand]:
-        return
-    words = ("x",) if len(known) == 1 else tuple(f"x{k + 1}" for k in range(len(known)))
-    values = dict(zip(words, point.x, strict=False)) | {"y": point.y}
-    for slip, text in _miswritten(known[edge.operand], changes):
+    words = ("x",) if len(point.x) == 1 else tuple(f"x{k + 1}" for k in range(len(point.x)))
+    values = dict(zip(words, point.x, strict=True)) | {"y": point.y}
+    names = dict(zip(words, point.names, strict=True)) | {"y": point.out_name}
+    for slip, text in texts_of:
         try:
             with np.errstate(all="ignore"):
                 factor = np.asarray(texts.evaluate(text, **values), float)
@@ -54,8 +79,45 @@ def _written(D: Derivation, edge: Edge, changes: Changes) -> Iterator[Mutation]:
         column = np.broadcast_to(factor, np.shape(point.y)).reshape(-1, 1)
         yield mutation(
             D, slip, edge, ("text", text), _pattern(D, edge) * column,
-            say(D, edge, f"{text} stands where the derivative belongs: put in the right one"),
+            partial(_sentence, D, edge, text, names),
         )  # fmt: skip
+
+
+def _sentence(D: Derivation, edge: Edge, text: str, names: Mapping[str, str]) -> str:
+    return say(D, edge, f"{_called(text, names)} stands where the derivative belongs: put in the right one")()
+
+
+def _called(text: str, names: Mapping[str, str]) -> str:
+    """The text in the names of the function, shortened where numbers stand in it.
+
+    >>> _called("x2 * x1 ** (x2 - 1)", {"x1": "u", "x2": "2"}), _called("y / x2", {"y": "y", "x2": "v3"})
+    ('2 * u', 'y / v3')
+    """
+    named = re.sub(r"\b[A-Za-z_]\w*\b", lambda word: names.get(word[0], word[0]), text)
+    try:
+        return ast.unparse(_Shorter().visit(ast.parse(named, mode="eval")))
+    except SyntaxError:  # a name that is none in Python, such as that of a derivative
+        return named
+
+
+class _Shorter(ast.NodeTransformer):
+    """Numbers computed, and powers of 1 left out."""
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        self.generic_visit(node)
+        left, right = _number(node.left), _number(node.right)
+        if right == 1 and isinstance(node.op, ast.Pow | ast.Mult | ast.Div):
+            return node.left
+        if left == 1 and isinstance(node.op, ast.Mult):
+            return node.right
+        if left is not None and right is not None and isinstance(node.op, ast.Add | ast.Sub):
+            return ast.Constant(left + right if isinstance(node.op, ast.Add) else left - right)
+        return node
+
+
+def _number(node: ast.expr) -> float | None:
+    value = node.value if isinstance(node, ast.Constant) else None
+    return value if isinstance(value, int | float) else None
 
 
 def _pattern(D: Derivation, edge: Edge) -> Array:
@@ -69,15 +131,21 @@ def _miswritten(text: str, changes: Changes) -> Iterator[tuple[str, str]]:
     """The text with one thing wrong in it, and what that is called."""
     tree = ast.parse(text, mode="eval")
     seen = {ast.unparse(tree)}
-    for slip, change in changes:
+    for kind, change in changes:
         for place in range(sum(1 for _ in ast.walk(tree))):
             other = copy.deepcopy(tree)
             node = list(ast.walk(other))[place]
+            in_exponent = any(node is inner for power in _powers(other) for inner in ast.walk(power.right))
             if change(other, node):
+                slip = slips.POWER if in_exponent else kind
                 written = ast.unparse(ast.fix_missing_locations(other))
                 if written not in seen and not isinstance(other.body, ast.Constant):
                     seen.add(written)
                     yield slip, written
+
+
+def _powers(tree: ast.AST) -> list[ast.BinOp]:
+    return [node for node in ast.walk(tree) if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow)]
 
 
 def _replace(tree: ast.AST, old: ast.AST, new: ast.AST) -> bool:

@@ -43,8 +43,8 @@ def groups(suspect: Suspect, atoms: Atoms) -> Iterator[tuple[Mutation, int, int]
         value = _together(suspect.D, members)
         if value is None:
             continue
-        for layout, claim in enumerate(suspect.claims[0]):
-            if suspect.same(claim, value) and _group_confirmed(suspect, members, layout):
+        for layout in range(len(suspect.claims[0])):
+            if suspect.same(value, layout=layout) and _group_confirmed(suspect, members, layout):
                 yield members[0], len(members), layout
 
 
@@ -61,7 +61,7 @@ def _group_confirmed(suspect: Suspect, members: Sequence[Mutation], layout: int)
         twins = [suspect.twin(member, place) for member in members]
         found = [twin for twin in twins if twin is not None]
         value = _together(D, found) if len(found) == len(twins) else None
-        return value is not None and suspect.same(suspect.claims[place][layout], value)
+        return value is not None and suspect.same(value, place, layout)
 
     return suspect.at_all_points(right)
 
@@ -81,7 +81,7 @@ def _confirmed(suspect: Suspect, pair: Pair) -> bool:
         second = pair.second if pair.second.whole is not None else suspect.twin(pair.second, place)
         if first is None or second is None:
             return False
-        return suspect.same(suspect.claims[place][pair.layout], pair.compose(D, first, second))
+        return suspect.same(pair.compose(D, first, second), place, pair.layout)
 
     return suspect.at_all_points(right)
 
@@ -143,8 +143,8 @@ def _then_the_whole(suspect: Suspect, atoms: Atoms, late: Late) -> Iterator[Pair
                 return
             turned = turn.whole(value)
             suspect.D.count(compared=turned.size)
-            for layout, claim in enumerate(suspect.claims[0]):
-                if suspect.same(claim, turned):
+            for layout in range(len(suspect.claims[0])):
+                if suspect.same(turned, layout=layout):
                     yield Pair(mutation, turn, _in_turn, layout)
 
 
@@ -164,7 +164,7 @@ def _added(suspect: Suspect, atoms: Atoms, late: Late) -> Iterator[Pair]:
             low, high = np.searchsorted(ranked, [wanted - value - slack[place], wanted - value + slack[place]])
             for other in order[low : min(high, low + NEIGHBOURS)]:
                 D.count(compared=truth.size)
-                if other != place and suspect.same(claim, values[place] + values[other] - truth):
+                if other != place and suspect.same(values[place] + values[other] - truth, layout=layout):
                     yield Pair(atoms[min(place, other)][0], atoms[max(place, other)][0], _sum, layout)
             if late():
                 return
@@ -183,8 +183,8 @@ def _one_after_the_other(suspect: Suspect, atoms: Atoms, late: Late) -> Iterator
         if set(one.changes) & set(other.changes):
             continue
         value = _both(D, one, other)
-        for layout, claim in enumerate(suspect.claims[0]):
-            if suspect.same(claim, value):
+        for layout in range(len(suspect.claims[0])):
+            if suspect.same(value, layout=layout):
                 yield Pair(one, other, _both, layout)
 
 

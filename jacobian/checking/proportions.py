@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jacobian.checking import slips
-from jacobian.checking.cuts import at, say, told
+from jacobian.checking.cuts import at, say, through, told, wrong_sign
 from jacobian.checking.derivation import Derivation, Edge, Run
 from jacobian.checking.slips import Mutation
+from jacobian.checking.tolerance import slack_of
 from jacobian.checking.whole import Axes
 from jacobian.kernel.access import indices
 from jacobian.tracing.graph import Node
@@ -30,14 +31,17 @@ Found = tuple[str, str, int]
 """A slip, its sentence, and in which layout."""
 
 
-def ratio(claim: Array, value: Array) -> float | None:
-    """The number c with `claim = c · value`, if there is one."""
+def ratio(claim: Array, value: Array, beside: Array | float = 0.0) -> float | None:
+    """The number c with `claim = c · value`, if there is one, entry by entry.
+
+    What the claim was left from when a part was taken away is `beside` it: its rounding is in every entry.
+    """
     norm = float(np.vdot(value, value))
     if not norm:
         return None
     c = float(np.vdot(value, claim)) / norm
-    scale = float(np.abs(value).max()) * max(abs(c), 1e-12)
-    return c if c and bool(np.all(np.abs(claim - c * value) <= 1e-7 * scale)) else None
+    slack = 1e-12 * np.abs(beside) + slack_of(c * np.atleast_1d(value)).reshape(np.shape(value))
+    return c if c and bool(np.all(np.abs(claim - c * value) <= 1e-7 * np.abs(c * value) + slack)) else None
 
 
 def number(value: float) -> str:
@@ -186,7 +190,7 @@ def edge_ratio(suspect: Suspect) -> Found | None:
     for layout, claim in enumerate(suspect.claims[0]):
         D = suspect.D
         for edge in D.edges:
-            c = ratio(D.part(claim) - D.truth, D.contribution(edge))
+            c = ratio(D.part(claim) - D.truth, D.contribution(edge), D.truth)
             if c is None or abs(c + 1) < 1e-6:
                 continue
             if not _everywhere(suspect, edge, layout, c):
@@ -197,8 +201,8 @@ def edge_ratio(suspect: Suspect) -> Found | None:
                     return slip, say(D, edge, text)(), layout
                 continue
             if abs(c + 2) < 1e-6:
-                text = f"the term that comes through {D.name(edge.parent)} has the wrong sign: turn it"
-                return slips.SIGN, say(D, edge, text)(), layout
+                return slips.SIGN, wrong_sign(D, edge)(), layout
+            edge = through(D, edge)
             text = f"the term through {D.name(edge.parent)} is taken {number(1 + c)} times: take it once"
             return slips.CONSTANT, say(D, edge, text)(), layout
     return None
@@ -211,7 +215,7 @@ def _edge_times_scalar(suspect: Suspect, edge: Edge, layout: int) -> tuple[str, 
         D = suspect.derivation(place)
         if D is None or edge not in D.locals:
             return None
-        c = ratio(D.part(suspect.claims[place][layout]) - D.truth, D.contribution(edge))
+        c = ratio(D.part(suspect.claims[place][layout]) - D.truth, D.contribution(edge), D.truth)
         if c is None:
             return None
         found.append(1 + c)
@@ -225,7 +229,7 @@ def _everywhere(suspect: Suspect, edge: Edge, layout: int, c: float) -> bool:
     def right(place: int, D: Derivation) -> bool:
         if edge not in D.locals:
             return False
-        other = ratio(D.part(suspect.claims[place][layout]) - D.truth, D.contribution(edge))
+        other = ratio(D.part(suspect.claims[place][layout]) - D.truth, D.contribution(edge), D.truth)
         return other is not None and abs(other - c) <= 1e-6 * abs(c)
 
     return suspect.at_all_points(right)
@@ -316,8 +320,8 @@ def lacks_symmetry(suspect: Suspect) -> str | None:
     )
     for form in forms:
         if all(
-            suspect.tolerance.same(form(claims[0].reshape(axes.shape)).reshape(claims[0].shape), true)
-            for claims, true in zip(suspect.claims, suspect.truths, strict=True)
+            near[0].tolerance.same(form(claims[0].reshape(axes.shape)).reshape(true.shape), true, near[0].leaves)
+            for claims, true, near in zip(suspect.claims, suspect.truths, suspect.nearness, strict=True)
         ):
             name = axes.names[1]
             return (

@@ -6,6 +6,7 @@ out the scale of `g * x / norm(x)` has left it out everywhere. So the forward is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Any
@@ -13,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from jacobian.checking import slips
-from jacobian.checking.cuts import PRODUCTS, at, say, told
+from jacobian.checking.cuts import PRODUCTS, at, has_windows, say, told
 from jacobian.checking.derivation import Changes, Derivation, Edge, matrix
 from jacobian.checking.proportions import is_nice, ratio
 from jacobian.checking.rules import FAILURES
 from jacobian.checking.slips import Mutation
-from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.notation import at as at_places
 from jacobian.tracing.graph import Node
 from jacobian.tracing.tracer import strip_all
 
@@ -102,10 +103,24 @@ def _values(D: Derivation, node: Node, users: list[Node]) -> Iterator[tuple[str,
         if len(seen) > MAX_VALUES:
             return
         value = strip_all(other.value)
-        fits = isinstance(value, np.ndarray) and value.shape == shape and other is not D.of
+        fits = (isinstance(value, np.ndarray) or (_is_entry(node) and _is_entry(other))) and np.shape(value) == shape
+        fits = fits and other is not D.of
         if fits and not is_multiple(value, own) and not any(np.array_equal(value, known) for known in seen):
             seen.append(value)
-            yield other.name, value
+            yield _called(other), value
+
+
+def _is_entry(node: Node) -> bool:
+    """Whether a node is one entry of another, as `u[0]` is."""
+    return node.op is not None and node.op.name == "getitem" and node.shape == ()
+
+
+def _called(node: Node) -> str:
+    """What a node is called; an entry that has no name of its own as it is written, `u[0]`."""
+    if not _is_entry(node) or not re.fullmatch(rf"{node.trace.naming.letter}\d+'*", node.name):
+        return node.name
+    key = node.params["key"]
+    return at_places(node.operand_names[0], key if isinstance(key, tuple) else (key,))
 
 
 def is_multiple(value: Array, own: Array) -> bool:
@@ -152,7 +167,7 @@ def _mutation(D: Derivation, node: Node, name: str, changes: Changes) -> Mutatio
         text = f"the factor {node.name} is left out here and in what follows, as if it were {name}: put it back"
     else:
         slip = slips.WRONG_POINT
-        text = f"{name} stands where {node.name} belongs, here and in what follows: the point is the wrong one"
+        text = f"{name} stands where {_called(node)} belongs, here and in what follows: the point is the wrong one"
     return Mutation(slip, ("revalued", node.index, name), say(D, edge, text), changes=changes)
 
 
@@ -179,7 +194,7 @@ def reversed_on_the_way(D: Derivation) -> Iterator[Mutation]:
     """What arrives at a convolution read backwards."""
     for index, node in D.nodes.items():
         into = D.into[index]
-        if not into or not any(_has_windows(node.local(edge.operand)) for edge in into):
+        if not any(has_windows(node.local(edge.operand)) for edge in into):
             continue
         axes = tuple(range(len(node.shape)))[2:] if len(node.shape) > 2 else tuple(range(len(node.shape)))
         order = np.flip(np.arange(int(np.prod(node.shape, dtype=int))).reshape(node.shape), axes).reshape(-1)
@@ -193,9 +208,3 @@ def reversed_on_the_way(D: Derivation) -> Iterator[Mutation]:
 
         delta = (D.up[index][:, order] - D.up[index]) @ through
         yield Mutation(slips.FLIPPED, ("backwards", index), sentence, delta=delta)
-
-
-def _has_windows(J: Jacobian) -> bool:
-    patterns = [term.pattern for term in J.terms]
-    read = [form for pattern in patterns for access in pattern.factors for form in access.forms]
-    return any(not form.is_plain for form in (*read, *(f for p in patterns for f in (*p.out, *p.into))))

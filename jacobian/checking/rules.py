@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from jacobian.checking import slips
-from jacobian.checking.cuts import MAX_SIZE, node_text, say
+from jacobian.checking.cuts import MAX_SIZE, convolves, node_text, say
 from jacobian.checking.derivation import Derivation, Edge, matrix
 from jacobian.checking.slips import Mutation
 from jacobian.errors import JacobianError
@@ -308,11 +308,12 @@ def _both_sentence(D: Derivation, one: Mutation, other: Mutation) -> str:
 
 
 def _flipped(D: Derivation, edge: Edge, J: Jacobian) -> Iterator[Mutation]:
-    windows = any(not form.is_plain for t in J.terms for form in (*t.pattern.out, *t.pattern.into))
+    if not convolves(D):
+        return
     for nth, term in enumerate(J.terms):
         for place, factor in enumerate(term.factors):
             array = strip_all(factor.array)
-            if not isinstance(array, np.ndarray) or array.ndim == 0 or not (windows or array.ndim == 1):
+            if not isinstance(array, np.ndarray) or array.ndim == 0:
                 continue
             axes = tuple(range(max(array.ndim - 2, 0), array.ndim))
             yield mutation(

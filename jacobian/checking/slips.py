@@ -36,14 +36,16 @@ UPSTREAM = "upstream forgotten"
 SECOND_ORDER = "second-order factor 2"
 POWER = "wrong power"
 FLIPPED = "kernel flipped"
+ORDER = "entries in another order"
 OTHER_INPUT = "by another input"
+NOT_TAKEN = "derivative not taken"
 POINT_ONLY = "right at the given point only"
 CONJUGATE = "conjugate"
 
 SLIPS = (
     AXES, VEC, SIGN, CONSTANT, FACTOR_OUT, FACTOR_TWICE, WRONG_POINT, LINK_OUT, LINK_ORDER, TRANSPOSE, TERM_OUT,
     PATH_OUT, DELTA_OUT, DELTA_IN, NOT_SUMMED, MEAN_OUT, MEAN_TWICE, NORMALISER, SYMMETRY, NO_SYMMETRY, UPSTREAM,
-    SECOND_ORDER, POWER, FLIPPED, OTHER_INPUT, POINT_ONLY, CONJUGATE,
+    SECOND_ORDER, POWER, FLIPPED, ORDER, NOT_TAKEN, OTHER_INPUT, POINT_ONLY, CONJUGATE,
 )  # fmt: skip
 
 

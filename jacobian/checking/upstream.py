@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from jacobian.checking.claims import Claim
-from jacobian.checking.derivation import Run
 from jacobian.errors import ShapeError, report
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -24,7 +24,7 @@ class Downstream:
         self.name = getattr(claim, "upstream_name", None) or "G"
         self.forgotten: str | None = None
 
-    def stacked(self, run: Run, shapes: tuple[Any, Any]) -> Array:
+    def stacked(self, args: Sequence[Any], values: Mapping[str, Any], shapes: tuple[Any, Any]) -> Array:
         """The claim for every upstream that is 1 at one entry, stacked: the claimed Jacobian."""
         out, _ = shapes
         count = prod(out)
@@ -35,10 +35,9 @@ class Downstream:
                     limit=MAX_UPSTREAMS, fix="check it on smaller arrays: the formula is the same",
                 )
             )  # fmt: skip
-        values = dict(run.values)
 
         def at(G: Array) -> Array:
-            return self.claim.at(run.args, values, shapes, G)
+            return self.claim.at(args, values, shapes, G)
 
         basis = np.eye(count).reshape(count, *out)
         found = [at(G) for G in basis]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from jacobian.checking import wrong
 from jacobian.checking.case import Case
+from jacobian.checking.kinked import Kink, kinks_noted
 from jacobian.checking.layouts import Layout
 from jacobian.checking.verdict import ELSEWHERE, RIGHT, Verdict
 
@@ -35,7 +36,8 @@ def verify(
         kind: `"jacobian"`; `"downstream"` for what the node hands on, a function of the upstream as well, checked for
             every upstream of a basis and for its linearity; `"hessian"` for the Jacobian of the Jacobian.
         layout: `"numerator"` or `"denominator"`, where only this one is to count.
-        rtol: how far an entry may be off, 1e-6 unless given; say 1e-3 for numbers that were rounded.
+        rtol: how far an entry may be off, relative to itself, 1e-6 unless given; 1e-3 for numbers that were rounded.
+            What rounding leaves where large terms cancel is allowed besides.
         **kwargs: passed to `f`.
 
     Raises:
@@ -59,6 +61,11 @@ def verify(
 
 def judge(case: Case) -> Verdict:
     """Compare at the given point, then near it; say what slipped when the claim is wrong."""
+    with kinks_noted():  # the verdict tells of them
+        return _judged(case)
+
+
+def _judged(case: Case) -> Verdict:
     claimed = case.claimed(case.here)
     if case.upstream is not None and case.upstream.forgotten is not None:
         return wrong.not_linear(case)
@@ -67,28 +74,43 @@ def judge(case: Case) -> Verdict:
         return wrong.of_impossible_shape(case, claimed)
     runs = [case.here]
     tensors = [[layout.expand(claimed) for layout in found]]
-    off = [[case.wrong(case.here, tensor) for tensor in tensors[0]]]
+    told = case.kinks_here
+    off = [[case.wrong(case.here, *one) for one in zip(found, tensors[0], strict=True)]]
+    kinks = [case.kink(case.here, *one) for one in zip(tensors[0], off[0], strict=True)]
+    for place, kink in enumerate(kinks):
+        if kink is not None:  # what is as good as the truth counts as the truth
+            tensors[0][place], off[0][place] = kink.accepted, off[0][place] & ~kink.good
     if case.here.tensor.size > LARGE and all(one.any() for one in off[0]):  # one point shows it, and takes a while
-        return wrong.Wrong(case, runs, tensors, off).verdict(case.claim.unbalanced)
+        return wrong.Wrong(case, found, runs, tensors, off, kinks).verdict(case.claim.unbalanced)
     for run in case.others:
         other = case.claimed_near(run)
         if other is not None and other.shape == claimed.shape:
             runs.append(run)
             tensors.append([layout.expand(other) for layout in found])
-            off.append([case.wrong(run, tensor) for tensor in tensors[-1]])
+            off.append([case.wrong(run, *one) for one in zip(found, tensors[-1], strict=True)])
     unbalanced = case.claim.unbalanced
     for place, layout in enumerate(found):
         if not unbalanced and not any(row[place].any() for row in off):
-            return _right(case, layout, len(runs))
-    return wrong.Wrong(case, runs, tensors, off).verdict(unbalanced)
+            return _right(case, layout, len(runs), _on_kink(kinks[place], told))
+    return wrong.Wrong(case, found, runs, tensors, off, kinks).verdict(unbalanced)
 
 
-def _right(case: Case, layout: Layout, points: int) -> Verdict:
+def _on_kink(kink: Kink | None, told: Sequence[str]) -> str:
+    """On which kink the point lies, and by which convention the claim is right there."""
+    if kink is not None:
+        return f"on a kink, where any mixture of the derivatives beside it is right: {kink.note(kink.good)}"
+    return f"on a kink: {'; '.join(told)}" if told else ""
+
+
+def _right(case: Case, layout: Layout, points: int, on_kink: str) -> Verdict:
     entries = int(case.here.tensor.size)
+    nothing = "0" if not case.here.tensor.any() else "smaller than its rounding" if case.is_rounding(layout) else ""
     compared = "at the given point" if points == 1 else f"at {points} points"
     return Verdict(
         RIGHT if layout.is_standard else ELSEWHERE, case.axes.quotient, case.axes.names, layout.name, layout.convert,
         case.condition(layout), entries, entries,
-        note="" if case.here.tensor.any() or not entries else "every entry is 0 here: another point would say more",
+        note="\n".join(filter(None, (
+            f"every entry is {nothing} here: another point would say more" if entries and nothing else "", on_kink,
+        ))),
         compared=f"all {entries} entries {compared}" if entries != 1 else f"its entry {compared}",
     )  # fmt: skip

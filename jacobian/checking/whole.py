@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import combinations, permutations
 from math import prod
@@ -44,6 +44,12 @@ class Axes:
     def written(self, order: Any) -> str:
         """The quotient with its labels in another order."""
         letters = [self.letters[k] for k in order]
+        out, into = letters[: len(self.out)], letters[len(self.out) :]
+        return f"∂{at(self.names[0], out)}/∂{at(self.names[1], into)}"
+
+    def placed(self, places: Mapping[int, int]) -> str:
+        """The quotient with whole numbers in the place of some labels: `∂y[1]/∂x[j]`."""
+        letters = [str(places.get(k, letter)) for k, letter in enumerate(self.letters)]
         out, into = letters[: len(self.out)], letters[len(self.out) :]
         return f"∂{at(self.names[0], out)}/∂{at(self.names[1], into)}"
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from jacobian.checking import misshapen, paths, slips
+from jacobian.checking import misshapen, paths, rounded, slips
 from jacobian.checking.case import Case, brief
 from jacobian.checking.derivation import Run
 from jacobian.checking.diagnosis import Diagnosis, Suspect, derivation_of, diagnose
-from jacobian.checking.layouts import accepted
-from jacobian.checking.tolerance import in_pieces
+from jacobian.checking.kinked import Kink
+from jacobian.checking.layouts import Layout, accepted
+from jacobian.checking.tolerance import Nearness
 from jacobian.checking.verdict import WRONG, Entry, Verdict, place
 from jacobian.errors import JacobianError, ShapeError, report
 from jacobian.kernel.expression import Jacobian
@@ -39,13 +40,15 @@ class Wrong:
     """A claim at several points, in every layout its shape allows, and the entries that are off."""
 
     def __init__(
-        self, case: Case, runs: Sequence[Run], tensors: Sequence[Sequence[Array]], off: Sequence[Sequence[Array]]
-    ) -> None:
-        self.case, self.runs, self.tensors, self.off = case, runs, tensors, off
+        self, case: Case, layouts: Sequence[Layout], runs: Sequence[Run], tensors: Sequence[Sequence[Array]],
+        off: Sequence[Sequence[Array]], kinks: Sequence[Kink | None],
+    ) -> None:  # fmt: skip
+        self.kinks = kinks
+        self.case, self.layouts, self.runs, self.tensors, self.off = case, layouts, runs, tensors, off
 
     def verdict(self, unbalanced: Sequence[str]) -> Verdict:
         """The whole verdict. Labels that are not summed are the slip where their sum would be right."""
-        diagnosis = self._diagnosis(unbalanced)
+        diagnosis = None if self._only_on_kink() or self._is_rounded() else self._diagnosis(unbalanced)
         if diagnosis is None:
             layout = int(np.argmin([np.count_nonzero(one) for one in self.off[0]]))
         else:
@@ -55,9 +58,34 @@ class Wrong:
         return Verdict(
             WRONG, self.case.axes.quotient, self.case.axes.names, right_entries=int(off.size - np.count_nonzero(off)),
             entries=off.size, worst=_worst(run, claimed, off), diagnosis=diagnosis, formula=formula(self.case),
-            unexplained=self._unexplained(run, off) if diagnosis is None else "",
-            note=_elsewhere(run) if shown else _note(claimed, run.tensor), zeros=_zeros(run, off),
+            unexplained=self._unexplained(run, off, layout) if diagnosis is None and not self._is_rounded() else "",
+            note=_elsewhere(run) if shown else self._noted(claimed, off, layout), zeros=_zeros(run, off),
         )  # fmt: skip
+
+    def _rounded(self, layout: int) -> str:
+        """Whether the claim is the truth but for digits that are not given; entries that are right count as such."""
+        return rounded.note([
+            (np.where(row[layout].reshape(run.tensor.shape), tensors[layout], run.tensor), run.tensor)
+            for run, tensors, row in zip(self.runs, self.tensors, self.off, strict=True)
+        ])  # fmt: skip
+
+    def _is_rounded(self) -> bool:
+        """Whether the claim, at the one point where it is given, is the truth rounded: then nothing slipped."""
+        return len(self.runs) == 1 and any(
+            rounded.decimals(tensor, self.runs[0].tensor) is not None for tensor in self.tensors[0]
+        )
+
+    def _only_on_kink(self) -> bool:
+        """Whether all that is wrong, in whichever layout, lies on a kink: there no slip is needed."""
+        return not any(one.any() for row in self.off[1:] for one in row) and all(
+            kink is not None and not np.any(off & ~kink.on) for kink, off in zip(self.kinks, self.off[0], strict=True)
+        )
+
+    def _noted(self, claimed: Array, off: Array, layout: int) -> str:
+        kink = self.kinks[layout]
+        if kink is None or self._only_on_kink() or not np.any(off & kink.on):
+            return self._rounded(layout)
+        return f"on a kink: {kink.note(off & kink.on)}"
 
     def _diagnosis(self, unbalanced: Sequence[str]) -> Diagnosis | None:
         if unbalanced and not any(row[0].any() for row in self.off):
@@ -79,10 +107,10 @@ class Wrong:
             (slips.SIGN, np.negative, f"The sign of {quotient} is wrong: put a minus in front."),
             (slips.CONJUGATE, np.conj, f"It is the conjugate of {quotient}: leave the bar out."),
         ):
-            for layout in range(len(self.off[0])):
-                pairs = [(self.runs[k], turned(self.tensors[k][layout])) for k in places]
-                if not any(self.case.wrong(run, tensor).any() for run, tensor in pairs):
-                    return Diagnosis((slip,), sentence, layout=layout)
+            for nth, layout in enumerate(self.layouts):
+                pairs = [(self.runs[k], turned(self.tensors[k][nth])) for k in places]
+                if not any(self.case.wrong(run, layout, tensor).any() for run, tensor in pairs):
+                    return Diagnosis((slip,), sentence, layout=nth)
         return None
 
     def _searched(self, places: Sequence[int], *, right_here: bool = False) -> Diagnosis | None:
@@ -95,13 +123,29 @@ class Wrong:
         shape = prod(case.axes.out), prod(case.axes.into)
         matrices = [[tensor.reshape(shape).astype(float, copy=False) for tensor in row] for row in tensors]
         suspect = Suspect(
-            runs, matrices, case.axes, case.tolerance(tensors[0][0], runs[0].tensor),
+            runs, matrices, case.axes, self._nearness(places),
             second_order=case.second_order, is_array=not (case.claim.is_exact or case.downstream),
             symmetric=case.right_when_symmetric, right_here=right_here,
         )  # fmt: skip
         return diagnose(suspect)
 
-    def _unexplained(self, run: Run, off: Array) -> str:
+    def _nearness(self, places: Sequence[int]) -> list[list[Nearness]]:
+        """How near a slip must come to the claim, at each point and in each layout."""
+
+        def one(k: int, nth: int) -> Nearness:
+            run, claimed = self.runs[k], self.tensors[k][nth]
+            off = self.off[k][nth]
+            shape, tolerance = off.shape, self.case.tolerance(claimed, run.tensor)
+            claim, true = claimed.reshape(shape), run.tensor.reshape(shape)
+            rounding = self.case.rounding(run, self.layouts[nth], np.where(off, np.abs(claim - true), 0.0))
+            return Nearness(tolerance, claim, true, rounding, off)
+
+        return [[one(k, nth) for nth in range(len(self.layouts))] for k in places]
+
+    def _unexplained(self, run: Run, off: Array, layout: int) -> str:
+        kink = self.kinks[layout]
+        if kink is not None and self._only_on_kink():
+            return f"It lies on a kink, where any mixture of the derivatives beside it is right: {kink.note(off)}."
         if run.tensor.dtype.kind == "c":
             return "What slipped is looked for in real numbers only."
         D = derivation_of(run)
@@ -149,16 +193,6 @@ def _elsewhere(run: Run) -> str:
         if isinstance(value, np.ndarray | np.inexact | float | complex)
     )
     return f"the claim is right at the given point; the numbers shown are those of another, {point}"
-
-
-def _note(claimed: Array, true: Array) -> str:
-    """Whether only the last digits are wrong."""
-    scale = float(np.abs(true).max(initial=0.0))
-    off = max((float(np.abs(one - other).max(initial=0.0)) for one, other in in_pieces(claimed, true)), default=0.0)
-    if not 0 < off <= 2e-3 * scale:
-        return ""
-    digits = int(-np.log10(off / scale))
-    return f"it agrees to {digits} digits of the largest entry; if it was rounded, give rtol=1e-{max(digits - 1, 1)}"
 
 
 def formula(case: Case) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import keyword
+import re
 import unicodedata
 import warnings
 from collections.abc import Iterable
@@ -102,7 +103,26 @@ def _parse(text: str) -> ast.Expression:
         raise expression_error(text, None, f"cannot be read: {error}") from None
 
 
+_TIMES = (r"(?<![\w.])(\d+\.?\d*)\s*(?=[^\W\d_]|\()", r"(\))\s*(?=\w|\()", r"([^\W\d]\w*)\s+(?=[^\W\d])")
+"""Where a product may have been written without its sign: `2x`, `(a) (b)`, `a b`."""
+
+
+def _is_read(text: str) -> bool:
+    try:
+        ast.parse(text, mode="eval")
+    except (SyntaxError, ValueError):
+        return False
+    return True
+
+
 def _fix_of_syntax(text: str) -> str | None:
+    if "\\" in text:
+        return r"write it as in Python, not in LaTeX: (a)/(b) for \frac{a}{b}, * for \cdot, x**2 for x^2"
+    with_signs = text
+    for place in _TIMES:
+        with_signs = re.sub(place, r"\1*", with_signs)
+    if with_signs != text and _is_read(with_signs):
+        return f"write every product with its *: {with_signs}"
     try:
         (statement,) = ast.parse(text).body
     except (SyntaxError, ValueError):

@@ -123,3 +123,19 @@ def test_complex_inputs(value: str, capsys: pytest.CaptureFixture[str]) -> None:
     printed = capsys.readouterr()
     assert printed.err == ""
     assert "  check      agrees with central differences" in printed.out
+
+
+def test_a_claim_with_its_derivation_and_what_it_costs(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["tanh(W @ x)", "W=2,3", "x=3", "--claim", "dy[i]/dx[j] = (1 - y[i]**2) * W[i,j]"]
+    assert main(words) == 0
+    alone = capsys.readouterr().out
+    assert main([*words, "--derive"]) == 0
+    derived = capsys.readouterr().out
+    assert derived.startswith(f"{alone}\n")
+    assert "∂y[i]/∂x[j]" in derived.removeprefix(alone)
+    assert main([*words, "--derive", "--explain"]) == 0
+    explained = capsys.readouterr().out
+    assert explained.startswith(derived)
+    assert "multiplications" in explained.removeprefix(derived)
+    assert main(["tanh(W @ x)", "W=2,3", "x=3", "--wrt", "x", "--derive", "--explain"]) == 0
+    assert capsys.readouterr().out == explained.removeprefix(f"{alone}\n")

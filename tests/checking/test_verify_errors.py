@@ -102,6 +102,25 @@ CASES: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
         "  fix:     begin with what it is: dY[i,k]/dA[p,q] = …"),
     ),
     (
+        "dB[i,k]/dA[p,q] = δ[i,p] * B[q,k]", {}, errors.LabelError,
+        ("the formula differentiates B, but what the function returns is y\n"
+        "  formula: dB[i,k]/dA[p,q] = δ[i,p] * B[q,k]\n  fix:     dy in place of dB"),
+    ),
+    (
+        "2B", {}, errors.ExpressionError,
+        ("cannot be read: invalid decimal literal\n    2B\n    ^\n  fix:   write every product with its *: 2*B"),
+    ),
+    (
+        "2*(A) B", {}, errors.ExpressionError,
+        ("cannot be read: invalid syntax\n    2*(A) B\n          ^\n"
+        "  fix:   write every product with its *: 2*(A)*B"),
+    ),
+    (
+        r"\frac{1}{A}", {}, errors.ExpressionError,
+        ("cannot be read: unexpected character after line continuation character\n    \\frac{1}{A}\n     ^\n"
+        r"  fix:   write it as in Python, not in LaTeX: (a)/(b) for \frac{a}{b}, * for \cdot, x**2 for x^2"),
+    ),
+    (
         "dY[i,k]/dA[p,q] = δ[i,p] * B[q,k]", {"argnums": 1}, errors.ArgumentError,
         "the formula differentiates by A, but argnums=1 is B\n  fix:   argnums=0",
     ),
@@ -284,3 +303,24 @@ def test_positions_that_are_numbers_or_arrays_make_no_index_notation() -> None:
     i = np.array([2, 0])
     assert jac.verify(lambda x, i: x[i], X, i, claim="eye(3)[i]")
     assert jac.verify(lambda x: x[0] * x[1], X, claim="x[1] * array([1, 0, 0]) + x[0] * array([0, 1, 0])")
+
+
+def named(x: Any) -> Any:
+    v = 2 * x
+    out = np.sin(v)
+    return out  # noqa: RET504 - the claim calls it so
+
+
+@pytest.mark.parametrize("left", ["out[i]", "y[i]", "z[i]", "f[i]"])
+def test_what_is_differentiated_may_have_any_name_that_is_nothing_else(left: str) -> None:
+    assert jac.verify(named, np.array([0.3, 0.4]), claim=f"d{left}/dx[j] = δ[i,j] * 2 * cos(2 * x[i])")
+
+
+@pytest.mark.parametrize("left", ["v[i]", "x[i]"])
+def test_what_is_differentiated_is_what_the_function_returns(left: str) -> None:
+    with pytest.raises(errors.LabelError) as caught:
+        jac.verify(named, np.array([0.3, 0.4]), claim=f"d{left}/dx[j] = δ[i,j] * 2 * cos(2 * x[i])")
+    assert str(caught.value) == (
+        f"the formula differentiates {left[0]}, but what the function returns is y\n"
+        f"  formula: d{left}/dx[j] = δ[i,j] * 2 * cos(2 * x[i])\n  fix:     dy in place of d{left[0]}"
+    )
