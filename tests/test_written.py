@@ -128,7 +128,7 @@ LEGENDS: dict[str, tuple[Callable[[Any], Any], np.ndarray, list[str]]] = {
     "a table": (lambda x: np.concatenate([np.roll(x, 1), x]), X, ["t = [2, 0, 1]"]),
     "truths": (lambda x: np.where(~(x > 0), x, 2 * x), X, ["condition = [False, True, False]"]),
     "an array without a name": (lambda x: (2 * A) @ x, P, ["c = an array (2, 2)"]),
-    "a long chain": (deep, X, ["F1 = an array (3,) with a long formula"]),
+    "a long chain": (deep, X, ["F1 = an array (3,)"]),
     "nothing": (polar, P, []),
 }  # fmt: skip
 A = np.array([[1.0, 2.0], [3.0, 4.0]])

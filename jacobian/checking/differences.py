@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from jacobian.checking.probe import indexed
+from jacobian.kernel.expression import Jacobian
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -81,10 +82,11 @@ class Differences:
         return f"Differences {self.values.shape} by {self.method} ({self.reason}), largest error bar {worst:.1e}"
 
     def __str__(self) -> str:
-        """A few lines: the method and why, the bars, and what is odd."""
+        """The values or their edges, and a few lines: the method and why, the bars, and what is odd."""
         lines = [
             f"∂{self.names[0]}/∂{self.names[1]} {self.values.shape} by {self.method}, {self.evaluations} evaluations"
         ]
+        lines += str(Jacobian.from_array(self.values, self.noise.ndim, "J")).split("\n")[1:]
         lines.append(f"  why        {self.reason}")
         finite = self.errors[np.isfinite(self.errors)]
         if finite.size:

@@ -94,7 +94,7 @@ class Spelling:
         """What the names in the formula stand for that nobody gave: nodes, arrays, tables of positions."""
         found = Meanings(self._terms, self._names, with_legend=True).legend
         unnamed = {id(f.array): tuple(np.shape(f.array)) for term in self._terms for f in term.factors if not f.text}
-        found += [f"{name} = an array {unnamed[array]} with a long formula" for array, name in self._unnamed.items()]
+        found += [f"{name} = an array {unnamed[array]}" for array, name in self._unnamed.items()]
         tables = {id(table): table for term in self._terms for table in term.tables}
         return found + [f"{text} = {array_text(tables[one])}" for one, text in self._tables.items() if "{" not in text]
 
