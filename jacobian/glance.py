@@ -21,8 +21,13 @@ def _safe(write: Conditions, leaf: str, value: Any) -> str:
     """The text that makes a number like this one, which it is known to be like, safe from later changes."""
     is_plain = type(value) is np.ndarray and value.dtype.kind == "f"
     promote = leaf if is_plain else f"{write.hold(promoted)}({leaf}, 'x')"
-    keep = snapshot if is_plain and value.nbytes < MIDDLING else kept_snapshot
+    keep = snapshot if is_plain and _is_small(value) else kept_snapshot
     return f"{write.hold(keep)}({promote})"
+
+
+def _is_small(value: Any) -> bool:
+    """Whether it is an array that is copied whenever it comes."""
+    return type(value) is np.ndarray and value.nbytes < MIDDLING
 
 
 def glance(place: Place, script: Script, keys: Sequence[Key], compared: Sequence[int]) -> Glance | None:
@@ -45,5 +50,8 @@ def glance(place: Place, script: Script, keys: Sequence[Key], compared: Sequence
     inputs = [_safe(write, leaf, args[number]) for leaf, number in zip(leaves, place.numbers, strict=True)]
     take = write.hold(taken)
     places = [names[key] if isinstance(key, int) else script.surroundings.places[key] for key in keys]
-    given = [f"{take}({one}, borrow={script.is_at_once})" for one in places]
+    given = [
+        f"{write.hold(snapshot)}({one})" if isinstance(key, int) and _is_small(args[key])
+        else f"{take}({one}, borrow={script.is_at_once})" for key, one in zip(keys, places, strict=True)
+    ]  # fmt: skip
     return write.function([script.surroundings.names[0], "args"], f"([{', '.join(inputs)}], [{', '.join(given)}])")
