@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from jacobian.checking import wrong
+import numpy as np
+
+from jacobian.checking import infinite, wrong
 from jacobian.checking.case import Case
 from jacobian.checking.kinked import Kink, kinks_noted
 from jacobian.checking.layouts import Layout
@@ -61,11 +63,12 @@ def verify(
 
 def judge(case: Case) -> Verdict:
     """Compare at the given point, then near it; say what slipped when the claim is wrong."""
-    with kinks_noted():  # the verdict tells of them
+    with kinks_noted(), np.errstate(all="ignore"):  # the verdict tells of them, and of what is not finite
         return _judged(case)
 
 
 def _judged(case: Case) -> Verdict:
+    told = case.kinks_here  # these are told of once, when the truth is computed
     claimed = case.claimed(case.here)
     if case.upstream is not None and case.upstream.forgotten is not None:
         return wrong.not_linear(case)
@@ -74,7 +77,6 @@ def _judged(case: Case) -> Verdict:
         return wrong.of_impossible_shape(case, claimed)
     runs = [case.here]
     tensors = [[layout.expand(claimed) for layout in found]]
-    told = case.kinks_here
     off = [[case.wrong(case.here, *one) for one in zip(found, tensors[0], strict=True)]]
     kinks = [case.kink(case.here, *one) for one in zip(tensors[0], off[0], strict=True)]
     for place, kink in enumerate(kinks):
@@ -91,18 +93,18 @@ def _judged(case: Case) -> Verdict:
     unbalanced = case.claim.unbalanced
     for place, layout in enumerate(found):
         if not unbalanced and not any(row[place].any() for row in off):
-            return _right(case, layout, len(runs), _on_kink(kinks[place], told))
+            return _right(case, layout, len(runs), kinks[place], told)
     return wrong.Wrong(case, found, runs, tensors, off, kinks).verdict(unbalanced)
 
 
 def _on_kink(kink: Kink | None, told: Sequence[str]) -> str:
     """On which kink the point lies, and by which convention the claim is right there."""
     if kink is not None:
-        return f"on a kink, where any mixture of the derivatives beside it is right: {kink.note(kink.good)}"
+        return f"on a kink, where {kink.rule}: {kink.note(kink.good)}"
     return f"on a kink: {'; '.join(told)}" if told else ""
 
 
-def _right(case: Case, layout: Layout, points: int, on_kink: str) -> Verdict:
+def _right(case: Case, layout: Layout, points: int, kink: Kink | None, told: Sequence[str]) -> Verdict:
     entries = int(case.here.tensor.size)
     nothing = "0" if not case.here.tensor.any() else "smaller than its rounding" if case.is_rounding(layout) else ""
     compared = "at the given point" if points == 1 else f"at {points} points"
@@ -110,7 +112,8 @@ def _right(case: Case, layout: Layout, points: int, on_kink: str) -> Verdict:
         RIGHT if layout.is_standard else ELSEWHERE, case.axes.quotient, case.axes.names, layout.name, layout.convert,
         case.condition(layout), entries, entries,
         note="\n".join(filter(None, (
-            f"every entry is {nothing} here: another point would say more" if entries and nothing else "", on_kink,
+            f"every entry is {nothing} here: another point would say more" if entries and nothing else "",
+            _on_kink(kink, told), infinite.as_claimed(case, None if kink is None else kink.good),
         ))),
         compared=f"all {entries} entries {compared}" if entries != 1 else f"its entry {compared}",
     )  # fmt: skip
