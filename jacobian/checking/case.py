@@ -59,7 +59,7 @@ class Case:
         self.kind, self.given, self.output_name = kind, f, output_name
         self.args, self.kwargs, self.wanted_layout, self.rtol = tuple(args), kwargs, layout, rtol
         self._roundings: dict[int, tuple[Run, Rounding, Rounding | None]] = {}
-        with kinks_noted():  # of the derivative itself, where it is that which is differentiated
+        with kinks_noted(not_finite=True):  # of the derivative itself, where it is that which is differentiated
             self._run_here()
             self._check_repeats()
         self.claim = reading.read(claim, self._names(), downstream=self.downstream)

@@ -39,8 +39,8 @@ ROW_BY_ROW = f"{MIXED}, which is looked at row by row"
 
 
 @contextmanager
-def kinks_noted() -> Iterator[list[str]]:
-    """Of kinks, and of what is not finite, whoever asked tells; all other warnings are given as ever."""
+def kinks_noted(*, not_finite: bool = False) -> Iterator[list[str]]:
+    """What kinks are warned of is told by whoever asked, and what is not finite; other warnings are given as ever."""
     found: list[str] = []
     others: list[warnings.WarningMessage] = []
     try:
@@ -52,7 +52,7 @@ def kinks_noted() -> Iterator[list[str]]:
         for one in caught:
             if issubclass(one.category, KinkWarning):
                 found.append(str(one.message))
-            elif not issubclass(one.category, NonFiniteWarning):
+            elif not (not_finite and issubclass(one.category, NonFiniteWarning)):
                 others.append(one)
     for one in others:
         warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)

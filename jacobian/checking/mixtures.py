@@ -23,7 +23,9 @@ def is_mixture(points: Array, wanted: Array) -> bool:
     sizes = np.abs(points).max(axis=0)
     sizes[sizes == 0] = 1.0
     columns, goal = np.vstack([(points / sizes).T, np.ones(len(points))]), np.append(wanted / sizes, 1.0)
-    small: Array = np.linalg.qr(np.column_stack([columns, goal]), mode="r")  # with few rows, however many there were
+    small = np.asarray(
+        np.linalg.qr(np.column_stack([columns, goal]), mode="r")
+    )  # with few rows, however many there were
     weights = _weights(small[:, :-1], small[:, -1])
     return bool(np.all(np.abs(columns @ weights - goal) <= NEAR))
 
@@ -73,7 +75,7 @@ def blocks(mask: Array) -> Iterator[Array]:
         rows = np.zeros(len(mask), bool)
         rows[int(np.argmax(left.any(axis=1)))] = True
         while True:
-            wider: Array = mask[:, mask[rows].any(axis=0)].any(axis=1)
+            wider = np.asarray(mask[:, mask[rows].any(axis=0)].any(axis=1))
             if np.array_equal(wider, rows):
                 break
             rows = wider

@@ -12,6 +12,7 @@ from jacobian.checking.case import Case
 from jacobian.checking.kinked import Kink, kinks_noted
 from jacobian.checking.layouts import Layout
 from jacobian.checking.verdict import ELSEWHERE, RIGHT, Verdict
+from jacobian.errors import ArgumentError, report
 
 LARGE = 2**24
 """So many entries are compared at other points only where the claim is right at the given one."""
@@ -20,7 +21,7 @@ LARGE = 2**24
 def verify(
     f: Callable[..., Any],
     *args: Any,
-    claim: Any,
+    claim: Any = ...,
     argnums: int = 0,
     kind: str = "jacobian",
     layout: str | None = None,
@@ -46,7 +47,7 @@ def verify(
         ShapeError: the claim has a shape that no layout has.
         ExpressionError, LabelError: a formula that cannot be read, or with a name that is not known.
         NonFiniteError: the claim holds NaN or infinity.
-        ArgumentError: the claim cannot be evaluated, or `f` does not give the same value twice.
+        ArgumentError: the claim is missing or cannot be evaluated, or `f` does not give the same value twice.
 
     >>> import numpy as np, jacobian as jac
     >>> W, x = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([0.1, 0.2])
@@ -58,12 +59,18 @@ def verify(
     >>> bool(jac.verify(lambda A, B: A @ B, W, W, claim=lambda A, B, G: G @ B.T, kind="downstream"))
     True
     """
+    if claim is ...:
+        fix = "jac.verify(f, x, claim=C): an array without the name is an argument of f"
+        raise ArgumentError(report("verify: there is no claim", arguments=len(args), fix=fix))
     return judge(Case(f, args, kwargs, claim, argnums, kind, layout, rtol))
 
 
 def judge(case: Case) -> Verdict:
     """Compare at the given point, then near it; say what slipped when the claim is wrong."""
-    with kinks_noted(), np.errstate(all="ignore"):  # the verdict tells of them, and of what is not finite
+    with (
+        kinks_noted(not_finite=True),
+        np.errstate(all="ignore"),
+    ):  # the verdict tells of them, and of what is not finite
         return _judged(case)
 
 

@@ -27,7 +27,10 @@ WORST = 10
 CONFIRMED_AT = 2
 """At how many points a slip must give the claim."""
 
-LONG_FORMULA = 600
+LONG_FORMULA, SHOWN = 600, 3
+
+STRAY = 1e-6
+"""What is so small beside the largest entry was not derived."""
 
 UNEXPLAINED = "No single slip and no pair of slips explains the claim."
 ONLY_HERE = Diagnosis(
@@ -49,9 +52,13 @@ class Wrong:
 
     def verdict(self, unbalanced: Sequence[str]) -> Verdict:
         """The whole verdict. Labels that are not summed are the slip where their sum would be right."""
-        diagnosis = None if self._on_kink is not None or self._is_rounded() else self._diagnosis(unbalanced)
+        diagnosis = (
+            None if self._on_kink is not None or self._is_rounded() or self._is_stray() else self._diagnosis(unbalanced)
+        )
         if self._on_kink is not None:
             layout = self._on_kink
+        elif diagnosis is None and self._is_stray():
+            layout = 0
         elif diagnosis is None:
             layout = int(np.argmin([np.count_nonzero(one) for one in self.off[0]]))
         else:
@@ -77,6 +84,16 @@ class Wrong:
         return len(self.runs) == 1 and any(
             rounded.decimals(tensor, self.runs[0].tensor) is not None for tensor in self.tensors[0]
         )
+
+    def _is_stray(self) -> bool:
+        """Whether all that is wrong are tiny numbers where nothing is by structure: no slip makes them."""
+        for run, tensors, row in zip(self.runs, self.tensors, self.off, strict=True):
+            off, size = row[0], np.abs(run.tensor).max(initial=0.0)
+            fine, zeros = _zeros(run, off)
+            tiny = np.abs(tensors[0].reshape(off.shape)[off]).max(initial=0.0) <= STRAY * size
+            if not tiny or zeros - fine != np.count_nonzero(off):
+                return False
+        return True
 
     @cached_property
     def _on_kink(self) -> int | None:
@@ -157,6 +174,8 @@ class Wrong:
             return f"It lies on a kink, where {kink.reason(off)}."
         if infinite.entries(run, off).any():
             return f"{infinite.told(self.case, off)}."
+        if _zeros(run, off)[1] - _zeros(run, off)[0] == np.count_nonzero(off):
+            return self._not_zero(run, off)
         if run.tensor.dtype.kind == "c":
             return "What slipped is looked for in real numbers only."
         D = derivation_of(run)
@@ -167,6 +186,14 @@ class Wrong:
         entry = _entry(run, run.tensor, row * off.shape[1] + column)
         head = f"{UNEXPLAINED} The first wrong entry {place(self.case.axes.names, entry)} comes from:"
         return f"{head}\n{paths.explain(D, row, column, true)}"
+
+    def _not_zero(self, run: Run, off: Array) -> str:
+        """All that is wrong is claimed where nothing is, whatever the numbers are."""
+        flat = np.flatnonzero(off)
+        found = [place(self.case.axes.names, _entry(run, run.tensor, int(k))) for k in flat[:SHOWN]]
+        more = f" and {len(flat) - SHOWN} more" if len(flat) > SHOWN else ""
+        verb = "is" if len(flat) == 1 else "are"
+        return f"{', '.join(found)}{more} {verb} zero by structure, but not in the claim; all other entries are right."
 
 
 def _worst(run: Run, claimed: Array, off: Array) -> tuple[Entry, ...]:
