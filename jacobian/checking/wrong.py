@@ -91,7 +91,7 @@ class Wrong:
             off, size = row[0], np.abs(run.tensor).max(initial=0.0)
             fine, zeros = _zeros(run, off)
             tiny = np.abs(tensors[0].reshape(off.shape)[off]).max(initial=0.0) <= STRAY * size
-            if not tiny or zeros - fine != np.count_nonzero(off):
+            if not off.any() or not tiny or zeros - fine != np.count_nonzero(off):
                 return False
         return True
 
@@ -174,7 +174,8 @@ class Wrong:
             return f"It lies on a kink, where {kink.reason(off)}."
         if infinite.entries(run, off).any():
             return f"{infinite.told(self.case, off)}."
-        if _zeros(run, off)[1] - _zeros(run, off)[0] == np.count_nonzero(off):
+        fine, zeros = _zeros(run, off)
+        if off.any() and zeros - fine == np.count_nonzero(off):
             return self._not_zero(run, off)
         if run.tensor.dtype.kind == "c":
             return "What slipped is looked for in real numbers only."
