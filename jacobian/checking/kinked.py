@@ -35,7 +35,8 @@ FIRST, DRAWN, MAX_COLUMNS, MAX_ROWS, MAX_ENTRIES = 4, 32, 16, 8, 2**16
 SHOWN = 3
 
 MIXED = "any mixture of the derivatives beside it is right"
-ROW_BY_ROW = f"{MIXED}, which is looked at row by row"
+PART_BY_PART, ROW_BY_ROW = (f"{MIXED}, which is looked at {part} by {part}" for part in ("part", "row"))
+"""How it is looked at where too many derivatives lie beside the point: parts have no row and no column in common."""
 
 
 @contextmanager
@@ -140,7 +141,9 @@ class Kink:
         if whole is not None:
             return np.full(self.off.shape, whole)
         good = np.zeros(self.off.shape, bool)
-        for block in blocks(self.many):
+        parts = list(blocks(self.many))
+        self.rule = PART_BY_PART if len(parts) > 1 else MIXED
+        for block in parts:
             if not np.any(block & self.off):
                 continue
             found = self._weighed(block)

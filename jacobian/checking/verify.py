@@ -46,7 +46,7 @@ def verify(
     Raises:
         ShapeError: the claim has a shape that no layout has.
         ExpressionError, LabelError: a formula that cannot be read, or with a name that is not known.
-        NonFiniteError: the claim holds NaN or infinity.
+        NonFiniteError: the claim holds NaN or infinity where the whole derivative is finite.
         ArgumentError: the claim is missing or cannot be evaluated, or `f` does not give the same value twice.
 
     >>> import numpy as np, jacobian as jac

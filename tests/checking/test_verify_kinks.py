@@ -146,7 +146,7 @@ def test_all_entries_of_a_claim_are_one_mixture(f: Any, x: Any, wrong: Any, righ
     assert jac.verify(f, x, claim=np.array(right, float)).verdict == "right"
 
 
-def test_with_many_derivatives_beside_the_point_rows_are_looked_at_one_by_one() -> None:
+def test_with_many_derivatives_beside_the_point_parts_and_rows_are_looked_at_one_by_one() -> None:
     W = np.random.default_rng(1).normal(size=(10, 10))
     by_row = AS_GOOD.replace(": ", ", which is looked at row by row: ")
     right = jac.verify(lambda x: relu(W @ x), np.zeros(10), claim=W)
@@ -155,7 +155,7 @@ def test_with_many_derivatives_beside_the_point_rows_are_looked_at_one_by_one() 
     assert not jac.verify(lambda x: relu(W @ x), np.zeros(10), claim=1.2 * W)
     each = jac.verify(relu, np.zeros(10), claim=np.diag(np.linspace(0, 1, 10)))  # every entry is a part by itself
     assert each.verdict == "right"
-    assert each.note.startswith(AS_GOOD)
+    assert each.note.startswith(AS_GOOD.replace(": ", ", which is looked at part by part: "))
 
 
 def test_where_the_chain_rule_gives_no_value_a_kink_is_one_all_the_same() -> None:
