@@ -59,7 +59,7 @@ class Case:
         self.kind, self.given, self.output_name = kind, f, output_name
         self.args, self.kwargs, self.wanted_layout, self.rtol = tuple(args), kwargs, layout, rtol
         self._roundings: dict[int, tuple[Run, Rounding, Rounding | None]] = {}
-        with kinks_noted():  # of the derivative itself, where it is that which is differentiated
+        with kinks_noted(not_finite=True):  # of the derivative itself, where it is that which is differentiated
             self._run_here()
             self._check_repeats()
         self.claim = reading.read(claim, self._names(), downstream=self.downstream)
@@ -113,7 +113,7 @@ class Case:
     def _check_repeats(self) -> None:
         """Nothing can be said of a function that does not give the same value twice."""
         first, second = (np.asarray(run.values[run.output_name]) for run in (self.here, self._run(self.args)))
-        if first.shape != second.shape or not np.array_equal(first, second):
+        if first.shape != second.shape or not np.array_equal(first, second, equal_nan=True):
             raise ArgumentError(
                 report(
                     "verify: the function gives another value at every call",
@@ -169,6 +169,10 @@ class Case:
         return found
 
     def _claimed(self, run: Run, shake: rounding.Shake | None = None) -> Array:
+        found = self._as_claimed(run, shake)
+        return reading.checked(found) if np.isfinite(run.tensor).all() else found
+
+    def _as_claimed(self, run: Run, shake: rounding.Shake | None) -> Array:
         shapes, args, values = (run.out_shape, run.wrt.shape), run.args, run.values
         if self.kind == "hessian":  # there y is the value, not the first derivative
             values = {"y": np.asarray(self.given(*run.args, **self.kwargs)), **values}
@@ -202,6 +206,8 @@ class Case:
     def wrong(self, run: Run, layout: Layout, tensor: Array) -> Array:
         """Which entries of a claim, brought from a layout to the full tensor, differ from the truth at a point."""
         shape = prod(run.out_shape), prod(run.wrt.shape)
+        if self.claim.moves:  # beside an infinite entry, δ times infinity
+            tensor = np.where(np.isnan(tensor) & np.isfinite(run.tensor), 0.0, tensor)
         return self.tolerance(tensor, run.tensor).wrong(
             tensor.reshape(shape), run.tensor.reshape(shape), lambda beyond: self.rounding(run, layout, beyond)
         )
@@ -244,7 +250,7 @@ class Case:
         if not columns.size:
             return None
         beside = Beside(run, self.argnum, self._try, self.kinks_here, self.axes.names)
-        around = beside.around(columns)
+        around = beside.around(columns, claimed.reshape(off.shape))
         return None if around is None else Kink(beside, around, claimed.reshape(off.shape), off)
 
     @cached_property

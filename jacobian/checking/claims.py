@@ -125,7 +125,7 @@ class Values:
     unbalanced: tuple[str, ...] = ()
 
     def __init__(self, array: Array) -> None:
-        self.array = checked(array.astype(float) if array.dtype.kind in "iub" else array)
+        self.array = array.astype(float) if array.dtype.kind in "iub" else array
 
     def at(self, args: Sequence[Any], values: Mapping[str, Any], shapes: tuple[Any, Any], upstream: Any) -> Array:
         """The array itself."""
@@ -257,7 +257,7 @@ def _numbers(result: Any) -> Array:
         raise ShapeError(report("the claim does not return an array: its rows differ in length")) from None
     if array.dtype.kind not in "iufcb":
         raise DTypeError(report(f"the claim returns {_kind(result)}, not an array of numbers"))
-    return checked(array.astype(float) if array.dtype.kind in "iub" else array)
+    return array.astype(float) if array.dtype.kind in "iub" else array
 
 
 def _kind(result: Any) -> str:

@@ -23,6 +23,9 @@ PRODUCTS = frozenset(
 )
 SUMS = frozenset({"add", "subtract", "concatenate", "stack"})
 REDUCTIONS = frozenset("sum mean max min prod vector_norm var std logsumexp trace".split())
+CANCELLED = 1e-12
+"""What is so small beside its terms is what rounding leaves of nothing."""
+
 MAX_PAIRS = 400
 MAX_SYMMETRISING = 4
 MAX_SIZE = 128
@@ -237,7 +240,7 @@ def links_left_out(D: Derivation) -> Iterator[Mutation]:
     above = {index: ancestors(D, index) for index in nodes}
     after: dict[int, dict[int, Array]] = {}
     for a, b in sorted(pairs, key=lambda pair: (places[pair[1]] - places[pair[0]], pair))[:MAX_PAIRS]:
-        if a not in above[b]:
+        if a not in above[b] or cancels(D, a):
             continue
         if a not in after:
             after[a] = D.forward({}, start=a, seed=D.down[a])
@@ -248,6 +251,20 @@ def links_left_out(D: Derivation) -> Iterator[Mutation]:
             slip, ("link", a, b), partial(_link_sentence, D, a, b, steps, slip), delta=delta,
             kin=("link", tuple(_op(D, index) for index in steps)),
         )  # fmt: skip
+
+
+def cancels(D: Derivation, index: int) -> bool:
+    """Whether all that arrives at a node adds up to nothing, as at the maximum that a softmax takes away."""
+    if index == D.of.index:
+        return False
+    if index not in D.cancelled:
+        D.cancelled[index] = _cancels(D, index)
+    return D.cancelled[index]
+
+
+def _cancels(D: Derivation, index: int) -> bool:
+    sizes: Any = sum(np.abs(D.up[edge.node]) @ np.abs(D.locals[edge]) for edge in D.uses[index] if edge.node in D.up)
+    return bool(np.any(sizes) and np.all(np.abs(D.up[index]) <= CANCELLED * sizes))
 
 
 def _link_slip(D: Derivation, a: int, steps: list[int]) -> str:

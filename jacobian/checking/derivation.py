@@ -179,6 +179,7 @@ class Derivation:
         self.of, self.wrt = of, wrt
         self.owners = owners or {}  # of the steps of a layer, the layer
         self.steps = 0.0
+        self.cancelled: dict[int, bool] = {}
         self.nodes = {node.index: node for node in reversed(list(of.trace.between(of, [wrt])))}
         self.edges: list[Edge] = []
         self.into: dict[int, list[Edge]] = {index: [] for index in self.nodes}

@@ -98,6 +98,7 @@ class Suspect:
         claim, near = self.claims[place][layout], self.nearness[place][layout]
         is_sampled = claim.shape != value.shape
         claim = self.D.part(claim) if is_sampled else claim
+        self.D.count(compared=value.size, steps=0)
         scale = float(np.abs(value).max(initial=0.0))
         limit = (1e-4 + near.tolerance.rtol) * scale
         if not scale or float(np.abs(claim - value).max(initial=0.0)) > limit:
@@ -304,6 +305,10 @@ class _Search:
 
     def _made(self, stage: Stage) -> Iterator[tuple[Mutation, Array]]:
         for mutation in stage(self.D, self.suspect):
+            if any(
+                cuts.cancels(self.D, index) for edge in mutation.changes or () for index in (edge.node, edge.parent)
+            ):
+                continue  # whatever is done there makes no difference
             value = mutation.of(self.D)
             self.D.count(compared=value.size, steps=SLIP)
             if np.isfinite(value).all():

@@ -79,7 +79,7 @@ def scaled(D: Derivation, suspect: Suspect) -> Iterator[Mutation]:
     """A constant factor in one entry, row or column; at one point only a simple number is believed to be."""
     for layout, part in _wrong_parts(suspect):
         c = ratio(suspect.claims[0][layout][part.key], suspect.truths[0][part.key])
-        if c is None or abs(c + 1) < 1e-6 or not (is_nice(c) or len(suspect.runs) > 1):
+        if c is None or abs(abs(c) - 1) < 1e-6 or not (is_nice(c) or len(suspect.runs) > 1):
             continue
         told, by = part.told(suspect.axes), number(1 / c)
         yield Mutation(

@@ -45,16 +45,19 @@ def ratio(claim: Array, value: Array, beside: Array | float = 0.0) -> float | No
 
 
 def number(value: float) -> str:
-    """A number as a person would write it."""
+    """A number as a person would write it; of one that is nearly 1 enough digits to see that it is not."""
     fraction = Fraction(value).limit_denominator(64)
-    return str(fraction) if abs(float(fraction) - value) < 1e-7 * abs(value) else f"{value:.6g}"
+    off = abs(abs(value) - 1)
+    if abs(float(fraction) - value) < min(1e-7 * abs(value), off or 1.0):
+        return str(fraction)
+    return next(text for digits in range(6, 18) if abs(float(text := f"{value:.{digits}g}") - value) <= 0.1 * off)
 
 
 def _ratios(suspect: Suspect) -> Iterator[tuple[int, list[float]]]:
-    """For every layout the ratio of claim and truth at every point."""
+    """For every layout the ratio of claim and truth at every point; what is 1 to the tolerance explains nothing."""
     for layout in range(len(suspect.claims[0])):
         found = [ratio(claims[layout], true) for claims, true in zip(suspect.claims, suspect.truths, strict=True)]
-        if all(c is not None for c in found):
+        if all(c is not None and abs(c - 1) > suspect.nearness[0][layout].tolerance.rtol for c in found):
             yield layout, [c for c in found if c is not None]
 
 
@@ -139,8 +142,8 @@ def _scalar_named(suspect: Suspect, found: list[float]) -> tuple[str, str] | Non
             nodes = [] if D is None else D.of.trace.nodes
             if place < len(nodes) and np.size(nodes[place].value) == 1:
                 values.append(float(np.reshape(strip_all(nodes[place].value), ())))
-        if len(values) != len(found) or not all(values):
-            continue
+        if len(values) != len(found) or not all(values) or np.allclose(values, 1.0, rtol=1e-6, atol=0):
+            continue  # it is not known, or a factor that is 1 is no factor
         inverse = _divides(node)
         for power in (1, 2, 3):
             text = (f"1/{node.name}" if inverse else node.name) + ("" if power == 1 else f"**{power}")
@@ -191,7 +194,7 @@ def edge_ratio(suspect: Suspect) -> Found | None:
         D = suspect.D
         for edge in D.edges:
             c = ratio(D.part(claim) - D.truth, D.contribution(edge), D.truth)
-            if c is None or abs(c + 1) < 1e-6:
+            if c is None or abs(c + 1) < 1e-6 or abs(c) <= suspect.nearness[0][layout].tolerance.rtol:
                 continue
             if not _everywhere(suspect, edge, layout, c):
                 named = _edge_times_scalar(suspect, edge, layout)

@@ -21,7 +21,7 @@ FEWEST = 2
 
 def decimals(claimed: Array, true: Array) -> int | None:
     """To how many decimals a claim is the truth rounded; None where it is not."""
-    if true.dtype.kind == "c" or claimed.dtype.kind == "c" or not true.any():
+    if true.dtype.kind == "c" or claimed.dtype.kind == "c" or not true.any() or not _is_finite(claimed, true):
         return None
     size = float(np.abs(true).max())
     fewest = FEWEST - 1 - int(np.floor(np.log10(size)))
@@ -35,6 +35,8 @@ def decimals(claimed: Array, true: Array) -> int | None:
 
 def note(claims: Sequence[tuple[Array, Array]]) -> str:
     """What is said of a claim that is near the truth at every point: pairs of what is claimed and what is true."""
+    if not all(_is_finite(*claim) for claim in claims):
+        return ""
     worst = max(_farthest(claimed, true) for claimed, true in claims)
     counted = decimals(*claims[0]) if len(claims) == 1 else None
     if counted is not None:
@@ -44,6 +46,10 @@ def note(claims: Sequence[tuple[Array, Array]]) -> str:
         return ""
     digits = int(-np.log10(worst))
     return f"it agrees to {digits} digits in every entry; if numbers in it were rounded, {_tolerance(worst)}"
+
+
+def _is_finite(claimed: Array, true: Array) -> bool:
+    return bool(np.isfinite(claimed).all() and np.isfinite(true).all())
 
 
 def _tolerance(worst: float) -> str:

@@ -56,15 +56,20 @@ class Tolerance:
     def wrong(self, claimed: Array, true: Array, rounding: Told | None = None) -> Array:
         """Where a matrix differs from the true one; `rounding` is asked only if something does.
 
-        It is told by how much each entry is wrong.
+        It is told by how much each entry is wrong. What is not finite, in either, is right where both are the same.
         """
+        odd = ~(np.isfinite(claimed) & np.isfinite(true))
+        if odd.any():
+            off = self.wrong(np.where(odd, 0.0, claimed), np.where(odd, 0.0, true), rounding)
+            same = (claimed == true) | (np.isnan(claimed) & np.isnan(true))
+            return np.where(odd, ~same, off)
         digits = LAST_DIGITS * self.eps
         rows, columns = _scales(true)
         found = [
             ~(np.abs(one - other) <= self.rtol * np.abs(other) + digits * (row * columns))
             for one, other, row in in_pieces(claimed, true, rows)
         ]
-        off: Array = found[0] if len(found) == 1 else np.concatenate(found)
+        off = found[0] if len(found) == 1 else np.concatenate(found)
         if rounding is not None and off.any():
             beyond = np.where(off, np.abs(claimed - true) - self.rtol * np.abs(true), 0.0)
             off &= ~(beyond <= rounding(beyond))

@@ -50,7 +50,9 @@ class Downstream:
         return np.stack(found).reshape(*out, *shape)
 
     def _look(self, found: Array, drawn: Array, answer: Array, nothing: Array) -> None:
-        """Whether the claim is linear in the upstream; what does not change with it has forgotten it."""
+        """Whether the claim is linear in the upstream, as far as it is finite; or has forgotten it, and stays."""
+        finite = np.isfinite(found).all(axis=0) & np.isfinite(answer) & np.isfinite(nothing)
+        found, answer, nothing = found[:, finite], answer[finite], nothing[finite]
         scale = max(float(np.abs(found).max(initial=0.0)), float(np.abs(answer).max(initial=0.0)), 1e-300)
         expected = np.tensordot(drawn.reshape(-1), found, axes=1)
         if (

@@ -100,8 +100,10 @@ class Verdict:
         return text if fine == zeros else f"{text}, and {fine} of {zeros} that are"
 
     def entry_text(self, entry: Entry) -> str:
-        """`∂y[0]/∂x[2] = 0.5 is claimed, but it is 0.25`."""
-        return f"{place(self.names, entry)} = {entry.claimed:.6g} is claimed, but it is {entry.true:.6g}"
+        """`∂y[0]/∂x[2] = 0.5 is claimed, but it is 0.25`: with six digits, or as many as tell them apart."""
+        texts = ((f"{entry.claimed:.{digits}g}", f"{entry.true:.{digits}g}") for digits in range(6, 18))
+        claimed, true = next((both for both in texts if both[0] != both[1]), (entry.claimed, entry.true))
+        return f"{place(self.names, entry)} = {claimed} is claimed, but it is {true}"
 
 
 def percent(share: float) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from jacobian.checking import wrong
+import numpy as np
+
+from jacobian.checking import infinite, wrong
 from jacobian.checking.case import Case
 from jacobian.checking.kinked import Kink, kinks_noted
 from jacobian.checking.layouts import Layout
 from jacobian.checking.verdict import ELSEWHERE, RIGHT, Verdict
+from jacobian.errors import ArgumentError, report
 
 LARGE = 2**24
 """So many entries are compared at other points only where the claim is right at the given one."""
@@ -18,7 +21,7 @@ LARGE = 2**24
 def verify(
     f: Callable[..., Any],
     *args: Any,
-    claim: Any,
+    claim: Any = ...,
     argnums: int = 0,
     kind: str = "jacobian",
     layout: str | None = None,
@@ -43,8 +46,8 @@ def verify(
     Raises:
         ShapeError: the claim has a shape that no layout has.
         ExpressionError, LabelError: a formula that cannot be read, or with a name that is not known.
-        NonFiniteError: the claim holds NaN or infinity.
-        ArgumentError: the claim cannot be evaluated, or `f` does not give the same value twice.
+        NonFiniteError: the claim holds NaN or infinity where the whole derivative is finite.
+        ArgumentError: the claim is missing or cannot be evaluated, or `f` does not give the same value twice.
 
     >>> import numpy as np, jacobian as jac
     >>> W, x = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([0.1, 0.2])
@@ -56,16 +59,23 @@ def verify(
     >>> bool(jac.verify(lambda A, B: A @ B, W, W, claim=lambda A, B, G: G @ B.T, kind="downstream"))
     True
     """
+    if claim is ...:
+        fix = "jac.verify(f, x, claim=C): an array without the name is an argument of f"
+        raise ArgumentError(report("verify: there is no claim", arguments=len(args), fix=fix))
     return judge(Case(f, args, kwargs, claim, argnums, kind, layout, rtol))
 
 
 def judge(case: Case) -> Verdict:
     """Compare at the given point, then near it; say what slipped when the claim is wrong."""
-    with kinks_noted():  # the verdict tells of them
+    with (
+        kinks_noted(not_finite=True),
+        np.errstate(all="ignore"),
+    ):  # the verdict tells of them, and of what is not finite
         return _judged(case)
 
 
 def _judged(case: Case) -> Verdict:
+    told = case.kinks_here  # these are told of once, when the truth is computed
     claimed = case.claimed(case.here)
     if case.upstream is not None and case.upstream.forgotten is not None:
         return wrong.not_linear(case)
@@ -74,7 +84,6 @@ def _judged(case: Case) -> Verdict:
         return wrong.of_impossible_shape(case, claimed)
     runs = [case.here]
     tensors = [[layout.expand(claimed) for layout in found]]
-    told = case.kinks_here
     off = [[case.wrong(case.here, *one) for one in zip(found, tensors[0], strict=True)]]
     kinks = [case.kink(case.here, *one) for one in zip(tensors[0], off[0], strict=True)]
     for place, kink in enumerate(kinks):
@@ -91,18 +100,18 @@ def _judged(case: Case) -> Verdict:
     unbalanced = case.claim.unbalanced
     for place, layout in enumerate(found):
         if not unbalanced and not any(row[place].any() for row in off):
-            return _right(case, layout, len(runs), _on_kink(kinks[place], told))
+            return _right(case, layout, len(runs), kinks[place], told)
     return wrong.Wrong(case, found, runs, tensors, off, kinks).verdict(unbalanced)
 
 
 def _on_kink(kink: Kink | None, told: Sequence[str]) -> str:
     """On which kink the point lies, and by which convention the claim is right there."""
     if kink is not None:
-        return f"on a kink, where any mixture of the derivatives beside it is right: {kink.note(kink.good)}"
+        return f"on a kink, where {kink.rule}: {kink.note(kink.good)}"
     return f"on a kink: {'; '.join(told)}" if told else ""
 
 
-def _right(case: Case, layout: Layout, points: int, on_kink: str) -> Verdict:
+def _right(case: Case, layout: Layout, points: int, kink: Kink | None, told: Sequence[str]) -> Verdict:
     entries = int(case.here.tensor.size)
     nothing = "0" if not case.here.tensor.any() else "smaller than its rounding" if case.is_rounding(layout) else ""
     compared = "at the given point" if points == 1 else f"at {points} points"
@@ -110,7 +119,8 @@ def _right(case: Case, layout: Layout, points: int, on_kink: str) -> Verdict:
         RIGHT if layout.is_standard else ELSEWHERE, case.axes.quotient, case.axes.names, layout.name, layout.convert,
         case.condition(layout), entries, entries,
         note="\n".join(filter(None, (
-            f"every entry is {nothing} here: another point would say more" if entries and nothing else "", on_kink,
+            f"every entry is {nothing} here: another point would say more" if entries and nothing else "",
+            _on_kink(kink, told), infinite.as_claimed(case, None if kink is None else kink.good),
         ))),
         compared=f"all {entries} entries {compared}" if entries != 1 else f"its entry {compared}",
     )  # fmt: skip

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from jacobian.checking import misshapen, paths, rounded, slips
+from jacobian.checking import infinite, misshapen, paths, rounded, slips
 from jacobian.checking.case import Case, brief
 from jacobian.checking.derivation import Run
 from jacobian.checking.diagnosis import Diagnosis, Suspect, derivation_of, diagnose
@@ -26,7 +27,10 @@ WORST = 10
 CONFIRMED_AT = 2
 """At how many points a slip must give the claim."""
 
-LONG_FORMULA = 600
+LONG_FORMULA, SHOWN = 600, 3
+
+STRAY = 1e-6
+"""What is so small beside the largest entry was not derived."""
 
 UNEXPLAINED = "No single slip and no pair of slips explains the claim."
 ONLY_HERE = Diagnosis(
@@ -48,8 +52,14 @@ class Wrong:
 
     def verdict(self, unbalanced: Sequence[str]) -> Verdict:
         """The whole verdict. Labels that are not summed are the slip where their sum would be right."""
-        diagnosis = None if self._only_on_kink() or self._is_rounded() else self._diagnosis(unbalanced)
-        if diagnosis is None:
+        diagnosis = (
+            None if self._on_kink is not None or self._is_rounded() or self._is_stray() else self._diagnosis(unbalanced)
+        )
+        if self._on_kink is not None:
+            layout = self._on_kink
+        elif diagnosis is None and self._is_stray():
+            layout = 0
+        elif diagnosis is None:
             layout = int(np.argmin([np.count_nonzero(one) for one in self.off[0]]))
         else:
             layout = diagnosis.layout
@@ -59,7 +69,7 @@ class Wrong:
             WRONG, self.case.axes.quotient, self.case.axes.names, right_entries=int(off.size - np.count_nonzero(off)),
             entries=off.size, worst=_worst(run, claimed, off), diagnosis=diagnosis, formula=formula(self.case),
             unexplained=self._unexplained(run, off, layout) if diagnosis is None and not self._is_rounded() else "",
-            note=_elsewhere(run) if shown else self._noted(claimed, off, layout), zeros=_zeros(run, off),
+            note=_elsewhere(run) if shown else self._noted(claimed, off, layout, diagnosis), zeros=_zeros(run, off),
         )  # fmt: skip
 
     def _rounded(self, layout: int) -> str:
@@ -75,15 +85,29 @@ class Wrong:
             rounded.decimals(tensor, self.runs[0].tensor) is not None for tensor in self.tensors[0]
         )
 
-    def _only_on_kink(self) -> bool:
-        """Whether all that is wrong, in whichever layout, lies on a kink: there no slip is needed."""
-        return not any(one.any() for row in self.off[1:] for one in row) and all(
-            kink is not None and not np.any(off & ~kink.on) for kink, off in zip(self.kinks, self.off[0], strict=True)
-        )
+    def _is_stray(self) -> bool:
+        """Whether all that is wrong are tiny numbers where nothing is by structure: no slip makes them."""
+        for run, tensors, row in zip(self.runs, self.tensors, self.off, strict=True):
+            off, size = row[0], np.abs(run.tensor).max(initial=0.0)
+            fine, zeros = _zeros(run, off)
+            tiny = np.abs(tensors[0].reshape(off.shape)[off]).max(initial=0.0) <= STRAY * size
+            if not off.any() or not tiny or zeros - fine != np.count_nonzero(off):
+                return False
+        return True
 
-    def _noted(self, claimed: Array, off: Array, layout: int) -> str:
+    @cached_property
+    def _on_kink(self) -> int | None:
+        """The layout in which all that is wrong lies on a kink: there no slip is needed."""
+        if any(one.any() for row in self.off[1:] for one in row):
+            return None
+        pairs = enumerate(zip(self.kinks, self.off[0], strict=True))
+        return next((nth for nth, (kink, off) in pairs if kink is not None and not np.any(off & ~kink.on)), None)
+
+    def _noted(self, claimed: Array, off: Array, layout: int, diagnosis: Diagnosis | None) -> str:
+        if diagnosis is not None and infinite.entries(self.runs[0], off).any():
+            return infinite.told(self.case, off)
         kink = self.kinks[layout]
-        if kink is None or self._only_on_kink() or not np.any(off & kink.on):
+        if kink is None or self._on_kink is not None or not np.any(off & kink.on):
             return self._rounded(layout)
         return f"on a kink: {kink.note(off & kink.on)}"
 
@@ -93,6 +117,8 @@ class Wrong:
             text = f"The label {labels} stands on the right alone and is not summed: write Σ_{labels} in front."
             return Diagnosis((slips.NOT_SUMMED,), text)
         off = [k for k, row in enumerate(self.off) if all(one.any() for one in row)]
+        if 0 in off and not np.isfinite(self.runs[0].tensor).all():  # nothing can be told from infinite numbers
+            return self._searched([k for k in off if k])
         if self.runs[0].tensor.dtype.kind == "c":
             return self._of_complex(off) if 0 in off else ONLY_HERE
         if 0 not in off:
@@ -144,8 +170,13 @@ class Wrong:
 
     def _unexplained(self, run: Run, off: Array, layout: int) -> str:
         kink = self.kinks[layout]
-        if kink is not None and self._only_on_kink():
-            return f"It lies on a kink, where any mixture of the derivatives beside it is right: {kink.note(off)}."
+        if kink is not None and self._on_kink == layout:
+            return f"It lies on a kink, where {kink.reason(off)}."
+        if infinite.entries(run, off).any():
+            return f"{infinite.told(self.case, off)}."
+        fine, zeros = _zeros(run, off)
+        if off.any() and zeros - fine == np.count_nonzero(off):
+            return self._not_zero(run, off)
         if run.tensor.dtype.kind == "c":
             return "What slipped is looked for in real numbers only."
         D = derivation_of(run)
@@ -157,10 +188,19 @@ class Wrong:
         head = f"{UNEXPLAINED} The first wrong entry {place(self.case.axes.names, entry)} comes from:"
         return f"{head}\n{paths.explain(D, row, column, true)}"
 
+    def _not_zero(self, run: Run, off: Array) -> str:
+        """All that is wrong is claimed where nothing is, whatever the numbers are."""
+        flat = np.flatnonzero(off)
+        found = [place(self.case.axes.names, _entry(run, run.tensor, int(k))) for k in flat[:SHOWN]]
+        more = f" and {len(flat) - SHOWN} more" if len(flat) > SHOWN else ""
+        verb = "is" if len(flat) == 1 else "are"
+        return f"{', '.join(found)}{more} {verb} zero by structure, but not in the claim; all other entries are right."
+
 
 def _worst(run: Run, claimed: Array, off: Array) -> tuple[Entry, ...]:
     places = np.flatnonzero(off)  # few, where a large Jacobian is mostly zero
     sizes = np.abs(claimed.reshape(-1)[places] - run.tensor.reshape(-1)[places])
+    sizes = np.where(np.isnan(sizes), np.inf, sizes)
     order = places[np.argsort(-sizes, kind="stable")[:WORST]]
     return tuple(_entry(run, claimed, int(flat)) for flat in order)
 
