@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from jacobian.kernel import surds
+from jacobian.kernel import covering, surds
 from jacobian.kernel.access import Form, Lookup, indices
+from jacobian.kernel.equations import Guard
 from jacobian.kernel.latex import latex as parsed
 from jacobian.kernel.latex import name_latex
 from jacobian.kernel.meanings import WORD, Meanings
@@ -107,6 +108,10 @@ class Spelling:
         for index in first_only(term):
             free[index] = "0"
         return Letters(free, [self._tables[id(table)] for table in term.tables])
+
+    def named_tables(self, term: Term) -> list[int]:
+        """The tables of a term that have a name, rather than being written out."""
+        return [slot for slot, table in enumerate(term.tables) if "{" not in self._tables[id(table)]]
 
     def number(self, value: Scalar) -> str:
         """A number in front: as the user wrote it, if it is one that the user wrote."""
@@ -250,11 +255,13 @@ def number_text(value: Scalar) -> str:
 def product_text(term: Term, names: Names, deltas: Iterable[str] = (), spelling: Spelling | None = None) -> str:
     """The right-hand side of one term, with its sign in front when negative."""
     label, number = (spelling.label, spelling.number) if spelling else (lambda factor: factor.text, number_text)
+    labels = [label(factor) for factor in term.factors]
+    term = _with_ranges_of_sums(term, labels, spelling)
     pattern = term.pattern
     pieces = list(deltas)
     pieces += [
-        factor_text(label(factor), access.forms, names, nth + 1)
-        for nth, (factor, access) in enumerate(zip(term.factors, pattern.factors, strict=True))
+        factor_text(one, access.forms, names, nth + 1)
+        for nth, (one, access) in enumerate(zip(labels, pattern.factors, strict=True))
     ]
     summed = [names(k) for k in range(len(pattern.sizes)) if k not in pattern.free]
     alone = len(pieces) == 1 and not pattern.guards and not summed and term.scale == 1
@@ -262,9 +269,7 @@ def product_text(term: Term, names: Names, deltas: Iterable[str] = (), spelling:
     if not alone and not isinstance(scale, complex):
         scale, pieces = without_numbers(scale, pieces)
     pieces = [f"({piece})" if is_sum(piece) and not alone else piece for piece in pieces]
-    for guard in pattern.guards:
-        text = form_text(guard.form, names)
-        pieces.append(f"[{text} = 0]" if guard.extent == 1 else f"[0 <= {text} < {guard.extent}]")
+    pieces += filter(None, (_guard_text(guard, names, pattern.sizes) for guard in pattern.guards))
     sign = "-" if not isinstance(scale, complex) and scale < 0 else ""
     size = abs(scale) if sign else scale
     if size != 1 or not pieces:
@@ -273,6 +278,40 @@ def product_text(term: Term, names: Names, deltas: Iterable[str] = (), spelling:
     if summed:
         body = f"Σ_{','.join(summed)} {body}"
     return sign + body
+
+
+def _guard_text(guard: Guard, names: Names, sizes: Sequence[int]) -> str:
+    """`[0 <= i - j < 3]`, `[i < 2]`; empty where it always holds."""
+    text = form_text(guard.form, names)
+    if list(indices(guard.form)):
+        index = next(indices(guard.form))
+        short = covering.range_text(guard, names(index), sizes[index])
+        if short is not None:
+            return f"[{short}]" if short else ""
+    return f"[{text} = 0]" if guard.extent == 1 else f"[0 <= {text} < {guard.extent}]"
+
+
+def _with_ranges_of_sums(term: Term, labels: Sequence[str], spelling: Spelling | None) -> Term:
+    """The term with guards for summed indices that its arrays, as they are read, would let go further."""
+    pattern = term.pattern
+    summed = [index for index in range(len(pattern.sizes)) if index not in pattern.free]
+    if not summed:
+        return term
+    spots = [(guard.form, guard.extent) for guard in pattern.guards]
+    spots += covering.looked_up(pattern, spelling.named_tables(term) if spelling else range(len(pattern.tables)))
+    for label, access in zip(labels, pattern.factors, strict=True):
+        for axis, spot in enumerate(zip(access.forms, access.shape, strict=True)):
+            if not is_placed(label) or re.search(rf"[\[,]@{axis}[\],]", label):
+                spots.append(spot)
+    return covering.told(term, summed, spots)
+
+
+def _with_ranges(term: Term, spelling: Spelling) -> Term:
+    """The term with guards for the indices that the axes of output and input would let go further."""
+    pattern, alone = term.pattern, first_only(term)
+    spots = [*covering.ends(pattern), *covering.looked_up(pattern, spelling.named_tables(term))]
+    spots += [(guard.form, guard.extent) for guard in pattern.guards]
+    return covering.told(term, [index for index in pattern.free if index not in alone], spots)
 
 
 def joined(pieces: Iterable[str]) -> str:
@@ -329,6 +368,10 @@ def formula(
         (terms[0].pattern.out, terms[0].pattern.into, terms[0].pattern.sizes)
         for term in terms
     ):  # fmt: skip
+        told = [_with_ranges(term, spelling) for term in terms]
+        if any(one is not term for one, term in zip(told, terms, strict=True)):
+            told = [_with_ranges(covering.standing(term), spelling) for term in terms]
+        terms = told
         pattern, own = terms[0].pattern, terms[0].letters
         names_of = spelling.letters_of(terms[0])
         left = _quotient(indexed(out_name, pattern.out, names_of), indexed(in_name, pattern.into, names_of))
@@ -359,6 +402,7 @@ def sum_text(texts: Iterable[str]) -> str:
 
 
 def _with_deltas(term: Term, axes: Sequence[str], spelling: Spelling) -> str:
+    term = _with_ranges(covering.standing(term), spelling)
     named = dict.fromkeys(first_only(term), "0")
     pending: list[tuple[str, Form]] = []
     for axis, form in zip(axes, (*term.pattern.out, *term.pattern.into), strict=True):
