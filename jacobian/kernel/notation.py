@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from jacobian.kernel import covering, surds
-from jacobian.kernel.access import Form, Lookup, indices
+from jacobian.kernel.access import Form, Lookup, combine, constant, indices
 from jacobian.kernel.equations import Guard
 from jacobian.kernel.latex import latex as parsed
 from jacobian.kernel.latex import name_latex
@@ -214,10 +214,13 @@ def factor_text(label: str, forms: Sequence[Form], names: Names, nth: int) -> st
         return indexed(label, forms, names)
 
     def position(match: re.Match[str]) -> str:
-        text = form_text(forms[int(match[1])], names)
+        if match["alone"]:
+            offset = constant(int((match["sign"] or "+") + (match["offset"] or "0")))
+            return form_text(combine((-1 if match["minus"] else 1, forms[int(match["alone"])]), (1, offset)), names)
+        text = form_text(forms[int(match["axis"])], names)
         return f"({text})" if _binds(text, label[: match.start()].rstrip(), label[match.end() :].lstrip()) else text
 
-    return _SUM_OF_NUMBERS.sub(lambda match: str(int(match[1]) + int(match[2] + match[3])), _AT.sub(position, label))
+    return _PLACE.sub(position, label)
 
 
 def is_placed(label: str) -> bool:
@@ -226,7 +229,10 @@ def is_placed(label: str) -> bool:
 
 
 _AT = re.compile(r"@(\d+)")
-_SUM_OF_NUMBERS = re.compile(r"(?<=[\[,(])(\d+) ([+-]) (\d+)(?=[\],)])")
+_PLACE = re.compile(
+    r"(?<=[\[,])(?P<minus>-?)@(?P<alone>\d+)(?: (?P<sign>[+-]) (?P<offset>\d+))?(?=[\],])|@(?P<axis>\d+)"
+)
+"""One position, and a number beside it if that is all that stands between brackets; or one in other company."""
 
 
 def _binds(text: str, before: str, after: str) -> bool:
