@@ -56,7 +56,8 @@ class Reader:
                 array = self.arrays[name]
                 places = self.places(node)
                 assert len(places) == array.ndim
-                assert all(0 <= place < size for place, size in zip(places, array.shape, strict=True)), ast.unparse(node)
+                inside = [0 <= place < size for place, size in zip(places, array.shape, strict=True)]
+                assert all(inside), ast.unparse(node)
                 return array[places]
         raise KeyError(ast.unparse(node))
 

@@ -13,7 +13,7 @@ from jacobian.kernel import covering, surds
 from jacobian.kernel.access import Form, Lookup, combine, constant, indices
 from jacobian.kernel.equations import Guard
 from jacobian.kernel.latex import latex as parsed
-from jacobian.kernel.latex import name_latex
+from jacobian.kernel.latex import roughly
 from jacobian.kernel.meanings import WORD, Meanings
 from jacobian.kernel.progressions import progression
 from jacobian.kernel.term import Factor, Scalar, Term
@@ -434,26 +434,4 @@ def _with_deltas(term: Term, axes: Sequence[str], spelling: Spelling) -> str:
 
 def latex(text: str) -> str:
     """A formula as LaTeX: subscripts for positions, fractions for quotients."""
-    return parsed(text) or _roughly(text)
-
-
-def _roughly(text: str) -> str:
-    """The same for labels that are not written as Python reads them, piece by piece."""
-    left, _, right = text.partition(" = ")
-    out, _, into = left.partition("/∂")
-    head = rf"\frac{{{_pieces(out)}}}{{{_pieces('∂' + into)}}}"
-    return f"{head} = {_pieces(right)}"
-
-
-def _pieces(text: str) -> str:
-    text = re.sub(r"Σ_([\w,]+) ", r"\\sum_{\1} ", text)
-    previous = ""
-    while previous != text:  # innermost brackets first
-        previous = text
-        text = re.sub(r"([A-Za-z_δ][\w'.]*)\[([^\[\]]*)\]", lambda m: f"{name_latex(m[1])}_{{{m[2]}}}", text)
-    text = re.sub(r"\[([^\[\]]*(?:<|=)[^\[\]]*)\]", r"\\left[\1\\right]", text)
-    text = re.sub(r"\*\*\(([^()]*)\)", r"^{(\1)}", text)
-    text = re.sub(r"\*\*(-?[\w.]+)", r"^{\1}", text)
-    text = re.sub(r"\b(sin|cos|tan|exp|log|tanh|sinh|cosh)\(", r"\\\1(", text)
-    text = text.replace(" * ", r"\,").replace("*", r"\,").replace("<=", r"\le ")
-    return text.replace("∂", r"\partial ").replace("δ", r"\delta").replace("·", r"\cdot ")
+    return parsed(text) or roughly(text)
