@@ -9,6 +9,7 @@ that they are one.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -146,6 +147,7 @@ class Meanings:
     def __init__(self, terms: Sequence[Term], names: Collection[str] = (), *, with_legend: bool = False) -> None:
         self._called: dict[tuple[tuple[int, int], str], str] = {}
         self._dropped: set[tuple[tuple[int, int], str]] = set()  # what is called like another of the same meaning
+        self.others: dict[str, tuple[str, Any]] = {}  # what bears a new name as another thing has its own
         self._names = names
         uses = [self._use(factor) for term in terms for factor in reversed(term.factors) if factor.label]
         ends = [_Use(name, getattr(name, "scope", None), name) for name in names]
@@ -195,12 +197,16 @@ class Meanings:
             if meaning not in names:
                 names[meaning] = unused(word, taken) if names else word
                 taken.add(names[meaning])
+                if names[meaning] != word and use.defined(word) is None:
+                    self.others[names[meaning]] = word, one
             self._called[use.key, word] = names[meaning]
 
     def _make_one(self, found: Sequence[tuple[str, _Use]]) -> None:
         """Call an array that nobody named like another one that it is: runs within one another number their own."""
         arrays = [(word, use, use.holds(word)) for word, use in found if use.scope is not None]
-        named = [_Named(word, use, held, use.defined(word)) for word, use, held in arrays if _has_axes(held)]
+        arrays = [one for one in arrays if isinstance(one[2], np.ndarray) and one[2].ndim]
+        counts = Counter(_kind(held) for _, _, held in arrays)
+        named = [_Named(word, use, held, use.defined(word)) for word, use, held in arrays if counts[_kind(held)] > 1]
         kept: list[_Named] = []
         for one in sorted(named, key=lambda one: one.text is not None):
             same = one.text is not None and next((other for other in kept if one.is_like(other)), None)
@@ -227,7 +233,7 @@ class _Named(NamedTuple):
 
     def is_like(self, other: _Named) -> bool:
         """Whether it is the same as another one, not only by chance at this point."""
-        if self.held.shape != other.held.shape or self.held.dtype != other.held.dtype:
+        if _kind(self.held) != _kind(other.held):
             return False
         if self.is_constant and (other.text is None or other.is_constant):
             return _is_same(self.held, other.held)
@@ -239,8 +245,8 @@ class _Named(NamedTuple):
         return alike and _is_same(self.held, other.held)
 
 
-def _has_axes(held: Any) -> bool:
-    return isinstance(held, np.ndarray) and held.ndim > 0
+def _kind(held: np.ndarray) -> tuple[Any, ...]:
+    return held.shape, held.dtype
 
 
 def _is_same(one: np.ndarray, other: np.ndarray) -> bool:

@@ -93,7 +93,8 @@ class Spelling:
     @property
     def legend(self) -> list[str]:
         """What the names in the formula stand for that nobody gave: nodes, arrays, tables of positions."""
-        found = Meanings(self._terms, self._names, with_legend=True).legend
+        meanings = Meanings(self._terms, self._names, with_legend=True)
+        found = meanings.legend + [f"{name} = {_other_text(*other)}" for name, other in meanings.others.items()]
         unnamed = {id(f.array): tuple(np.shape(f.array)) for term in self._terms for f in term.factors if not f.text}
         found += [f"{name} = an array {unnamed[array]} with a long formula" for array, name in self._unnamed.items()]
         tables = {id(table): table for term in self._terms for table in term.tables}
@@ -151,6 +152,13 @@ def array_text(array: Any) -> str:
     if isinstance(array, np.ndarray) and array.ndim == 1 and array.size <= FEW:
         return f"[{', '.join(f'{entry}' if array.dtype.kind in 'biu' else f'{entry:.6g}' for entry in array)}]"
     return f"an array {tuple(np.shape(array))}"
+
+
+def _other_text(word: str, held: Any) -> str:
+    """What bears a name only as its own is something else's: by its entries where these are few, and short."""
+    is_list = isinstance(held, np.ndarray) and held.ndim == 1 and held.size <= FEW and held.dtype.kind in "biuf"
+    short = is_list and all(float(f"{entry:.6g}") == entry for entry in held)
+    return array_text(held) if short else f"{word} of another run"
 
 
 def first_only(term: Term) -> set[int]:
