@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import pickle
 import re
 from collections.abc import Callable, Mapping
 from itertools import product
@@ -198,3 +199,82 @@ def test_what_covers_part_of_an_axis_is_told_as_such(seed: int) -> None:
     for J in (jac.jacobian(f)(X), jac.hessian(lambda x: np.sum(f(x)))(X)):
         found = read(J)
         np.testing.assert_allclose(found, np.asarray(J), rtol=1e-9, atol=1e-9, err_msg=f"{J.formula} {J.legend}")
+
+
+def assigning(x: Any) -> Any:
+    """The first two entries, times three, and squares."""
+    y = np.zeros_like(x)
+    y[:2] = 3 * x[:2]
+    return y + x**2
+
+
+P = np.array([1.0, 2.0, 3.0])
+Q = np.arange(9.0).reshape(3, 3) + 0.5
+TOLD: list[tuple[Callable[[Any], Any], str]] = [
+    (lambda x: np.concatenate([2 * x[:-1], np.zeros(1)]) + x**2, "2 * δ[j,i] * x[i] + 2 * δ[j,i] * [i < 2]"),
+    (assigning, "2 * δ[j,i] * x[i] + 3 * δ[j,i] * [i < 2]"),
+    (lambda x: np.pad(2 * x[1:], (1, 0)) + x, "δ[j,i] + 2 * δ[j,i] * [i >= 1]"),
+    (lambda x: np.pad(2 * x[1:2], (1, 1)) + x, "δ[j,i] + 2 * δ[j,i] * [i = 1]"),
+    (lambda x: np.pad(2 * x[:-1], (1, 0)) + x, "δ[j,i] + 2 * δ[i,j + 1]"),
+    (lambda x: Q @ np.pad((Q @ x)[:2], (0, 1)), "Σ_k Q[i,k] * Q[k,j] * [k < 2]"),
+]
+
+
+@pytest.mark.parametrize(("f", "right"), TOLD)
+def test_a_range_is_told_where_the_axes_do_not_tell_it(f: Callable[[Any], Any], right: str) -> None:
+    assert jac.jacobian(f)(P).formula.partition(" = ")[2] == right
+
+
+def test_ranges_can_be_read_by_verify() -> None:
+    assert jac.verify(assigning, P, claim=jac.jacobian(assigning)(P).formula)
+    wrong = jac.jacobian(assigning)(P).formula.replace(" * [i < 2]", "")
+    assert not jac.verify(assigning, P, claim=wrong)
+
+
+def test_a_hessian_tells_ranges_and_latex_does() -> None:
+    H = jac.hessian(lambda x: np.sum((1 - x[:-1]) ** 2))(P)
+    assert H.formula == "∂(∂y/∂x)[i]/∂x[i] = 2 * [i < 2]"
+    assert H.latex.endswith(r"= 2\,\left[i \lt 2\right]")
+    assert "[i < 2]" in repr(H)
+
+
+def test_an_array_has_one_name_in_the_hessian() -> None:
+    given = jac.hessian(lambda x, A: x @ A @ x)(P, Q)
+    captured = jac.hessian(lambda x: 0.5 * np.sum((Q @ x) ** 2))(P)
+    assert (given.formula.partition(" = ")[2], given.legend) == ("A[i,j] + A[j,i]", [])
+    assert (captured.formula.partition(" = ")[2], captured.legend) == ("Σ_k Q[k,i] * Q[k,j]", [])
+
+
+def test_equal_arrays_of_one_number_are_not_taken_for_one() -> None:
+    ones = np.ones(3)
+    H = jac.hessian(lambda x: np.sum(x**2 * (ones @ x)))(ones)
+    np.testing.assert_allclose(read(H), np.asarray(H))
+
+
+def test_the_legend_of_rosenbrock_tells_everything_once() -> None:
+    for derive in (jac.jacobian, jac.hessian):
+        J = derive(lambda x: np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2))(P)
+        np.testing.assert_allclose(read(J), np.asarray(J))
+        told = [one.partition(" = ")[2] for one in J.legend]
+        assert len(told) == len(set(told)) > 0
+
+
+def test_the_legend_says_what_is_of_another_run() -> None:
+    squared, tanh = jac.jacobian(lambda x: x**3), jac.jacobian(lambda x: np.tanh(Q @ x))
+    assert (squared(P) + squared(2 * P)).legend == ["x2 = [2, 4, 6]"]
+    assert (tanh(P / 9) + tanh(P / 8)).legend == ["y2 = y of another run"]
+
+
+def test_the_product_of_all_entries_has_a_formula() -> None:
+    assert jac.jacobian(np.prod)(P).formula == "∂y/∂a[i] = y / a[i]"
+
+
+def test_a_factor_of_two_runs_knows_both() -> None:
+    def f(x: Any) -> Any:
+        z = np.zeros_like(x)
+        z[1:3] = 3 * x[3:5]
+        return np.sum((z * x) ** 2)
+
+    H = jac.hessian(f)(X)
+    np.testing.assert_allclose(read(H), np.asarray(H))
+    assert pickle.loads(pickle.dumps(H)).formula == H.formula
