@@ -278,3 +278,9 @@ def test_a_factor_of_two_runs_knows_both() -> None:
     H = jac.hessian(f)(X)
     np.testing.assert_allclose(read(H), np.asarray(H))
     assert pickle.loads(pickle.dumps(H)).formula == H.formula
+
+
+def test_what_is_not_0_beyond_the_end_of_an_array_is_guarded() -> None:
+    J = jac.jacobian(lambda x: np.convolve(np.sin(x), np.cos(x)))(X)
+    assert J.formula.endswith("- sin(x[i - j]) * sin(x[j]) * [0 <= i - j < 5]")
+    np.testing.assert_allclose(read(J), np.asarray(J))

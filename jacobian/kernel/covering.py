@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from math import inf
 
-from jacobian.kernel.access import Atom, Form, Lookup, affine, span, substitute
+from jacobian.kernel.access import Atom, Form, Lookup, affine, inside, span, substitute
 from jacobian.kernel.equations import Guard
 from jacobian.kernel.pattern import Access, Pattern
 from jacobian.kernel.term import Term
@@ -58,6 +58,16 @@ def told(term: Term, wanted: Iterable[int], spots: Sequence[Spot]) -> Term:
             guards.append(Guard(Form(0, ((index, 1),)), pattern.sizes[index]))
             sizes[index] = pattern.sizes[index] + 1 if far == inf else int(far)
     return term if tuple(guards) == pattern.guards else _over(term, sizes, guards)
+
+
+def inside_only(term: Term, wanted: Sequence[bool]) -> Term:
+    """The term with guards that keep the wanted factors from being read beyond their ends, where they count as 0."""
+    pattern = term.pattern
+    reads = [access for access, is_wanted in zip(pattern.factors, wanted, strict=True) if is_wanted]
+    spots = [spot for access in reads for spot in zip(access.forms, access.shape, strict=True)]
+    guards = [Guard(*spot) for spot in dict.fromkeys(spots) if not inside(*spot, pattern.sizes, pattern.tables)]
+    new = [guard for guard in guards if guard not in pattern.guards]
+    return _over(term, pattern.sizes, [*pattern.guards, *new]) if new else term
 
 
 def standing(term: Term) -> Term:

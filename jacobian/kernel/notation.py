@@ -297,8 +297,8 @@ def product_text(term: Term, names: Names, deltas: Iterable[str] = (), spelling:
 def _guard_text(guard: Guard, names: Names, sizes: Sequence[int]) -> str:
     """`[0 <= i - j < 3]`, `[i < 2]`; empty where it always holds."""
     text = form_text(guard.form, names)
-    if list(indices(guard.form)):
-        index = next(indices(guard.form))
+    index = next(indices(guard.form), None)
+    if index is not None:
         short = covering.range_text(guard, names(index), sizes[index])
         if short is not None:
             return f"[{short}]" if short else ""
@@ -309,8 +309,6 @@ def _with_ranges_of_sums(term: Term, labels: Sequence[str], spelling: Spelling |
     """The term with guards for summed indices that its arrays, as they are read, would let go further."""
     pattern = term.pattern
     summed = [index for index in range(len(pattern.sizes)) if index not in pattern.free]
-    if not summed:
-        return term
     spots = [(guard.form, guard.extent) for guard in pattern.guards]
     spots += covering.looked_up(pattern, spelling.named_tables(term) if spelling else range(len(pattern.tables)))
     for label, access in zip(labels, pattern.factors, strict=True):
@@ -318,6 +316,11 @@ def _with_ranges_of_sums(term: Term, labels: Sequence[str], spelling: Spelling |
             if not is_placed(label) or re.search(rf"[\[,]@{axis}[\],]", label):
                 spots.append(spot)
     return covering.told(term, summed, spots)
+
+
+def _is_read(label: str) -> bool:
+    """Whether a label is entries of an array, which count as 0 beyond its ends: `2 * x[@0]`, and not `cos(x[@0])`."""
+    return not is_placed(label) or re.fullmatch(r"(-?[\d./]+ \* )?\w+\[@\d+(,@\d+)*\]", label) is not None
 
 
 def _with_ranges(term: Term, spelling: Spelling) -> Term:
@@ -377,6 +380,7 @@ def formula(
     """
     out_name, in_name = names
     spelling = spelling or Spelling(terms, names)
+    terms = [covering.inside_only(term, [not _is_read(spelling.label(f)) for f in term.factors]) for term in terms]
     if terms and all(
         (term.pattern.out, term.pattern.into, term.pattern.sizes) ==
         (terms[0].pattern.out, terms[0].pattern.into, terms[0].pattern.sizes)
