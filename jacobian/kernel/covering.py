@@ -24,6 +24,15 @@ def ends(pattern: Pattern) -> list[Spot]:
     return list(zip((*pattern.out, *pattern.into), (*pattern.out_shape, *pattern.in_shape), strict=True))
 
 
+def reads_elsewhere(pattern: Pattern, known: Sequence[bool]) -> Iterator[Spot]:
+    """The axes of arrays that formulas show on which indices stand alone that do so nowhere on output and input."""
+    at_ends = {form for form, _ in ends(pattern) if form.is_plain}
+    for access, is_known in zip(pattern.factors, known, strict=True):
+        for form, extent in zip(access.forms, access.shape, strict=True):
+            if is_known and form.is_plain and form not in at_ends:
+                yield form, extent
+
+
 def looked_up(pattern: Pattern, named: Collection[int]) -> Iterator[Spot]:
     """The axes of the tables that a formula calls by a name, which are as long as they are."""
     waiting = [form for form, _ in ends(pattern)] + [form for access in pattern.factors for form in access.forms]

@@ -309,7 +309,7 @@ def _with_ranges_of_sums(term: Term, labels: Sequence[str], spelling: Spelling |
     """The term with guards for summed indices that its arrays, as they are read, would let go further."""
     pattern = term.pattern
     summed = [index for index in range(len(pattern.sizes)) if index not in pattern.free]
-    spots = [(guard.form, guard.extent) for guard in pattern.guards]
+    spots = [(one.form, one.extent) for one in pattern.guards]
     spots += covering.looked_up(pattern, spelling.named_tables(term) if spelling else range(len(pattern.tables)))
     for label, access in zip(labels, pattern.factors, strict=True):
         for axis, spot in enumerate(zip(access.forms, access.shape, strict=True)):
@@ -328,6 +328,7 @@ def _with_ranges(term: Term, spelling: Spelling) -> Term:
     pattern, alone = term.pattern, first_only(term)
     spots = [*covering.ends(pattern), *covering.looked_up(pattern, spelling.named_tables(term))]
     spots += [(guard.form, guard.extent) for guard in pattern.guards]
+    spots += covering.reads_elsewhere(pattern, [_is_read(spelling.label(factor)) for factor in term.factors])
     return covering.told(term, [index for index in pattern.free if index not in alone], spots)
 
 
