@@ -144,7 +144,7 @@ def test_the_legend_of_several_runs_uses_the_names_of_the_formula() -> None:
     one, other = (jac.jacobian(lambda x: x * np.sum(x))(x) for x in (P, P + 1))
     J = one + other
     assert J.formula == "∂y[i]/∂x[j] = δ[j,i] * v1 + x[i] + δ[j,i] * v1_2 + x2[i]"
-    assert J.legend == ["v1 = sum(x)", "v1_2 = sum(x2)"]
+    assert J.legend == ["v1 = sum(x)", "v1_2 = sum(x2)", "x2 = [3, 1.7]"]
 
 
 def test_the_legend_is_shown_wherever_people_read_the_formula() -> None:

@@ -13,6 +13,7 @@ from jacobian.kernel import notation, spec
 from jacobian.kernel.access import plain
 from jacobian.kernel.explain import explain
 from jacobian.kernel.indexing import selection
+from jacobian.kernel.joint import within
 from jacobian.kernel.meanings import Name, portable
 from jacobian.kernel.operands import (
     as_array,
@@ -432,7 +433,7 @@ class Jacobian(Shown):
 
     def within(self, scope: Scope, out: str, into: str) -> Jacobian:
         """The same Jacobian with these names, and that scope for them and for all in its formula that has none."""
-        terms, names = [term.within(scope) for term in self.terms], (Name(out, scope), Name(into, scope))
+        terms, names = [within(term, scope) for term in self.terms], (Name(out, scope), Name(into, scope))
         return self._with(terms, names=names, denominator=self.denominator)
 
     def predict(self, dx: Any) -> Any:

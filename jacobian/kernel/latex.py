@@ -104,6 +104,28 @@ def name_latex(name: str) -> str:
     return name if len(name) == 1 else rf"\mathrm{{{upright.replace('_', chr(92) + '_')}}}"
 
 
+def roughly(text: str) -> str:
+    """The same for labels that are not written as Python reads them, piece by piece."""
+    left, _, right = text.partition(" = ")
+    out, _, into = left.partition("/∂")
+    head = rf"\frac{{{_pieces(out)}}}{{{_pieces('∂' + into)}}}"
+    return f"{head} = {_pieces(right)}"
+
+
+def _pieces(text: str) -> str:
+    text = re.sub(r"Σ_([\w,]+) ", r"\\sum_{\1} ", text)
+    previous = ""
+    while previous != text:  # innermost brackets first
+        previous = text
+        text = re.sub(r"([A-Za-z_δ][\w'.]*)\[([^\[\]]*)\]", lambda m: f"{name_latex(m[1])}_{{{m[2]}}}", text)
+    text = re.sub(r"\[([^\[\]]*(?:<|=)[^\[\]]*)\]", r"\\left[\1\\right]", text)
+    text = re.sub(r"\*\*\(([^()]*)\)", r"^{(\1)}", text)
+    text = re.sub(r"\*\*(-?[\w.]+)", r"^{\1}", text)
+    text = re.sub(r"\b(sin|cos|tan|exp|log|tanh|sinh|cosh)\(", r"\\\1(", text)
+    text = text.replace(" * ", r"\,").replace("*", r"\,").replace("<=", r"\le ")
+    return text.replace("∂", r"\partial ").replace("δ", r"\delta").replace("·", r"\cdot ")
+
+
 class _Printer:
     """Expressions as LaTeX."""
 

@@ -9,6 +9,7 @@ that they are one.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -106,6 +107,10 @@ class _Use(NamedTuple):
     scope: Scope | None
     array: Array = None  # what the text stands for if it is a name that the scope does not know
 
+    def defined(self, word: str) -> str | None:
+        """What is told of a word that nobody gave."""
+        return None if self.scope is None else self.scope.defined(word)
+
     @property
     def key(self) -> tuple[int, int]:
         """The same for texts in which words stand for the same."""
@@ -141,6 +146,8 @@ class Meanings:
 
     def __init__(self, terms: Sequence[Term], names: Collection[str] = (), *, with_legend: bool = False) -> None:
         self._called: dict[tuple[tuple[int, int], str], str] = {}
+        self._dropped: set[tuple[tuple[int, int], str]] = set()  # what is called like another of the same meaning
+        self.others: dict[str, tuple[str, Any]] = {}  # what bears a new name as another thing has its own
         self._names = names
         uses = [self._use(factor) for term in terms for factor in reversed(term.factors) if factor.label]
         ends = [_Use(name, getattr(name, "scope", None), name) for name in names]
@@ -158,6 +165,7 @@ class Meanings:
         for word, different in users.items():
             if len(different) > 1:
                 self._tell_apart(word, list(different.values()), taken)
+        self._make_one([(word, use) for word, different in users.items() for use in different.values()])
 
     def text(self, factor: Factor) -> str:
         """A factor's label with its words as they are called in this formula."""
@@ -165,8 +173,9 @@ class Meanings:
 
     @property
     def legend(self) -> list[str]:
-        """What the names stand for that nobody gave: `v1 = sum(x)`."""
-        return list(map(self._renamed, self._told))
+        """What the names stand for that nobody gave: `v1 = sum(x)`; that of one name once."""
+        told = [use for use in self._told if (use.key, use.text.partition(" ")[0]) not in self._dropped]
+        return list(dict.fromkeys(map(self._renamed, told)))
 
     def _renamed(self, use: _Use) -> str:
         return WORD.sub(lambda match: self._called.get((use.key, match[0]), match[0]), use.text)
@@ -188,4 +197,64 @@ class Meanings:
             if meaning not in names:
                 names[meaning] = unused(word, taken) if names else word
                 taken.add(names[meaning])
+                if names[meaning] != word and use.defined(word) is None:
+                    self.others[names[meaning]] = word, one
             self._called[use.key, word] = names[meaning]
+
+    def _make_one(self, found: Sequence[tuple[str, _Use]]) -> None:
+        """Call an array that nobody named like another one that it is: runs within one another number their own."""
+        arrays = [(word, use, use.holds(word)) for word, use in found if use.scope is not None]
+        arrays = [one for one in arrays if isinstance(one[2], np.ndarray) and one[2].ndim]
+        counts = Counter(_kind(held) for _, _, held in arrays)
+        named = [_Named(word, use, held, use.defined(word)) for word, use, held in arrays if counts[_kind(held)] > 1]
+        kept: list[_Named] = []
+        for one in sorted(named, key=lambda one: one.text is not None):
+            same = one.text is not None and next((other for other in kept if one.is_like(other)), None)
+            if same:
+                name = self._called.get((same.use.key, same.word), same.word)
+                self._dropped |= {(one.use.key, one.word)} if name != one.word else set()
+                self._called[one.use.key, one.word] = name
+            else:
+                kept.append(one)
+
+
+class _Named(NamedTuple):
+    """A word, where it is used, the array that it stands for, and what is told of it if nobody named it."""
+
+    word: str
+    use: _Use
+    held: np.ndarray
+    text: str | None
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether it is an array that the function captured, rather than computed."""
+        return self.text is not None and self.text.startswith(("[", "an array"))
+
+    def is_like(self, other: _Named) -> bool:
+        """Whether it is the same as another one, not only by chance at this point."""
+        if _kind(self.held) != _kind(other.held):
+            return False
+        if self.is_constant and (other.text is None or other.is_constant):
+            return _is_same(self.held, other.held)
+        if other.text is None or self.text is None:
+            return False
+        alike = self.text == other.text or (
+            self.use.scope is not other.use.scope and _without_numbers(self.text) == _without_numbers(other.text)
+        )
+        return alike and _is_same(self.held, other.held)
+
+
+def _kind(held: np.ndarray) -> tuple[Any, ...]:
+    return held.shape, held.dtype
+
+
+def _is_same(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether it is one array, or a copy: equal ones that hold one number throughout may be so by chance."""
+    if one is other or one.__array_interface__ == other.__array_interface__:
+        return True
+    return bool(one.size and (one != one.flat[0]).any()) and np.array_equal(one, other)
+
+
+def _without_numbers(text: str) -> str:
+    return re.sub(r"\d+", "", text)

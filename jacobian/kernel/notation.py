@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from jacobian.kernel import surds
-from jacobian.kernel.access import Form, Lookup, indices
+from jacobian.kernel import covering, surds
+from jacobian.kernel.access import Form, Lookup, combine, constant, indices
+from jacobian.kernel.equations import Guard
 from jacobian.kernel.latex import latex as parsed
-from jacobian.kernel.latex import name_latex
+from jacobian.kernel.latex import roughly
 from jacobian.kernel.meanings import WORD, Meanings
 from jacobian.kernel.progressions import progression
 from jacobian.kernel.term import Factor, Scalar, Term
@@ -92,7 +93,8 @@ class Spelling:
     @property
     def legend(self) -> list[str]:
         """What the names in the formula stand for that nobody gave: nodes, arrays, tables of positions."""
-        found = Meanings(self._terms, self._names, with_legend=True).legend
+        meanings = Meanings(self._terms, self._names, with_legend=True)
+        found = meanings.legend + [f"{name} = {_other_text(*other)}" for name, other in meanings.others.items()]
         unnamed = {id(f.array): tuple(np.shape(f.array)) for term in self._terms for f in term.factors if not f.text}
         found += [f"{name} = an array {unnamed[array]}" for array, name in self._unnamed.items()]
         tables = {id(table): table for term in self._terms for table in term.tables}
@@ -107,6 +109,10 @@ class Spelling:
         for index in first_only(term):
             free[index] = "0"
         return Letters(free, [self._tables[id(table)] for table in term.tables])
+
+    def named_tables(self, term: Term) -> list[int]:
+        """The tables of a term that have a name, rather than being written out."""
+        return [slot for slot, table in enumerate(term.tables) if "{" not in self._tables[id(table)]]
 
     def number(self, value: Scalar) -> str:
         """A number in front: as the user wrote it, if it is one that the user wrote."""
@@ -146,6 +152,13 @@ def array_text(array: Any) -> str:
     if isinstance(array, np.ndarray) and array.ndim == 1 and array.size <= FEW:
         return f"[{', '.join(f'{entry}' if array.dtype.kind in 'biu' else f'{entry:.6g}' for entry in array)}]"
     return f"an array {tuple(np.shape(array))}"
+
+
+def _other_text(word: str, held: Any) -> str:
+    """What bears a name only as its own is something else's: by its entries where these are few, and short."""
+    is_list = isinstance(held, np.ndarray) and held.ndim == 1 and held.size <= FEW and held.dtype.kind in "biuf"
+    short = is_list and all(float(f"{entry:.6g}") == entry for entry in held)
+    return array_text(held) if short else f"{word} of another run"
 
 
 def first_only(term: Term) -> set[int]:
@@ -209,10 +222,13 @@ def factor_text(label: str, forms: Sequence[Form], names: Names, nth: int) -> st
         return indexed(label, forms, names)
 
     def position(match: re.Match[str]) -> str:
-        text = form_text(forms[int(match[1])], names)
+        if match["alone"]:
+            offset = constant(int((match["sign"] or "+") + (match["offset"] or "0")))
+            return form_text(combine((-1 if match["minus"] else 1, forms[int(match["alone"])]), (1, offset)), names)
+        text = form_text(forms[int(match["axis"])], names)
         return f"({text})" if _binds(text, label[: match.start()].rstrip(), label[match.end() :].lstrip()) else text
 
-    return _SUM_OF_NUMBERS.sub(lambda match: str(int(match[1]) + int(match[2] + match[3])), _AT.sub(position, label))
+    return _PLACE.sub(position, label)
 
 
 def is_placed(label: str) -> bool:
@@ -221,7 +237,10 @@ def is_placed(label: str) -> bool:
 
 
 _AT = re.compile(r"@(\d+)")
-_SUM_OF_NUMBERS = re.compile(r"(?<=[\[,(])(\d+) ([+-]) (\d+)(?=[\],)])")
+_PLACE = re.compile(
+    r"(?<=[\[,])(?P<minus>-?)@(?P<alone>\d+)(?: (?P<sign>[+-]) (?P<offset>\d+))?(?=[\],])|@(?P<axis>\d+)"
+)
+"""One position, and a number beside it if that is all that stands between brackets; or one in other company."""
 
 
 def _binds(text: str, before: str, after: str) -> bool:
@@ -250,11 +269,13 @@ def number_text(value: Scalar) -> str:
 def product_text(term: Term, names: Names, deltas: Iterable[str] = (), spelling: Spelling | None = None) -> str:
     """The right-hand side of one term, with its sign in front when negative."""
     label, number = (spelling.label, spelling.number) if spelling else (lambda factor: factor.text, number_text)
+    labels = [label(factor) for factor in term.factors]
+    term = _with_ranges_of_sums(term, labels, spelling)
     pattern = term.pattern
     pieces = list(deltas)
     pieces += [
-        factor_text(label(factor), access.forms, names, nth + 1)
-        for nth, (factor, access) in enumerate(zip(term.factors, pattern.factors, strict=True))
+        factor_text(one, access.forms, names, nth + 1)
+        for nth, (one, access) in enumerate(zip(labels, pattern.factors, strict=True))
     ]
     summed = [names(k) for k in range(len(pattern.sizes)) if k not in pattern.free]
     alone = len(pieces) == 1 and not pattern.guards and not summed and term.scale == 1
@@ -262,9 +283,7 @@ def product_text(term: Term, names: Names, deltas: Iterable[str] = (), spelling:
     if not alone and not isinstance(scale, complex):
         scale, pieces = without_numbers(scale, pieces)
     pieces = [f"({piece})" if is_sum(piece) and not alone else piece for piece in pieces]
-    for guard in pattern.guards:
-        text = form_text(guard.form, names)
-        pieces.append(f"[{text} = 0]" if guard.extent == 1 else f"[0 <= {text} < {guard.extent}]")
+    pieces += filter(None, (_guard_text(guard, names, pattern.sizes) for guard in pattern.guards))
     sign = "-" if not isinstance(scale, complex) and scale < 0 else ""
     size = abs(scale) if sign else scale
     if size != 1 or not pieces:
@@ -273,6 +292,44 @@ def product_text(term: Term, names: Names, deltas: Iterable[str] = (), spelling:
     if summed:
         body = f"Σ_{','.join(summed)} {body}"
     return sign + body
+
+
+def _guard_text(guard: Guard, names: Names, sizes: Sequence[int]) -> str:
+    """`[0 <= i - j < 3]`, `[i < 2]`; empty where it always holds."""
+    text = form_text(guard.form, names)
+    index = next(indices(guard.form), None)
+    if index is not None:
+        short = covering.range_text(guard, names(index), sizes[index])
+        if short is not None:
+            return f"[{short}]" if short else ""
+    return f"[{text} = 0]" if guard.extent == 1 else f"[0 <= {text} < {guard.extent}]"
+
+
+def _with_ranges_of_sums(term: Term, labels: Sequence[str], spelling: Spelling | None) -> Term:
+    """The term with guards for summed indices that its arrays, as they are read, would let go further."""
+    pattern = term.pattern
+    summed = [index for index in range(len(pattern.sizes)) if index not in pattern.free]
+    spots = [(one.form, one.extent) for one in pattern.guards]
+    spots += covering.looked_up(pattern, spelling.named_tables(term) if spelling else range(len(pattern.tables)))
+    for label, access in zip(labels, pattern.factors, strict=True):
+        for axis, spot in enumerate(zip(access.forms, access.shape, strict=True)):
+            if not is_placed(label) or re.search(rf"[\[,]@{axis}[\],]", label):
+                spots.append(spot)
+    return covering.told(term, summed, spots)
+
+
+def _is_read(label: str) -> bool:
+    """Whether a label is entries of an array, which count as 0 beyond its ends: `2 * x[@0]`, and not `cos(x[@0])`."""
+    return not is_placed(label) or re.fullmatch(r"(-?[\d./]+ \* )?\w+\[@\d+(,@\d+)*\]", label) is not None
+
+
+def _with_ranges(term: Term, spelling: Spelling) -> Term:
+    """The term with guards for the indices that the axes of output and input would let go further."""
+    pattern, alone = term.pattern, first_only(term)
+    spots = [*covering.ends(pattern), *covering.looked_up(pattern, spelling.named_tables(term))]
+    spots += [(guard.form, guard.extent) for guard in pattern.guards]
+    spots += covering.reads_elsewhere(pattern, [_is_read(spelling.label(factor)) for factor in term.factors])
+    return covering.told(term, [index for index in pattern.free if index not in alone], spots)
 
 
 def joined(pieces: Iterable[str]) -> str:
@@ -324,11 +381,16 @@ def formula(
     """
     out_name, in_name = names
     spelling = spelling or Spelling(terms, names)
+    terms = [covering.inside_only(term, [not _is_read(spelling.label(f)) for f in term.factors]) for term in terms]
     if terms and all(
         (term.pattern.out, term.pattern.into, term.pattern.sizes) ==
         (terms[0].pattern.out, terms[0].pattern.into, terms[0].pattern.sizes)
         for term in terms
     ):  # fmt: skip
+        told = [_with_ranges(term, spelling) for term in terms]
+        if any(one is not term for one, term in zip(told, terms, strict=True)):
+            told = [_with_ranges(covering.standing(term), spelling) for term in terms]
+        terms = told
         pattern, own = terms[0].pattern, terms[0].letters
         names_of = spelling.letters_of(terms[0])
         left = _quotient(indexed(out_name, pattern.out, names_of), indexed(in_name, pattern.into, names_of))
@@ -359,6 +421,7 @@ def sum_text(texts: Iterable[str]) -> str:
 
 
 def _with_deltas(term: Term, axes: Sequence[str], spelling: Spelling) -> str:
+    term = _with_ranges(covering.standing(term), spelling)
     named = dict.fromkeys(first_only(term), "0")
     pending: list[tuple[str, Form]] = []
     for axis, form in zip(axes, (*term.pattern.out, *term.pattern.into), strict=True):
@@ -384,26 +447,4 @@ def _with_deltas(term: Term, axes: Sequence[str], spelling: Spelling) -> str:
 
 def latex(text: str) -> str:
     """A formula as LaTeX: subscripts for positions, fractions for quotients."""
-    return parsed(text) or _roughly(text)
-
-
-def _roughly(text: str) -> str:
-    """The same for labels that are not written as Python reads them, piece by piece."""
-    left, _, right = text.partition(" = ")
-    out, _, into = left.partition("/∂")
-    head = rf"\frac{{{_pieces(out)}}}{{{_pieces('∂' + into)}}}"
-    return f"{head} = {_pieces(right)}"
-
-
-def _pieces(text: str) -> str:
-    text = re.sub(r"Σ_([\w,]+) ", r"\\sum_{\1} ", text)
-    previous = ""
-    while previous != text:  # innermost brackets first
-        previous = text
-        text = re.sub(r"([A-Za-z_δ][\w'.]*)\[([^\[\]]*)\]", lambda m: f"{name_latex(m[1])}_{{{m[2]}}}", text)
-    text = re.sub(r"\[([^\[\]]*(?:<|=)[^\[\]]*)\]", r"\\left[\1\\right]", text)
-    text = re.sub(r"\*\*\(([^()]*)\)", r"^{(\1)}", text)
-    text = re.sub(r"\*\*(-?[\w.]+)", r"^{\1}", text)
-    text = re.sub(r"\b(sin|cos|tan|exp|log|tanh|sinh|cosh)\(", r"\\\1(", text)
-    text = text.replace(" * ", r"\,").replace("*", r"\,").replace("<=", r"\le ")
-    return text.replace("∂", r"\partial ").replace("δ", r"\delta").replace("·", r"\cdot ")
+    return parsed(text) or roughly(text)

@@ -41,7 +41,7 @@ def _real_factor(factor: Factor) -> Factor:
     if not is_complex(factor):
         return factor
     real = RealPart(factor.array) if isinstance(factor.array, Operator) else np.real(factor.array)
-    return Factor(real, lambda: f"real({factor.text})" if is_placed(factor.text) else "")
+    return Factor(real, lambda: f"real({factor.text})" if is_placed(factor.text) else "", factor.scope)
 
 
 def _conjugate_factor(factor: Factor) -> Factor:
@@ -49,7 +49,7 @@ def _conjugate_factor(factor: Factor) -> Factor:
         return factor
     array = factor.array
     conjugate = Conjugate(array) if isinstance(array, Operator) else np.conjugate(array)
-    return Factor(conjugate, lambda: f"conj({factor.text})" if is_placed(factor.text) else "")
+    return Factor(conjugate, lambda: f"conj({factor.text})" if is_placed(factor.text) else "", factor.scope)
 
 
 def _real_term(term: Term, J: Jacobian, dtype: np.dtype[np.floating]) -> Jacobian:

@@ -16,6 +16,7 @@ from jacobian.kernel.arithmetic import SHAPES, VALUES, Arithmetic
 from jacobian.kernel.dispatch import is_foreign
 from jacobian.kernel.equations import Guard
 from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.joint import in_one_scope
 from jacobian.kernel.memory import available
 from jacobian.kernel.operands import holds_complex
 from jacobian.kernel.pattern import CACHE, Access, Pattern, open_guards
@@ -82,7 +83,7 @@ def contracted(J: Jacobian, arithmetic: Arithmetic = VALUES) -> Jacobian:
 
 def _real_term(term: Term) -> Term:
     """The real part of a contracted term."""
-    factors = tuple(Factor(np.real(factor.array), _real_label(factor.label)) for factor in term.factors)
+    factors = tuple(Factor(np.real(factor.array), _real_label(factor.label), factor.scope) for factor in term.factors)
     return Term(term.pattern, factors, term.tables, complex(term.scale).real)
 
 
@@ -136,9 +137,10 @@ def _product(factors: list[Factor], arithmetic: Arithmetic) -> Factor:
     total = factors[0].array
     for factor in factors[1:]:
         total = arithmetic.multiply(total, factor.array)
+    factors, scope = in_one_scope([factor._replace(array=None) for factor in factors], _as_deep)
     labels, rank = [factor.label for factor in factors], np.ndim(total)
     depth = max(map(depth_of, labels))
-    return Factor(total, Told(lambda: _product_label(labels, rank), depth + 1) if depth < DEEPEST_LABEL else "")
+    return Factor(total, Told(lambda: _product_label(labels, rank), depth + 1) if depth < DEEPEST_LABEL else "", scope)
 
 
 def _product_label(labels: list[Label], rank: int) -> str:
@@ -256,7 +258,7 @@ def _by_parts(term: Term, dtype: np.dtype[Any], arithmetic: Arithmetic) -> Term:
     for part in frame.parts:
         story = Term(part.pattern, tuple(term.factors[k] for k in part.factors), term.tables)
         array, labels = arithmetic.core(story, dtype, ())
-        factors.append(Factor(array, _label([_story(story)], labels)))
+        factors.append(_factor(array, [_story(story)], labels))
         accesses.append(Access(tuple(plain(label) for label in labels), tuple(array.shape)))
     used = tuple(term.tables[slot] for slot in frame.slots)
     return Term(_with_factors(frame.bare, tuple(accesses)), tuple(factors), used, scale)
@@ -308,7 +310,7 @@ def _reads_plainly(pattern: Pattern) -> bool:
 
 def _story(term: Term) -> Term:
     """The term without its arrays: enough to say in a formula what was contracted, and nothing kept alive."""
-    factors = tuple(Factor(None, factor.label) for factor in term.factors)
+    factors = tuple(factor._replace(array=None) for factor in term.factors)
     return Term(term.pattern, factors, (), term.scale)
 
 
@@ -332,6 +334,19 @@ def _one_told(story: Term, every: Labels) -> str:
     return notation.product_text(story.over(visible), named.__getitem__)
 
 
+def _factor(array: Array, stories: list[Term], every: Labels) -> Factor:
+    """A contracted factor, with the label that tells how it came about."""
+    factors, scope = in_one_scope([factor for story in stories for factor in story.factors], _as_deep)
+    if scope is not None:
+        rest = iter(factors)
+        stories = [story.with_factors(tuple(next(rest) for _ in story.factors)) for story in stories]
+    return Factor(array, _label(stories, every), scope)
+
+
+def _as_deep(label: Label, make: Callable[[], str]) -> Label:
+    return Told(make, depth_of(label))
+
+
 def _label(stories: list[Term], every: Labels) -> Label:
     """Labels tell of labels, up to a depth; below that a contracted factor is just called F1."""
     depth = 1 + max((depth_of(factor.label) for story in stories for factor in story.factors), default=0)
@@ -352,7 +367,7 @@ def _sum_of(members: list[Core], arithmetic: Arithmetic) -> Term:
     if tuple(np.shape(total)) != shape:
         total = arithmetic.broadcast(total, shape)
     access = Access(tuple(plain(k) for k in every), shape)
-    factor = Factor(total, _label([member.story for member in members], every))
+    factor = _factor(total, [member.story for member in members], every)
     return Term(_with_factor(bare.pattern, access), (factor,), bare.tables)
 
 

@@ -107,12 +107,6 @@ class Term:
         """The same factors read and written by another pattern."""
         return Term(pattern, self.factors, self.tables, self.scale)
 
-    def within(self, scope: Scope) -> Term:
-        """The term with that scope for every factor that has none."""
-        if all(factor.scope is not None for factor in self.factors):
-            return self
-        return self.with_factors(tuple(f if f.scope is not None else f._replace(scope=scope) for f in self.factors))
-
     def with_factors(self, factors: tuple[Factor, ...]) -> Term:
         """The same term over other arrays of the same shapes."""
         return Term(self.pattern, factors, self.tables, self.scale, self.letters)

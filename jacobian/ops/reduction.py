@@ -159,13 +159,13 @@ std = register(
 )  # fmt: skip
 
 
-def _product_of_others(point: Point) -> Array:
+def _product_of_others(point: Point) -> Array | tuple[Array, str]:
     """Every entry's derivative is the product of all others: y / x, or one product each when there are zeros."""
     x = point.x[0]
     if "where" in point.params:
         x = np.where(point.params["where"], x, 1.0)
     if nowhere(x == 0):
-        return kept(point) / x
+        return kept(point) / x, "y / x"
     shape = tuple(np.shape(x))
     axes = reduced_axes(point.params["axis"], len(shape), "prod")
     rest = [axis for axis in range(len(shape)) if axis not in axes]

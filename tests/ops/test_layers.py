@@ -107,7 +107,7 @@ def test_convolutions_stay_windows(groups: int) -> None:
 def test_formulas_of_convolutions() -> None:
     W = RNG.normal(size=(4, 2, 3, 2))
     grouped = network.conv2d.jacobian(IMAGE, W, stride=2, padding=1, groups=2)
-    assert grouped.formula == "∂y[n,2*g + o,h,w]/∂x[n,2*g + c,2*h + p - 1,2*w + q - 1] = W[2*g + o,c,p,q]"
+    assert grouped.formula == "∂y[n,2*g + o,h,w]/∂x[n,2*g + c,2*h + p - 1,2*w + q - 1] = W[2*g + o,c,p,q] * [o < 2]"
     depthwise = network.conv2d.jacobian(IMAGE, W[:, :1], groups=4)
     assert depthwise.formula == "∂y[n,g,h,w]/∂x[n,g,h + p,w + q] = W[g,0,p,q]"
     transposed = network.conv_transpose2d.jacobian(IMAGE, W, stride=2, padding=1)

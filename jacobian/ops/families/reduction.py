@@ -76,10 +76,17 @@ def count_reduced(point: Point) -> int:
     return prod(shape[axis] for axis in reduced_axes(point.params.get("axis"), len(shape), "axis"))
 
 
+def _label(point: Point, text: str, shape: tuple[int, ...]) -> Callable[[], str]:
+    """A text in `x` and `y` with what these are called."""
+    own = tuple(np.shape(point.x[0]))
+    named = {"x": point.names[0], "y": spelled_output(point, len(own))}
+    return partial(texts.label, text, named, {"x": own, "y": ()}, shape)  # keeps no array alive
+
+
 def reduction(
     name: str,
     function: Callable[..., Any],
-    derivative: str | Callable[[Point], Array],
+    derivative: str | Callable[[Point], Array | tuple[Array, str]],
     *,
     answers: Iterable[Callable[..., Any]] | None = None,
     normalise: Normalise | None = None,
@@ -94,6 +101,8 @@ def reduction(
 ) -> Op:
     """An op that reduces axes: its derivative by every entry, as text in `x`, `y` (reduced axes kept) and `n`.
 
+    Or a function that gives it, with the text if there is one.
+
     `where=` is understood for all of them: an entry that is left out has the derivative 0.
     """
 
@@ -104,20 +113,17 @@ def reduction(
             shape = np.shape(point.x[0])
             axes = reduced_axes(point.params.get("axis"), len(shape), name)
             n = np.sum(np.broadcast_to(mask, shape), axis=axes, keepdims=True)
-        label: Any = ""
         if callable(derivative):
-            factor = derivative(point)
+            found = derivative(point)
+            factor, text = found if isinstance(found, tuple) else (found, "")
         else:
+            text = derivative
             values = point.params | {"x": point.x[0], "y": kept(point), "n": n}
             if kink:
                 warn_kink(name, texts.evaluate(kink, **values), at_kink)
             factor = texts.evaluate_finite(name, derivative, values)
 
-            shapes = {word: tuple(np.shape(values[word])) for word in ("x", "y")}
-            named = {"x": point.names[0]}
-            named["y"], shapes["y"] = spelled_output(point, len(shapes["y"])), ()
-            label = partial(texts.label, derivative, named, shapes, np.shape(factor))
-
+        label: Any = _label(point, text, np.shape(factor)) if text else ""
         if mask is not True:
             factor = factor * np.asarray(mask, dtype=np.result_type(point.y))
             label = point.called.get("where", "") if derivative == "1" else ""
