@@ -228,7 +228,7 @@ def factor_text(label: str, forms: Sequence[Form], names: Names, nth: int) -> st
         text = form_text(forms[int(match["axis"])], names)
         return f"({text})" if _binds(text, label[: match.start()].rstrip(), label[match.end() :].lstrip()) else text
 
-    return _PLACE.sub(position, label)
+    return _SUM_OF_NUMBERS.sub(lambda match: str(int(match[1]) + int(match[2] + match[3])), _PLACE.sub(position, label))
 
 
 def is_placed(label: str) -> bool:
@@ -237,6 +237,7 @@ def is_placed(label: str) -> bool:
 
 
 _AT = re.compile(r"@(\d+)")
+_SUM_OF_NUMBERS = re.compile(r"(?<=[\[,(])(\d+) ([+-]) (\d+)(?=[\],)])")
 _PLACE = re.compile(
     r"(?<=[\[,])(?P<minus>-?)@(?P<alone>\d+)(?: (?P<sign>[+-]) (?P<offset>\d+))?(?=[\],])|@(?P<axis>\d+)"
 )
