@@ -267,6 +267,12 @@ def _cancels(D: Derivation, index: int) -> bool:
     return bool(np.any(sizes) and np.all(np.abs(D.up[index]) <= CANCELLED * sizes))
 
 
+def passes_nothing(D: Derivation, edge: Edge) -> bool:
+    """Whether what passes over an edge adds up to nothing but rounding, of which anything is a multiple."""
+    sizes = np.abs(D.up[edge.node]) @ np.abs(D.locals[edge]) @ np.abs(D.down[edge.parent])
+    return cancels(D, edge.node) or bool(np.all(np.abs(D.contribution(edge)) <= CANCELLED * sizes))
+
+
 def _link_slip(D: Derivation, a: int, steps: list[int]) -> str:
     last = steps[-1]
     edges = [edge for edge in D.into[last] if edge.parent == a]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jacobian.checking import slips
-from jacobian.checking.cuts import at, say, through, told, wrong_sign
+from jacobian.checking.cuts import at, passes_nothing, say, through, told, wrong_sign
 from jacobian.checking.derivation import Derivation, Edge, Run
 from jacobian.checking.slips import Mutation
 from jacobian.checking.tolerance import slack_of
@@ -193,6 +193,8 @@ def edge_ratio(suspect: Suspect) -> Found | None:
     for layout, claim in enumerate(suspect.claims[0]):
         D = suspect.D
         for edge in D.edges:
+            if passes_nothing(D, edge):
+                continue
             c = ratio(D.part(claim) - D.truth, D.contribution(edge), D.truth)
             if c is None or abs(c + 1) < 1e-6 or abs(c) <= suspect.nearness[0][layout].tolerance.rtol:
                 continue

@@ -233,10 +233,9 @@ def factor_text(label: str, forms: Sequence[Form], names: Names, nth: int) -> st
 
 def is_placed(label: str) -> bool:
     """Whether a label has its positions written out, rather than being a name that they are put behind."""
-    return _AT.search(label) is not None
+    return re.search(r"@\d", label) is not None
 
 
-_AT = re.compile(r"@(\d+)")
 _SUM_OF_NUMBERS = re.compile(r"(?<=[\[,(])(\d+) ([+-]) (\d+)(?=[\],)])")
 _PLACE = re.compile(
     r"(?<=[\[,])(?P<minus>-?)@(?P<alone>\d+)(?: (?P<sign>[+-]) (?P<offset>\d+))?(?=[\],])|@(?P<axis>\d+)"

@@ -71,6 +71,9 @@ def test_nothing_is_advised_where_the_derivative_cancels() -> None:
     verdict = jac.verify(ce, np.array([0.3, 1.0, -2.0]), claim="exp(z)/sum(exp(z))")
     assert verdict.verdict == "wrong"
     assert "v1" not in str(verdict.diagnosis)
+    verdict = jac.verify(ce, np.array([0.2, 1.0, -0.4]), claim="exp(z)/sum(exp(z))")
+    assert verdict.verdict == "wrong"
+    assert "times" not in str(verdict.diagnosis)
 
 
 def test_a_search_counts_what_it_compares(monkeypatch: pytest.MonkeyPatch) -> None:
