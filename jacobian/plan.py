@@ -140,8 +140,9 @@ def paths(of: Node, wrt: Sequence[Node]) -> Paths:
 
 def paths_within(nodes: Sequence[Node], wrt: Sequence[Node], edges: Edges) -> Paths:
     """The paths from the first of the nodes to others by these edges; what is not among the nodes has none."""
-    more = [node for node in wrt if node.index not in {one.index for one in nodes}]
-    own = {node.index: edges[node.index] for node in nodes} | {node.index: () for node in more}
+    own = {node.index: edges[node.index] for node in nodes}
+    more = [node for node in wrt if node.index not in own]
+    own |= {node.index: () for node in more}
     return _paths(nodes[0], tuple(wrt), (*nodes, *sorted(more, key=lambda node: -node.index)), own)
 
 
