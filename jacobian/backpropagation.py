@@ -17,7 +17,7 @@ from jacobian.kernel.simplify import collapsed, contracted
 from jacobian.kernel.term import Factor, Term
 from jacobian.tracing.graph import Node
 from jacobian.tracing.run import run
-from jacobian.tracing.tracer import strip_all
+from jacobian.tracing.stripped import strip_all
 
 SCREEN = 40  # lines
 

@@ -131,9 +131,11 @@ def _note_comparisons(steps: Sequence[Step], nodes: Mapping[int, Node]) -> None:
     """Tell the graph what its arrays of truths are: a comparison is no node of it."""
     for index, node in nodes.items():
         for key, number in (*steps[index].parents, *steps[index].given):
-            compared, array = steps[number], node.operands[key] if isinstance(key, int) else node.params[key]
-            told = dict(compared.given)
-            if compared.op is not None and compared.op.family == "mask" and nodes.keys() >= set(told.values()):
+            compared, told = steps[number], dict(steps[number].given)
+            array = node.params.get(key) if isinstance(key, str) else dict(enumerate(node.operands)).get(key)
+            if compared.op is None or compared.op.family != "mask" or not nodes.keys() >= set(told.values()):
+                continue
+            if isinstance(array, np.ndarray) and array.dtype.kind == "b":
                 operands = tuple(
                     nodes[told[k]] if k in told else operand for k, operand in enumerate(compared.operands)
                 )

@@ -208,14 +208,14 @@ class Call:
         if surroundings.nbytes >= snapshots.BORROWED and self._release(snapshots.BORROWED):
             return self._begin()
         write = partial(self._script, surroundings, nodes, inputs, result)
-        if graph.seen and self.free and write(()) is None:  # whatever is free, this one looks at its numbers
-            return kind.give_up()
         script = write(self.free)
         if script is not None:
             return kind.add(script)
+        able = [key for key in self.free if len(self.free) > 1 and write([key]) is not None]
+        if not able and self._release(0):  # only what is traced can be looked up in by what is computed
+            return self._begin()
         if not self.free:
             return kind.give_up()
-        able = [key for key in self.free if len(self.free) > 1 and write([key]) is not None]
         kind.bound |= self.free.keys() - (able if len(able) < len(self.free) else ())
         self._start_over()
         return self._begin()

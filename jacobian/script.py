@@ -26,7 +26,7 @@ from jacobian.writing import Scripting
 MIDDLING = 32  # times as many entries as are few
 MANY = 2048  # times as many
 AS_LONG = 5  # times the effort of the values that all takes which is computed at once: a tanh counts as a product there
-NOT_PLAYED = (*OTHERWISE, ValueError, JacobianError)  # what a script may end with: tracing will tell
+NOT_PLAYED = (*OTHERWISE, ValueError, IndexError, JacobianError)  # what a script may end with: tracing will tell
 PER_STEP = 2**10  # bytes of arrays that weigh as much as a step, which takes about so many itself
 
 
@@ -177,17 +177,20 @@ class Script:
             if index in constants:
                 continue
             parents = tuple((k, nodes[parent]) for k, parent in step.parents if parent in nodes)
-            operands, params = list(step.operands), step.params
+            given, params = list(step.operands), step.params
             for key, parent in (*step.parents, *step.given):
                 one = nodes[parent].value if parent in nodes else constants[parent]
                 if isinstance(key, int):
-                    operands[key] = one
+                    given[key] = one
                 else:
                     params = {**params, key: one}
+            operands = tuple(given)
             value = starts[index] if step.op is None else step.op.compute(operands, params)
+            if step.op is not None and step.op.settled is not None and len(operands) > 1:
+                operands, params = step.op.settled(operands, params)
             if parents or index in starts:
                 nodes[index] = Node(
-                    graph, step.op, value, tuple(operands), params, parents, step.descriptors, step.name
+                    graph, step.op, value, operands, params, parents, step.descriptors, step.name
                 )  # fmt: skip
             else:
                 constants[index] = value

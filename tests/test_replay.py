@@ -450,12 +450,12 @@ def test_control_flow_that_follows_the_value() -> None:
 @pytest.mark.parametrize(
     "f",
     [
-        lambda x: x[np.argsort(x)] * np.arange(3),
+        lambda x: np.arange(3)[np.argsort(x)] * x,
         lambda x: max(x[0], x[1]) * x,
         lambda x: sorted(x)[0] * x,
         lambda x: x * len(f"{x[0]:.0f}"),
         lambda x: x * len(str(x)),
-        lambda x: x * x.argmax(),
+        lambda x: x * int(x.argmax()),
         lambda x: x * np.count_nonzero(x),
         lambda x: x[np.nonzero(x)[0]],
         lambda x: x * (3 if np.all(np.isfinite(x)) and x[0] else 4),

@@ -19,7 +19,7 @@ from jacobian.checking.points import is_symmetric
 from jacobian.errors import JacobianError
 from jacobian.ops import texts
 from jacobian.tracing.graph import Node
-from jacobian.tracing.tracer import strip_all
+from jacobian.tracing.stripped import strip_all
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

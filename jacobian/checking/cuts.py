@@ -14,7 +14,7 @@ from jacobian.checking.derivation import Derivation, Edge
 from jacobian.checking.slips import Mutation
 from jacobian.kernel.access import indices
 from jacobian.kernel.expression import Jacobian
-from jacobian.tracing.tracer import strip_all
+from jacobian.tracing.stripped import strip_all
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

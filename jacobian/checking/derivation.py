@@ -23,7 +23,8 @@ from jacobian.errors import ArgumentError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.tracing.graph import Node
 from jacobian.tracing.run import argument_names, run
-from jacobian.tracing.tracer import Tracer, strip_all
+from jacobian.tracing.stripped import strip_all
+from jacobian.tracing.tracer import Tracer
 from jacobian.tracing.tree import is_container
 
 Array = np.ndarray[Any, np.dtype[Any]]

@@ -18,7 +18,8 @@ from jacobian.errors import ArgumentError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.tracing.graph import Node
 from jacobian.tracing.run import numbers_of
-from jacobian.tracing.tracer import record_bound, strip_all
+from jacobian.tracing.stripped import strip_all
+from jacobian.tracing.tracer import record_bound
 
 HIDDEN = "?"
 

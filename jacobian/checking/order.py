@@ -14,7 +14,7 @@ from jacobian.checking.cuts import MAX_SIZE, ancestors, node_text
 from jacobian.checking.derivation import Derivation, Edge
 from jacobian.checking.rules import is_square, local_at, point_of
 from jacobian.checking.slips import Mutation
-from jacobian.tracing.tracer import strip_all
+from jacobian.tracing.stripped import strip_all
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -18,7 +18,7 @@ from jacobian.checking.tolerance import slack_of
 from jacobian.checking.whole import Axes
 from jacobian.kernel.access import indices
 from jacobian.tracing.graph import Node
-from jacobian.tracing.tracer import strip_all
+from jacobian.tracing.stripped import strip_all
 
 if TYPE_CHECKING:
     from jacobian.checking.diagnosis import Suspect

@@ -14,7 +14,8 @@ from jacobian.checking.derivation import Run
 from jacobian.ops.normalisation import VIEWS, Seen, View
 from jacobian.ops.registry import Op, Params
 from jacobian.tracing.graph import Node
-from jacobian.tracing.tracer import Tracer, record_bound, strip_all
+from jacobian.tracing.stripped import strip_all
+from jacobian.tracing.tracer import Tracer, record_bound
 
 Expansion = Callable[[tuple[Any, ...], Params], Any]
 

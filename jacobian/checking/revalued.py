@@ -21,7 +21,7 @@ from jacobian.checking.rules import FAILURES
 from jacobian.checking.slips import Mutation
 from jacobian.kernel.notation import at as at_places
 from jacobian.tracing.graph import Node
-from jacobian.tracing.tracer import strip_all
+from jacobian.tracing.stripped import strip_all
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -20,7 +20,7 @@ from jacobian.kernel.notation import factor_text, letters_of
 from jacobian.kernel.term import Factor, Operator, Term
 from jacobian.ops.registry import REGISTRY, Op, Point
 from jacobian.tracing.graph import Node
-from jacobian.tracing.tracer import strip_all
+from jacobian.tracing.stripped import strip_all
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

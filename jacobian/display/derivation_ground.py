@@ -17,7 +17,7 @@ from jacobian.errors import ArgumentError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.words import unused
 from jacobian.tracing.graph import Node
-from jacobian.tracing.tracer import strip_all
+from jacobian.tracing.stripped import strip_all
 
 MAX_ENTRIES = 2**20
 

@@ -24,7 +24,7 @@ from jacobian.kernel.access import indices, plain
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Operator, Term
 from jacobian.tracing.graph import Node
-from jacobian.tracing.tracer import strip_all
+from jacobian.tracing.stripped import strip_all
 
 LONG_TEXT, MANY_PRODUCTS = 160, 4
 """From here on what arrives at a node gets a name of its own."""

@@ -12,7 +12,7 @@ from jacobian.kernel.access import Form
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.notation import Names, form_text, letters_of
 from jacobian.kernel.term import Term
-from jacobian.tracing.tracer import strip_all
+from jacobian.tracing.stripped import strip_all
 
 FEW = 4  # values that are all written out
 MOST_TERMS = 3  # of a sum of einsums

@@ -158,9 +158,19 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
     def __getitem__(self, key: Any) -> Any:
         """Entries."""
         if _symbols(key):
-            raise NotRecordableError("an index")
+            return self.entries_of(self, key if isinstance(key, tuple) else (key,))
         picks = self.code.key(key) if _is_basic(key) else self.code.constant(key)
         return self._written(lambda texts: f"{texts[0]}[{picks}]", lambda array: array[key], (self,))
+
+    def entries_of(self, array: Any, key: tuple[Any, ...]) -> Any:
+        """Entries of any array at positions that are recorded."""
+        if any(isinstance(one, Recorded) and one.dtype.kind not in "iu" for one in key):
+            raise NotRecordableError("an index")
+
+        def text(texts: Sequence[str]) -> str:
+            return f"{texts[0]}[{', '.join(texts[1:])}]"
+
+        return self._written(text, lambda array, *key: array[key], (array, *key))
 
     def _call(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         owner = getattr(function, "__self__", None)  # of a method such as `add.reduce`

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from jacobian.errors import ArgumentError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.indexing import basic_index
 from jacobian.kernel.pattern import Shape
+from jacobian.kernel.recorded import Recorded
 from jacobian.kernel.term import Term
 from jacobian.ops.families import along, composite, elementwise, gather, moved
 from jacobian.ops.growth import largest
@@ -30,7 +32,76 @@ def is_basic(key: Any) -> bool:
     )
 
 
+class Place(NamedTuple):
+    """Where an index has one of the arrays that were taken out of it."""
+
+    number: int
+
+
+def picked_by(x: Any, key: Any, is_position: Callable[[Any], bool]) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    """The operands and parameters of `getitem` for an index that has arrays of positions; None where it has none.
+
+    None, too, where NumPy would give a view, or go through a list.
+    """
+    keys = key if type(key) is tuple else (key,)
+    tables = [one for one in keys if is_position(one)]
+    if not tables or any(isinstance(one, list | tuple) for one in keys):
+        return None
+    numbers = iter(range(len(tables)))
+    bare: list[Any] = []
+    for one in keys:
+        is_mask = isinstance(one, np.ndarray) and one.dtype.kind == "b"
+        bare += one.nonzero() if is_mask else [Place(next(numbers)) if is_position(one) else one]
+    if not any(map(np.ndim, (*tables, *(one for one in bare if isinstance(one, np.ndarray))))) and len(bare) < x.ndim:
+        return None
+    return (x, *tables), {"key": tuple(bare)}
+
+
+def _filled(key: Sequence[Any], tables: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(tables[one.number] if type(one) is Place else one for one in key)
+
+
+def _entries(x: Any, *tables: Any, key: Any) -> Any:
+    if not tables:
+        return x[key]
+    whole = _filled(key, tables)
+    recorded = next((one for one in tables if isinstance(one, Recorded)), None)
+    return x[whole] if recorded is None else recorded.entries_of(x, whole)
+
+
+def _settled(operands: Sequence[Any], params: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    x, *tables = operands
+    return (x,), {"key": _filled(params["key"], tables)} if tables else params
+
+
+def _picked(point: Point) -> Jacobian:
+    x, *tables = point.x
+    shape, out, key = tuple(np.shape(x)), tuple(np.shape(point.y)), point.params["key"]
+    hollow = _filled(key, [np.zeros(table.shape, np.intp) for table in tables])
+    found: list[Any] = [np.broadcast_to(table, out) for table in _axis_tables(shape, hollow)]
+    for number, (axis, at) in enumerate(_axes_of_places(shape, key, [table.ndim for table in tables])):
+        table = tables[number] % shape[axis]
+        found[axis] = np.reshape(table, (1,) * (at - table.ndim) + table.shape + (1,) * (len(out) - at))
+    return gather(out, shape, found)
+
+
+def _axes_of_places(shape: Shape, key: Sequence[Any], dims: Sequence[int]) -> list[tuple[int, int]]:
+    """For every array of positions the axis it picks from, and before which axis of the result those of arrays end."""
+    rest = [slice(None)] * (len(shape) - sum(one is not None and one is not Ellipsis for one in key))
+    spread: list[Any] = []
+    for one in key if any(one is Ellipsis for one in key) else (*key, Ellipsis):
+        spread += rest if one is Ellipsis else [one]
+    picking = [k for k, one in enumerate(spread) if not (one is None or isinstance(one, slice))]  # numbers, too
+    together = picking[-1] - picking[0] == len(picking) - 1
+    length = max(dims[one.number] if type(one) is Place else np.ndim(one) for one in map(spread.__getitem__, picking))
+    end = length + (picking[0] if together and length else 0)
+    axes = np.cumsum([one is not None for one in spread]) - 1
+    return [(int(axes[k]), end) for k in picking if type(spread[k]) is Place]
+
+
 def _getitem_rule(point: Point, k: int) -> Jacobian:
+    if len(point.x) > 1:
+        return _picked(point)
     shape, key = tuple(np.shape(point.x[0])), point.params["key"]
     if is_basic(key):
         pattern = basic_index(key, shape)
@@ -50,7 +121,7 @@ def _axis_tables(shape: Shape, key: Any) -> list[np.ndarray]:
 
 getitem = register(
     Op(
-        "getitem", lambda x, key: x[key], _getitem_rule, family="layout",
+        "getitem", _entries, _getitem_rule, family="layout", settled=_settled,
         formula="an input axis start + step·i or table[i]",
         normalise=lambda x, key: ((x,), {"key": key}), views=True,
         samples=[
@@ -66,13 +137,15 @@ getitem = register(
 
 def _take_arguments(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
     refuse_out("take", out)
+    if is_traced(indices) and indices.dtype.kind in "iu":  # whole numbers that are part of a trace
+        return (a, indices), {"axis": axis, "mode": mode}
     return (a,), {"indices": np.asarray(indices), "axis": axis, "mode": mode}
 
 
 take = register(
     Op(
         "take", np.take, lambda point, k: _taken(point), answers=(np.take,), family="layout",
-        normalise=_take_arguments,
+        normalise=_take_arguments, settled=lambda operands, params: _take_arguments(*operands, **params),
         formula="an input axis table[i]",
         samples=[
             sample((5,), np.array([0, 3, 3])), sample((3, 4), np.array([[0, 2], [1, 1]]), axis=1), sample((2, 3), 4),
@@ -84,21 +157,30 @@ take = register(
 
 def _taken(point: Point) -> Jacobian:
     params, shape, out = point.params, tuple(np.shape(point.x[0])), tuple(np.shape(point.y))
-    axis, indices = params["axis"], params["indices"]
+    axis, mode = params["axis"], params["mode"]
+    indices = params["indices"] if len(point.x) == 1 else point.x[1]
     if axis is None:
-        flat = np.take(np.arange(int(np.prod(shape))), indices, mode=params["mode"])
-        return gather(out, shape, [np.broadcast_to(t, out) for t in np.unravel_index(flat, shape)] if shape else [])
+        flat = _positions(int(np.prod(shape)), indices, mode)
+        steps = [int(np.prod(shape[axis + 1 :])) for axis in range(len(shape))]
+        return gather(out, shape, [flat // step % size for step, size in zip(steps, shape, strict=True)])
     axis %= len(shape)
-    picked = np.take(np.arange(shape[axis]), indices, mode=params["mode"])
-    tables: list[np.ndarray] = []
+    picked = _positions(shape[axis], indices, mode)
+    tables: list[Any] = []
     for position, size in enumerate(shape):
         if position == axis:
-            table = picked.reshape((1,) * axis + picked.shape + (1,) * (len(shape) - axis - 1))
-        else:
-            place = position if position < axis else position + picked.ndim - 1
-            table = np.arange(size).reshape((-1,) + (1,) * (len(out) - place - 1))
+            tables.append(picked.reshape((1,) * axis + picked.shape + (1,) * (len(shape) - axis - 1)))
+            continue
+        place = position if position < axis else position + picked.ndim - 1
+        table = np.arange(size).reshape((-1,) + (1,) * (len(out) - place - 1))
         tables.append(np.broadcast_to(table, out))
     return gather(out, shape, tables)
+
+
+def _positions(size: int, indices: Any, mode: Any) -> Any:
+    """The positions along an axis of that size which indices mean."""
+    if isinstance(indices, np.ndarray):
+        return np.take(np.arange(size), indices, mode=mode)
+    return np.clip(indices, 0, size - 1) if mode == "clip" else indices % size
 
 
 def _sort_rule(point: Point, k: int) -> Jacobian:
@@ -162,9 +244,9 @@ partition = register(
 
 
 def _take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
+    indices = indices if is_traced(indices) else np.asarray(indices)
     if axis is None:
-        return np.ravel(arr)[np.asarray(indices)]
-    indices = np.asarray(indices)
+        return np.ravel(arr)[indices]
     axis %= np.ndim(arr)
     shape = tuple(np.shape(arr))
     rulers = [np.arange(n).reshape((-1,) + (1,) * (len(shape) - a - 1)) for a, n in enumerate(shape)]

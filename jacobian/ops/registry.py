@@ -47,6 +47,7 @@ class Point(NamedTuple):
 Rule = Callable[[Point, int], Jacobian]
 Normalise = Callable[..., tuple[tuple[Any, ...], Params]]
 Decides = Callable[[tuple[Array, ...], Params], Hashable]
+Settled = Callable[[Sequence[Any], Params], tuple[tuple[Any, ...], Params]]
 
 
 def _differentiate(*args: Any) -> Callable[..., Any]:
@@ -97,6 +98,7 @@ class Op:
         needs: str = "",
         growth: Growth | None = None,
         beside_rule: Callable[..., Any] | None = None,
+        settled: Settled | None = None,
     ) -> None:
         self.name = name
         self.aliases = tuple(aliases)  # other names it is found by
@@ -121,6 +123,7 @@ class Op:
         self.dtype_by_value = dtype_by_value  # complex for some real operands: not known before it is computed
         self.needs = needs  # the library without which it cannot be computed
         self.beside_rule = beside_rule  # the forward within rounding, with what the rule computes anyway
+        self.settled = settled  # positions among the operands, which a trace may leave open, as parameters again
         self.growth = growth or OF_FAMILIES.get(family)  # how large its results may be, where that is known
         self.called = called_as(name, self.answers)
         self.rename(name)

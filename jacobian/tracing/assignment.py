@@ -21,6 +21,7 @@ from jacobian.ops.registry import Op, as_operand, describe
 from jacobian.tracing.flat import Flat
 from jacobian.tracing.keys import NoKeyError, canonical
 from jacobian.tracing.refusals import refuse, refuse_assignment, refuse_out
+from jacobian.tracing.stripped import seen, strip_all
 from jacobian.tracing.tracer import (
     Tracer,
     at_users_line,
@@ -28,8 +29,6 @@ from jacobian.tracing.tracer import (
     is_outdated,
     record,
     record_bound,
-    seen,
-    strip_all,
 )  # fmt: skip
 
 READ_ONLY = {

@@ -22,10 +22,13 @@ class Methods(ArrayLike):
 
     __slots__ = ()
 
+    _as_discrete: Any
     _constant: Any
     _memory: Any
     _step: Any
     dtype: Any
+    graph: Any
+    value: Any
 
     # -- what is known of the memory ----------------------------------------------------------------------------------
 
@@ -87,7 +90,7 @@ class Methods(ArrayLike):
         """The ndarray at the bottom of nested traces."""
         value: Any = self
         while isinstance(value, Methods):
-            value = value.value  # type: ignore[attr-defined]
+            value = value.value
         array: np.ndarray = value
         return array
 
@@ -132,7 +135,8 @@ class Methods(ArrayLike):
         if not np.can_cast(self.dtype, dtype, casting):  # type: ignore[arg-type]
             raise ArgumentError(report(f"astype: {self.dtype} is not cast to {dtype} with casting={casting!r}"))
         if dtype.kind in "biu":
-            return look(self).astype(dtype, order)
+            kept = self._as_discrete(dtype) if order == "K" else None
+            return look(self).astype(dtype, order) if kept is None else kept
         if not copy and dtype == self.dtype:
             return self
         result = layout.astype(self, dtype)

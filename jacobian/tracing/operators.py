@@ -12,7 +12,8 @@ from jacobian.ops.registry import REGISTRY
 from jacobian.tracing.assignment import in_place
 from jacobian.tracing.graph import PYTHON_NUMBERS
 from jacobian.tracing.refusals import refuse
-from jacobian.tracing.tracer import Tracer, note_comparison, record, seen
+from jacobian.tracing.stripped import seen
+from jacobian.tracing.tracer import Tracer, note_comparison, record
 
 PLAIN = PYTHON_NUMBERS | {Tracer, np.ndarray, *(np.dtype(code).type for code in "?bhilqBHILQefdgFDG")}
 """Types that leave it to a tracer what is done to both."""

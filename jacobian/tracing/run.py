@@ -20,7 +20,8 @@ from jacobian.tracing.memory import Memory, is_compact
 from jacobian.tracing.refusals import ambiguous_truth
 from jacobian.tracing.snapshots import kept_snapshot
 from jacobian.tracing.source import line_that_raised
-from jacobian.tracing.tracer import Tracer, strip_all
+from jacobian.tracing.stripped import strip_all
+from jacobian.tracing.tracer import Tracer
 from jacobian.tracing.tree import is_array_list, is_container, leaves, map_leaves
 
 Key = int | str

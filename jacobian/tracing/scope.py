@@ -14,7 +14,7 @@ from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.notation import array_text, digits
 from jacobian.kernel.written import Written
 from jacobian.tracing.graph import Graph, Node
-from jacobian.tracing.tracer import strip_all
+from jacobian.tracing.stripped import strip_all
 from jacobian.tracing.written import compared_entry, definition, node_entry
 
 SMALL = 2**20

@@ -14,13 +14,13 @@ from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Array
 from jacobian.ops import contraction, indexing
 from jacobian.ops.callers import composite_called
-from jacobian.ops.registry import REGISTRY, Op, Params, as_operand, is_complex
+from jacobian.ops.registry import NO_PARAMS, REGISTRY, Op, Params, as_operand, is_complex
 from jacobian.ops.values import array_of, is_traced
 from jacobian.tracing import source
 from jacobian.tracing.constants import CONSTANT_FUNCTIONS, OF_SHAPES, REFUSED_ATTRIBUTES
+from jacobian.tracing.discrete import INDICES, are_plain, converted, discrete, open_graph
 from jacobian.tracing.flat import Flat
 from jacobian.tracing.graph import PYTHON_NUMBERS, Compared, Graph, Node, describe_operand, shape_of
-from jacobian.tracing.masks import mask, open_graph
 from jacobian.tracing.memory import KEPT, Memory, Step, link
 from jacobian.tracing.methods import Methods
 from jacobian.tracing.refusals import (
@@ -29,6 +29,7 @@ from jacobian.tracing.refusals import (
     refuse_conversion,
     refuse_function,
 )
+from jacobian.tracing.stripped import seen, strip, strip_all
 from jacobian.tracing.ufuncs import ufunc_method
 
 _BASIC = (int, slice)
@@ -71,10 +72,9 @@ class Tracer(Methods):
             op = REGISTRY.find(ufunc)
             if op is not None:
                 return record(op, inputs, kwargs)
-            graph = None if kwargs else open_graph(ufunc, inputs, Tracer)
-            if graph is not None:
-                node = mask(graph, ufunc, inputs, Tracer)
-                return Tracer(graph, node, node.value)
+            kept = None if kwargs else keep(ufunc, inputs)
+            if kept is not None:
+                return kept
             if ufunc in CONSTANT_FUNCTIONS:
                 found = ufunc(*map(seen, inputs), **seen(kwargs))
                 return note_comparison(self.graph, ufunc, inputs, found)
@@ -98,6 +98,9 @@ class Tracer(Methods):
         op = REGISTRY.find(func)
         if op is not None:
             return record(op, args, kwargs)
+        kept = keep(func, args, kwargs)
+        if kept is not None:
+            return kept
         if func in CONSTANT_FUNCTIONS:
             look = strip if func in OF_SHAPES else seen
             return func(*look(args), **look(kwargs))
@@ -227,9 +230,22 @@ class Tracer(Methods):
     def __getitem__(self, key: Any) -> Any:
         """Entries by any NumPy index; the index itself is not differentiated."""
         try:
-            return record_bound(indexing.getitem, (self,), {"key": key if type(key) in _BASIC else seen(key)})
+            if type(key) not in _BASIC:
+                found = indexing.picked_by(self, key, self._is_position)
+                if found is not None:
+                    return record_bound(indexing.getitem, *found)
+                key = seen(key)
+            return record_bound(indexing.getitem, (self,), {"key": key})
         except JacobianError as error:
             raise at_users_line(error) from None
+
+    def _as_discrete(self, dtype: np.dtype[Any]) -> Tracer | None:
+        """The array as whole numbers or booleans, if these stay part of the trace."""
+        return keep(converted, (self,), {"dtype": dtype})
+
+    def _is_position(self, one: Any) -> bool:
+        """Whether that is whole numbers which are part of this trace."""
+        return type(one) is Tracer and self.graph.is_open and one.graph is self.graph and one.dtype.kind in INDICES
 
     def __copy__(self) -> Tracer:
         """Another array of the same value: what is done to one in place is not done to the other."""
@@ -244,43 +260,18 @@ class Tracer(Methods):
         refuse("a traced array cannot be pickled", "pickle values before or after the function is differentiated")
 
 
-def strip(value: Any) -> Any:
-    """The value at the bottom of nested traces, through tuples, lists and dicts."""
-    return _through(strip_all, value)
+def keep(function: Callable[..., Any], operands: Sequence[Any], params: Params = NO_PARAMS) -> Tracer | None:
+    """A comparison, or whole numbers, as part of the trace; None where they are a plain array."""
+    graph = open_graph(function, operands, Tracer)
+    others = [one for one in operands if type(one) is not Tracer]
+    if graph is None or not are_plain([*others, *params.values()], Tracer):
+        return None
+    node = discrete(graph, function, operands, Tracer, params)
+    return Tracer(graph, node, node.value)
 
 
 def _converted(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
     return x.astype(dtype, copy=copy)
-
-
-def seen(value: Any) -> Any:
-    """The same where the function goes on with the numbers: what it does may be otherwise with others."""
-    return _through(_look, value)
-
-
-def _through(bottom: Callable[[Any], Any], value: Any) -> Any:
-    if isinstance(value, Tracer):
-        return bottom(value)
-    if isinstance(value, _SEQUENCES):
-        items = (_through(bottom, item) for item in value)
-        return type(value)(items) if not hasattr(value, "_fields") else type(value)(*items)
-    if isinstance(value, dict):
-        return {name: _through(bottom, item) for name, item in value.items()}
-    return value
-
-
-def _look(value: Any) -> Any:
-    while isinstance(value, Tracer):
-        value.graph.seen = True
-        value = value.value
-    return value
-
-
-def strip_all(value: Any) -> Any:
-    """The ndarray at the bottom of nested traces."""
-    while isinstance(value, Tracer):
-        value = value.value
-    return value
 
 
 def record(op: Op, args: Any, kwargs: Any) -> Any:

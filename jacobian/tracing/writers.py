@@ -15,7 +15,8 @@ from jacobian.ops.registry import REGISTRY, Op, Params, as_operand
 from jacobian.tracing.assignment import FLAT, holds_traced, replace, stacked, write
 from jacobian.tracing.graph import Node
 from jacobian.tracing.refusals import refuse, refuse_assignment
-from jacobian.tracing.tracer import MAKERS, WRITERS, Tracer, at_users_line, record, seen, strip_all
+from jacobian.tracing.stripped import seen, strip_all
+from jacobian.tracing.tracer import MAKERS, WRITERS, Tracer, at_users_line, record
 
 # -- assigning --------------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from jacobian.kernel.written import COMPARISON, NEGATIVE, POWER, PRODUCT, SUM, W
 from jacobian.ops import texts
 from jacobian.ops.families.elementwise import aligned
 from jacobian.tracing.graph import Compared, Graph, Node, shape_of
-from jacobian.tracing.tracer import strip_all
+from jacobian.tracing.stripped import strip_all
 
 LONGEST = 24
 """Characters of what is written out: a longer text is called by its name."""

@@ -10,7 +10,8 @@ import pytest
 
 import jacobian as jac
 from jacobian.ops import REGISTRY, Op, Sample
-from jacobian.tracing.tracer import Tracer, is_number, strip_all
+from jacobian.tracing.stripped import strip_all
+from jacobian.tracing.tracer import Tracer, is_number
 from jacobian.tracing.tree import leaves
 from tests.ops.test_rules import flat_inputs, with_input
 
