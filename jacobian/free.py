@@ -1,4 +1,7 @@
-"""Free arguments: floating-point numbers that a function is not differentiated by, whose values a script leaves open.
+"""Free arguments: numbers that a function is not differentiated by, whose values a script leaves open.
+
+Floating-point numbers are free from the start. Arrays of whole numbers and booleans, such as the labels of a batch, are
+once they change between calls: as long as they do not, a script knows better what to do with them.
 
 Whether a function only computes with them is seen by tracing it once more with these arguments traced, too. One that
 looks at their numbers (`if t > 0`), assigns into them or cannot be traced in them has none that are free.
@@ -27,6 +30,9 @@ Leaves = dict[Key, list[Any]]
 
 NONE: Leaves = {}
 
+DISCRETE = "biu"
+"""The dtypes of whole numbers and booleans."""
+
 
 class Retraced(NamedTuple):
     """The nodes of another run in which free arguments are traced: outputs, inputs, and what else is given."""
@@ -36,9 +42,13 @@ class Retraced(NamedTuple):
     given: list[Node]
 
 
-def arguments(args: Sequence[Any], numbers: Sequence[int]) -> tuple[Hashable, Leaves]:
-    """Which arguments may be free: their nesting and shapes, and their arrays by the argument's number."""
+def arguments(args: Sequence[Any], numbers: Sequence[int]) -> tuple[Hashable, Leaves, Leaves]:
+    """Which arguments may be free: their nesting and shapes, and their arrays by the argument's number.
+
+    Those of whole numbers and booleans stand apart.
+    """
     found: Leaves = {}
+    discrete: Leaves = {}
     shapes: list[Hashable] = []
     for number, value in enumerate(args):
         if number not in numbers:
@@ -47,7 +57,23 @@ def arguments(args: Sequence[Any], numbers: Sequence[int]) -> tuple[Hashable, Le
             shapes.append(shape)
             if shape is not None and arrays:
                 found[number] = arrays
-    return tuple(shapes), found
+            elif type(value) is np.ndarray and value.dtype.kind in DISCRETE and value.ndim:
+                discrete[number] = [value]
+                shapes[-1] = (value.shape, value.dtype)
+    return tuple(shapes), found, discrete
+
+
+def changed(before: Leaves, after: Leaves) -> list[Key]:
+    """Which arrays are not what they were."""
+    return [
+        key for key, [array] in after.items()
+        if key in before and not (array is before[key][0] or np.array_equal(array, before[key][0]))
+    ]  # fmt: skip
+
+
+def kept(arrays: Leaves) -> Leaves:
+    """The same, safe from later changes."""
+    return {key: [kept_snapshot(array) for array in leaves] for key, leaves in arrays.items()}
 
 
 def taken(leaf: Any, *, borrow: bool) -> Any:

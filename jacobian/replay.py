@@ -44,6 +44,9 @@ LOOKED_UP = 64  # calls after which the kind of a function's last call is looked
 MANY_LOOKS = 4  # at the terms of played Jacobians: where most calls need the graph, it is better made at once
 
 
+NOTHING_FREE = ((), free.NONE, free.NONE)
+
+
 class Kind:
     """Calls of one function with arguments of the same shapes."""
 
@@ -54,6 +57,8 @@ class Kind:
         self.latest: Script | None = None  # that was played
         self.hopeless = False
         self.captured: tuple[str, ...] = ()  # variables of the function whose arrays may be free
+        self.changing: frozenset[Key] = frozenset()  # arguments of whole numbers that are free, as they change
+        self.before: free.Leaves = free.NONE  # what such arguments were
         self.bound: frozenset[Key] = frozenset()  # what cannot be free after all
         self.candidate: Surroundings | None = None  # of the last call that was not played
         self.plays = self.misses = self.written = 0
@@ -114,19 +119,24 @@ if hasattr(os, "register_at_fork"):
 class Call:
     """One call: the arrays to differentiate by, and all other things that it depends on."""
 
-    __slots__ = ("_arguments", "compared", "free", "keys", "kind", "leaves", "order", "others", "place")
+    __slots__ = ("_arguments", "_discrete", "compared", "free", "keys", "kind", "leaves", "order", "others", "place")
 
-    def __init__(self, kind: Kind, place: Place, order: str, leaves: list[Any], arguments: free.Leaves) -> None:
+    def __init__(
+        self, kind: Kind, place: Place, order: str, leaves: list[Any], arguments: free.Leaves, discrete: free.Leaves
+    ) -> None:  # fmt: skip
         self.kind = kind
         self.place = place
         self.order = order
         self.leaves = leaves
         self._arguments = arguments  # that may be free
+        self._discrete = discrete  # that may be when they change
         self._set_free()
 
     def _set_free(self) -> None:
         """Tell what is free from what is compared."""
         kind, place, arrays = self.kind, self.place, self._arguments
+        if kind.changing:
+            arrays = arrays | {key: one for key, one in self._discrete.items() if key in kind.changing}
         if kind.captured:
             arrays = arrays | free.captured(place.f, kind.captured)
         if kind.bound:
@@ -165,6 +175,7 @@ class Call:
         if kind.candidate is not None:
             if kind.candidate.are_those_of(self.others, self.keys):
                 return kind.may_be_written()
+            self._release_changed()
             self._release(0)
         kind.misses += 1
         self._begin()
@@ -174,10 +185,20 @@ class Call:
 
     def _begin(self) -> None:
         """Remember all that is read, for the next call to be compared with."""
+        kind = self.kind
+        kind.before = free.kept(self._discrete) if self._discrete else free.NONE
         try:
-            self.kind.candidate = Surroundings(self.others, self.keys)
+            kind.candidate = Surroundings(self.others, self.keys)
         except UnknownError:
-            self.kind.give_up()
+            kind.give_up()
+
+    def _release_changed(self) -> None:
+        """Let arrays of whole numbers be free from now on that are not what they were."""
+        kind = self.kind
+        new = frozenset(free.changed(kind.before, self._discrete)) - kind.changing
+        if new:
+            kind.changing |= new
+            self._start_over()
 
     def _release(self, nbytes: int) -> bool:
         """Let captured arrays be free from now on that are so large, or change; tell whether there are any."""
@@ -278,16 +299,16 @@ class Caller:
         shapes = tuple([_shapes(args[number], leaves) for number in numbers])
         if None in shapes:
             return None
-        free_shapes, free_leaves = free.arguments(args, numbers) if len(args) > 1 else ((), free.NONE)
+        shapes_of_free, *may_be_free = free.arguments(args, numbers) if len(args) > 1 else NOTHING_FREE
         how = (self.order, self.with_values, numbers)
-        key = (function, how, len(args), shapes, free_shapes, tuple(kwargs), REGISTRY.changes)
+        key = (function, how, len(args), shapes, shapes_of_free, tuple(kwargs), REGISTRY.changes)
         kind = SCRIPTS.find(key, BY_ITSELF)
         if kind.hopeless:
             return None
         if kind.code is None:
             kind.code, kind.numbers, kind.with_values = _code(self.f), numbers, self.with_values
         self._last = ref(kind)
-        return Call(kind, Place(self.f, numbers, args, kwargs, ""), self.order, leaves, free_leaves)
+        return Call(kind, Place(self.f, numbers, args, kwargs, ""), self.order, leaves, *may_be_free)
 
 
 def _nothing() -> None:

@@ -265,7 +265,9 @@ class Scripting(Writing):
         super().__init__()
         self._values: dict[int, Recorded] = {}
         self._made_by: dict[int, list[Line]] = {}
-        if any(node.value.dtype.kind not in "fb" for node in (*outputs, *inputs)):
+        if any(node.value.dtype.kind not in "fb" for node in outputs) or any(
+            node.value.dtype.kind == "c" for node in inputs
+        ):
             raise NotRecordableError("complex numbers")
         nodes = _ancestors(outputs)
         self._calls_kernel = any(node.value.dtype.kind == "c" or _is_of(node, "fft") for node in nodes)

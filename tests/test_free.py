@@ -12,7 +12,7 @@ import pytest
 
 import jacobian as jac
 from jacobian import replay
-from jacobian.errors import KinkWarning
+from jacobian.errors import JacobianError, KinkWarning
 from jacobian.ops.registry import Op, Sample
 from jacobian.programs import Memory
 from jacobian.tracing.tree import leaves
@@ -332,3 +332,64 @@ def test_a_captured_number_that_is_now_and_then_something_else(f: Any, others: t
     for k in (*others, 2.0, *others, *others, 3.0, 4.0, 5.0, *others, *others, 2.0):  # noqa: B007 - captured
         assert_same(g(SCALE / 1.7), traced(g.__wrapped__, SCALE / 1.7))
         assert_same(bare(SCALE / 1.7), traced(bare.__wrapped__, SCALE / 1.7))
+
+
+OF_A_BATCH: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "labels": lambda W, X, t: np.mean(np.log(np.exp(X @ W).sum(1)) - (X @ W)[np.arange(len(t)), t]),
+    "onehot": lambda W, X, t: np.sum(np.where(t[:, None] == np.arange(3), X @ W, 0) ** 2),
+    "factors": lambda W, X, t: np.sum((t[:, None] * (X @ W)) ** 2) + (t // 2).sum(),
+    "rows": lambda W, X, t: W[t] * X[0, 0],
+    "rows and columns": lambda W, X, t: (X @ W)[t][:, t % 2],
+    "an exponent": lambda W, X, t: W ** (t[0] + 1),
+    "taken": lambda W, X, t: np.take(X @ W, t, axis=0),
+    "sorted by": lambda W, X, t: np.sum((X @ W)[np.argsort(t)] ** 2 * np.arange(5)[:, None]),
+}
+THAT_LOOK: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "a mask": lambda W, X, t: np.sum((X @ W)[t > 0]),
+    "a size": lambda W, X, t: np.linspace(0, 1, t[0] + 2).sum() * W,
+    "a number": lambda W, X, t: np.mean(X @ W, axis=0) * float(t.max()),
+    "a plain array": lambda W, X, t: np.sum((np.eye(3)[t] - X @ W) ** 2),
+}
+
+
+@pytest.mark.parametrize("name", [*OF_A_BATCH, *THAT_LOOK])
+def test_whole_numbers_that_change_are_free(name: str) -> None:
+    f = (OF_A_BATCH | THAT_LOOK)[name]
+    rng = np.random.default_rng(1)
+    for _ in range(8):
+        args = rng.normal(size=(4, 3)), rng.normal(size=(5, 4)), rng.integers(0, 3, size=5)
+        (value, J), (expected, other) = jac.value_and_jacobian(f)(*args), traced(f, *args)
+        np.testing.assert_allclose(value, expected, rtol=1e-13)
+        np.testing.assert_allclose(np.asarray(J), np.asarray(other), rtol=1e-12, atol=1e-14)
+    assert J.formula == other.formula
+    assert plays() == (5 if name in OF_A_BATCH else 0)
+
+
+def test_masks_that_change_are_free_and_other_sizes_are_another_kind() -> None:
+    def f(x: Any, mask: Any) -> Any:
+        return np.where(mask, np.sin(x), x**2) * np.sum(mask)
+
+    rng = np.random.default_rng(1)
+    for k in range(16):
+        args = rng.normal(size=4 + k % 2), rng.normal(size=4 + k % 2) > 0
+        np.testing.assert_allclose(np.asarray(jac.jacobian(f)(*args)), np.asarray(traced(f, *args)[1]), rtol=1e-13)
+    assert plays() == 10
+    with pytest.raises(JacobianError):
+        jac.jacobian(f)(np.ones(4), np.ones(5) > 0)
+
+
+def test_whole_numbers_that_stay_are_constants_of_the_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = np.array([0, 2, 1])
+    g = jac.jacobian(lambda x, t: x[t] ** 2)
+    for k in range(4):
+        g(np.arange(3.0) + k, labels)
+    (kind,) = replay.SCRIPTS
+    assert kind.plays == 2
+    assert not kind.changing
+    for _ in range(6):
+        expected = np.zeros((3, 3))
+        labels = np.roll(labels, 1)
+        expected[np.arange(3), labels] = 2 * labels
+        np.testing.assert_array_equal(np.asarray(g(np.arange(3.0), labels)), expected)
+    assert kind.plays > 4
+    assert kind.changing == {1}

@@ -169,7 +169,8 @@ def _traced(
         argument = promoted(argument, name)
 
     def tracer(leaf: Any, path: str) -> Tracer:
-        value = promoted(leaf, f"{name}{path}")
+        is_discrete = is_free and np.asarray(leaf).dtype.kind in "biu"
+        value = leaf if is_discrete else promoted(leaf, f"{name}{path}")
         if not is_free:
             _check_finite(strip_all(value), f"{name}{path}")
         copy = kept_snapshot(value) if not isinstance(leaf, _NUMBERS) else value[()]  # a number, which nobody changes
