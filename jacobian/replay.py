@@ -226,7 +226,7 @@ class Call:
         heavy = len(graph.nodes) > MOST_NODES or surroundings.nbytes // PER_STEP > HEAVIEST
         if heavy or not surroundings.are_those_of(self.others, self.keys):
             return kind.give_up()
-        if surroundings.nbytes >= snapshots.BORROWED and self._release(snapshots.BORROWED):
+        if surroundings.nbytes >= snapshots.CAPTURED and self._release(snapshots.CAPTURED):
             return self._begin()
         write = partial(self._script, surroundings, nodes, inputs, result)
         script = write(self.free)

@@ -17,7 +17,7 @@ from jacobian.kernel.code import Code, OtherwiseError, Symbol
 from jacobian.kernel.effort import effort_to_look, line_effort
 from jacobian.kernel.explain import multiplications
 from jacobian.kernel.expression import Jacobian
-from jacobian.kernel.finite import all_finite, is_bounded
+from jacobian.kernel.finite import MANY, SQUARE, all_finite, is_bounded
 from jacobian.kernel.lines import Line
 from jacobian.kernel.operands import holds_complex
 from jacobian.kernel.real import real_part
@@ -326,16 +326,20 @@ class Scripting(Writing):
         """The lines that end the program if a value is not finite, or not bounded; to be put where they belong."""
         end = len(self.code.lines)
         for node in finite:
-            self._check(node, all_finite if node.shape else isfinite, "finite")
+            self._check(node, all_finite if node.shape else isfinite, "finite", np.inf)
         for node in bounded:
-            self._check(node, is_bounded, "bounded")
+            self._check(node, is_bounded, "bounded", SQUARE)
         lines = list(dict.fromkeys(self.code.lines[end:]))  # nodes of equal values have one symbol
         del self.code.lines[end:]
         return lines
 
-    def _check(self, node: Node, condition: Callable[[Any], bool], name: str) -> None:
-        value = self._values[node.index]
-        self.code.refuse_unless(f"{self.code.constant(condition, name)}({value})", value)
+    def _check(self, node: Node, condition: Callable[[Any], bool], name: str, square: float) -> None:
+        """End the program unless a condition holds, as it does where the sum of the squares of all entries is less."""
+        value, text = self._values[node.index], f"{self.code.constant(condition, name)}({self._values[node.index]})"
+        if node.shape and node.value.size <= MANY and node.value.dtype == np.float64:  # asked where it is written
+            squares = f"{value}.dot({value})" if len(node.shape) == 1 else f"vdot({value}, {value})"
+            text = f"({squares} < {self.code.constant(square, name)} or {text})"
+        self.code.refuse_unless(text, value)
 
     def _forward(self, node: Node) -> Recorded:
         """What the op does, written down, or its call."""

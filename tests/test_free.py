@@ -212,6 +212,7 @@ def quadratic(x: Any, A: Any) -> Any:
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jacobian.tracing.snapshots.BORROWED", 1)
+    monkeypatch.setattr("jacobian.tracing.snapshots.CAPTURED", 1)
 
 
 @pytest.mark.parametrize("is_captured", [False, True])

@@ -38,7 +38,7 @@ OTHERWISE = (OtherwiseError, ArithmeticError, np.linalg.LinAlgError)
 
 _FUNCTIONS = (
     "add array ascontiguousarray broadcast_to copyto count_nonzero divide einsum empty matmul multiply ndarray "
-    "negative subtract zeros"
+    "negative subtract vdot zeros"
 )
 _ALWAYS = {"OtherwiseError": OtherwiseError, "on_all_cores": on_all_cores} | {
     name: getattr(np, name) for name in _FUNCTIONS.split()
@@ -236,13 +236,15 @@ class Code(Facts):
 
     def refuse_where(self, condition: Symbol) -> None:
         """End the program where the condition holds anywhere: then it is not the one to run."""
-        text = f"if {_anywhere(condition)}: raise OtherwiseError"
-        self.lines.append(Line("", text, frozenset([condition.name]), check=True))
+        holds, _, of = self.anywhere(condition)
+        self.lines.append(Line("", f"if {holds}: raise OtherwiseError", frozenset([of.name]), check=True))
 
     def call_where(self, condition: Symbol, function: Callable[[Any], object], argument: Symbol) -> None:
         """Call a function of an array, which says something about it, where the condition holds anywhere."""
-        text = f"if {_anywhere(condition)}: {self.constant(function, 'say')}({argument})"
-        self.lines.append(Line("", text, frozenset([condition.name, argument.name]), check=True, late=True))
+        holds, spelled, of = self.anywhere(condition)
+        text = f"if {holds}: {self.constant(function, 'say')}({spelled if argument is condition else argument})"
+        names = frozenset([of.name] if argument is condition else [of.name, argument.name])
+        self.lines.append(Line("", text, names, check=True, late=True))
 
     def refuse_unless(self, condition: str, *uses: Symbol) -> None:
         """End the program unless the condition about arrays holds."""
@@ -428,11 +430,6 @@ def run_text(text: str, scope: dict[str, Any]) -> dict[str, Any]:
     """Run statements in that scope, and hand it back with what they assigned."""
     exec(compile(text, PROGRAM, "exec"), scope)
     return scope
-
-
-def _anywhere(condition: Symbol) -> str:
-    """Whether a condition holds anywhere; NumPy counts in a quarter of the time in which it asks for any."""
-    return f"count_nonzero({condition})" if condition.shape else str(condition)
 
 
 def is_number(value: Any) -> bool:

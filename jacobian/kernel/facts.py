@@ -19,6 +19,7 @@ class Facts:
         self._multiples: dict[str, tuple[int | float, Symbol]] = {}
         self._reciprocals: dict[str, Symbol] = {}
         self._masked: dict[str, Masked] = {}
+        self._zeros: dict[str, Symbol] = {}
 
     def number(self, text: str) -> int | float | None:
         """The plain number that a text says; None where it is the name of one."""
@@ -43,6 +44,20 @@ class Facts:
     def reciprocal(self, symbol: Symbol) -> Symbol | None:
         """What an array is one by, where dividing by that is no more than multiplying: in a small array."""
         return self._reciprocals.get(symbol.name) if symbol.size < LARGE else None
+
+    def note_zero(self, symbol: Symbol, of: Symbol) -> None:
+        """Say that an array of truths tells where another array is zero."""
+        self._zeros[symbol.name] = of
+
+    def anywhere(self, condition: Symbol) -> tuple[str, str, Symbol]:
+        """The text that asks whether a condition holds at any entry, that of the condition, and what both are made of.
+
+        To count what is not zero takes less than to find out where an array is zero.
+        """
+        of = self._zeros.get(condition.name)
+        if of is not None:
+            return f"count_nonzero({of}) != {of.size}", f"{of} == 0", of
+        return f"count_nonzero({condition})" if condition.shape else str(condition), str(condition), condition
 
     def note_masked(self, symbol: Symbol, masked: Masked) -> None:
         """Say that an array is another one, or one everywhere, where a condition holds or does not, and else zero."""

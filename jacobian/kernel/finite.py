@@ -12,7 +12,8 @@ MANY = 10_000  # entries from which on a dot product may be split among threads,
 BITS = 200
 """How large a bounded number may be: products of four are far from an overflow, and nobody's numbers are larger."""
 
-_BOUND = 2.0**BITS
+BOUND = 2.0**BITS
+SQUARE = BOUND**2
 _ARRAYS = (np.ndarray, np.generic)
 
 
@@ -34,12 +35,12 @@ def all_finite(value: Any) -> bool:
 def is_bounded(value: Any) -> bool:
     """Whether every entry of a float64 array is below `2**BITS` in magnitude: then none is NaN or infinite, either."""
     if not value.ndim:
-        return -_BOUND < float(value) < _BOUND
+        return -BOUND < float(value) < BOUND
     if value.size <= FEW:
-        return float(sum(map(abs, value.ravel().tolist()))) < _BOUND
+        return float(sum(map(abs, value.ravel().tolist()))) < BOUND
     if _is_quick(value):
-        return _sum_of_squares(value) < _BOUND**2
-    return bool(np.maximum.reduce(value, None) < _BOUND and np.minimum.reduce(value, None) > -_BOUND)
+        return _sum_of_squares(value) < SQUARE
+    return bool(np.maximum.reduce(value, None) < BOUND and np.minimum.reduce(value, None) > -BOUND)
 
 
 def _is_quick(value: Any) -> bool:

@@ -25,7 +25,9 @@ _INFIX = {
     np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.power: "**", np.matmul: "@",
     np.less: "<", np.less_equal: "<=", np.greater: ">", np.greater_equal: ">=", np.equal: "==", np.not_equal: "!=",
 }  # fmt: skip
+_COMPARING = {np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal}
 _IN_PLACE: dict[Any, str] = {np.add: "add", np.subtract: "subtract", np.multiply: "multiply", np.divide: "divide"}
+EXACT = 2**53  # whole numbers up to which are float64, too: NumPy compares larger ones exactly
 _OF_SHAPES = {np.shape, np.ndim, np.size, np.result_type, np.iscomplexobj, np.isrealobj}  # what they say is no number
 
 
@@ -69,12 +71,17 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
         if ufunc in _INFIX and not kwargs:
             bare, sign = self._without_signs(inputs) if ufunc in (np.multiply, np.divide) else (inputs, 1)
             is_dot = ufunc is np.matmul and not self.code.exact and all(0 < np.ndim(_value(one)) < 3 for one in inputs)
+            text: Callable[[Sequence[str]], str] = f" {_INFIX[ufunc]} ".join
+            if ufunc in _COMPARING and not any(is_number(one) and abs(one) > EXACT for one in bare):
+                text = lambda texts: f" {_INFIX[ufunc]} ".join(self._arrays_beside(texts, bare))  # noqa: E731
             result = self._written(
-                (lambda texts: dot(*texts)) if is_dot else f" {_INFIX[ufunc]} ".join, ufunc, bare,
-                _IN_PLACE.get(ufunc, ""), new=True, products=_products(ufunc, inputs),
+                (lambda texts: dot(*texts)) if is_dot else text, ufunc, bare, _IN_PLACE.get(ufunc, ""),
+                new=True, products=_products(ufunc, inputs),
             )  # fmt: skip
             if ufunc is np.multiply:
                 self._note_multiple(result, bare)
+            if ufunc is np.equal and is_number(bare[1]) and bare[1] == 0 and result.shape:
+                self.code.note_zero(result, bare[0])
             if ufunc is np.divide and is_number(bare[0]) and bare[0] == 1:
                 self.code.note_reciprocal(result, bare[1])
             return result if sign == 1 else -result
@@ -83,6 +90,11 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
             self._note_multiple(result, (-1, *inputs))
             return result
         return self._call(ufunc, inputs, kwargs)
+
+    def _arrays_beside(self, spelled: Sequence[str], inputs: Sequence[Any]) -> list[str]:
+        """Numbers spelled as arrays, where they stand beside one of these."""
+        array = next(one for one in inputs if isinstance(one, Symbol))
+        return [str(self.code.beside(words, array)) for words in spelled]
 
     def _without_signs(self, factors: Sequence[Any]) -> tuple[list[Any], int]:
         """Factors without a minus of their own, and that of all of them: it may meet another one in front of a term."""
@@ -202,8 +214,7 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
         spelled = [self._spelled(one) for one in inputs]
         if in_place and isinstance(value, np.ndarray):
             if in_place in _IN_PLACE.values():
-                array = next(one for one in inputs if isinstance(one, Symbol))
-                spelled = [str(self.code.beside(words, array)) for words in spelled]
+                spelled = self._arrays_beside(spelled, inputs)
             given = [one if isinstance(one, Symbol) else words for one, words in zip(inputs, spelled, strict=True)]
             symbol = self.code.apply(text(spelled), in_place, given, value.shape, rough=True, kind=value.dtype)
         else:

@@ -22,10 +22,11 @@ LARGE = 2**20  # bytes from which on a copy is worth keeping
 MIDDLING = 2**13  # the same for an array that is going to be compared at every call, whatever becomes of the copy
 SMALL = 2**14  # bytes up to which arrays are compared as Python's bytes
 MOST = 2**28  # bytes of all copies that are kept
-BORROWED = 2**17  # from which on to read an array once more takes as long as much of what is done with it
+BORROWED = 2**14  # from which on to read an array once more takes as long as much of what is done with it
+CAPTURED = 2**17  # the same for what a function captures, of which a script knows more as long as it is constant
 CHUNK = 2**18  # bytes compared at once, so that they stay in the cache
 
-_KEPT: dict[int, tuple[weakref.ref[np.ndarray], np.ndarray]] = {}
+_KEPT: dict[int, tuple[weakref.ref[np.ndarray], np.ndarray, Callable[[np.ndarray], bool]]] = {}
 
 
 def kept_snapshot(array: Array, least: int = LARGE) -> Array:
@@ -36,7 +37,7 @@ def kept_snapshot(array: Array, least: int = LARGE) -> Array:
     if type(array) is not np.ndarray or array.nbytes < MIDDLING or array.dtype.hasobject or not array.flags.writeable:
         return snapshot(array)
     known = _KEPT.get(id(array))
-    if known is not None and known[0]() is array and unchanged(known[1], array):
+    if known is not None and known[0]() is array and known[2](array):
         return known[1]
     copy = snapshot(array)
     if array.nbytes >= least:
@@ -47,9 +48,11 @@ def kept_snapshot(array: Array, least: int = LARGE) -> Array:
 def _keep(array: np.ndarray, copy: np.ndarray) -> None:
     key = id(array)
     _KEPT.pop(key, None)
-    _KEPT[key] = (weakref.ref(array, lambda _: _KEPT.pop(key, None)), copy)
+    _KEPT[key] = (weakref.ref(array, lambda _: _KEPT.pop(key, None)), copy, comparison(copy))
     held = 0
-    for number, (_, other) in reversed(_KEPT.copy().items()):  # the last ones first; a copy, as others may go meanwhile
+    for number, (_, other, _) in reversed(
+        _KEPT.copy().items()
+    ):  # the last ones first; a copy, as others may go meanwhile
         held += other.nbytes
         if held > MOST:
             _KEPT.pop(number, None)

@@ -127,7 +127,7 @@ def test_a_script_holds_the_copy_that_it_is_compared_with() -> None:
     for _ in range(3):
         np.asarray(g(x))
     ((script,),) = [kind.scripts for kind in replay.SCRIPTS]
-    _, copy = snapshots._KEPT[id(W)]
+    _, copy, _ = snapshots._KEPT[id(W)]
     assert any(value is copy for value in script.program.__globals__.values())  # type: ignore[attr-defined]
     W[3, 4] = 5
     assert np.asarray(g(x))[3, 4] == 5
