@@ -85,7 +85,12 @@ def taken(leaf: Any, *, borrow: bool) -> Any:
 
 def as_inputs(given: Sequence[Any]) -> list[Array]:
     """What was taken as a script's inputs: numbers like those that it was written for."""
-    return [np.float64(one) if type(one) is float else one for one in given]
+    return list(map(as_input, given))
+
+
+def as_input(one: Any) -> Array:
+    """The same for one of them."""
+    return np.float64(one) if type(one) is float else one
 
 
 def is_borrowed(array: Any) -> bool:

@@ -71,7 +71,8 @@ def _evaluation(
             result, values, found = played.script.result, played.values, played.jacobians()
         else:
             result, values, found = _traced(f, numbers_of(argnums, len(args)), order, args, kwargs, call)
-        if is_container(result) or any(map(is_container, args)):
+        is_flat = played is not None and played.script.glance is not None and not played.script.is_nested
+        if not is_flat and (is_container(result) or any(map(is_container, args))):
             trees = [args[number] for number in numbers_of(argnums, len(args))]
             jacobians = _nested(result, found, trees, several=several)
         else:  # as most often

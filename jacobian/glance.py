@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from jacobian.free import taken
-from jacobian.ops.registry import REGISTRY, promoted, snapshot
+from jacobian.free import as_input, taken
+from jacobian.ops.registry import REGISTRY, promoted
 from jacobian.place import Place
 from jacobian.script import Glance, Script
 from jacobian.tracing.conditions import Conditions
@@ -20,9 +20,17 @@ from jacobian.tracing.tree import is_container
 def _safe(write: Conditions, leaf: str, value: Any) -> str:
     """The text that makes a number like this one, which it is known to be like, safe from later changes."""
     is_plain = type(value) is np.ndarray and value.dtype.kind == "f"
+    if is_plain and _is_small(value):
+        return _copied(write, leaf)
     promote = leaf if is_plain else f"{write.hold(promoted)}({leaf}, 'x')"
-    keep = snapshot if is_plain and _is_small(value) else kept_snapshot
-    return f"{write.hold(keep)}({promote})"
+    return f"{write.hold(kept_snapshot)}({promote})"
+
+
+def _copied(write: Conditions, leaf: str) -> str:
+    """The text that makes a copy of an array that nobody changes."""
+    copy = write.let(f"{leaf}.copy('K')")
+    write.do(f"{copy}.setflags(write=False)")
+    return copy
 
 
 def _is_small(value: Any) -> bool:
@@ -47,11 +55,19 @@ def glance(place: Place, script: Script, keys: Sequence[Key], compared: Sequence
     leaves = [names[number] for number in place.numbers]
     if script.strides is not None:
         write.refuse(f"not {write.hold(script.is_for)}([{', '.join(leaves)}])")
-    inputs = [_safe(write, leaf, args[number]) for leaf, number in zip(leaves, place.numbers, strict=True)]
+    inputs = [write.let(_safe(write, leaf, args[number])) for leaf, number in zip(leaves, place.numbers, strict=True)]
     take = write.hold(taken)
-    places = [names[key] if isinstance(key, int) else script.surroundings.places[key] for key in keys]
-    given = [
-        f"{write.hold(snapshot)}({one})" if isinstance(key, int) and _is_small(args[key])
-        else f"{take}({one}, borrow={script.is_at_once})" for key, one in zip(keys, places, strict=True)
-    ]  # fmt: skip
-    return write.function([script.surroundings.names[0], "args"], f"([{', '.join(inputs)}], [{', '.join(given)}])")
+    given, numbers = [], list(inputs)
+    for key in keys:
+        one = names[key] if isinstance(key, int) else script.surroundings.places[key]
+        if isinstance(key, int) and type(args[key]) is float:
+            given.append(one)
+            numbers.append(write.let(f"{write.hold(np.float64)}({one})"))
+            continue
+        if isinstance(key, int) and _is_small(args[key]):
+            given.append(write.let(_copied(write, one)))
+        else:
+            given.append(write.let(f"{take}({one}, borrow={script.is_at_once})"))
+        numbers.append(given[-1] if isinstance(key, int) else f"{write.hold(as_input)}({given[-1]})")
+    lists = ", ".join(f"[{', '.join(one)}]" for one in (inputs, given, numbers))
+    return write.function([script.surroundings.names[0], "args"], lists)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, Protocol
 
@@ -14,7 +14,7 @@ from jacobian.kernel.origin import Origin
 from jacobian.kernel.term import Array
 from jacobian.ops.kinks import once_told
 from jacobian.place import Place
-from jacobian.script import NOT_PLAYED, Script, Step
+from jacobian.script import NOT_PLAYED, Script, Step, Taken
 from jacobian.tracing.graph import Compared, Node
 from jacobian.tracing.scope import said
 
@@ -26,25 +26,28 @@ class Watched(Protocol):
         """It was."""
 
 
+Calling = tuple[Callable[..., Any], Sequence[int], Sequence[Any], dict[str, Any]]
+"""A function, the numbers of the arguments that it is differentiated by, and what it was called with."""
+
+
 class Played:
     """What a script gave; the source of its Jacobians, whose numbers there go through the inputs of every output."""
 
     _nodes: dict[int, Node] | None = None
 
-    def __init__(
-        self, place: Place, script: Script, inputs: list[Array], given: list[Any], watched: Watched
-    ) -> None:  # fmt: skip
-        self._place = place
+    def __init__(self, call: Calling, script: Script, taken: Taken, watched: Watched) -> None:
+        self._call = call
         self.script = script
         self.is_ready = script.is_at_once
-        self.inputs = inputs
+        self.inputs, given, numbers = taken
         self._given = given
         self._watched = watched
-        if given:
-            borrowed = list(filter(free.is_borrowed, given)) if script.may_share else ()
-            self.values, self._tensors = script.play([*inputs, *free.as_inputs(given)], borrowed)
-        else:
-            self.values, self._tensors = script.play(inputs)
+        borrowed = list(filter(free.is_borrowed, given)) if script.may_share and given else ()
+        self.values, self._tensors = script.play(numbers, borrowed)
+
+    @property
+    def _place(self) -> Place:
+        return Place(*self._call, "")
 
     def jacobians(self) -> list[Jacobian]:
         """The Jacobians of every output by every input."""

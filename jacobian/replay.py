@@ -21,12 +21,11 @@ import numpy as np
 from jacobian import free
 from jacobian.glance import glance
 from jacobian.kernel.recorded import NotRecordableError
-from jacobian.kernel.term import Array
 from jacobian.ops.registry import REGISTRY, Op, promoted
 from jacobian.place import Place
-from jacobian.played import Played
+from jacobian.played import Calling, Played
 from jacobian.programs import MOST_FAILURES, MOST_NODES, Memory
-from jacobian.script import NOT_PLAYED, PER_STEP, Output, Script
+from jacobian.script import NOT_PLAYED, PER_STEP, Output, Script, Taken
 from jacobian.tracing import snapshots
 from jacobian.tracing.graph import Node
 from jacobian.tracing.run import Key, numbers_of
@@ -83,13 +82,13 @@ class Kind:
         SCRIPTS.grow(self, sum(one.weight for one in scripts) - sum(one.weight for one in self.scripts))
         self.scripts, self.latest = scripts, None
 
-    def play(self, place: Place, script: Script, inputs: list[Array], given: list[Any]) -> Played | None:
+    def play(self, call: Calling, script: Script, taken: Taken) -> Played | None:
         """The values and Jacobians from a script that applies; None where it does not at these numbers."""
         self.plays += 1
         if self.looks:
             self.looks -= 1
         try:
-            played = Played(place, script, inputs, given, self)
+            played = Played(call, script, taken, self)
         except NOT_PLAYED:
             self.failures += 1
             if self.failures >= MOST_FAILURES:
@@ -162,7 +161,7 @@ class Call:
                 script.glance = glance(self.place, script, self.keys, self.compared)
         inputs = [kept_snapshot(promoted(leaf, "x")) for leaf in self.leaves]
         given = [free.taken(leaf, borrow=script.is_at_once) for leaves in self.free.values() for leaf in leaves]
-        return self.kind.play(self.place, script, inputs, given)
+        return self.kind.play(self.place[:4], script, (inputs, given, [*inputs, *free.as_inputs(given)]))
 
     def look_around(self) -> bool:
         """Before a call that was not played: whether a script is to be written after it.
@@ -285,7 +284,7 @@ class Caller:
         if kind is not None and script is not None and script.glance is not None and not kwargs:
             found = script.glance(self.f, args)
             if found is not None:
-                return kind.play(Place(self.f, kind.numbers, args, kwargs, ""), script, *found), None
+                return kind.play((self.f, kind.numbers, args, kwargs), script, found), None
         call = self.call(args, kwargs)
         return None if call is None else call.play(), call
 

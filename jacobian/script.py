@@ -21,6 +21,7 @@ from jacobian.programs import Pending
 from jacobian.tracing import snapshots
 from jacobian.tracing.graph import Node
 from jacobian.tracing.surroundings import Surroundings
+from jacobian.tracing.tree import is_container
 from jacobian.writing import Scripting
 
 MIDDLING = 32  # times as many entries as are few
@@ -30,8 +31,11 @@ NOT_PLAYED = (*OTHERWISE, ValueError, IndexError, JacobianError)  # what a scrip
 PER_STEP = 2**10  # bytes of arrays that weigh as much as a step, which takes about so many itself
 
 
-Glance = Callable[[Any, Sequence[Any]], tuple[list[Any], list[Any]] | None]
-"""From a function and its positional arguments: a script's inputs and what else is given; None for other calls."""
+Taken = tuple[list[Any], list[Any], list[Any]]
+"""What a script is played with: its inputs, what else is given, and both as numbers of its program."""
+
+Glance = Callable[[Any, Sequence[Any]], Taken | None]
+"""From a function and its positional arguments: what a script is played with; None for other calls."""
 
 
 class Output(NamedTuple):
@@ -63,15 +67,22 @@ class Step(NamedTuple):
         return cls(node.op, operands, node.params, parents, given, node.descriptors, node.name_hint)
 
 
-class Ready(NamedTuple):
+class Ready:
     """Tensors that have been computed."""
 
-    arrays: Sequence[Any]
-    dtypes: Sequence[np.dtype[Any]]
+    __slots__ = ("_arrays", "_dtypes")
+
+    def __init__(self, arrays: Sequence[Any], dtypes: Sequence[np.dtype[Any]]) -> None:
+        self._arrays, self._dtypes = arrays, dtypes
 
     def tensor(self, k: int) -> np.ndarray:
         """One of them."""
-        return np.asarray(self.arrays[k], self.dtypes[k])
+        array = self._arrays[k]
+        return (
+            array
+            if type(array) is np.ndarray and array.dtype is self._dtypes[k]
+            else np.asarray(array, self._dtypes[k])
+        )
 
 
 class Script:
@@ -102,6 +113,7 @@ class Script:
         self.glance: Glance | None = None  # by which calls that it is for are known
         self.order = order
         self.result = result  # with a number for every output, as they are nested
+        self.is_nested = is_container(result)
         self.outputs = [(node.index, node.shape, name, path) for node, name, path in outputs]
         self.inputs = [(node.index, node.shape, node.name) for node in inputs]
         self.given = [(node.index, node.name) for node in given]
@@ -130,6 +142,8 @@ class Script:
         self.memories = code.memories(tensors)
         self.may_share = not all(map(code.is_own, tensors))  # memory with what is given
         self._lends = any(memory is not None for memory in self.memories)
+        self._count = len(self.outputs) if with_values else 0
+        self._is_plain = self.is_at_once and not (may_turn or self._lends or self.may_share)
         is_tiny = size <= programs.SMALL_RESULT
         self._call: Callable[..., Any] = with_errors_raised if is_tiny else with_short_buffers
 
@@ -142,8 +156,10 @@ class Script:
 
         These share no memory with what is borrowed, which need only be told where they may.
         """
-        found, count = self._call(self.program, inputs), len(self.outputs) if self.with_values else 0
-        values, tensors = found[:count], self._tensors(found[count:], borrowed)
+        found = self._call(self.program, inputs)
+        if self._is_plain:
+            return found[: self._count], Ready(found[self._count :] if self._count else found, self.dtypes)
+        values, tensors = found[: self._count], self._tensors(found[self._count :], borrowed)
         return values, tensors if self._habit is None else Noted(tensors, self._habit)
 
     def _tensors(self, found: Sequence[Any], borrowed: Sequence[Any]) -> Tensors:

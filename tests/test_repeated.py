@@ -33,7 +33,8 @@ BORROWED: list[tuple[Any, str, int]] = [
     (programs, "SMALL_RESULT", 12), (snapshots, "BORROWED", 104), (snapshots, "CAPTURED", 104)
 ]  # fmt: skip
 AT_ONCE: list[tuple[Any, str, int]] = [
-    (programs, "SMALL_RESULT", 2**20), (code, "WORTHWHILE", 1), (code, "FILLED", 1), (snapshots, "BORROWED", 104), (snapshots, "CAPTURED", 104)
+    (programs, "SMALL_RESULT", 2**20), (code, "WORTHWHILE", 1), (code, "FILLED", 1), (snapshots, "BORROWED", 104),
+    (snapshots, "CAPTURED", 104)
 ]  # fmt: skip
 
 Function = Callable[..., Any]

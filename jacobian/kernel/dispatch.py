@@ -22,9 +22,12 @@ from jacobian.kernel.term import Array, Operator, Term
 from jacobian.kernel.views import read_guard
 
 
+_OWN = (np.ndarray, np.generic, Operator)
+
+
 def is_foreign(array: Array) -> bool:
     """Whether an array has to be lowered by dispatched calls."""
-    return not isinstance(array, np.ndarray | np.generic | Operator)
+    return not isinstance(array, _OWN)
 
 
 def _read(array: Array, access: Access, pattern: Pattern, tables: Sequence[np.ndarray]) -> tuple[Array, Labels]:

@@ -119,6 +119,8 @@ class Tensor:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """The full tensor, read-only; `copy=True` or another dtype gives an array of your own."""
         array = self.tensor()
+        if dtype is None and not copy and type(array) is np.ndarray:  # as most often
+            return array
         if is_foreign(array):
             array = array.__array__()
         if dtype is not None and np.dtype(dtype) != array.dtype:
