@@ -21,7 +21,6 @@ from jacobian.kernel.specials import Means, Placed, Special, without_specials
 from jacobian.kernel.term import Array, Operator, Term
 from jacobian.kernel.views import read_guard
 
-
 _OWN = (np.ndarray, np.generic, Operator)
 
 

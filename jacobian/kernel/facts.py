@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from jacobian.kernel.choices import Masked
     from jacobian.kernel.code import Symbol
+    from jacobian.kernel.places import Named
 
 LARGE = 2**10  # entries from which on memory is given back, or written again, as soon as that can be done
 
@@ -20,6 +21,7 @@ class Facts:
         self._reciprocals: dict[str, Symbol] = {}
         self._masked: dict[str, Masked] = {}
         self._zeros: dict[str, Symbol] = {}
+        self._transposed: dict[str, tuple[Symbol, tuple[int, ...]]] = {}
 
     def number(self, text: str) -> int | float | None:
         """The plain number that a text says; None where it is the name of one."""
@@ -44,6 +46,19 @@ class Facts:
     def reciprocal(self, symbol: Symbol) -> Symbol | None:
         """What an array is one by, where dividing by that is no more than multiplying: in a small array."""
         return self._reciprocals.get(symbol.name) if symbol.size < LARGE else None
+
+    def note_transposed(self, symbol: Symbol, of: Symbol, axes: tuple[int, ...]) -> None:
+        """Say that an array is another one with its axes in that order."""
+        self._transposed[symbol.name] = (of, axes)
+
+    def as_it_lies(self, array: Named) -> Named:
+        """An array without the transposition by which it was made, as far as that is known: how it lies in memory."""
+        known = self._transposed.get(array.symbol.name)
+        if known is None:
+            return array
+        of, axes = known
+        labels = dict(zip(axes, array.labels, strict=True))
+        return array._replace(symbol=of, labels=tuple(labels[axis] for axis in range(len(axes))))
 
     def note_zero(self, symbol: Symbol, of: Symbol) -> None:
         """Say that an array of truths tells where another array is zero."""

@@ -12,6 +12,7 @@ from jacobian.kernel.places import (
     Named,
     Sizes,
     Target,
+    aligned,
     arranged,
     contiguous,
     copied,
@@ -23,6 +24,9 @@ from jacobian.kernel.products import product
 
 WORTH_A_CALL = 2**12  # entries of a matrix for which BLAS is worth a call of its own
 WORTH_A_TURN = 2**9  # the same where they would be copied twice otherwise
+LONG = 16  # entries from which on a dot product is worth beginning
+FEW_ENTRIES = 2**10  # of both arrays: what begins most quickly is quickest
+THIN_PRODUCT = 4  # entries of a matrix product that is made of so many dot products
 LARGE_PRODUCT = 2**12  # entries of a matrix product that is not to be written twice
 
 
@@ -39,6 +43,7 @@ def pair(
 
     `later` are the labels that the next step sums over: a product is made such that they are its last axes.
     """
+    a, b = code.as_it_lies(a), code.as_it_lies(b)
     both = [label for label in a.labels if label in b.labels]
     summed = tuple(label for label in both if label not in kept)
     if not summed:
@@ -84,8 +89,8 @@ def _matmul(
     def extent(labels: Labels) -> int:
         return prod(sizes[label] for label in labels)
 
-    if not rows and not cols and batch:
-        return _inner(code, a, b, batch, summed, out, sizes, target)
+    if batch and _are_inner(a, b, rows, cols, summed, sizes):
+        return _inner(code, a, b, (*batch, *rows, *cols), summed, out, sizes, target)
     left = _stacked(code, a, batch, (rows, summed), sizes)
     right = _stacked(code, b, batch, (summed, cols), sizes)
     natural = (*batch, *rows, *cols)
@@ -128,13 +133,26 @@ def _stacked(code: Code, array: Named, batch: Labels, groups: tuple[Labels, Labe
     return reshaped(code, symbol, (*front, *matrix))
 
 
+def _are_inner(a: Named, b: Named, rows: Labels, cols: Labels, summed: Labels, sizes: Sizes) -> bool:
+    """Whether a batch of products is better made entry by entry: of vectors, or small ones that lie across."""
+    if not rows and not cols:
+        return True
+    is_thin = prod(sizes[label] for label in (*rows, *cols)) <= THIN_PRODUCT
+    if not is_thin or len(summed) > 1 or sizes[summed[0]] < LONG:
+        return False
+    return any(group and array.labels[-1] not in group for array, group in ((a, rows), (b, cols)))
+
+
 def _inner(
-    code: Code, a: Named, b: Named, batch: Labels, summed: Labels, out: Labels | None, sizes: Sizes,
+    code: Code, a: Named, b: Named, kept: Labels, summed: Labels, out: Labels | None, sizes: Sizes,
     target: Target | None,
 ) -> Named:  # fmt: skip
     """Dot products of vectors, a batch of them: nothing BLAS would do better."""
-    order = out if out is not None else batch
-    letters = {label: chr(ord("a") + k) for k, label in enumerate((*batch, *summed))}
+    if len(summed) == 1 and (sizes[summed[0]] >= LONG or a.symbol.size + b.symbol.size <= FEW_ENTRIES):
+        result = _dots(code, a, b, kept, summed, out, sizes)
+        return result if target is None else copied(code, result, target, sizes)
+    order = out if out is not None else kept
+    letters = {label: chr(ord("a") + k) for k, label in enumerate((*kept, *summed))}
 
     def spelled(labels: Labels) -> str:
         return "".join(letters[label] for label in labels)
@@ -148,6 +166,18 @@ def _inner(
     shape = tuple(sizes[label] for label in order)
     result = Named(code.let(f"einsum({equation!r}, {a.symbol}, {b.symbol})", uses, shape, new=True), order)
     return result if target is None else copied(code, result, target, sizes)
+
+
+def _dots(
+    code: Code, a: Named, b: Named, kept: Labels, summed: Labels, out: Labels | None, sizes: Sizes
+) -> Named:  # fmt: skip
+    """The same as NumPy's dot products, in the order in which the larger array lies unless another is wanted."""
+    larger = a.labels if a.symbol.size >= b.symbol.size else b.labels
+    order = out or (*(one for one in kept if one not in larger), *(one for one in larger if one in kept))
+    left, right = (aligned(code, one, (*order, *summed)) for one in (a, b))
+    shape, products = tuple(sizes[label] for label in order), prod(sizes[label] for label in (*kept, *summed))
+    text, kind = f"vecdot({left}, {right})", common_kind([left, right])
+    return Named(code.let(text, [left, right], shape, new=True, kind=kind, products=products), order)
 
 
 def _loops(

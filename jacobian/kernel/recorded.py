@@ -129,7 +129,10 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
         if func is np.transpose and len(args) == 1:
             axes = kwargs.get("axes")
             text = ".T" if axes is None else f".transpose({self.code.literal(axes)})"
-            return self._written(lambda texts: texts[0] + text, lambda array: np.transpose(array, axes), (self,))
+            result = self._written(lambda texts: texts[0] + text, lambda array: np.transpose(array, axes), (self,))
+            if isinstance(axes, tuple) and sorted(axes) == list(range(len(self.shape))):
+                self.code.note_transposed(result, self, axes)
+            return result
         if func is np.reshape and len(args) == 2 and not kwargs and isinstance(args[1], tuple) and _is_basic(args[1]):
             return self._written(lambda texts: f"{texts[0]}.reshape({args[1]})", lambda a: a.reshape(args[1]), args[:1])
         if (args and isinstance(args[0], Recorded)) or func is np.cross:
