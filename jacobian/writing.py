@@ -18,6 +18,7 @@ from jacobian.kernel.effort import effort_to_look, line_effort
 from jacobian.kernel.explain import multiplications
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.finite import MANY, SQUARE, all_finite, is_bounded
+from jacobian.kernel.gathered import gathered
 from jacobian.kernel.lines import Line
 from jacobian.kernel.operands import holds_complex
 from jacobian.kernel.real import real_part
@@ -43,7 +44,7 @@ class Writing:
 
     def contract(self, J: Jacobian) -> Jacobian:
         """Write the contraction."""
-        return contracted(J, self.arithmetic)
+        return contracted(gathered(J, self.arithmetic), self.arithmetic)
 
     def shorten(self, J: Jacobian) -> Jacobian:
         """Write the products of factors that are read alike."""
@@ -51,7 +52,7 @@ class Writing:
 
     def tensor(self, J: Jacobian) -> str:
         """Write the full tensor; tell its name."""
-        return str(self.arithmetic.tensor(self._added_alike(J)))
+        return str(self.arithmetic.tensor(self._added_alike(gathered(J, self.arithmetic))))
 
     def _added_alike(self, J: Jacobian) -> Jacobian:
         """Terms that are written to the same places added before: going through these takes longest.

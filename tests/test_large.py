@@ -11,7 +11,7 @@ import pytest
 
 import jacobian as jac
 from jacobian import programs, replay
-from jacobian.kernel import code, lower, network, pairwise, pieces, places, positions, products, threads
+from jacobian.kernel import code, gathered, lower, network, pairwise, pieces, places, positions, products, threads
 from jacobian.kernel.code import Code, Symbol
 from jacobian.ops.registry import Op, Sample
 from tests.sampled import every_sample, floating
@@ -21,7 +21,7 @@ from tests.written import texts_of
 THRESHOLDS: list[tuple[Any, str, int]] = [
     (code, "LARGE", 1), (products, "LARGE", 1), (network, "LARGE", 1), (products, "WIDE", 1), (products, "CHEAP", 0),
     (pairwise, "LARGE_PRODUCT", 1), (pieces, "SMALL", 1), (pieces, "BLOCK", 2), (positions, "KEPT", 0),
-    (threads, "WORTHWHILE", 0),
+    (threads, "WORTHWHILE", 0), (gathered, "WORTHWHILE", 0),
 ]  # fmt: skip
 
 
