@@ -38,7 +38,7 @@ OTHERWISE = (OtherwiseError, ArithmeticError, np.linalg.LinAlgError)
 
 _FUNCTIONS = (
     "add array ascontiguousarray broadcast_to copyto count_nonzero divide einsum empty matmul multiply ndarray "
-    "negative subtract vdot vecdot zeros"
+    "negative subtract vdot zeros"
 )
 _ALWAYS = {"OtherwiseError": OtherwiseError, "on_all_cores": on_all_cores} | {
     name: getattr(np, name) for name in _FUNCTIONS.split()

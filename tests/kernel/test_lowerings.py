@@ -310,3 +310,26 @@ def test_equations_are_lettered_by_first_appearance() -> None:
 def test_several_factors_without_axes() -> None:
     factors = [np.asarray(2.0)] * 4
     assert Jacobian.einsum(",,,->|", *factors).item() == 16.0
+
+
+@pytest.mark.parametrize(
+    "labels", ["bj,bj->b|", "bj,bjk->bk|", "bj,kbj->bk|", "bj,kjb->k|b", "bjk,bj->|kb", "j,bj->b|"]
+)
+@pytest.mark.parametrize("dtypes", ["dd", "Dd", "dD", "DD", "ff"])
+@pytest.mark.parametrize("size", [2, 20])
+def test_batches_of_dot_products(labels: str, dtypes: str, size: int) -> None:
+    rng, sizes = np.random.default_rng(0), {"b": 5, "j": size, "k": 3}
+    given, _, result = labels.partition("->")
+
+    def array(letters: str, dtype: str) -> np.ndarray:
+        shape = [sizes[letter] for letter in letters]
+        return (
+            (rng.normal(size=shape) + 1j * rng.normal(size=shape)).astype(dtype)
+            if dtype == "D"
+            else rng.normal(size=shape).astype(dtype)
+        )
+
+    arrays = [array(letters, dtype) for letters, dtype in zip(given.split(","), dtypes, strict=True)]
+    J = Jacobian.einsum(labels, *arrays)
+    expected = np.einsum(f"{given}->{result.replace('|', '')}", *arrays)
+    np.testing.assert_allclose(J.tensor(), expected, rtol=1e-4 if dtypes == "ff" else 1e-12)
