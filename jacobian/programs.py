@@ -183,7 +183,8 @@ def tensors(of: Node, wrt: Sequence[Node], order: str) -> Tensors | None:
     keys = tuple([node.key for node in nodes[:count]])
     if None in keys:
         return None
-    program = PROGRAMS.find((order, tuple([node.index for node in wrt]), keys), count)
+    by = tuple([(node.index, node.shape, node.value.dtype) for node in wrt])  # one may stand after all that is used
+    program = PROGRAMS.find((order, by, keys), count)
     if program.seen > 1 and not program.tried:
         program.tried = True
         _write(program, of, wrt, order)

@@ -29,7 +29,7 @@ from jacobian.kernel.term import Array, Factor, Operator, Term
 from jacobian.ops.registry import Op, Params, Point
 from jacobian.tracing.graph import Node
 
-_LOOKED = (NotRecordableError, JacobianError, TypeError, ValueError, AttributeError, IndexError)
+_LOOKED = (NotRecordableError, JacobianError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError)
 """What is raised by NumPy code that looked at a number, or wanted an ndarray itself, where it was given a symbol."""
 
 

@@ -126,3 +126,24 @@ def test_kinks_of_rounding_are_told_by_every_call() -> None:
         with pytest.warns(jac.errors.KinkWarning, match="floor is not differentiable at entry \\[1\\]"):
             g(np.array([0.5, 2.0, 0.7, 1.1]) + np.array([0.01 * k, 0, 0, 0]))
     assert plays() == 3
+
+
+NARROW: dict[str, Callable[[Any, Any], Any]] = {
+    "index": lambda x, i: x[i],
+    "axes": lambda x, i: x.reshape(30, 10)[np.arange(4), i % 10],
+    "take": lambda x, i: np.take(x, i),
+    "take, clipped": lambda x, i: np.take(x, i, mode="clip"),
+    "take, wrapped": lambda x, i: np.take(x, i, mode="wrap"),
+    "take_along_axis": lambda x, i: np.take_along_axis(x, i, axis=0),
+}
+
+
+@pytest.mark.parametrize("name", NARROW)
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int16, np.uint64, np.int32])
+def test_an_axis_that_is_longer_than_the_dtype_of_positions(name: str, dtype: Any) -> None:
+    f, rng = NARROW[name], np.random.default_rng(1)
+    for sign in (1, 1, 1, 1, *((-1, -1) if np.dtype(dtype).kind == "i" else ())):
+        x, i = rng.normal(size=300), (sign * rng.integers(1, 120, size=4)).astype(dtype)
+        found, expected = jac.jacobian(f)(x, i), traced(f, x, i)[1]
+        np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
+    assert plays() >= 1

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import jacobian as jac
+from jacobian.tracing.tree import leaves
 from tests.differences import central
 
 Step = Callable[[Any, Any], Any]
@@ -112,3 +113,11 @@ def test_second_order(names: list[str], shape: tuple[int, ...]) -> None:
     expected = central(lambda v: np.asarray(jac.jacobian(f)(v)), x)
     scale = 1 + np.max(np.abs(expected), initial=0)
     np.testing.assert_allclose(H, expected, atol=1e-6 * scale)
+
+
+def test_the_shape_of_an_input_that_nothing_depends_on_is_part_of_what_is_planned() -> None:
+    for shape in ((6, 4), (4,), (3, 2), (), (2, 0)):
+        for f in (lambda x, w: x, lambda x, w: {"twice": x, "other": w}):
+            found = jac.jacobian(f, argnums=(0, 1))(np.ones(6), np.ones(shape))
+            for J in leaves(found):
+                assert np.asarray(J).shape == J.shape

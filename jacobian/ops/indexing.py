@@ -80,9 +80,14 @@ def _picked(point: Point) -> Jacobian:
     hollow = _filled(key, [np.zeros(table.shape, np.intp) for table in tables])
     found: list[Any] = [np.broadcast_to(table, out) for table in _axis_tables(shape, hollow)]
     for number, (axis, at) in enumerate(_axes_of_places(shape, key, [table.ndim for table in tables])):
-        table = tables[number] % shape[axis]
+        table = _wide(tables[number]) % shape[axis]  # which may be counted from the end
         found[axis] = np.reshape(table, (1,) * (at - table.ndim) + table.shape + (1,) * (len(out) - at))
     return gather(out, shape, found)
+
+
+def _wide(table: Any) -> Any:
+    """Positions in the dtype of NumPy's own: an axis may be longer than others can tell."""
+    return table if table.dtype == np.intp else table.astype(np.intp)
 
 
 def _axes_of_places(shape: Shape, key: Sequence[Any], dims: Sequence[int]) -> list[tuple[int, int]]:
@@ -180,7 +185,7 @@ def _positions(size: int, indices: Any, mode: Any) -> Any:
     """The positions along an axis of that size which indices mean."""
     if isinstance(indices, np.ndarray):
         return np.take(np.arange(size), indices, mode=mode)
-    return np.clip(indices, 0, size - 1) if mode == "clip" else indices % size
+    return np.clip(_wide(indices), 0, size - 1) if mode == "clip" else _wide(indices) % size
 
 
 def _sort_rule(point: Point, k: int) -> Jacobian:
