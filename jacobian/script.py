@@ -77,12 +77,9 @@ class Ready:
 
     def tensor(self, k: int) -> np.ndarray:
         """One of them."""
-        array = self._arrays[k]
-        return (
-            array
-            if type(array) is np.ndarray and array.dtype is self._dtypes[k]
-            else np.asarray(array, self._dtypes[k])
-        )
+        array, dtype = self._arrays[k], self._dtypes[k]
+        is_right = type(array) is np.ndarray and array.dtype is dtype
+        return array if is_right else np.asarray(array, dtype)
 
 
 class Script:

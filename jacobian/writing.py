@@ -27,6 +27,7 @@ from jacobian.kernel.simplify import contracted, frame_of, fused
 from jacobian.kernel.stacking import FEW_ALIKE
 from jacobian.kernel.term import Array, Factor, Operator, Term
 from jacobian.ops.registry import Op, Params, Point
+from jacobian.tracing.discrete import behind_positions
 from jacobian.tracing.graph import Node
 
 _LOOKED = (NotRecordableError, JacobianError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError)
@@ -278,9 +279,10 @@ class Scripting(Writing):
             symbol = self.code.let(f"inputs[{place}]", (), node.shape)
             self._values[node.index] = Recorded(self.code, symbol.name, node.value)
         self.nodes = nodes
-        self.code.exact = exact
+        positions = behind_positions(nodes)
         for node in nodes:
             start = len(self.code.lines)
+            self.code.exact = exact or node.index in positions
             if node.index not in self._values:
                 self._values[node.index] = self._forward(node)
             self._made_by[node.index] = self.code.lines[start:]

@@ -147,3 +147,16 @@ def test_an_axis_that_is_longer_than_the_dtype_of_positions(name: str, dtype: An
         found, expected = jac.jacobian(f)(x, i), traced(f, x, i)[1]
         np.testing.assert_array_equal(np.asarray(found), np.asarray(expected))
     assert plays() >= 1
+
+
+def test_places_are_those_of_numpy_where_the_last_digit_decides() -> None:
+    """To the bit, although only the derivative is asked for, in which x**3 may be x * x * x."""
+    point, by = 2.2739233746429086, 2.041191559083977
+    assert int(point**3 * by) == 1 + int(point * point * point * by)
+    table = np.arange(40.0) ** 2
+    g = jac.jacobian(lambda x, table: x * table[(x**3 * by).astype(int)])
+    for k in range(5):
+        x = np.array([point, 0.5 + k / 10, 1.0])
+        expected = np.diag(table[[24, *(int(one) for one in x[1:] ** 3 * by)]])
+        np.testing.assert_array_equal(np.asarray(g(x, table)), expected)
+    assert plays() == 3

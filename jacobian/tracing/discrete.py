@@ -76,6 +76,16 @@ def are_plain(values: Iterable[Any], tracer: Any) -> bool:
     )
 
 
+def behind_positions(nodes: Sequence[Node]) -> set[int]:
+    """The nodes from which whole numbers are computed: where their last digits differ, something else is looked up."""
+    found: set[int] = set()
+    for node in reversed(nodes):
+        is_whole = node.op is not None and node.op.family == "mask" and node.value.dtype.kind in INDICES
+        if is_whole or node.index in found:
+            found.update(before.index for _, before in (*node.parents, *node.given))
+    return found
+
+
 @cache
 def _op(function: Callable[..., Any]) -> Op:
     is_logical = isinstance(function, np.ufunc)
