@@ -20,6 +20,7 @@ from jacobian.kernel.term import Array
 from jacobian.place import Place
 from jacobian.tracing import snapshots
 from jacobian.tracing.captured import names_around, values_around
+from jacobian.tracing.discrete import DISCRETE
 from jacobian.tracing.graph import Graph, Node
 from jacobian.tracing.run import Key, output, run
 from jacobian.tracing.snapshots import MIDDLING, kept_snapshot
@@ -29,9 +30,6 @@ Leaves = dict[Key, list[Any]]
 """The arrays and numbers of each."""
 
 NONE: Leaves = {}
-
-DISCRETE = "biu"
-"""The dtypes of whole numbers and booleans."""
 
 
 class Retraced(NamedTuple):

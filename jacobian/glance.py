@@ -18,16 +18,16 @@ from jacobian.tracing.tree import is_container
 
 
 def _safe(write: Conditions, leaf: str, value: Any) -> str:
-    """The text that makes a number like this one, which it is known to be like, safe from later changes."""
+    """A name for a number like this one, which it is known to be like, safe from later changes."""
     is_plain = type(value) is np.ndarray and value.dtype.kind == "f"
     if is_plain and _is_small(value):
         return _copied(write, leaf)
     promote = leaf if is_plain else f"{write.hold(promoted)}({leaf}, 'x')"
-    return f"{write.hold(kept_snapshot)}({promote})"
+    return write.let(f"{write.hold(kept_snapshot)}({promote})")
 
 
 def _copied(write: Conditions, leaf: str) -> str:
-    """The text that makes a copy of an array that nobody changes."""
+    """A name for a copy of an array that nobody changes."""
     copy = write.let(f"{leaf}.copy('K')")
     write.do(f"{copy}.setflags(write=False)")
     return copy
@@ -55,7 +55,7 @@ def glance(place: Place, script: Script, keys: Sequence[Key], compared: Sequence
     leaves = [names[number] for number in place.numbers]
     if script.strides is not None:
         write.refuse(f"not {write.hold(script.is_for)}([{', '.join(leaves)}])")
-    inputs = [write.let(_safe(write, leaf, args[number])) for leaf, number in zip(leaves, place.numbers, strict=True)]
+    inputs = [_safe(write, leaf, args[number]) for leaf, number in zip(leaves, place.numbers, strict=True)]
     take = write.hold(taken)
     given, numbers = [], list(inputs)
     for key in keys:
@@ -65,7 +65,7 @@ def glance(place: Place, script: Script, keys: Sequence[Key], compared: Sequence
             numbers.append(write.let(f"{write.hold(np.float64)}({one})"))
             continue
         if isinstance(key, int) and _is_small(args[key]):
-            given.append(write.let(_copied(write, one)))
+            given.append(_copied(write, one))
         else:
             given.append(write.let(f"{take}({one}, borrow={script.is_at_once})"))
         numbers.append(given[-1] if isinstance(key, int) else f"{write.hold(as_input)}({given[-1]})")

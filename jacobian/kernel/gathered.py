@@ -15,7 +15,7 @@ import numpy as np
 from jacobian.kernel.access import Form, Lookup, indices, lookups, plain, relabel
 from jacobian.kernel.arithmetic import Arithmetic
 from jacobian.kernel.expression import Jacobian
-from jacobian.kernel.pattern import Access, Pattern
+from jacobian.kernel.pattern import Access, Pattern, Shape
 from jacobian.kernel.term import Factor, Term
 
 SCATTERED = 10  # multiplications that take as long as to add one entry where it belongs
@@ -104,45 +104,39 @@ def _is_worthwhile(pattern: Pattern, split: _Split) -> bool:
 def _inner(term: Term, split: _Split) -> Term:
     """What is gathered: an axis for the place, and one for every index that is left."""
     pattern = term.pattern
-    number = {index: k for k, index in enumerate((*split.gone, *split.rest))}
-    slots = {slot: k for k, slot in enumerate(dict.fromkeys(lookups(split.lookup)))}
-
-    def renamed(forms: Sequence[Form]) -> tuple[Form, ...]:
-        return tuple(relabel(form, number.__getitem__, slots.__getitem__) for form in forms)
-
-    found = Pattern(
-        tuple(pattern.sizes[index] for index in number), renamed([split.lookup]),
-        tuple(plain(number[index]) for index in split.rest), ((*pattern.out_shape, *pattern.in_shape)[split.axis],),
-        tuple(pattern.sizes[index] for index in split.rest),
-        tuple(Access(renamed(pattern.factors[k].forms), pattern.factors[k].shape) for k in split.gathered), (),
-        tuple(pattern.tables[slot] for slot in slots),
-    )  # fmt: skip
-    return Term(found, tuple(term.factors[k] for k in split.gathered), tuple(term.tables[slot] for slot in slots))
+    shapes = ((*pattern.out_shape, *pattern.in_shape)[split.axis],), tuple(pattern.sizes[k] for k in split.rest)
+    accesses = [pattern.factors[k] for k in split.gathered]
+    found, tables = _numbered(term, pattern.sizes, [split.lookup], list(map(plain, split.rest)), shapes, accesses)
+    return Term(found, tuple(term.factors[k] for k in split.gathered), tables)
 
 
 def _outer(term: Term, split: _Split, gathered: Factor) -> Term:
     """The term with what was gathered in place of its factors, and an index in place of the look-up."""
     pattern, axis = term.pattern, split.axis
-    place = len(pattern.sizes)
-    extent = (*pattern.out_shape, *pattern.in_shape)[axis]
+    place, extent = len(pattern.sizes), (*pattern.out_shape, *pattern.in_shape)[axis]
     forms = [plain(place) if k == axis else form for k, form in enumerate((*pattern.out, *pattern.into))]
-    accesses = [pattern.factors[k] for k in split.others]
-    accesses.append(
-        Access(tuple(map(plain, (place, *split.rest))), (extent, *(pattern.sizes[index] for index in split.rest)))
-    )
-    every = [*forms, *(form for access in accesses for form in access.forms)]
-    sizes = (*pattern.sizes, extent)
+    out, into, sizes = forms[: len(pattern.out)], forms[len(pattern.out) :], (*pattern.sizes, extent)
+    own = Access(tuple(map(plain, (place, *split.rest))), tuple(sizes[index] for index in (place, *split.rest)))
+    accesses = [*(pattern.factors[k] for k in split.others), own]
+    found, tables = _numbered(term, sizes, out, into, (pattern.out_shape, pattern.in_shape), accesses)
+    return Term(found, (*(term.factors[k] for k in split.others), gathered), tables, term.scale)
+
+
+def _numbered(
+    term: Term, sizes: Shape, out: Sequence[Form], into: Sequence[Form], shapes: tuple[Shape, Shape],
+    accesses: Sequence[Access],
+) -> tuple[Pattern, tuple[Any, ...]]:  # fmt: skip
+    """A pattern of these, with the indices and tables that they mention numbered anew, and the tables."""
+    every = [*out, *into, *(form for access in accesses for form in access.forms)]
     number = {index: k for k, index in enumerate(sorted(set(_of(every))))}
     slots = {slot: k for k, slot in enumerate(dict.fromkeys(lookups(*every)))}
 
     def renamed(forms: Sequence[Form]) -> tuple[Form, ...]:
         return tuple(relabel(form, number.__getitem__, slots.__getitem__) for form in forms)
 
-    count = len(pattern.out)
     found = Pattern(
-        tuple(sizes[index] for index in number), renamed(forms[:count]), renamed(forms[count:]), pattern.out_shape,
-        pattern.in_shape, tuple(Access(renamed(access.forms), access.shape) for access in accesses), (),
-        tuple(pattern.tables[slot] for slot in slots),
+        tuple(sizes[index] for index in number), renamed(out), renamed(into), *shapes,
+        tuple(Access(renamed(access.forms), access.shape) for access in accesses), (),
+        tuple(term.pattern.tables[slot] for slot in slots),
     )  # fmt: skip
-    factors = (*(term.factors[k] for k in split.others), gathered)
-    return Term(found, factors, tuple(term.tables[slot] for slot in slots), term.scale)
+    return found, tuple(term.tables[slot] for slot in slots)

@@ -33,6 +33,8 @@ WHOLE: frozenset[Callable[..., Any]] = frozenset(
 
 INDICES = "iu"
 """The dtypes of positions."""
+DISCRETE = "biu"
+"""Those of whole numbers and booleans."""
 BITS = 64.0  # of the largest one
 
 

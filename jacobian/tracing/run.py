@@ -15,6 +15,7 @@ from jacobian.kernel.finite import all_finite
 from jacobian.ops.registry import promoted
 from jacobian.tracing import operators, writers  # noqa: F401 - give tracers what they can do
 from jacobian.tracing.captured import MAX_WRAPPERS, around, code_of, names_around, values_around
+from jacobian.tracing.discrete import DISCRETE
 from jacobian.tracing.graph import Graph, Node
 from jacobian.tracing.memory import Memory, is_compact
 from jacobian.tracing.refusals import ambiguous_truth
@@ -169,7 +170,7 @@ def _traced(
         argument = promoted(argument, name)
 
     def tracer(leaf: Any, path: str) -> Tracer:
-        is_discrete = is_free and np.asarray(leaf).dtype.kind in "biu"
+        is_discrete = is_free and np.asarray(leaf).dtype.kind in DISCRETE
         value = leaf if is_discrete else promoted(leaf, f"{name}{path}")
         if not is_free:
             _check_finite(strip_all(value), f"{name}{path}")
