@@ -67,15 +67,17 @@ def _evaluation(
     @functools.wraps(f, assigned=("__doc__", "__module__"))
     def evaluate(*args: Any, **kwargs: Any) -> Any:
         played, call = caller.play(args, kwargs)
-        if played is not None:
-            result, values, found = played.script.result, played.values, played.jacobians()
-        else:
+        if played is None:
             result, values, found = _traced(f, numbers_of(argnums, len(args)), order, args, kwargs, call)
-        is_flat = played is not None and played.script.glance is not None and not played.script.is_nested
-        if not is_flat and (is_container(result) or any(map(is_container, args))):
+        elif played.script.is_flat and not with_value:  # as most often
+            found = played.jacobians()
+            return tuple(found) if several else found[0]
+        else:
+            result, values, found = played.script.result, played.values, played.jacobians()
+        if is_container(result) or any(map(is_container, args)):
             trees = [args[number] for number in numbers_of(argnums, len(args))]
             jacobians = _nested(result, found, trees, several=several)
-        else:  # as most often
+        else:
             jacobians = tuple(found) if several else found[0]
         if not with_value:
             return jacobians

@@ -13,7 +13,7 @@ from jacobian.place import Place
 from jacobian.script import Glance, Script
 from jacobian.tracing.conditions import Conditions
 from jacobian.tracing.run import Key
-from jacobian.tracing.snapshots import MIDDLING, kept_snapshot
+from jacobian.tracing.snapshots import BORROWED, kept_snapshot
 from jacobian.tracing.tree import is_container
 
 
@@ -27,15 +27,13 @@ def _safe(write: Conditions, leaf: str, value: Any) -> str:
 
 
 def _copied(write: Conditions, leaf: str) -> str:
-    """A name for a copy of an array that nobody changes."""
-    copy = write.let(f"{leaf}.copy('K')")
-    write.do(f"{copy}.setflags(write=False)")
-    return copy
+    """A name for a copy of an array."""
+    return write.let(f"{leaf}.copy('K')")
 
 
 def _is_small(value: Any) -> bool:
-    """Whether it is an array that is copied whenever it comes."""
-    return type(value) is np.ndarray and value.nbytes < MIDDLING
+    """Whether it is an array that is copied whenever it comes: that takes less time than to compare it."""
+    return type(value) is np.ndarray and value.nbytes < BORROWED
 
 
 def glance(place: Place, script: Script, keys: Sequence[Key], compared: Sequence[int]) -> Glance | None:
@@ -67,7 +65,9 @@ def glance(place: Place, script: Script, keys: Sequence[Key], compared: Sequence
         if isinstance(key, int) and _is_small(args[key]):
             given.append(_copied(write, one))
         else:
-            given.append(write.let(f"{take}({one}, borrow={script.is_at_once})"))
+            safe = f"{take}({one}, borrow={script.is_at_once})"
+            is_seldom = isinstance(key, int) and type(args[key]) is np.ndarray and script.is_at_once
+            given.append(write.let(f"{one} if {one}.flags.carray else {safe}" if is_seldom else safe))
         numbers.append(given[-1] if isinstance(key, int) else f"{write.hold(as_input)}({given[-1]})")
     lists = ", ".join(f"[{', '.join(one)}]" for one in (inputs, given, numbers))
     return write.function([script.surroundings.names[0], "args"], lists)

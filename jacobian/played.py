@@ -10,6 +10,7 @@ import numpy as np
 
 from jacobian import algebra, free, plan
 from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.operands import read_only
 from jacobian.kernel.origin import Origin
 from jacobian.kernel.term import Array
 from jacobian.ops.kinks import once_told
@@ -36,14 +37,16 @@ class Played:
     _nodes: dict[int, Node] | None = None
 
     def __init__(self, call: Calling, script: Script, taken: Taken, watched: Watched) -> None:
-        self._call = call
-        self.script = script
+        self._call, self.script, self._watched = call, script, watched
         self.is_ready = script.is_at_once
-        self.inputs, given, numbers = taken
-        self._given = given
-        self._watched = watched
-        borrowed = list(filter(free.is_borrowed, given)) if script.may_share and given else ()
+        self._inputs, self._given, numbers = taken
+        borrowed = list(filter(free.is_borrowed, self._given)) if script.may_share else ()
         self.values, self._tensors = script.play(numbers, borrowed)
+
+    @cached_property
+    def inputs(self) -> list[Array]:
+        """What is differentiated by, which nobody changes."""
+        return list(map(read_only, self._inputs))
 
     @property
     def _place(self) -> Place:

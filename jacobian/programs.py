@@ -19,6 +19,7 @@ import numpy as np
 from jacobian import clusters, plan
 from jacobian.kernel.buffers import with_errors_raised, with_short_buffers
 from jacobian.kernel.code import OTHERWISE, OtherwiseError
+from jacobian.kernel.operands import view_of
 from jacobian.kernel.recorded import NotRecordableError
 from jacobian.kernel.reuse import Reused
 from jacobian.tracing.graph import Node
@@ -72,9 +73,7 @@ class Program:
         self.failures = 0
         if everything is not None:
             results = found if len(self.dtypes) > 1 else (found,)
-            return [
-                (partial(np.asarray, array, dtype), dtype) for array, dtype in zip(results, self.dtypes, strict=True)
-            ]
+            return [(partial(_seen, array, dtype), dtype) for array, dtype in zip(results, self.dtypes, strict=True)]
         assert parts is not None
         pending = Pending(partial(parts, nodes), self.dtypes, self.memories)
         return [(partial(pending.tensor, k), dtype) for k, dtype in enumerate(self.dtypes)]
@@ -98,7 +97,7 @@ class Pending:
             array, memory = with_short_buffers(self._computed, k), self._memories[k]
         except OTHERWISE:
             return None
-        return np.asarray(array, self._dtypes[k]) if memory is None else memory.lend(array)
+        return _seen(array, self._dtypes[k]) if memory is None else view_of(memory.lend(array))
 
     def _computed(self, k: int) -> Any:
         """What a part gives. All parts run once and are forgotten: they give up what they have read."""
@@ -111,6 +110,10 @@ class Pending:
                 raise OtherwiseError
             self._parts[k] = None
         return part()
+
+
+def _seen(array: Any, dtype: np.dtype[Any]) -> np.ndarray:
+    return view_of(np.asarray(array, dtype))
 
 
 class Weighed(Protocol):

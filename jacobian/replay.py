@@ -95,7 +95,7 @@ class Kind:
                 self.give_up()
             return None
         self.failures = 0
-        if script.turn():
+        if script.habit is not None and script.turn():
             self.latest = script.glance = None
         return played
 
@@ -255,8 +255,10 @@ class Call:
             outputs = [output._replace(node=node) for output, node in zip(outputs, again.outputs, strict=True)]
             inputs, given = again.inputs, again.given
         try:
+            trees = [self.place.args[number] for number in self.place.numbers]
             script = Script(
-                surroundings, outputs, inputs, given, result, self.order, self.leaves, with_values=self.kind.with_values
+                surroundings, outputs, inputs, given, result, self.order, trees, self.leaves,
+                with_values=self.kind.with_values,
             )  # fmt: skip
         except NotRecordableError:
             return None

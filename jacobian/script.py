@@ -15,6 +15,7 @@ from jacobian.kernel.code import OTHERWISE, Code
 from jacobian.kernel.effort import effort
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.lines import Line
+from jacobian.kernel.operands import view_of
 from jacobian.kernel.term import Array
 from jacobian.ops.registry import Op, Params
 from jacobian.programs import Pending
@@ -70,16 +71,21 @@ class Step(NamedTuple):
 class Ready:
     """Tensors that have been computed."""
 
-    __slots__ = ("_arrays", "_dtypes")
+    __slots__ = ("_are_own", "_arrays", "_dtypes")
 
-    def __init__(self, arrays: Sequence[Any], dtypes: Sequence[np.dtype[Any]]) -> None:
+    def __init__(self, arrays: Sequence[Any], dtypes: Sequence[np.dtype[Any]], *, are_own: bool = False) -> None:
         self._arrays, self._dtypes = arrays, dtypes
+        self._are_own = are_own  # nobody else has them
 
     def tensor(self, k: int) -> np.ndarray:
         """One of them."""
         array, dtype = self._arrays[k], self._dtypes[k]
-        is_right = type(array) is np.ndarray and array.dtype is dtype
-        return array if is_right else np.asarray(array, dtype)
+        if type(array) is not np.ndarray or array.dtype is not dtype:
+            array = np.asarray(array, dtype)
+        if not self._are_own:
+            return view_of(array)
+        array.setflags(write=False)
+        return array
 
 
 class Script:
@@ -87,9 +93,11 @@ class Script:
 
     def __init__(
         self, surroundings: Surroundings, outputs: Sequence[Output], inputs: Sequence[Node], given: Sequence[Node],
-        result: Any, order: str, leaves: Sequence[Any], *, with_values: bool,
+        result: Any, order: str, trees: Sequence[Any], leaves: Sequence[Any], *, with_values: bool,
     ) -> None:  # fmt: skip
         """Write it: the Jacobians by the inputs, for any numbers of these and of what else is given.
+
+        The inputs are nested as trees, whose arrays are the leaves.
 
         Without values only as much of these is computed as the Jacobians need, or as is needed to know them finite.
 
@@ -110,7 +118,7 @@ class Script:
         self.glance: Glance | None = None  # by which calls that it is for are known
         self.order = order
         self.result = result  # with a number for every output, as they are nested
-        self.is_nested = is_container(result)
+        self.is_flat = not any(map(is_container, (result, *trees)))
         self.outputs = [(node.index, node.shape, name, path) for node, name, path in outputs]
         self.inputs = [(node.index, node.shape, node.name) for node in inputs]
         self.given = [(node.index, node.name) for node in given]
@@ -129,7 +137,7 @@ class Script:
         self.weight = len(self.steps) + held // PER_STEP
         wanted = values if with_values else []
         may_turn = not self.is_at_once and _has_large(given) and size <= programs.SMALL_RESULT * MANY
-        self._habit = Habit(len(tensors)) if may_turn else None
+        self.habit = Habit(len(tensors)) if may_turn else None
         self._programs: dict[bool, Callable[..., Any]] = {}
         if self.is_at_once or may_turn:
             self._programs[True] = code.compile(code.text(["inputs"], [*wanted, *tensors], always_several=True))
@@ -155,17 +163,18 @@ class Script:
         """
         found = self._call(self.program, inputs)
         if self._is_plain:
-            return found[: self._count], Ready(found[self._count :] if self._count else found, self.dtypes)
+            tensors = found[self._count :] if self._count else found
+            return found[: self._count], Ready(tensors, self.dtypes, are_own=True)
         values, tensors = found[: self._count], self._tensors(found[self._count :], borrowed)
-        return values, tensors if self._habit is None else Noted(tensors, self._habit)
+        return values, tensors if self.habit is None else Noted(tensors, self.habit)
 
     def _tensors(self, found: Sequence[Any], borrowed: Sequence[Any]) -> Tensors:
         """What the program gives beside the values, as what has the tensors."""
         if not self.is_at_once:
             return Pending(found[0], self.dtypes, self.memories)
         arrays = [_apart(array, borrowed) for array in found] if borrowed else found
-        if self._habit is not None and any(one is not other for one, other in zip(arrays, found, strict=True)):
-            self._habit.give_up()  # to copy what is borrowed takes as long as to compare it
+        if self.habit is not None and any(one is not other for one, other in zip(arrays, found, strict=True)):
+            self.habit.give_up()  # to copy what is borrowed takes as long as to compare it
         if self._lends:
             lent = zip(arrays, self.memories, strict=True)
             arrays = [array if memory is None else memory.lend(array) for array, memory in lent]
@@ -173,7 +182,7 @@ class Script:
 
     def turn(self) -> bool:
         """After a call: compute tensors at once from now on, or later again, as its callers do; tell if that is new."""
-        if self._habit is None or self._habit.after_a_call() == self.is_at_once:
+        if self.habit is None or self.habit.after_a_call() == self.is_at_once:
             return False
         self.is_at_once = not self.is_at_once
         self.program = self._programs[self.is_at_once]

@@ -12,7 +12,7 @@ import numpy as np
 from jacobian.errors import ArgumentError, JacobianError, ShapeError, report
 from jacobian.kernel import lower, memory
 from jacobian.kernel.dispatch import is_foreign, materialise_by_calls
-from jacobian.kernel.operands import holds_complex, read_only, view_of
+from jacobian.kernel.operands import holds_complex, read_only
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.structure import Structure
 from jacobian.kernel.term import Array, Term
@@ -29,7 +29,7 @@ class Source(Protocol):
         """Whether the full tensors are there already."""
 
     def tensor(self, number: int) -> np.ndarray | None:
-        """The full tensor; None where it can only be had from the terms after all."""
+        """The full tensor, read-only; None where it can only be had from the terms after all."""
 
     def told(self, number: int) -> Tensor:
         """The same Jacobian by its terms, with the names that it has there."""
@@ -102,7 +102,7 @@ class Tensor:
             if source is None or not source.is_ready or memory.is_limited():
                 memory.check(self.dense_nbytes, self._told, self._holds)
             computed = None if source is None else source.tensor(self._number)
-            self._dense = materialise(self) if computed is None else view_of(computed)
+            self._dense = materialise(self) if computed is None else computed
         return self._dense
 
     def _told(self) -> str:
