@@ -79,9 +79,9 @@ class Ready:
 
     def tensor(self, k: int) -> np.ndarray:
         """One of them."""
-        array, dtype = self._arrays[k], self._dtypes[k]
-        if type(array) is not np.ndarray or array.dtype is not dtype:
-            array = np.asarray(array, dtype)
+        found, dtype = self._arrays[k], self._dtypes[k]
+        is_right = type(found) is np.ndarray and found.dtype is dtype
+        array: np.ndarray = found if is_right else np.asarray(found, dtype)
         if not self._are_own:
             return view_of(array)
         array.setflags(write=False)
