@@ -15,7 +15,7 @@ import numpy as np
 
 from jacobian.kernel.arraylike import Shaped
 from jacobian.kernel.choices import ONE, Masked
-from jacobian.kernel.facts import LARGE, Facts
+from jacobian.kernel.facts import LARGE, SEVERAL, Facts
 from jacobian.kernel.lines import Call, Line, body
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.reuse import FILLED, WORTHWHILE, Reused
@@ -84,7 +84,7 @@ class Code(Facts):
         self._known: dict[str, Symbol] = {}
         self._constant_names: dict[int, Symbol] = {}
         self._made: dict[Hashable, Symbol] = {}  # constants by what they are
-        self._large: set[str] = set()
+        self._given_up: set[str] = set()  # at their last use
         self._stacks: dict[tuple[str, ...], Symbol] = {}
         self._count = 0
 
@@ -111,8 +111,8 @@ class Code(Facts):
             )
         )  # fmt: skip
         self._known[text] = self.symbols[symbol.name] = symbol
-        if symbol.size >= LARGE:
-            self._large.add(symbol.name)
+        if symbol.size >= SEVERAL:
+            self._given_up.add(symbol.name)
         return symbol
 
     def apply(
@@ -148,7 +148,7 @@ class Code(Facts):
         names = frozenset(use.name for use in uses)
         self.lines.append(Line(symbol.name, f"{symbol} = {text}", names, blank=not names))
         self.symbols[symbol.name] = symbol
-        self._large.add(symbol.name)
+        self._given_up.add(symbol.name)
         return symbol
 
     def place(self, whole: Symbol, shape: Shape, offset: int, strides: Shape, dtype: Symbol) -> Symbol:
@@ -359,7 +359,7 @@ class Code(Facts):
         return self.lines[position].late
 
     def _body(self, positions: Iterable[int], kept: set[str]) -> list[str]:
-        return body([self.lines[position] for position in positions], kept, self._large)
+        return body([self.lines[position] for position in positions], kept, self._given_up)
 
     def text(
         self, arguments: Iterable[str], results: Sequence[str], *, checks: bool = True, always_several: bool = False
@@ -392,8 +392,8 @@ class Code(Facts):
     def _last_body(self, positions: Sequence[int], kept: set[str], before: frozenset[int]) -> list[str]:
         """The lines of a function within others that runs once; what it alone reads of theirs is given up by it."""
         made = {self.lines[position].target for position in before}
-        given = {name for position in positions for name in self.lines[position].uses & made & self._large} - kept
-        lines = body([self.lines[position] for position in positions], kept, self._large, given)
+        given = {name for position in positions for name in self.lines[position].uses & made & self._given_up} - kept
+        lines = body([self.lines[position] for position in positions], kept, self._given_up, given)
         return [f"nonlocal {', '.join(sorted(given))}", *lines] if given else lines
 
     def _parts(self, arguments: Iterable[str], results: Sequence[str], done: frozenset[int], name: str) -> str:

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from jacobian.kernel.code import Symbol
     from jacobian.kernel.places import Named
 
-LARGE = 2**10  # entries from which on memory is given back, or written again, as soon as that can be done
+LARGE = 2**10  # entries from which on memory is written again as soon as that can be done
+SEVERAL = 2**2  # entries from which on it is given back: so the next array finds it in the cache
 
 
 class Facts:

@@ -66,9 +66,9 @@ class Line(NamedTuple):
 
 
 def body(
-    lines: Sequence[Line], kept: AbstractSet[str], large: AbstractSet[str], given: AbstractSet[str] = frozenset()
+    lines: Sequence[Line], kept: AbstractSet[str], brief: AbstractSet[str], given: AbstractSet[str] = frozenset()
 ) -> list[str]:  # fmt: skip
-    """The text of lines; a large array is overwritten or given up at its last use, unless it is kept.
+    """The text of lines; unless it is kept, an array is overwritten at its last use, or given up if it is to live briefly.
 
     What is `given` was made before, and is given up, too.
     """
@@ -80,7 +80,7 @@ def body(
     owner = _owners(lines, made)
     free = _last_uses(lines, owner, kept)
     done: dict[int, list[str]] = {}
-    for name in sorted(((large & made.keys()) | given) - kept):
+    for name in sorted(((brief & made.keys()) | given) - kept):
         done.setdefault(last[name], []).append(name)
     found: list[str] = []
     for position, line in enumerate(lines):
