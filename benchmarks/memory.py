@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,15 +27,16 @@ def peak_of(call: Any) -> tuple[int, Any]:
 
 
 def memory_of(workload: Workload) -> dict[str, Any]:
-    """Peak of making the dense Jacobians and of the forward pass alone, sizes, and what structured ones hold."""
+    """Peaks of our dense Jacobians, of those by hand and of the forward pass alone; sizes; what structure holds."""
     g, arguments = ours(workload), workload.arguments
     structured = sum(J.nbytes for J in g(*arguments))
     reuse.WAITING.give_up()  # as if nothing could be used again: the result counts
     peak, dense = peak_of(lambda: [np.asarray(J) for J in g(*arguments)])
     forward, _ = peak_of(lambda: workload.plain(*arguments))
+    by_hand = None if workload.hand is None else peak_of(partial(workload.hand, *arguments))[0]
     size = sum(J.nbytes for J in dense)
     inputs = sum(x.nbytes for x in arguments)
     return {
-        "peak": peak, "forward": forward, "dense": size, "inputs": inputs, "structured": structured,
-        "ratio": peak / (size + inputs),
+        "peak": peak, "forward": forward, "by_hand": by_hand, "dense": size, "inputs": inputs, "structured": structured,
+        "ratio": peak / (size + inputs), "ratio_by_hand": None if by_hand is None else by_hand / (size + inputs),
     }  # fmt: skip

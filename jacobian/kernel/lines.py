@@ -68,7 +68,7 @@ class Line(NamedTuple):
 def body(
     lines: Sequence[Line], kept: AbstractSet[str], brief: AbstractSet[str], given: AbstractSet[str] = frozenset()
 ) -> list[str]:  # fmt: skip
-    """The text of lines; unless it is kept, an array is overwritten at its last use, or given up if it is to live briefly.
+    """The text of lines; at its last use an array is overwritten, or given up if it is a brief one, unless it is kept.
 
     What is `given` was made before, and is given up, too.
     """
