@@ -80,6 +80,7 @@ def quickest(graph: plan.Paths, order: str, begin: Callable[[], Writing]) -> str
     Raises:
         NotRecordableError: the chain rule cannot be written down.
     """
+    graph = plan.without_shifts(graph)  # whose ties would be told, though nothing is differentiated through them
     orders = contenders(graph) if order == "auto" else (order,)
     return orders[0] if len(orders) == 1 else min(orders, key=lambda one: _effort(graph, one, begin()))
 

@@ -121,8 +121,8 @@ def _follow(node: Node, operands: Operands) -> Moved | None:
         scaled, c, reads = operands[0]
         view = op.forward(reads, **node.params)
         inside = np.may_share_memory(view, reads)  # else it was copied, and its strides say nothing
-        return Moved(scaled, c, view) if inside and tuple(view.shape) == node.shape else None
-    return None
+        return Moved(scaled, c, view) if inside and tuple(view.shape) == node.shape else _picked(node, operands)
+    return _picked(node, operands) if op.name in _PICKING else None
 
 
 # -- elementwise ------------------------------------------------------------------------------------------------------
@@ -236,6 +236,48 @@ def _matmul(node: Node, operands: Operands) -> Moved | None:
     return Moved(True, left.c, np.broadcast_to(rows, node.shape))
 
 
+def _picked(node: Node, operands: Operands) -> Moved | None:
+    """Entries at listed positions, which may be known at every call only: those of the shift must be the same ones.
+
+    Where a row has one shift it does not matter which of its entries is picked.
+    """
+    one, *lists = operands
+    if one is None or any(lists) or 0 in node.shape or node.params.get("mode", "raise") != "raise":
+        return None
+    tables = [np.zeros(np.shape(table), np.intp) for table in node.operands[1:]]
+    found = _indices(node, one.reads.shape, tables)
+    steps = list(zip(found, one.reads.strides, strict=True))
+    places = _affine(np.zeros(node.shape, np.intp) + sum(table * step for table, step in steps))
+    for number, table in enumerate(tables):
+        others = _indices(node, one.reads.shape, [*tables[:number], table - 1, *tables[number + 1 :]])
+        if any(step and not np.array_equal(a, b) for (a, step), b in zip(steps, others, strict=True)):
+            return None
+    if places is None:
+        return None
+    first = tuple(slice(index := int(table.flat[0]), index + 1) for table in found)
+    return Moved(one.scaled, one.c, as_strided(one.reads[first], node.shape, places))
+
+
+def _indices(node: Node, shape: Shape, tables: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """For every axis of an operand of that shape, where the node's entries come from, with these lists of positions."""
+    assert node.op is not None
+    rulers = (np.arange(n).reshape((n,) + (1,) * (len(shape) - axis - 1)) for axis, n in enumerate(shape))
+    return [np.asarray(node.op.forward(np.broadcast_to(ruler, shape), *tables, **node.params)) for ruler in rulers]
+
+
+def _affine(places: np.ndarray) -> list[int] | None:
+    """How far one step along every axis moves, if it is as far everywhere."""
+    first = (0,) * places.ndim
+    steps = [
+        int(places[(*first[:axis], 1, *first[axis + 1 :])] - places[first]) if size > 1 else 0
+        for axis, size in enumerate(places.shape)
+    ]
+    rulers = np.ogrid[tuple(slice(size) for size in places.shape)]
+    expected = places[first] + sum(ruler * step for ruler, step in zip(rulers, steps, strict=True))
+    return steps if np.array_equal(places, expected) else None
+
+
+_PICKING = {"getitem", "take"}
 _RULES: dict[str, Callable[[Node, Operands], Moved | None]] = {
     "add": _added(1), "subtract": _added(-1), "multiply": _multiplied(1), "divide": _multiplied(-1),
     "negative": _negative, "exp": _exp, "log": _log, "sqrt": _sqrt, "sum": _reduced, "mean": _reduced, "max": _reduced,

@@ -14,6 +14,7 @@ from jacobian import plan
 from tests.differences import central
 
 Function = Callable[[Any], Any]
+LABELS = np.array([2, 0, 4, 2])
 V = np.linspace(-1, 1, 15).reshape(5, 3)
 
 
@@ -41,6 +42,15 @@ CANCEL: dict[str, Function] = {
     "mean of one value": lambda x: (lambda e: (e @ V[:, 0]) / e.sum(axis=-1))(powers(x)),
     "root mean": lambda x: (lambda e: np.sqrt(e) / np.sqrt(np.mean(e, axis=-1, keepdims=True)))(powers(x)),
     "difference": lambda x: (x - top(x)) - np.mean(x - top(x), axis=-1, keepdims=True),
+    "cross-entropy": lambda x: (lambda z: np.log(np.exp(z).sum(axis=-1)) - z[np.arange(4), LABELS])(x - top(x)),
+    "one row": lambda x: np.log(np.exp(x - top(x)).sum(axis=-1))[1:2] - (x - top(x))[1, LABELS],
+    "every other row": lambda x: (lambda z: np.log(np.exp(z).sum(axis=-1))[::2] - z[[0, 2], [4, 1]])(x - top(x)),
+    "along an axis": lambda x: (
+        lambda z: np.log(np.exp(z).sum(axis=-1)) - np.take_along_axis(z, LABELS[:, None], 1)[:, 0]
+    )(x - top(x)),
+    "taken": lambda x: (lambda z: np.log(np.exp(z).sum(axis=-1, keepdims=True)) - np.take(z, [3, 1, 1], axis=1))(
+        x - top(x)
+    ),
 }
 REMAIN: dict[str, Function] = {
     "sum": lambda x: np.sum(powers(x), axis=-1),
@@ -54,6 +64,9 @@ REMAIN: dict[str, Function] = {
     "twice": lambda x: np.log(np.sum(powers(x), axis=-1)) + 2 * top(x)[..., 0],
     "wrong temperature": lambda x: 3.0 * np.log(np.sum(np.exp((x - top(x)) / 2.0), axis=-1)) + top(x)[..., 0],
     "factors added": lambda x: powers(x) + 1 / powers(x),
+    "exchanged rows": lambda x: (lambda z: np.log(np.exp(z).sum(axis=-1)) - z[[1, 0, 3, 2], LABELS])(x - top(x)),
+    "the same row": lambda x: (lambda z: np.log(np.exp(z).sum(axis=-1)) - z[[1, 1, 1, 1], LABELS])(x - top(x)),
+    "wrapped": lambda x: (lambda z: np.log(np.exp(z).sum(axis=-1)) - z.take([0, -1, 7, 8], mode="clip"))(x - top(x)),
     "initial": lambda x: x - np.max(x - top(x), axis=-1, initial=-0.1, keepdims=True),
 }
 X = np.random.default_rng(5).normal(size=(4, 5))
@@ -116,3 +129,31 @@ def test_several_maxima() -> None:
         return np.max(e / e.sum(axis=-1, keepdims=True), axis=-1) * top(x)[:, 0]
 
     np.testing.assert_allclose(np.asarray(jac.jacobian(f)(X)), central(f, X), atol=1e-8)
+
+
+@pytest.mark.parametrize("same_rows", [True, False])
+def test_entries_that_are_picked_at_every_call(same_rows: bool) -> None:
+    """Which entries of a row are picked does not matter to the row's own shift; which rows are does."""
+
+    def loss(x: Any, rows: Any, labels: Any) -> Any:
+        z = x - top(x)
+        return np.log(np.exp(z).sum(axis=-1)) - z[rows, labels]
+
+    rng, J = np.random.default_rng(8), jac.jacobian(loss)
+    for _ in range(8):
+        x, labels = rng.normal(size=(4, 5)), rng.integers(0, 5, 4)
+        rows = np.arange(4) if same_rows else rng.integers(0, 4, 4)
+        np.testing.assert_allclose(
+            np.asarray(J(x, rows, labels)), central(lambda x, r=rows, k=labels: loss(x, r, k), x), atol=1e-8
+        )
+
+
+def test_ties_are_not_told_of_later_either_where_the_shift_cancels() -> None:
+    J, x = jac.jacobian(CANCEL["cross-entropy"]), np.zeros((4, 5))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = [np.asarray(J(x)) for _ in range(4)]
+    expected = np.zeros((4, 4, 5))
+    expected[np.arange(4), np.arange(4)] = 1 / 5 - np.eye(5)[LABELS]
+    for one in found:
+        np.testing.assert_allclose(one, expected, atol=1e-15)

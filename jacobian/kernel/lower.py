@@ -282,7 +282,7 @@ def _write(code: Code, full: Symbol, term: Given, starts: Sequence[int], dtype: 
     labels = pattern.carried(pattern.guards)
     [memory] = code.memories([full.name])
     tables = code.arrays(term.tables)
-    listed = listed_writer(pattern, starts, labels, full.shape, fresh=fresh, tables=tables)
+    listed = listed_writer(pattern, starts, labels, full.shape, dtype, fresh=fresh, tables=tables)
     if listed is not None:
         result = write_core(code, term, dtype)
         numbers = [full, result.symbol, *term.tables]

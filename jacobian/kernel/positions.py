@@ -40,9 +40,14 @@ class Places(NamedTuple):
             return self
         return self._replace(looked_up=Form(0, ()), known=self.at(tables))
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is looked up any more."""
+        return not self.looked_up.parts and self.known is not None
+
     def at(self, tables: Sequence[np.ndarray]) -> np.ndarray:
         """The positions with these tables, an axis for every index."""
-        if not self.looked_up.parts and self.known is not None:
+        if self.is_settled:
             return np.asarray(self.known)
         where = positions(self.looked_up, self.order, self.sizes, tables)
         if self.known is not None:

@@ -18,6 +18,7 @@ from jacobian.kernel.code import Code, Symbol, is_number
 from jacobian.kernel.network import write_network
 from jacobian.kernel.pairwise import dot
 from jacobian.kernel.pattern import Shape
+from jacobian.kernel.picks import may_be_taken, picks, taken
 from jacobian.kernel.places import Labels, Named
 from jacobian.kernel.primitives import by_long_rows, by_primitives, by_squares
 
@@ -174,16 +175,21 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
         """Entries."""
         if _symbols(key):
             return self.entries_of(self, key if isinstance(key, tuple) else (key,))
-        picks = self.code.key(key) if _is_basic(key) else self.code.constant(key)
-        return self._written(lambda texts: f"{texts[0]}[{picks}]", lambda array: array[key], (self,))
+        found = None if _is_basic(key) else picks(np.asarray(self.value), key, exact=self.code.exact)
+        if found is not None:
+            return Recorded(self.code, taken(self.code, self, found).name, self.value[key])
+        place = self.code.key(key) if _is_basic(key) else self.code.constant(key)
+        return self._written(lambda texts: f"{texts[0]}[{place}]", lambda array: array[key], (self,))
 
     def entries_of(self, array: Any, key: tuple[Any, ...]) -> Any:
         """Entries of any array at positions that are recorded."""
         if any(isinstance(one, Recorded) and one.dtype.kind not in "iu" for one in key):
             raise NotRecordableError("an index")
 
+        by_take = len(key) == 1 and may_be_taken(array, key[0], exact=self.code.exact)
+
         def text(texts: Sequence[str]) -> str:
-            return f"{texts[0]}[{', '.join(texts[1:])}]"
+            return f"{texts[0]}.take({texts[1]}, 0)" if by_take else f"{texts[0]}[{', '.join(texts[1:])}]"
 
         return self._written(text, lambda array, *key: array[key], (array, *key))
 

@@ -41,10 +41,10 @@ def overlapping(pattern: Pattern, shape: Shape) -> list[int]:
 
 
 def listed_writer(
-    pattern: Pattern, starts: Sequence[int], labels: Labels, shape: Shape, *, fresh: bool,
+    pattern: Pattern, starts: Sequence[int], labels: Labels, shape: Shape, dtype: np.dtype[Any], *, fresh: bool,
     tables: Sequence[np.ndarray] | None = None,
 ) -> Callable[..., np.ndarray | None] | None:  # fmt: skip
-    """A function that adds an array with axes `labels` into a result of that shape: `write(full, array, *tables)`.
+    """A function that adds an array with axes `labels` into a result of that kind: `write(full, array, *tables)`.
 
     It returns the positions, along the result as one axis, where these are looked up: once and for all where the tables
     are known beforehand.
@@ -60,7 +60,10 @@ def listed_writer(
         return partial(_write_in_turn, pattern, tuple(starts), labels, clash)
     shifted = [combine((1, form), offset=start) for form, start in zip(forms, starts, strict=True)]
     places = Places.of(shifted, shape, pattern.free, pattern.sizes).settled(tables)
-    return partial(_write_listed, pattern, labels, places, bool(clash), fresh)
+    adding = partial(_adding, clash=bool(clash), fresh=fresh, size=prod(shape), dtype=dtype)
+    if places.is_settled:
+        return partial(_write_at_known, pattern, labels, places.at(()), adding(places.at(())))
+    return partial(_write_listed, pattern, labels, places, adding)
 
 
 def spread(array: np.ndarray, labels: Labels, pattern: Pattern) -> np.ndarray:
@@ -71,25 +74,56 @@ def spread(array: np.ndarray, labels: Labels, pattern: Pattern) -> np.ndarray:
     return np.broadcast_to(array.reshape(shape), tuple(pattern.sizes[index] for index in pattern.free))
 
 
+Adding = Callable[[np.ndarray, np.ndarray], None]
+"""Adds an array to a result that is seen as one axis."""
+
+
 def _write_listed(
-    pattern: Pattern, labels: Labels, places: Places, clash: bool, fresh: bool, full: np.ndarray, array: Any,
-    *tables: np.ndarray,
+    pattern: Pattern, labels: Labels, places: Places, adding: Callable[[np.ndarray], Adding], full: np.ndarray,
+    array: Any, *tables: np.ndarray,
 ) -> np.ndarray:  # fmt: skip
     """Where positions are looked up: all of them as numbers along the result as one axis."""
     where = places.at(tables)
-    array, line = spread(np.asarray(array), labels, pattern), full.reshape(-1)
-    if clash and where.ndim == 1 and where.size and (where[1:] >= where[:-1]).all():
-        first = np.flatnonzero(np.diff(where, prepend=where[0] - 1))  # of every run: equal positions lie together
-        line[where[first]] += np.add.reduceat(array, first)
-    elif clash and array.dtype == line.dtype == np.float64 and line.size <= FEW_PLACES * where.size:
-        line += np.bincount(where.reshape(-1), array.reshape(-1), line.size)  # quicker than `add.at`
-    elif clash:
-        np.add.at(line, where, array)
-    elif fresh:
-        line[where] = array
-    else:
-        line[where] += array
+    return _write_at_known(pattern, labels, where, adding(where), full, array)
+
+
+def _write_at_known(
+    pattern: Pattern, labels: Labels, where: np.ndarray, add: Adding, full: np.ndarray, array: Any, *_: np.ndarray
+) -> np.ndarray:
+    add(full.reshape(-1), spread(np.asarray(array), labels, pattern))
     return where
+
+
+def _adding(where: np.ndarray, *, clash: bool, fresh: bool, size: int, dtype: np.dtype[Any]) -> Adding:
+    """How to add an array at positions along a result of that size, as quickly as these allow."""
+    if not clash:
+        return partial(_put if fresh else _add_apart, where)
+    if where.ndim == 1 and where.size and (where[1:] >= where[:-1]).all():
+        first = np.flatnonzero(np.diff(where, prepend=where[0] - 1))  # of every run: equal positions lie together
+        return partial(_add_runs, where[first], first)
+    if dtype == np.float64 and size <= FEW_PLACES * where.size:
+        return partial(_add_counted, where.reshape(-1))  # quicker than `add.at`
+    return partial(_add_at, where)
+
+
+def _put(where: np.ndarray, line: np.ndarray, array: np.ndarray) -> None:
+    line[where] = array
+
+
+def _add_apart(where: np.ndarray, line: np.ndarray, array: np.ndarray) -> None:
+    line[where] += array
+
+
+def _add_runs(where: np.ndarray, first: np.ndarray, line: np.ndarray, array: np.ndarray) -> None:
+    line[where] += np.add.reduceat(array, first)
+
+
+def _add_counted(where: np.ndarray, line: np.ndarray, array: np.ndarray) -> None:
+    line += np.bincount(where, array.reshape(-1), line.size)
+
+
+def _add_at(where: np.ndarray, line: np.ndarray, array: np.ndarray) -> None:
+    np.add.at(line, where, array)
 
 
 def _write_in_turn(

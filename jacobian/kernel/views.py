@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 from math import prod
@@ -15,6 +15,7 @@ from jacobian.kernel.access import Form, combine, indices, span
 from jacobian.kernel.code import Code, Symbol
 from jacobian.kernel.equations import Guard
 from jacobian.kernel.pattern import Access, Pattern, Shape
+from jacobian.kernel.picks import Picks, is_quick, taken
 from jacobian.kernel.places import Labels, Named, reshaped
 from jacobian.kernel.positions import Places, positions
 
@@ -49,7 +50,7 @@ def read(
     starts = [low for low, _ in margins]
     if any(form.has_lookup for form in forms):
         shifted = [combine((1, form), offset=start) for form, start in zip(forms, starts, strict=True)]
-        return _look_up(shifted, array.shape, labels, pattern.sizes)(array, *tables), labels
+        return _read_listed(*_looked_up(shifted, array.shape, labels, pattern.sizes), array, *tables), labels
     steps = steps_of(forms, array.strides)
     corner = array[tuple(slice(form.offset + s, form.offset + s + 1) for form, s in zip(forms, starts, strict=True))]
     sizes, strides = [pattern.sizes[label] for label in labels], [steps[label] for label in labels]
@@ -71,10 +72,10 @@ def _padded(inner: tuple[slice, ...], shape: Shape, array: np.ndarray) -> np.nda
     return whole
 
 
-def _look_up(
+def _looked_up(
     forms: Sequence[Form], shape: Shape, labels: Labels, sizes: Shape, known: Sequence[np.ndarray] | None = None
-) -> Callable[..., np.ndarray]:  # fmt: skip
-    """A function of an array and tables that reads what is looked up: slices along one axis, or entry by entry.
+) -> tuple[int | None, Places]:  # fmt: skip
+    """Where to read what is looked up: slices along one axis, or entry by entry, along the array as one axis.
 
     The tables may be known beforehand.
     """
@@ -83,19 +84,15 @@ def _look_up(
     rest = [(form, extent) for k, (form, extent) in enumerate(zip(forms, shape, strict=True)) if k != axis]
     whole = all(form.is_plain and sizes[next(indices(form))] == extent for form, extent in rest)
     if not others and whole and len(own) + len(rest) == len(labels):
-        return partial(_take_slices, axis, Places.of([forms[axis]], (shape[axis],), own, sizes).settled(known))
-    return partial(_take_entries, Places.of(forms, shape, labels, sizes).settled(known))
+        return axis, Places.of([forms[axis]], (shape[axis],), own, sizes).settled(known)
+    return None, Places.of(forms, shape, labels, sizes).settled(known)
 
 
-def _take_slices(axis: int, places: Places, array: np.ndarray, *tables: np.ndarray) -> np.ndarray:
-    return array.take(places.at(tables), axis)
-
-
-def _take_entries(places: Places, array: np.ndarray, *tables: np.ndarray) -> np.ndarray:
+def _read_listed(axis: int | None, places: Places, array: np.ndarray, *tables: np.ndarray) -> np.ndarray:
     where = places.at(tables)
-    return np.asarray(
-        array.reshape(-1)[where] if array.flags.c_contiguous else array[np.unravel_index(where, array.shape)]
-    )
+    if axis is None and not is_quick(array, where):
+        return np.asarray(array[np.unravel_index(where, array.shape)])
+    return array.take(where, axis)
 
 
 def read_guard(
@@ -149,7 +146,10 @@ def write_read(code: Code, array: Symbol, access: Access, pattern: Pattern, tabl
     if not any(form.has_lookup for form in forms):
         reading = code.constant(partial(_read_only, access, pattern), "read")
     else:
-        reading = code.constant(_look_up(forms, extents, labels, pattern.sizes, code.arrays(tables)), "read")
+        axis, places = _looked_up(forms, extents, labels, pattern.sizes, code.arrays(tables))
+        if places.is_settled and (axis is not None or is_quick(array, places.known)):
+            return Named(taken(code, array, Picks(places.known, axis)), labels)
+        reading = code.constant(partial(_read_listed, axis, places), "read")
     shape = tuple(pattern.sizes[label] for label in labels)
     arguments = [array, *tables]
     return Named(code.let(f"{reading}({', '.join(map(str, arguments))})", arguments, shape, rough=True), labels)

@@ -35,7 +35,7 @@ def _symmetric_values_rule(point: Point, k: int) -> Jacobian:
     """∂w[k]/∂S = v_k v_kᵀ for the symmetric matrix that is read from one triangle."""
     A, triangle = point.x[0], point.params["UPLO"]
     inverse_gaps("eigvalsh", point.y)
-    v = Factor(symmetric_vectors(A, UPLO=triangle), f"V({point.names[0]})")
+    v = Factor(np.linalg.eigh(A, UPLO=triangle).eigenvectors, f"V({point.names[0]})")
     if is_complex(A):  # ∂w = real(vᴴ ∂S v), where an entry beside the diagonal counts with its conjugate
         counts = np.tri(shape_of(A)[-1]) + np.tri(shape_of(A)[-1], k=-1)
         read = Factor(counts if triangle == "L" else counts.T, "C")
