@@ -16,6 +16,7 @@ from jacobian.kernel.effort import effort
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.lines import Line
 from jacobian.kernel.operands import view_of
+from jacobian.kernel.scalars import with_floats
 from jacobian.kernel.term import Array
 from jacobian.ops.registry import Op, Params
 from jacobian.programs import Pending
@@ -140,7 +141,8 @@ class Script:
         self.habit = Habit(len(tensors)) if may_turn else None
         self._programs: dict[bool, Callable[..., Any]] = {}
         if self.is_at_once or may_turn:
-            self._programs[True] = code.compile(code.text(["inputs"], [*wanted, *tensors], always_several=True))
+            text = code.text(["inputs"], [*wanted, *tensors], always_several=True)
+            self._programs[True] = code.compile(with_floats(text, code, exact=writing.has_exact))
         if not self.is_at_once:
             self._programs[False] = code.compile(code.text_in_stages(["inputs"], wanted, tensors))
         self.program = self._programs[self.is_at_once]

@@ -276,10 +276,11 @@ class Scripting(Writing):
         if self._calls_kernel:
             self.arithmetic = _Contracting(self.code, self._called)
         for place, node in enumerate(inputs):
-            symbol = self.code.let(f"inputs[{place}]", (), node.shape)
+            symbol = self.code.let(f"inputs[{place}]", (), node.shape, kind=node.value.dtype)
             self._values[node.index] = Recorded(self.code, symbol.name, node.value)
         self.nodes = nodes
         positions = behind_positions(nodes)
+        self.has_exact = exact or bool(positions)  # lines that give what NumPy does to the last bit
         for node in nodes:
             start = len(self.code.lines)
             self.code.exact = exact or node.index in positions

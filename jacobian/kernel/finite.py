@@ -19,7 +19,7 @@ _ARRAYS = (np.ndarray, np.generic)
 
 def all_finite(value: Any) -> bool:
     """Whether no entry is NaN or infinite; what is no array is taken to be."""
-    if type(value) is np.float64:
+    if type(value) in (float, np.float64):
         return isfinite(value)
     if not isinstance(value, _ARRAYS):
         return True
@@ -34,7 +34,7 @@ def all_finite(value: Any) -> bool:
 
 def is_bounded(value: Any) -> bool:
     """Whether every entry of a float64 array is below `2**BITS` in magnitude: then none is NaN or infinite, either."""
-    if not value.ndim:
+    if type(value) is float or not value.ndim:
         return -BOUND < float(value) < BOUND
     if value.size <= FEW:
         return float(sum(map(abs, value.ravel().tolist()))) < BOUND

@@ -178,15 +178,19 @@ def _tensor_code(kinds: Sequence[Kind], shape: Shape, dtype: np.dtype[Any]) -> t
 
 
 def program_of(terms: Sequence[Term], shape: Shape, dtype: np.dtype[Any]) -> list[str]:
-    """The lines that make the full tensor, with the numbers that terms and factors bear in an explanation."""
+    """The lines that make the full tensor, with the numbers that terms and factors bear in an explanation.
+
+    Those that only give up memory are left out.
+    """
     _, text = _tensor_code(list(map(kind_of, terms)), shape, dtype)
+    lines = [line.strip() for line in text.split("\n")[1:]]
     words = {"f": "factor", "i": "table", "c": "scale"}
 
     def told(match: re.Match[str]) -> str:
         term, kind, number = match.groups()
         return f"term{int(term) + 1}.{words[kind]}{int(number) + 1 if number else ''}"
 
-    return [re.sub(r"\bx(\d+)([fic])(\d*)\b", told, line.strip()) for line in text.split("\n")[1:]]
+    return [re.sub(r"\bx(\d+)([fic])(\d*)\b", told, line) for line in lines if not line.startswith("del ")]
 
 
 def write_tensor(
