@@ -119,7 +119,7 @@ def outcome(J: Callable[..., Any], x: np.ndarray) -> tuple[Any, list[str]]:
 
 @pytest.mark.parametrize("x", [
     [1e200, 1e200, 1.0], [1e155, 1e155, 1e300], [1.0, 2.0, 0.0], [0.0, 0.0, 0.0], [1e-200, 3.0, 1e-200],
-    [1.0, 1e308, 2.0], [1e50, 1e50, 1.0], [1.0, 2.0, 1e-200],
+    [1.0, 1e308, 2.0], [1e50, 1e50, 1.0], [1e-160, 2.0, 1e-300],
 ])  # fmt: skip
 def test_numbers_that_are_too_large(x: list[float]) -> None:
     """Where NumPy would say that a number is too large, it does."""
