@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from math import prod
@@ -176,12 +176,15 @@ class Derivation:
     coarser: Derivation | None = None
     """The same in the steps that were traced, where this one is in smaller ones."""
 
-    def __init__(self, of: Node, wrt: Node, owners: Mapping[int, int] | None = None) -> None:
+    def __init__(
+        self, of: Node, wrt: Node, owners: Mapping[int, int] | None = None, constant: Collection[int] = ()
+    ) -> None:  # fmt: skip
         self.of, self.wrt = of, wrt
         self.owners = owners or {}  # of the steps of a layer, the layer
         self.steps = 0.0
         self.cancelled: dict[int, bool] = {}
-        self.nodes = {node.index: node for node in reversed(list(of.trace.between(of, [wrt])))}
+        self.others: dict[str, Derivation | None] = {}  # of the same: in other steps, or with something constant
+        self.nodes = _between(of, wrt, constant)
         self.edges: list[Edge] = []
         self.into: dict[int, list[Edge]] = {index: [] for index in self.nodes}
         self.uses: dict[int, list[Edge]] = {index: [] for index in self.nodes}
@@ -286,6 +289,16 @@ class Derivation:
     def name(self, index: int) -> str:
         """What a node is called."""
         return self.nodes[index].name
+
+
+def _between(of: Node, wrt: Node, constant: Collection[int]) -> dict[int, Node]:
+    """The nodes on the way by number, in the order in which they ran, without those that count as constant."""
+    found: dict[int, Node] = {}
+    for node in reversed(list(of.trace.between(of, [wrt]))):
+        follows = node is wrt or any(parent.index in found for _, parent in node.parents)
+        if follows and node.index not in constant:
+            found[node.index] = node
+    return found
 
 
 def matrix(J: Jacobian) -> Array:
