@@ -49,8 +49,9 @@ class Run:
         self, f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnum: int, output_name: str = ""
     ) -> None:
         variables: dict[str, Any] = {}
+        lines: dict[Node, int] = {}
         traced = [number for number, value in enumerate(args) if number == argnum or _is_floating(value)]
-        with _watching(f, variables):
+        with _watching(f, variables, lines):
             recording = run(f, traced, args, kwargs)
         self.trace = Trace(recording)
         self.args = args
@@ -58,6 +59,7 @@ class Run:
         if output_name and isinstance(self.of, Node) and self.of.op is not None:
             self.of.name_hint = output_name
         self.variables = self._called(variables)
+        self.lines: Mapping[Node, int] = lines if len(set(lines.values())) > 1 else {}
         self.input_names = tuple(argument_names(f, len(args))[: len(args)])
 
     def _ends(self, wrt: Any) -> tuple[Node | Array, Node]:
@@ -132,16 +134,20 @@ def _is_floating(value: Any) -> bool:
 
 
 @contextmanager
-def _watching(f: Callable[..., Any], variables: dict[str, Any]) -> Iterator[None]:
-    """While this lasts, what the function's local variables hold at its end is noted."""
+def _watching(f: Callable[..., Any], variables: dict[str, Any], lines: dict[Node, int]) -> Iterator[None]:
+    """While this lasts, what the function's local variables hold at its end is noted, and which line made what."""
     code = getattr(inspect.unwrap(f), "__code__", None)
     if not isinstance(code, CodeType):
         yield
         return
 
-    def look(frame: FrameType, event: str, _: Any) -> None:
-        if event == "return" and frame.f_code is code:
+    def look(frame: FrameType, event: str, result: Any) -> None:
+        if event != "return":
+            return
+        if frame.f_code is code:
             variables.update(frame.f_locals)
+        elif isinstance(result, Tracer) and frame.f_back is not None and frame.f_back.f_code is code:
+            lines.setdefault(result.node, frame.f_back.f_lineno)
 
     before = sys.getprofile()
     sys.setprofile(look)
