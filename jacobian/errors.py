@@ -51,6 +51,10 @@ class TracedAttributeError(TraceError, AttributeError):
     """A traced array has no such attribute or method."""
 
 
+class MissingAttributeError(JacobianError, AttributeError):
+    """A Jacobian lacks an attribute that arrays have; names what has it."""
+
+
 class ArgumentError(JacobianError, TypeError):
     """An argument of one of our own functions is not what it must be."""
 
