@@ -26,6 +26,9 @@ def report(headline: str, **lines: object) -> str:
 class JacobianError(Exception):
     """Base class of every error this package raises on purpose."""
 
+    refused: Exception | None = None
+    """What NumPy said, where this tells of it: a function of ours that was written with NumPy's tells of it anew."""
+
 
 class ShapeError(JacobianError, ValueError):
     """Shapes, axes or sizes do not fit together."""
