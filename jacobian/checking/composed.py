@@ -24,8 +24,11 @@ from jacobian.tracing.stripped import strip_all
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-MAX_STARTS = 4
-"""From so many values on the way the inner derivative is taken, and from the input."""
+MAX_STARTS, MAX_NODES = 4, 60
+"""From so many values on the way the inner derivative is taken, in graphs of up to so many nodes; else by the input."""
+
+MAX_COLUMNS = 4000
+"""So many columns are computed at most, of all nodes together."""
 
 EXCHANGED = (("sin", "cos"), ("sinh", "cosh"))
 """Functions that are taken for each other."""
@@ -46,8 +49,12 @@ def linear_functions(D: Derivation) -> Iterator[Mutation]:
 
 def _linear(D: Derivation, wanted: Callable[[int], bool]) -> Iterator[Mutation]:
     """An op applied to the derivatives of its operands, as if it were linear."""
+    done = 0
     for index in reversed(D.nodes):
         op = D.nodes[index].op
+        done += len(D.columns)
+        if done > MAX_COLUMNS:
+            return
         if op is None or op.name in SUMS or op.family not in ("elementwise", "multilinear"):
             continue
         inner = {edge.operand: D.down[edge.parent] for edge in D.into[index]}
@@ -108,12 +115,18 @@ def _linear_sentence(D: Derivation, index: int) -> str:
 
 def inside(D: Derivation) -> Iterator[Mutation]:
     """The outer derivative at the inner one: `f'(g')` for `f'(g) g'`, and `f'(g') g'`."""
+    done, from_start = 0, {D.wrt.index: D.down}
     for edge in reversed(D.edges):
         op = D.nodes[edge.node].op
         if op is None or op.family != "elementwise" or len(D.into[edge.node]) > 1:
             continue
         for start in _starts(D, edge.parent):
-            inner = D.forward({}, start=start)[edge.parent]
+            if start not in from_start:
+                from_start[start] = D.forward({}, start=start)
+            inner = from_start[start][edge.parent]
+            done += inner.shape[1]
+            if done > MAX_COLUMNS:
+                return
             outer = None if _copies(inner) or inner.shape[1] > MAX_SIZE else _at_derivatives(D, edge, op, inner)
             if outer is None:
                 continue
@@ -127,8 +140,8 @@ def inside(D: Derivation) -> Iterator[Mutation]:
 
 def _starts(D: Derivation, index: int) -> list[int]:
     """The input, and the values before a node that are nearest to it."""
-    before = sorted(ancestors(D, index) - {index, D.wrt.index}, reverse=True)
-    return list(dict.fromkeys([*([D.wrt.index] if index != D.wrt.index else []), *before[:MAX_STARTS]]))
+    before = sorted(ancestors(D, index) - {index, D.wrt.index}, reverse=True) if len(D.nodes) <= MAX_NODES else []
+    return [*([D.wrt.index] if index != D.wrt.index else []), *before[:MAX_STARTS]]
 
 
 def _at_derivatives(D: Derivation, edge: Edge, op: Op, inner: Array) -> Array | None:
