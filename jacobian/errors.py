@@ -26,6 +26,9 @@ def report(headline: str, **lines: object) -> str:
 class JacobianError(Exception):
     """Base class of every error this package raises on purpose."""
 
+    refused: Exception | None = None
+    """What NumPy said, where this tells of it: a function of ours that was written with NumPy's tells of it anew."""
+
 
 class ShapeError(JacobianError, ValueError):
     """Shapes, axes or sizes do not fit together."""
@@ -49,6 +52,10 @@ class TraceError(JacobianError, TypeError):
 
 class TracedAttributeError(TraceError, AttributeError):
     """A traced array has no such attribute or method."""
+
+
+class MissingAttributeError(JacobianError, AttributeError):
+    """A Jacobian lacks an attribute that arrays have; names what has it."""
 
 
 class ArgumentError(JacobianError, TypeError):

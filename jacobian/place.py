@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from copy import copy
 from functools import partial
@@ -9,6 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jacobian import algebra, plan
+from jacobian.errors import JacobianWarning
 from jacobian.kernel.origin import Origin
 from jacobian.kernel.term import Array
 from jacobian.tracing.graph import Node
@@ -29,8 +32,8 @@ class Place(NamedTuple):
         self, points: Sequence[Array], k: int, value: Callable[[], Array], orders: Callable[[], str] | None
     ) -> Origin:  # fmt: skip
         """Where the Jacobian by input number k comes from, of the value there."""
-        retrace = partial(self.nodes_at, points, k)
-        return Origin(partial(self.value_at, points, k), points[k], value, orders, self.f, retrace)
+        retrace, tangent = partial(self.nodes_at, points, k), partial(self.tangent_at, points, k)
+        return Origin(partial(self.value_at, points, k), points[k], value, orders, self.f, retrace, tangent)
 
     def value_at(self, points: Sequence[Array], k: int, x: np.ndarray) -> np.ndarray:
         """The value with another input number k, the others as they were."""
@@ -46,6 +49,16 @@ class Place(NamedTuple):
         if isinstance(of, Node):
             of.name_hint = of.name_hint or recording.name_of(leaf, self.path)
         return of, nodes[k]
+
+    def tangent_at(self, points: Sequence[Array], k: int, step: np.ndarray) -> Array:
+        """`J·Δx` by input number k, from another run."""
+        of, wrt = self.nodes_at(points, k)
+        if not isinstance(of, Node):
+            return np.zeros(np.shape(of))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", JacobianWarning)  # told when it was differentiated
+            (J,) = plan.accumulate(plan.paths(of, [wrt]), algebra.Numeric(), "auto")
+            return np.asarray(J @ step)
 
     def _call(self, points: Sequence[Array]) -> list[Any]:
         """The positional arguments with these arrays in place of those differentiated by."""

@@ -604,6 +604,28 @@ def test_a_prediction_with_another_function_is_refused() -> None:
     )
 
 
+@pytest.mark.parametrize("size", [2, 300])  # the larger array is not copied
+@pytest.mark.parametrize("calls", [1, 5])
+def test_a_prediction_with_another_derivative_is_refused(size: int, calls: int) -> None:
+    W = np.ones((size, size))
+    f = jac.jacobian(lambda x: np.tanh(W @ x))
+    for _ in range(calls):
+        J = f(np.zeros(size))
+    step = np.full(size, 1e-3 / size)
+    assert J.predict(step).order == pytest.approx(3, abs=0.1)
+    W *= 2  # at 0 the value is the same
+    assert text_of(jac.errors.ArgumentError, J.predict, step) == (
+        "predict: the function has another derivative at the point than when it was differentiated\n"
+        "  fix:   differentiate it again: an array that it reads has changed, or it draws random numbers"
+    )
+
+
+def test_a_prediction_at_a_kink_warns_once() -> None:
+    with pytest.warns(jac.errors.KinkWarning):
+        J = jac.jacobian(np.abs)(np.zeros(2))
+    assert np.array_equal(J.predict(X).actual, X)
+
+
 def test_only_what_is_ours_is_listed() -> None:
     assert not {"Any", "TYPE_CHECKING", "annotations"} & set(dir(jac))
     assert {"jacobian", "verify", "ops"} <= set(dir(jac))

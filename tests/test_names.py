@@ -60,12 +60,12 @@ FORMULAS: dict[str, tuple[Callable[..., Any], np.ndarray, str]] = {
     "numbers of the point": (
         normalised, X,
         (
-            "∂y[i]/∂x[j] = δ[j,i] / s + Σ_k 1/9 * y[i] / s / s * (x[k] - mu) - 1/3 * y[i] / s / s * (x[j] - mu) "
+            "∂y[i]/∂x[j] = δ[j,i] / s + Σ_k 1/9 * y[i] / s * (x[k] - mu) / s - 1/3 * y[i] / s * (x[j] - mu) / s "
             "- 1/3 * 1 / s"
         ),
     ),
     "cumprod": (
-        lambda x: 2 * np.cumprod(np.sin(x)), X, "∂y[i]/∂x[j] = 2 * v2[i] / sin(x[j]) * cos(x[j]) * [0 <= i - j < 3]"
+        lambda x: 2 * np.cumprod(np.sin(x)), X, "∂y[i]/∂x[j] = 2 * v2[i] * cos(x[j]) * [0 <= i - j < 3] / sin(x[j])"
     ),
     "keepdims": (lambda x: x / np.mean(x, keepdims=True), X, "∂y[i]/∂x[j] = δ[j,i] / v1[0] - 1/3 * y[i] / v1[0]"),
     "one entry of more": (lambda x: np.exp(x[:1]), X, "∂y[0]/∂x[0] = y[0]"),

@@ -181,3 +181,19 @@ def test_greek_letters_in_latex() -> None:
     J = jac.jacobian(lambda λ, θ: np.sin(λ) * θ)(np.ones(2), np.ones(2))  # noqa: PLC2401
     assert J.formula == "∂y[i]/∂λ[i] = θ[i] * cos(λ[i])"
     assert J.latex == r"\frac{\partial y_{i}}{\partial \lambda_{i}} = \theta_{i}\,\cos\left(\lambda_{i}\right)"
+
+
+@pytest.mark.parametrize(
+    ("f", "formula"),
+    [
+        (lambda x: np.log(np.sum(np.exp(x))), "∂y/∂x[i] = exp(x[i]) / v2"),
+        (lambda x: x / np.sum(x), "∂y[i]/∂x[j] = δ[j,i] / v1 - y[i] / v1"),
+        (lambda x: np.sum(np.exp(2 * x) / (1 + np.sum(x))), "∂y/∂x[i] = 2 * exp(2 * x[i]) / v4 - Σ_j v5[j] / v4"),
+        (
+            lambda x: np.sin(x) / (1 + x**2),
+            "∂y[i]/∂x[i] = cos(x[i]) / (1 + x[i]**2) - 2 * y[i] / (1 + x[i]**2) * x[i]",
+        ),
+    ],
+)
+def test_a_reciprocal_beside_other_factors_divides_them(f: Any, formula: str) -> None:
+    assert jac.jacobian(f)(np.array([0.3, 0.7, 1.2])).formula == formula

@@ -267,6 +267,22 @@ def _cancels(D: Derivation, index: int) -> bool:
     return bool(np.any(sizes) and np.all(np.abs(D.up[index]) <= CANCELLED * sizes))
 
 
+def quieter(D: Derivation) -> Derivation | None:
+    """The derivation in which that is a constant of which all adds up to nothing; None where there is no such thing.
+
+    Nobody differentiates the maximum that is subtracted in a softmax: whoever then leaves out another path has left it
+    out as well, and there the maximum no longer cancels.
+    """
+    nothing = {index for index in D.nodes if index != D.wrt.index and cancels(D, index)}
+    if not nothing:
+        return None
+    found = Derivation(D.of, D.wrt, D.owners, constant=nothing)
+    if D.of.index not in found.down:
+        return None
+    scale = float(np.abs(D.truth).max(initial=0.0))
+    return found if np.allclose(found.truth, D.truth, rtol=1e-9, atol=1e-12 * scale) else None
+
+
 def passes_nothing(D: Derivation, edge: Edge) -> bool:
     """Whether what passes over an edge adds up to nothing but rounding, of which anything is a multiple."""
     sizes = np.abs(D.up[edge.node]) @ np.abs(D.locals[edge]) @ np.abs(D.down[edge.parent])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from math import prod
@@ -49,8 +49,9 @@ class Run:
         self, f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnum: int, output_name: str = ""
     ) -> None:
         variables: dict[str, Any] = {}
+        lines: dict[Node, int] = {}
         traced = [number for number, value in enumerate(args) if number == argnum or _is_floating(value)]
-        with _watching(f, variables):
+        with _watching(f, variables, lines):
             recording = run(f, traced, args, kwargs)
         self.trace = Trace(recording)
         self.args = args
@@ -58,6 +59,7 @@ class Run:
         if output_name and isinstance(self.of, Node) and self.of.op is not None:
             self.of.name_hint = output_name
         self.variables = self._called(variables)
+        self.lines: Mapping[Node, int] = lines if len(set(lines.values())) > 1 else {}
         self.input_names = tuple(argument_names(f, len(args))[: len(args)])
 
     def _ends(self, wrt: Any) -> tuple[Node | Array, Node]:
@@ -132,16 +134,20 @@ def _is_floating(value: Any) -> bool:
 
 
 @contextmanager
-def _watching(f: Callable[..., Any], variables: dict[str, Any]) -> Iterator[None]:
-    """While this lasts, what the function's local variables hold at its end is noted."""
+def _watching(f: Callable[..., Any], variables: dict[str, Any], lines: dict[Node, int]) -> Iterator[None]:
+    """While this lasts, what the function's local variables hold at its end is noted, and which line made what."""
     code = getattr(inspect.unwrap(f), "__code__", None)
     if not isinstance(code, CodeType):
         yield
         return
 
-    def look(frame: FrameType, event: str, _: Any) -> None:
-        if event == "return" and frame.f_code is code:
+    def look(frame: FrameType, event: str, result: Any) -> None:
+        if event != "return":
+            return
+        if frame.f_code is code:
             variables.update(frame.f_locals)
+        elif isinstance(result, Tracer) and frame.f_back is not None and frame.f_back.f_code is code:
+            lines.setdefault(result.node, frame.f_back.f_lineno)
 
     before = sys.getprofile()
     sys.setprofile(look)
@@ -176,12 +182,15 @@ class Derivation:
     coarser: Derivation | None = None
     """The same in the steps that were traced, where this one is in smaller ones."""
 
-    def __init__(self, of: Node, wrt: Node, owners: Mapping[int, int] | None = None) -> None:
+    def __init__(
+        self, of: Node, wrt: Node, owners: Mapping[int, int] | None = None, constant: Collection[int] = ()
+    ) -> None:  # fmt: skip
         self.of, self.wrt = of, wrt
         self.owners = owners or {}  # of the steps of a layer, the layer
         self.steps = 0.0
         self.cancelled: dict[int, bool] = {}
-        self.nodes = {node.index: node for node in reversed(list(of.trace.between(of, [wrt])))}
+        self.others: dict[str, Derivation | None] = {}  # of the same: in other steps, or with something constant
+        self.nodes = _between(of, wrt, constant)
         self.edges: list[Edge] = []
         self.into: dict[int, list[Edge]] = {index: [] for index in self.nodes}
         self.uses: dict[int, list[Edge]] = {index: [] for index in self.nodes}
@@ -286,6 +295,16 @@ class Derivation:
     def name(self, index: int) -> str:
         """What a node is called."""
         return self.nodes[index].name
+
+
+def _between(of: Node, wrt: Node, constant: Collection[int]) -> dict[int, Node]:
+    """The nodes on the way by number, in the order in which they ran, without those that count as constant."""
+    found: dict[int, Node] = {}
+    for node in reversed(list(of.trace.between(of, [wrt]))):
+        follows = node is wrt or any(parent.index in found for _, parent in node.parents)
+        if follows and node.index not in constant:
+            found[node.index] = node
+    return found
 
 
 def matrix(J: Jacobian) -> Array:

@@ -11,8 +11,21 @@ from typing import Any
 
 import numpy as np
 
-from jacobian.checking import cuts, miswritten, order, pairs, parts, proportions, revalued, rules, slips, whole
+from jacobian.checking import (
+    composed,
+    cuts,
+    miswritten,
+    order,
+    pairs,
+    parts,
+    proportions,
+    revalued,
+    rules,
+    slips,
+    whole,
+)
 from jacobian.checking.derivation import Derivation, Run, matrix
+from jacobian.checking.recognised import recognised
 from jacobian.checking.refine import refined
 from jacobian.checking.slips import Mutation
 from jacobian.checking.tolerance import Nearness
@@ -162,23 +175,64 @@ def _each_edge(rule: Callable[[Derivation, Any], Iterator[Mutation]]) -> Stage:
     return stage
 
 
-def _as_layers(D: Derivation, suspect: Suspect) -> Iterator[Mutation]:
-    """Factors of the Jacobians of whole layers, where these are searched in smaller steps."""
-    C = D.coarser
-    if C is None or not (C.is_whole and D.is_whole):
-        return
-    for edge in reversed(C.edges):
-        for rule in (rules.factors, rules.wrong_points):
-            for found in rule(C, edge):
-                yield Mutation(found.slip, ("layer", found.key), found.sentence, delta=found.of(C) - C.truth)
-
-
 def _on_axes(rule: Callable[[Axes], Iterator[Mutation]]) -> Stage:
     return lambda D, suspect: rule(suspect.axes)
 
 
 def _on_graph(rule: Callable[[Derivation], Iterator[Mutation]]) -> Stage:
     return lambda D, suspect: rule(D)
+
+
+def _elsewhere(
+    name: str, other: Callable[[Derivation], Derivation | None], *stages: Stage, alone: bool = True
+) -> Stage:  # fmt: skip
+    """Slips in another derivation of the same: in other steps, or with something constant."""
+
+    def stage(D: Derivation, suspect: Suspect) -> Iterator[Mutation]:
+        if name not in D.others:
+            D.others[name] = _made(other, D)
+        C = D.others[name]
+        if C is None or not (C.is_whole and D.is_whole):
+            return
+        for each in stages:
+            for found in each(C, suspect):
+                delta = found.of(C) - C.truth
+                yield Mutation(found.slip, (name, found.key), found.sentence, delta=delta, alone=alone)
+
+    return stage
+
+
+def _made(other: Callable[[Derivation], Derivation | None], D: Derivation) -> Derivation | None:
+    try:
+        return other(D)
+    except (MemoryError, *REFINING_FAILS):
+        return None
+
+
+_AS_LAYERS = _elsewhere(
+    "layer", lambda D: D.coarser, _each_edge(rules.factors), _each_edge(rules.wrong_points), alone=False
+)  # fmt: skip
+"""Factors of the Jacobians of whole layers, where these are searched in smaller steps."""
+
+_RECOGNISED = _elsewhere("known", recognised, _each_edge(miswritten.derivative_texts))
+"""Slips in the rule of a function that is written out, such as `y * (1 - y)` of a sigmoid."""
+
+_COMPOSED: tuple[Stage, ...] = (
+    _on_graph(composed.inside),
+    _on_graph(composed.linear_functions),
+    _on_graph(composed.arguments_exchanged),
+)
+"""Rules put together wrongly."""
+
+_RECOGNISED_OTHERWISE = _elsewhere(
+    "known", recognised, _each_edge(miswritten.other_rules), _each_edge(rules.wrong_points), *_COMPOSED
+)
+
+_QUIETER = _elsewhere(
+    "constant", cuts.quieter, lambda D, suspect: cuts.paths_left_out(D), _each_edge(rules.constants),
+    _each_edge(miswritten.derivative_texts), lambda D, suspect: cuts.terms_turned(D),
+)  # fmt: skip
+"""What is slipped in where something is a constant because it cancels, such as the maximum that a softmax subtracts."""
 
 
 def _flattened(D: Derivation, suspect: Suspect) -> Iterator[Mutation]:
@@ -236,6 +290,7 @@ STAGES: tuple[Stage, ...] = (
     parts.listed_otherwise,
     proportions.halved,
     _on_graph(cuts.paths_left_out),
+    _on_graph(composed.linear_products),
     proportions.doubled,
     _links((slips.SIGN, slips.FACTOR_OUT, slips.CONSTANT)),
     _each_edge(rules.transposes),
@@ -245,10 +300,11 @@ STAGES: tuple[Stage, ...] = (
     _on_graph(rules.transposed_twice),
     _on_axes(whole.column_major),
     _on_axes(partial(whole.permuted, across=True)),
+    _RECOGNISED,
     _each_edge(miswritten.derivative_texts),
     _each_edge(rules.factors),
     _each_edge(rules.counted_once),
-    _as_layers,
+    _AS_LAYERS,
     _each_edge(miswritten.higher_powers),
     _on_graph(revalued.transposed_on_the_way),
     _on_graph(revalued.reversed_on_the_way),
@@ -259,8 +315,13 @@ STAGES: tuple[Stage, ...] = (
     _on_graph(cuts.diagonals_only),
     _links((slips.LINK_OUT,), whole_chain=True),
     _each_edge(miswritten.other_rules),
+    _RECOGNISED_OTHERWISE,
+    *_COMPOSED,
+    _on_graph(composed.not_differentiated),
+    _on_graph(composed.functions_exchanged),
     _each_edge(rules.spread_deltas),
     _each_edge(rules.spread_choices),
+    _QUIETER,
     _on_graph(revalued.inputs_turned),
     _on_axes(whole.symmetries),
     _on_graph(cuts.terms_turned),

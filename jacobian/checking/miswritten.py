@@ -17,6 +17,7 @@ from jacobian.checking.derivation import Derivation, Edge
 from jacobian.checking.rules import FAILURES, mutation, point_of
 from jacobian.checking.slips import Mutation
 from jacobian.ops import texts
+from jacobian.ops.registry import REGISTRY
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -31,21 +32,48 @@ def derivative_texts(D: Derivation, edge: Edge) -> Iterator[Mutation]:
 
 
 _OTHER_RULES = {
+    ("power", 0): (
+        (slips.POWER, "x2 * x1**(x2 - 2)"), (slips.POWER, "(x2 - 1) * x1**(x2 - 2)"),
+        (slips.POWER, "(x2 + 1) * x1**x2"), (slips.INTEGRATED, "x1**(x2 + 1) / (x2 + 1)"),
+    ),
     ("power", 1): ((slips.POWER, "x2 * x1**(x2 - 1)"),),
+    ("divide", 1): ((slips.INTEGRATED, "x1 * log(x2)"),),
     ("exp", 0): ((slips.POWER, "x * exp(x - 1)"),),
     ("exp2", 0): ((slips.POWER, "x * exp2(x - 1)"),),
-}
-"""The power rule, where the exponent is what is differentiated by."""
+}  # fmt: skip
+"""The power rule with one too much or too little, or backwards, or where the exponent is what is differentiated by."""
+
+_ALIKE = (
+    ("sin", "cos", "tan", "sinh", "cosh", "tanh"),
+    ("arcsin", "arccos", "arctan", "arcsinh", "arccosh", "arctanh"),
+    ("log", "log2", "log10", "log1p"),
+    ("exp", "exp2", "expm1"),
+    ("sigmoid", "tanh"),
+)
+"""Functions whose derivatives are taken for each other's."""
 
 
 def other_rules(D: Derivation, edge: Edge) -> Iterator[Mutation]:
-    """The derivative of another function: the power rule for an exponential, or the function itself."""
+    """A rule that is another's: the power rule for an exponential, the function itself, a kindred function's."""
     op = D.nodes[edge.node].op
     if op is None:
         return
     made_of_itself = re.search(r"\by\b", op.derivative.partition(" = ")[2])  # there y is a factor, as in 1 / (2 * y)
     kept = () if made_of_itself else ((slips.NOT_TAKEN, "y"),)
     yield from _made(D, edge, (*_OTHER_RULES.get((op.name, edge.operand), ()), *kept))
+    for other in _kindred(op.name):
+        yield from _made(D, edge, [(slips.OTHER_FUNCTION, text) for text in _texts_of(other)], other)
+
+
+def _kindred(name: str) -> list[str]:
+    """Functions whose derivatives may be taken for one's own."""
+    return list(dict.fromkeys(other for group in _ALIKE if name in group for other in group if other != name))
+
+
+def _texts_of(name: str) -> list[str]:
+    """The derivative of a function of one operand: with its value as `y`, and with that written out."""
+    text = REGISTRY[name].derivative.partition(" = ")[2]
+    return list(dict.fromkeys((text, re.sub(r"\by\b", f"{name}(x)", text))))
 
 
 def higher_powers(D: Derivation, edge: Edge) -> Iterator[Mutation]:
@@ -60,8 +88,10 @@ def _written(D: Derivation, edge: Edge, changes: Changes) -> Iterator[Mutation]:
         yield from _made(D, edge, _miswritten(known[edge.operand], changes))
 
 
-def _made(D: Derivation, edge: Edge, texts_of: Iterable[tuple[str, str]]) -> Iterator[Mutation]:
-    """Texts in the place of an elementwise op's derivative."""
+def _made(
+    D: Derivation, edge: Edge, texts_of: Iterable[tuple[str, str]], other: str = ""
+) -> Iterator[Mutation]:  # fmt: skip
+    """Texts in the place of an elementwise op's derivative; they may be those of another function."""
     op, point = D.nodes[edge.node].op, point_of(D, edge)
     if op is None or op.family != "elementwise" or not op.derivative:
         return
@@ -79,12 +109,16 @@ def _made(D: Derivation, edge: Edge, texts_of: Iterable[tuple[str, str]]) -> Ite
         column = np.broadcast_to(factor, np.shape(point.y)).reshape(-1, 1)
         yield mutation(
             D, slip, edge, ("text", text), _pattern(D, edge) * column,
-            partial(_sentence, D, edge, text, names),
+            partial(_sentence, D, edge, text, names, other),
         )  # fmt: skip
 
 
-def _sentence(D: Derivation, edge: Edge, text: str, names: Mapping[str, str]) -> str:
-    return say(D, edge, f"{_called(text, names)} stands where the derivative belongs: put in the right one")()
+def _sentence(D: Derivation, edge: Edge, text: str, names: Mapping[str, str], other: str) -> str:
+    op = D.nodes[edge.node].op
+    where = "stands where the derivative belongs"
+    if other and op is not None:
+        where = f"is the derivative of {other}, and stands where that of {op.name} belongs"
+    return say(D, edge, f"{_called(text, names)} {where}: put in the right one")()
 
 
 def _called(text: str, names: Mapping[str, str]) -> str:

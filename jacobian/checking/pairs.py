@@ -71,8 +71,10 @@ def _group_confirmed(suspect: Suspect, members: Sequence[Mutation], layout: int)
 
 def search(suspect: Suspect, atoms: Atoms, late: Late) -> Pair | None:
     """The first pair that explains the claim at every point."""
-    for strategy in (_times_a_number, _then_the_whole, _added, _one_after_the_other):
-        for pair in strategy(suspect, atoms, late):
+    paired = [(mutation, value) for mutation, value in atoms if not mutation.alone]
+    strategies = ((_times_a_number, atoms), (_then_the_whole, paired), (_added, paired), (_one_after_the_other, paired))
+    for strategy, among in strategies:
+        for pair in strategy(suspect, among, late):
             if _confirmed(suspect, pair):
                 return pair
     return None

@@ -15,6 +15,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 MAX_PATHS = 200
 SHOWN_PATHS = 8
 
+ROUNDED = 16 * float(np.finfo(float).eps)
+"""What is so small beside the largest of some numbers that are added up is rounding."""
+
 
 def contributions(D: Derivation, row: int, column: int) -> list[tuple[float, str]]:
     """What each path adds to one entry of the matrix, the largest first; nothing when there are too many paths."""
@@ -63,8 +66,9 @@ def bundles(D: Derivation, row: int, column: int) -> list[tuple[float, str]]:
 def explain(D: Derivation, row: int, column: int, true: float) -> str:
     """The paths behind an entry as lines."""
     found = contributions(D, row, column) or bundles(D, row, column)
-    lines = [f"{value:>12.6g}  {path}" for value, path in found[:SHOWN_PATHS]]
+    told = found[:SHOWN_PATHS]
     if len(found) > SHOWN_PATHS:
-        rest = sum(value for value, _ in found[SHOWN_PATHS:])
-        lines.append(f"{rest:>12.6g}  {len(found) - SHOWN_PATHS} more paths")
-    return "\n".join([*lines, f"{true:>12.6g}  in all"])
+        told.append((sum(value for value, _ in found[SHOWN_PATHS:]), f"{len(found) - SHOWN_PATHS} more paths"))
+    nothing = ROUNDED * max((abs(value) for value, _ in found), default=0.0)
+    lines = [*told, (true, "in all")]
+    return "\n".join(f"{value if abs(value) > nothing else 0:>12.6g}  {path}" for value, path in lines)

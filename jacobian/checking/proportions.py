@@ -278,7 +278,7 @@ def doubled(D: Derivation, suspect: Suspect) -> Iterator[Mutation]:
                 )  # fmt: skip
                 continue
             yield Mutation(
-                slips.SYMMETRY, ("doubled", one, other),
+                slips.SYMMETRY if _has_products_of_matrices(D) else slips.TERM_OUT, ("doubled", one, other),
                 partial(_doubled_sentence, D, one, other),
                 delta=found[one] - found[other],
             )  # fmt: skip
@@ -286,10 +286,17 @@ def doubled(D: Derivation, suspect: Suspect) -> Iterator[Mutation]:
 
 def _doubled_sentence(D: Derivation, one: Edge, other: Edge) -> str:
     mine, theirs = D.name(one.parent), D.name(other.parent)
+    why = ", as if the matrix were symmetric" if _has_products_of_matrices(D) else ""
     return (
         f"{at(D, one.node)}the term through {mine} is taken twice and the one through {theirs} at {D.name(other.node)} "
-        f"is left out, as if the matrix were symmetric: add {told(D, other)} instead."
+        f"is left out{why}: add {told(D, other)} instead."
     )
+
+
+def _has_products_of_matrices(D: Derivation) -> bool:
+    """Whether anything is more than entry by entry: a matrix that could be symmetric."""
+    ops = [node.op for node in D.nodes.values()]
+    return any(op is not None and op.family not in ("elementwise", "layout", "reduction") for op in ops)
 
 
 def _mirrored_sentence(name: str) -> str:

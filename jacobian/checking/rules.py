@@ -82,16 +82,31 @@ def constants(D: Derivation, edge: Edge) -> Iterator[Mutation]:
                 if length > 1 and count > length and abs(count / length - round(count / length)) < 1e-9:
                     yield from _scaled(D, edge, length, f"1/{length:g}", slips.MEAN_OUT, slips.MEAN_TWICE)
         elif name == "power":
-            yield from _scaled(D, edge, 1 / number, f"{number:g}", slips.CONSTANT, slips.CONSTANT)
-            power = local * np.reshape(np.broadcast_to(strip_all(node.operands[0]), node.shape), (-1, 1))
-            yield mutation(
-                D, slips.POWER, edge, "power", power,
-                say(D, edge, "the exponent does not go down by 1: take one off"),
-            )  # fmt: skip
+            yield from _of_power(D, edge, number)
     if name == "square":
         yield from _scaled(D, edge, 0.5, "2", slips.CONSTANT, slips.CONSTANT)
     if name == "sqrt":
         yield from _scaled(D, edge, 2.0, "1/2", slips.CONSTANT, slips.CONSTANT)
+
+
+def _of_power(D: Derivation, edge: Edge, number: float) -> Iterator[Mutation]:
+    """The factor that a power brings down left out, or one off; the exponent left as it is."""
+    node, local = D.nodes[edge.node], D.locals[edge]
+    if edge.operand == 1:  # by the exponent, of a number to that power
+        if number > 0:
+            yield from _scaled(D, edge, 1 / np.log(number), f"log({number:g})", slips.CONSTANT, slips.CONSTANT)
+        return
+    yield from _scaled(D, edge, 1 / number, f"{number:g}", slips.CONSTANT, slips.CONSTANT)
+    for other in {number - 1, number + 1} - {0, 1}:  # what 1 is brought down by is left out
+        yield mutation(
+            D, slips.POWER, edge, ("brought down", other), local * (other / number),
+            say(D, edge, f"{other:g} is brought down in front, not the exponent {number:g}: take that"),
+        )  # fmt: skip
+    power = local * np.reshape(np.broadcast_to(strip_all(node.operands[0]), node.shape), (-1, 1))
+    yield mutation(
+        D, slips.POWER, edge, "power", power,
+        say(D, edge, "the exponent does not go down by 1: take one off"),
+    )  # fmt: skip
 
 
 def _mean_or_constant(D: Derivation, edge: Edge, count: float) -> tuple[str, str]:

@@ -39,13 +39,20 @@ FLIPPED = "kernel flipped"
 ORDER = "entries in another order"
 OTHER_INPUT = "by another input"
 NOT_TAKEN = "derivative not taken"
+OTHER_FUNCTION = "derivative of another function"
+INTEGRATED = "integrated"
+LINEAR = "linearity assumed"
+INSIDE = "inner derivative put inside"
+EXCHANGED = "arguments exchanged"
+FUNCTIONS = "functions exchanged"
 POINT_ONLY = "right at the given point only"
 CONJUGATE = "conjugate"
 
 SLIPS = (
     AXES, VEC, SIGN, CONSTANT, FACTOR_OUT, FACTOR_TWICE, WRONG_POINT, LINK_OUT, LINK_ORDER, TRANSPOSE, TERM_OUT,
     PATH_OUT, DELTA_OUT, DELTA_IN, NOT_SUMMED, MEAN_OUT, MEAN_TWICE, NORMALISER, SYMMETRY, NO_SYMMETRY, UPSTREAM,
-    SECOND_ORDER, POWER, FLIPPED, ORDER, NOT_TAKEN, OTHER_INPUT, POINT_ONLY, CONJUGATE,
+    SECOND_ORDER, POWER, FLIPPED, ORDER, NOT_TAKEN, OTHER_FUNCTION, INTEGRATED, LINEAR, INSIDE, EXCHANGED, FUNCTIONS,
+    OTHER_INPUT, POINT_ONLY, CONJUGATE,
 )  # fmt: skip
 
 
@@ -54,7 +61,8 @@ class Mutation:
     """One slip: other local Jacobians, something added to the whole, or the whole turned into something else.
 
     `key` says which slip it is, so that the same can be made at another point. `kin` is shared by slips that are the
-    same at different nodes: a person who forgets σ′ once may forget it everywhere.
+    same at different nodes: a person who forgets σ′ once may forget it everywhere. One that is made `alone` is a rule
+    nobody proved: with a second slip it gives so many numbers that some pair would fit by accident.
     """
 
     slip: str
@@ -64,6 +72,7 @@ class Mutation:
     delta: Array | None = None
     whole: Callable[[Array], Array] | None = None
     kin: Hashable = None
+    alone: bool = False
 
     def of(self, derivation: Derivation) -> Array:
         """The Jacobian that a person who slips so arrives at."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import NamedTuple
 
 from jacobian.checking.diagnosis import Diagnosis
+from jacobian.checking.tolerance import LAST_DIGITS
 from jacobian.kernel.notation import at
 
 RIGHT, ELSEWHERE, WRONG = "right", "right, in another layout", "wrong"
@@ -20,6 +22,16 @@ class Entry(NamedTuple):
     into: tuple[int, ...]
     claimed: complex
     true: complex
+
+    def without_rounding(self, eps: float, left: float = 0.0) -> Entry:
+        """The same with 0 for a number that is a few last digits of the other, or no more than what rounding left."""
+        claimed, true = abs(self.claimed), abs(self.true)
+        if not (isfinite(claimed) and isfinite(true)):
+            return self
+        return self._replace(
+            claimed=0.0 if claimed <= LAST_DIGITS * eps * true else self.claimed,
+            true=0.0 if true <= max(LAST_DIGITS * eps * claimed, left) else self.true,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,6 +60,8 @@ class Verdict:
     compared: str = ""
     zeros: tuple[int, int] = (0, 0)
     """Of the entries, those that are zero by structure: how many of them are right, and how many there are."""
+    legend: tuple[str, ...] = ()
+    """What the names in it stand for that nobody gave, such as `v2 = x**2 (line 3)`."""
 
     def __bool__(self) -> bool:
         return self.verdict != WRONG
@@ -81,6 +95,8 @@ class Verdict:
             lines.append(_line("note", self.note))
         if self.verdict == WRONG and self.formula:
             lines.append(_line("correct", self.formula))
+        if self.legend:
+            lines.append(_line("where", ", ".join(self.legend)))
         return "\n".join(lines)
 
     __repr__ = __str__

@@ -11,10 +11,11 @@ import numpy as np
 
 from jacobian.checking import infinite, misshapen, paths, rounded, slips
 from jacobian.checking.case import Case, brief
-from jacobian.checking.derivation import Run
+from jacobian.checking.derivation import Derivation, Run
 from jacobian.checking.diagnosis import Diagnosis, Suspect, derivation_of, diagnose
 from jacobian.checking.kinked import Kink
 from jacobian.checking.layouts import Layout, accepted
+from jacobian.checking.legend import legend
 from jacobian.checking.tolerance import Nearness
 from jacobian.checking.verdict import WRONG, Entry, Verdict, place
 from jacobian.errors import JacobianError, ShapeError, report
@@ -32,6 +33,9 @@ LONG_FORMULA, SHOWN = 600, 3
 STRAY = 1e-6
 """What is so small beside the largest entry was not derived."""
 
+FAINT = 1e-6
+"""What is so small beside what is claimed is nothing, or rounding has to be asked."""
+
 UNEXPLAINED = "No single slip and no pair of slips explains the claim."
 ONLY_HERE = Diagnosis(
     (slips.POINT_ONLY,),
@@ -48,6 +52,7 @@ class Wrong:
         off: Sequence[Sequence[Array]], kinks: Sequence[Kink | None],
     ) -> None:  # fmt: skip
         self.kinks = kinks
+        self._derivation: Derivation | None = None  # in which what is wrong was looked for
         self.case, self.layouts, self.runs, self.tensors, self.off = case, layouts, runs, tensors, off
 
     def verdict(self, unbalanced: Sequence[str]) -> Verdict:
@@ -65,11 +70,14 @@ class Wrong:
             layout = diagnosis.layout
         shown = next((k for k, row in enumerate(self.off) if row[layout].any()), 0)
         run, claimed, off = self.runs[shown], self.tensors[shown][layout], self.off[shown][layout]
+        unexplained = self._unexplained(run, off, layout) if diagnosis is None and not self._is_rounded() else ""
+        why = unexplained if diagnosis is None else diagnosis.sentence
         return Verdict(
             WRONG, self.case.axes.quotient, self.case.axes.names, right_entries=int(off.size - np.count_nonzero(off)),
-            entries=off.size, worst=_worst(run, claimed, off), diagnosis=diagnosis, formula=formula(self.case),
-            unexplained=self._unexplained(run, off, layout) if diagnosis is None and not self._is_rounded() else "",
-            note=_elsewhere(run) if shown else self._noted(claimed, off, layout, diagnosis), zeros=_zeros(run, off),
+            entries=off.size, worst=self._worst(run, claimed, off, layout), zeros=_zeros(run, off),
+            diagnosis=diagnosis, unexplained=unexplained, formula=formula(self.case),
+            legend=legend(self.case.here, self._derivation, why),
+            note=_elsewhere(run) if shown else self._noted(claimed, off, layout, diagnosis),
         )  # fmt: skip
 
     def _rounded(self, layout: int) -> str:
@@ -153,7 +161,9 @@ class Wrong:
             second_order=case.second_order, is_array=not (case.claim.is_exact or case.downstream),
             symmetric=case.right_when_symmetric, right_here=right_here,
         )  # fmt: skip
-        return diagnose(suspect)
+        found = diagnose(suspect)
+        self._derivation = suspect.derivation()
+        return found
 
     def _nearness(self, places: Sequence[int]) -> list[list[Nearness]]:
         """How near a slip must come to the claim, at each point and in each layout."""
@@ -179,7 +189,7 @@ class Wrong:
             return self._not_zero(run, off)
         if run.tensor.dtype.kind == "c":
             return "What slipped is looked for in real numbers only."
-        D = derivation_of(run)
+        D = self._derivation = derivation_of(run)
         if D is None or not off.any():
             return UNEXPLAINED
         row, column = (int(k) for k in np.argwhere(off)[0])
@@ -188,6 +198,19 @@ class Wrong:
         head = f"{UNEXPLAINED} The first wrong entry {place(self.case.axes.names, entry)} comes from:"
         return f"{head}\n{paths.explain(D, row, column, true)}"
 
+    def _worst(self, run: Run, claimed: Array, off: Array, layout: int) -> tuple[Entry, ...]:
+        """The entries that are off by most; what rounding leaves of nothing is 0."""
+        places = np.flatnonzero(off)  # few, where a large Jacobian is mostly zero
+        sizes = np.abs(claimed.reshape(-1)[places] - run.tensor.reshape(-1)[places])
+        sizes = np.where(np.isnan(sizes), np.inf, sizes)
+        found = [_entry(run, claimed, int(flat)) for flat in places[np.argsort(-sizes, kind="stable")[:WORST]]]
+        eps = self.case.tolerance(claimed, run.tensor).eps
+        if not any(0 < abs(one.true) < FAINT * abs(one.claimed) for one in found):
+            return tuple(entry.without_rounding(eps) for entry in found)
+        left = self.case.rounding(run, self.layouts[layout], np.where(off, np.abs(run.tensor.reshape(off.shape)), 0.0))
+        left = left.reshape(run.tensor.shape)
+        return tuple(entry.without_rounding(eps, float(left[entry.out + entry.into])) for entry in found)
+
     def _not_zero(self, run: Run, off: Array) -> str:
         """All that is wrong is claimed where nothing is, whatever the numbers are."""
         flat = np.flatnonzero(off)
@@ -195,14 +218,6 @@ class Wrong:
         more = f" and {len(flat) - SHOWN} more" if len(flat) > SHOWN else ""
         verb = "is" if len(flat) == 1 else "are"
         return f"{', '.join(found)}{more} {verb} zero by structure, but not in the claim; all other entries are right."
-
-
-def _worst(run: Run, claimed: Array, off: Array) -> tuple[Entry, ...]:
-    places = np.flatnonzero(off)  # few, where a large Jacobian is mostly zero
-    sizes = np.abs(claimed.reshape(-1)[places] - run.tensor.reshape(-1)[places])
-    sizes = np.where(np.isnan(sizes), np.inf, sizes)
-    order = places[np.argsort(-sizes, kind="stable")[:WORST]]
-    return tuple(_entry(run, claimed, int(flat)) for flat in order)
 
 
 def _zeros(run: Run, off: Array) -> tuple[int, int]:

@@ -126,11 +126,16 @@ def kinks_markdown() -> str:
         "`NonFiniteWarning` where what is taken is not finite, names the op and the entries. Made from the registry "
         f"by `python -m jacobian ops --kinks`. {made_with()}"
     )
+    constants = (
+        "Positions, comparisons and masks are constants, and nothing is told of them: where entries are equal, "
+        "`x[np.argsort(x)]` has the derivative of `np.sort(x)` without its warning, and `np.where(x > 0, x, 0)` at 0 "
+        "that of the branch that is taken."
+    )
     columns = "The Jacobian and what PyTorch takes are those at the example, one operand after the other."
     table = _table(("op", "where", "taken", "example", "Jacobian there", "PyTorch there"), rows)
     others = _table(("function", "ops"), [(f"`{name}`", _codes(found)) for name, found in met.items() if found])
     composites = "Functions that are written in these ops have their kinks:"
-    return "\n".join(["# Kinks", "", intro, "", columns, "", *table, "", composites, "", *others])
+    return "\n".join(["# Kinks", "", intro, "", constants, "", columns, "", *table, "", composites, "", *others])
 
 
 def _kink_row(op: Op, kink: Kink) -> Sequence[str]:

@@ -333,13 +333,13 @@ def _with_ranges(term: Term, spelling: Spelling) -> Term:
 
 
 def joined(pieces: Iterable[str]) -> str:
-    """Factors as a product; what is 1 over something divides what stands before it.
+    """Factors as a product; what is 1 over something divides the others.
 
-    >>> joined(["2", "1 / x[i]", "y[i]"]), joined(["1/2", "1 / s"])
-    ('2 / x[i] * y[i]', '1/2 * 1 / s')
+    >>> joined(["1 / x[i]", "2", "y[i]"]), joined(["1/2", "1 / s"])
+    ('2 * y[i] / x[i]', '1/2 * 1 / s')
     """
     body = ""
-    for piece in pieces:
+    for piece in sorted(pieces, key=lambda piece: piece.startswith("1 / ")):
         divides = piece.startswith("1 / ") and body and not re.fullmatch(r"\d+/\d+", body)
         body += piece[1:] if divides else f" * {piece}" if body else piece
     return body

@@ -41,15 +41,16 @@ class Prediction(NamedTuple):
 class Origin:
     """The function of the differentiated argument alone, the point, the value there, and the orders compared.
 
-    `of` is the function as the user gave it; `retrace` runs it again and gives the nodes of output and input.
+    `of` is the function as the user gave it; `retrace` runs it again and gives the nodes of output and input, `tangent`
+    does so and gives `J·Δx`.
     """
 
-    __slots__ = ("_value", "function", "of", "orders", "point", "retrace")
+    __slots__ = ("_value", "function", "of", "orders", "point", "retrace", "tangent")
 
     def __init__(
         self, function: Callable[[np.ndarray], np.ndarray], point: Array, value: Callable[[], Array],
         orders: Callable[[], str] | None = None, of: Callable[..., Any] | None = None,
-        retrace: Callable[[], tuple[Any, Any]] | None = None,
+        retrace: Callable[[], tuple[Any, Any]] | None = None, tangent: Callable[[np.ndarray], Array] | None = None,
     ) -> None:  # fmt: skip
         self.function = function
         self.point = point
@@ -57,6 +58,7 @@ class Origin:
         self.orders = orders
         self.of = of
         self.retrace = retrace
+        self.tangent = tangent
 
     @property
     def value(self) -> Array:
@@ -73,18 +75,24 @@ class Origin:
             raise ShapeError(
                 report("predict: dx must have the input's shape", got=step.shape, fix=f"give it the shape {J.in_shape}")
             )
-        value = self.value
-        self._refuse_another_function(value)
-        linear = value + (J @ step)
+        value, moved = self.value, J @ step
+        self._refuse_another_function(value, moved, step)
+        linear = value + moved
         actual = np.asarray(self.function(self.point + step))
         return Prediction(linear, actual, actual - linear, self._order(J, step, value))
 
-    def _refuse_another_function(self, value: Array) -> None:
-        """What the function reads may have changed since it was differentiated: then it is another one now."""
+    def _refuse_another_function(self, value: Array, moved: Array, step: np.ndarray) -> None:
+        """What the function reads may have changed since it was differentiated: then it is another one now.
+
+        It may have the same value at the point all the same, or its value was not asked for before it changed.
+        """
+        fix = "differentiate it again: an array that it reads has changed, or it draws random numbers"
         now = np.asarray(self.function(self.point))
         if now.shape != np.shape(value) or not np.allclose(now, value, rtol=1e-6, atol=0, equal_nan=True):
             headline = "predict: the function gives another value at the point than when it was differentiated"
-            fix = "differentiate it again: an array that it reads has changed, or it draws random numbers"
+            raise ArgumentError(report(headline, fix=fix))
+        if self.tangent is not None and not _is_near(self.tangent(step), moved):
+            headline = "predict: the function has another derivative at the point than when it was differentiated"
             raise ArgumentError(report(headline, fix=fix))
 
     def _order(self, J: Jacobian, step: np.ndarray, value: Array) -> float:
@@ -105,3 +113,10 @@ class Origin:
             return float("inf")
         slopes = np.log2(np.array(sizes[:-1]) / np.array(sizes[1:]))
         return float(np.median(slopes[-3:]))
+
+
+def _is_near(one: Array, other: Array) -> bool:
+    """Whether two arrays are one but for rounding, which is as large as their entries are."""
+    size = float(np.max(np.abs(other), initial=0.0))
+    slack = 1e-6 if np.result_type(other).itemsize > 4 else 1e-3
+    return bool(np.allclose(one, other, rtol=slack, atol=slack * size if np.isfinite(size) else 0.0, equal_nan=True))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from jacobian.errors import ArgumentError, JacobianError, ShapeError, report
+from jacobian.errors import ArgumentError, JacobianError, MissingAttributeError, ShapeError, report
 from jacobian.kernel import lower, memory
 from jacobian.kernel.dispatch import is_foreign, materialise_by_calls
 from jacobian.kernel.operands import holds_complex, read_only
@@ -19,6 +19,9 @@ from jacobian.kernel.term import Array, Term
 
 if TYPE_CHECKING:
     from jacobian.kernel.origin import Origin
+
+UNCHANGING = "a Jacobian never changes"
+OWN = "A = np.array(J) is an array of your own, to be changed: A[...] = ..."
 
 
 class Source(Protocol):
@@ -149,9 +152,46 @@ class Tensor:
         """The entries along the first axis."""
         return (self[position] for position in range(len(self)))  # type: ignore[index]
 
+    def __contains__(self, value: object) -> bool:
+        """Whether an entry equals a number, as of arrays."""
+        return bool(np.any(self == value))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Refused: a Jacobian never changes."""
+        raise ArgumentError(report(f"{UNCHANGING}: nothing can be assigned to its entries", fix=OWN))
+
+    def __delitem__(self, key: Any) -> None:
+        """Refused likewise."""
+        raise ArgumentError(report(f"{UNCHANGING}: its entries cannot be deleted", fix="np.delete(J, index, axis)"))
+
+    if not TYPE_CHECKING:  # what it lacks is to be found by whoever checks types
+
+        def __getattr__(self, name: str) -> Any:
+            """The error for what arrays have and a Jacobian does not."""
+            if name.startswith("_") or not hasattr(np.ndarray, name):
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            call = "(...)" if callable(getattr(np.ndarray, name)) else ""
+            fix = f"np.asarray(J).{name}{call}, of the full tensor"
+            if call and callable(getattr(np, name, None)):
+                fix += f"; np.{name}(J, ...) sees it, too"
+            raise MissingAttributeError(report(f"a Jacobian has no {name}, which arrays have", fix=fix))
+
     def __abs__(self) -> Any:
         """The magnitude of every entry."""
         return np.abs(self)
+
+    def __round__(self, ndigits: int | None = None) -> Any:
+        """Every entry rounded to so many decimals; a number as Python rounds it."""
+        return np.round(self, ndigits or 0) if self.shape else round(self.item(), ndigits)
+
+    def __format__(self, spec: str) -> str:
+        """As text; a Jacobian with one entry is formatted as the number that it is."""
+        if not spec:
+            return str(self)
+        if self.size != 1:
+            headline = f"a Jacobian of {self.size} entries is not formatted as a number, by {spec!r}"
+            raise ArgumentError(report(headline, fix="np.array2string(np.asarray(J), precision=2), or np.round(J, 2)"))
+        return format(self.item(), spec)
 
     def __bool__(self) -> bool:
         """Whether the number that the Jacobian of a scalar by a scalar is, is not zero."""
@@ -201,12 +241,17 @@ class Tensor:
     def item(self) -> Any:
         """The number that the Jacobian of a scalar by a scalar is."""
         if self.size != 1:
-            raise ShapeError(report(f"only a Jacobian with one entry is a number; this one has {self.size}"))
+            headline = f"only a Jacobian with one entry is a number; this one has {self.size}"
+            raise ShapeError(report(headline, fix="J[index] is one of them, np.asarray(J) all"))
         return np.asarray(self).item()
 
     def __float__(self) -> float:
         """The number that the Jacobian of a scalar by a scalar is."""
         return float(self.item())
+
+    def __int__(self) -> int:
+        """Likewise, without what follows the point."""
+        return int(self.item())
 
     def matrix(self, order: str = "C") -> np.ndarray:
         """The matrix (∏M) × (∏N) of the flattened groups; `order="F"` is the column-major `vec`."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from jacobian.errors import ArgumentError, report
 from jacobian.kernel.expression import Jacobian
@@ -252,7 +253,9 @@ def _take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     indices = indices if is_traced(indices) else np.asarray(indices)
     if axis is None:
         return np.ravel(arr)[indices]
-    axis %= np.ndim(arr)
+    axis = normalize_axis_index(axis, np.ndim(arr))
+    if np.ndim(indices) != np.ndim(arr):
+        raise ValueError("`indices` and `arr` must have the same number of dimensions")  # as NumPy says it
     shape = tuple(np.shape(arr))
     rulers = [np.arange(n).reshape((-1,) + (1,) * (len(shape) - a - 1)) for a, n in enumerate(shape)]
     return arr[tuple(indices if a == axis else rulers[a] for a in range(len(shape)))]

@@ -67,11 +67,19 @@ def _choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     options = [array_of(choice) for choice in choices]
     numbers = np.asarray(a)
     shape = np.broadcast_shapes(numbers.shape, *map(np.shape, options))
+    _refuse_outside(numbers, len(options), mode)
     picked = np.choose(np.broadcast_to(numbers, shape), list(np.arange(len(options))), mode=mode)  # type: ignore[call-overload]
     result = np.broadcast_to(options[0], shape)
     for number, option in enumerate(options[1:], 1):
         result = np.where(picked == number, option, result)
     return result
+
+
+def _refuse_outside(numbers: np.ndarray, count: int, mode: str) -> None:
+    """Raise the error for numbers that no choice has; NumPy's names neither."""
+    outside = numbers[(numbers < 0) | (numbers >= count)] if mode == "raise" else numbers[:0]
+    if outside.size:
+        raise ValueError(f"index {outside.flat[0]} is out of bounds for {count} choices")
 
 
 composite(

@@ -168,8 +168,10 @@ class Op:
         """The forward on bound arguments; what NumPy refuses becomes an error of ours."""
         try:
             return self.forward(*operands, **params)
-        except JacobianError:
-            raise
+        except JacobianError as error:
+            if error.refused is None or self.family != "composite":
+                raise
+            raise self._explained(error.refused, operands, params) from None  # this was called, no op within it
         except (ValueError, TypeError, IndexError, np.linalg.LinAlgError, NotImplementedError) as error:
             raise self._explained(error, operands, params) from None
 
@@ -185,10 +187,12 @@ class Op:
                 return better
         kinds: dict[type[Exception], type[JacobianError]] = {IndexError: IndexingError, TypeError: ArgumentError}
         kind = next((ours for theirs, ours in kinds.items() if isinstance(error, theirs)), ShapeError)
-        names = operand_names(self, len(operands))
+        names = argument_names(self, len(operands))
         got = ", ".join(describe(name, operand) for name, operand in zip(names, operands, strict=True))
         extra = ", ".join(f"{name}={value!r}" for name, value in params.items() if value is not None)
-        return kind(report(f"{self.called}: {self._told(error)}", got=got, **{"with": extra or None}))
+        found = kind(report(f"{self.called}: {self._told(error)}", got=got, **{"with": extra or None}))
+        found.refused = error
+        return found
 
     def jacobian(self, *args: Any, argnums: int | Sequence[int] = 0, **kwargs: Any) -> Any:
         """The full Jacobian with respect to operand `argnums`; a tuple of them for a tuple of numbers.
@@ -338,8 +342,16 @@ def operand_names(op: Op, count: int) -> tuple[str, ...]:
     return tuple(f"{op.operands[-1]}{k + 1}" for k in range(count))
 
 
+def argument_names(op: Op, count: int) -> tuple[str, ...]:
+    """The same as the user knows them: those of a composite are the parameters of its function."""
+    given = tuple(getattr(op, "__signature__").parameters) if op.family == "composite" else ()  # noqa: B009
+    return given[:count] if count <= len(given) else operand_names(op, count)
+
+
 def describe(name: str, value: Any) -> str:
-    """`A float64[2,3]`."""
+    """`A float64[2,3]`; of a list that holds traced arrays, `A [float64[2], float64[3]]`."""
+    if isinstance(value, list | tuple) and any(hasattr(one, "__array_function__") for one in value):
+        return f"{name} [{', '.join(describe('', one).strip() for one in value)}]"
     return f"{name} {getattr(value, 'dtype', type(value).__name__)}[{','.join(map(str, np.shape(value)))}]"
 
 

@@ -431,4 +431,6 @@ def at_users_line(error: JacobianError) -> JacobianError:
     text = str(error)
     if line is None or "  line: " in text:
         return error
-    return type(error)(f"{text}\n  line:  {line}")
+    told = type(error)(f"{text}\n  line:  {line}")
+    told.refused = error.refused
+    return told

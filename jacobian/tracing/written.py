@@ -153,8 +153,12 @@ _PRODUCTS = frozenset({"matmul", "matvec", "vecmat"})
 
 def definition(node: Node) -> str | None:
     """A node as it was computed, from what has a name; None of what has one of the user's."""
-    if node.op is None or node.name_hint:
-        return None
+    return None if node.op is None or node.name_hint else as_computed(node)
+
+
+def as_computed(node: Node) -> str:
+    """The same of any node that is no input."""
+    assert node.op is not None
     name, parents = node.op.name, dict(node.parents)
     operands = [_told(parents.get(k, operand), node.trace) for k, operand in enumerate(node.operands)]
     if len(operands) == 2 and (name in _SIGNS or name in _PRODUCTS):

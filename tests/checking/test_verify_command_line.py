@@ -18,7 +18,12 @@ def test_a_wrong_claim_exits_with_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 1
     printed = capsys.readouterr().out
     assert printed.startswith(WRONG)
-    assert printed.endswith("  correct  ∂y[i]/∂x[j] = y[i] * W[i,j] - Σ_k y[i] * y[k] * W[k,j]\n")
+    correct, where = printed.splitlines()[-2:]
+    assert correct == "  correct  ∂y[i]/∂x[j] = y[i] * W[i,j] - Σ_k y[i] * y[k] * W[k,j]"
+    assert where == (
+        "  where    e = exp(y.subtract), Z = sum(e, axis=-1, keepdims=True), y.subtract = v2 - c, v2 = W @ x, "
+        "c = a constant of the shape (1,)"
+    )
 
 
 @pytest.mark.parametrize(

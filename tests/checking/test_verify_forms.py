@@ -313,7 +313,8 @@ def test_the_report_of_a_wrong_claim() -> None:
         "           ∂y[0]/∂x[1] = 2 is claimed, but it is 1.5729\n"
         "  slip     factor left out\n"
         "  why      At y = tanh(v2): its derivative is left out: multiply by ∂y[i]/∂v2[i] = 1 - y[i]**2.\n"
-        "  correct  ∂y[i]/∂x[j] = (1 - y[i]**2) * W[i,j]"
+        "  correct  ∂y[i]/∂x[j] = (1 - y[i]**2) * W[i,j]\n"
+        "  where    v2 = W @ x"
     )
     assert verdict.share == 0
     assert verdict.worst[0].out == (1,) and verdict.worst[0].into == (1,)

@@ -100,3 +100,67 @@ def test_a_claim_has_to_be_named(more: Any) -> None:
         f"verify: there is no claim\n  arguments: {1 + len(more)}\n"
         "  fix:       jac.verify(f, x, claim=C): an array without the name is an argument of f"
     )
+
+
+# -- what is nothing is written as 0 -----------------------------------------------------------------------------------
+
+
+def test_what_rounding_leaves_of_nothing_is_0() -> None:
+    W = np.ones((3, 3))
+    verdict = jac.verify(lambda x: jac.ops.softmax(W @ x), np.array([0.3, 0.7, 1.2]), claim="dy[i]/dx[j] = y[i]")
+    assert [entry.true for entry in verdict.worst] == [0.0] * 9
+    assert verdict.entry_text(verdict.worst[0]).endswith("is claimed, but it is 0")
+
+
+def test_where_large_terms_cancel_what_is_left_is_0() -> None:
+    def f(x: Any) -> Any:
+        return 1e6 * (np.sin(x) ** 2 + np.cos(x) ** 2)
+
+    verdict = jac.verify(f, np.array([0.3, 0.7, 1.2]), claim=np.eye(3))
+    assert {entry.true for entry in verdict.worst} == {0.0}
+    assert verdict.entry_text(verdict.worst[0]) == "∂y[0]/∂x[0] = 1 is claimed, but it is 0"
+
+
+def test_a_small_number_that_is_no_rounding_is_shown() -> None:
+    verdict = jac.verify(lambda x: 1e-12 * x, X, claim=np.eye(3))
+    assert verdict.entry_text(verdict.worst[0]) == "∂y[0]/∂x[0] = 1 is claimed, but it is 1e-12"
+    claimed = jac.verify(np.positive, X, claim=1e-17 * np.eye(3))
+    assert claimed.entry_text(claimed.worst[0]) == "∂y[0]/∂x[0] = 0 is claimed, but it is 1"
+
+
+def test_a_path_over_which_nothing_comes_is_0() -> None:
+    verdict = jac.verify(lambda x: np.var(np.tanh(x)), np.array([0.3, 0.7, 1.2]), claim=np.cos)
+    assert verdict.unexplained.splitlines()[2] == "           0  y ← y.power ← y.subtract ← μ ← v1 ← x"
+
+
+# -- names that nobody gave are explained ------------------------------------------------------------------------------
+
+
+def of_several_lines(x: Any) -> Any:
+    a = np.sin(x)
+    b = np.sum(a * np.exp(-x)) + np.sum(x**2)
+    return b / (1 + np.sum(a))
+
+
+def test_a_verdict_says_what_its_names_are_and_on_which_line() -> None:
+    verdict = jac.verify(of_several_lines, np.array([0.3, 0.7, 1.2]), claim=np.cos)
+    first = of_several_lines.__code__.co_firstlineno
+    assert "v10" in str(verdict.diagnosis)
+    assert f"v10 = 1 + v9 (line {first + 3})" in verdict.legend
+    assert f"v9 = sum(a) (line {first + 3})" in verdict.legend
+    assert not any(line.startswith(("a =", "b =", "x =")) for line in verdict.legend)
+
+
+def test_of_one_line_no_line_is_told_and_of_names_alone_nothing() -> None:
+    verdict = jac.verify(lambda x: np.sin(x**2), X, claim=lambda x: np.diag(np.cos(2 * x)))
+    assert verdict.legend == ("v1 = x**2",)
+    assert str(verdict).splitlines()[-1] == "  where    v1 = x**2"
+    assert jac.verify(square, X, claim=np.diag(X)).legend == ()
+
+
+def test_names_of_smaller_steps_and_of_arrays_without_a_name_are_told() -> None:
+    verdict = jac.verify(lambda x: jac.ops.softmax(x + np.array([1.0, 2, 3])), X, claim="dy[i]/dx[j] = δ[i,j] * y[i]")
+    assert verdict.legend == (
+        "e = exp(y.subtract)", "Z = sum(e, axis=-1, keepdims=True)", "y.subtract = v1 - c2", "v1 = x + c",
+        "c2 = a constant of the shape (1,)", "c = [1, 2, 3]",
+    )  # fmt: skip

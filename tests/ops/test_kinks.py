@@ -137,3 +137,23 @@ def test_halves_are_kinks_of_round() -> None:
 def test_the_largest_norm_warns_by_its_own_name() -> None:
     with pytest.warns(jac.errors.KinkWarning, match=r"^norm of order inf is not differentiable here; the first of"):
         jac.jacobian(lambda x: np.linalg.norm(x, np.inf))(np.array([1.0, -1.0])).tensor()
+
+
+@pytest.mark.parametrize(
+    ("by_positions", "at_once"),
+    [
+        (lambda x: x[np.argsort(x, kind="stable")], np.sort),
+        (lambda x: np.take_along_axis(x, np.argsort(x, kind="stable"), 0), np.sort),
+        (lambda x: x[np.argpartition(x, 1)], lambda x: np.partition(x, 1)),
+        (lambda x: np.where(x > 1, x, 0), None),
+        (lambda x: x * (x > 1), None),
+        (lambda x: x[np.argmax(-x)], None),
+    ],
+)
+def test_positions_and_comparisons_are_constants_and_warn_of_nothing(by_positions: Any, at_once: Any) -> None:
+    x = np.array([1.0, 1.0, 2.0])
+    J = jac.jacobian(by_positions)(x).tensor()  # a warning would be an error
+    if at_once is not None:
+        with pytest.warns(JacobianWarning, match="not differentiable"):
+            other = jac.jacobian(at_once)(x).tensor()
+        np.testing.assert_array_equal(J, other)
