@@ -82,10 +82,18 @@ def _constant(value: Any) -> Any:
     return strip_all(value)
 
 
-def _exponentials(x: Any, axis: Any) -> tuple[Any, Any]:
+def _shifted(x: Any, axis: Any) -> Any:
+    """The operand less its maximum, which is a constant here: it is there for the sake of numerics only."""
     shift = np.max(_constant(x), axis=axis, keepdims=True)
     shift = np.where(np.isfinite(shift), shift, 0.0)
-    e = _called(np.exp(x - shift), "e")
+    found = _called(x - shift, "s")
+    if isinstance(x, Tracer):
+        x.node.trace.naming.rename(found.node.operands[1], f"max({x.node.name})")
+    return found
+
+
+def _exponentials(x: Any, axis: Any) -> tuple[Any, Any]:
+    e = _called(np.exp(_shifted(x, axis)), "e")
     return e, _called(np.sum(e, axis=axis, keepdims=True), "Z")
 
 
@@ -95,8 +103,7 @@ def _softmax(x: Any, axis: Any) -> Any:
 
 
 def _log_softmax(x: Any, axis: Any) -> Any:
-    shift = np.max(_constant(x), axis=axis, keepdims=True)
-    shifted = x - shift
+    shifted = _shifted(x, axis)
     e = _called(np.exp(shifted), "e")
     return shifted - np.log(_called(np.sum(e, axis=axis, keepdims=True), "Z"))
 
@@ -105,8 +112,7 @@ def _logsumexp(operands: tuple[Any, ...], params: Params) -> Any:
     if len(operands) != 1 or not set(params) <= {"axis", "keepdims"}:
         return None
     x, axis = operands[0], params.get("axis")
-    shift = np.max(_constant(x), axis=axis, keepdims=True)
-    total = np.sum(_called(np.exp(x - shift), "e"), axis=axis, keepdims=params.get("keepdims", False))
+    total = np.sum(_called(np.exp(_shifted(x, axis)), "e"), axis=axis, keepdims=params.get("keepdims", False))
     return np.log(_called(total, "Z"))
 
 
