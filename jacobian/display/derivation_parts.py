@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,9 +61,6 @@ def _along_axes(node: Node, label: str) -> str:
     line = _positions(len(shape), reduced, kept=False)
     result = node.name + _positions(len(shape), reduced, kept=bool(node.params.get("keepdims")))
     entry, mean = notation.indexed_label(x, len(shape)), f"mean({x}{'' if axis is None else f', axis={axis}'}){line}"
-    if node.op.name == "var":
-        count = prod(shape[one] for one in reduced) - node.params.get("ddof", 0)
-        return f"2/{count} * ({entry} - {mean})"
     if node.op.name == "prod":  # where no entry is 0
         return label or f"{result} / {entry}"
     label = label.replace(f"mean({x})", mean)

@@ -89,32 +89,38 @@ def _count(point: Point) -> Any:
     return np.sum(np.broadcast_to(mask, shape), axis=axes, keepdims=True).astype(np.result_type(point.y))
 
 
-def _variance(point: Point) -> Array:
-    x, params = point.x[0], point.params
-    mean_x = np.mean(x, axis=params["axis"], keepdims=True, **_where(params))
-    return 2.0 * _conjugated(x - mean_x) / (_count(point) - params["ddof"])
+def _var_rule(point: Point, k: int) -> Jacobian:
+    centred, apart = _centred(point)
+    n = _count(point) - point.params["ddof"]
+    if not isinstance(n, int | float) or n <= 0:  # it differs from entry to entry, or is none
+        return reduced(point, 2.0 * centred / n)
+    return reduced(point, centred, apart) * (2.0 / n)
 
 
 def _std_rule(point: Point, k: int) -> Jacobian:
     """Two factors, of which the one with y is small; where y is 0 it is 0."""
-    x, params, name = point.x[0], point.params, point.names[0]
-    mean_x = np.mean(x, axis=params["axis"], keepdims=True, **_where(params))
+    params, rank = point.params, np.ndim(point.x[0])
+    centred, apart = _centred(point)
     y = kept(point)
     warn_kink("std", point.y == 0, "0")
     n = _count(point) - params["ddof"]
     over = np.where(y == 0, 0.0, 1.0 / (n * np.where(y == 0, 1.0, y)))
-    centred = _conjugated(x - mean_x)
-    if "where" in params:
-        centred = centred * np.asarray(params["where"], dtype=np.result_type(point.y))
-    rank = np.ndim(x)
-    axes = reduced_axes(params["axis"], rank, "std")
-    below = spelled_output(point, rank)
-    if len(axes) == rank and not params["keepdims"]:
+    if len(reduced_axes(params["axis"], rank, "std")) == rank and not params["keepdims"]:
         over = np.reshape(over, ())
-    if not isinstance(n, int | float):  # it differs from entry to entry
+    if not isinstance(n, int | float):
         return reduced(point, centred, "", Factor(over))
-    apart = f"({texts.at(name, range(rank))} - {texts.over('mean', name, axes, rank)})"
-    return reduced(point, centred, apart, Factor(over, f"1 / ({n} * {below})"))
+    return reduced(point, centred, apart, Factor(over, f"1 / ({n} * {spelled_output(point, rank)})"))
+
+
+def _centred(point: Point) -> tuple[Array, str]:
+    """How far every entry is from the mean, 0 where it is left out; and how a formula says so where none is."""
+    x, params, name = point.x[0], point.params, point.names[0]
+    mean_x = np.mean(x, axis=params["axis"], keepdims=True, **_where(params))
+    centred, rank = _conjugated(x - mean_x), np.ndim(x)
+    if "where" in params:
+        return centred * np.asarray(params["where"], dtype=np.result_type(point.y)), ""
+    mean = texts.over("mean", name, reduced_axes(params["axis"], rank, "mean"), rank)
+    return centred, f"({texts.at(name, range(rank))} - {mean})"
 
 
 def _conjugated(x: Array) -> Array:
@@ -142,9 +148,12 @@ SPREAD = [
     sample((4,), ddof=1), sample((2, 3), axis=1, ddof=1, keepdims=True),
     sample((2, 4), axis=1, where=np.array([True, False, True, True])),
 ]  # fmt: skip
-var = reduction(
-    "var", np.var, _variance, normalise=_spread_arguments("var"), formula="2 (x - mean(x)) / (n - ddof)",
-    samples=SPREAD, of_complex="real part",
+var = register(
+    Op(
+        "var", np.var, _var_rule, answers=(np.var,), family="reduction", normalise=_spread_arguments("var"),
+        formula="∂y/∂x = 2 (x - mean(x)) / (n - ddof)", of_complex="real part",
+        samples=[*SPREAD, sample((4,)), sample((2, 3), axis=0), sample((2, 3, 2), axis=(0, -1))],
+    )
 )  # fmt: skip
 STD_OF_EQUALS = Kink(
     "y == 0", "0", sample(np.array([1.0, 1.0])), torch={"torch.std(x, correction=0)": SAME},
