@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
+from inspect import getattr_static
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -164,17 +165,9 @@ class Tensor:
         """Refused likewise."""
         raise ArgumentError(report(f"{UNCHANGING}: its entries cannot be deleted", fix="np.delete(J, index, axis)"))
 
-    if not TYPE_CHECKING:  # what it lacks is to be found by whoever checks types
-
-        def __getattr__(self, name: str) -> Any:
-            """The error for what arrays have and a Jacobian does not."""
-            if name.startswith("_") or not hasattr(np.ndarray, name):
-                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-            call = "(...)" if callable(getattr(np.ndarray, name)) else ""
-            fix = f"np.asarray(J).{name}{call}, of the full tensor"
-            if call and callable(getattr(np, name, None)):
-                fix += f"; np.{name}(J, ...) sees it, too"
-            raise MissingAttributeError(report(f"a Jacobian has no {name}, which arrays have", fix=fix))
+    def __dir__(self) -> list[str]:
+        """What it has."""
+        return [name for name in super().__dir__() if not isinstance(getattr_static(self, name, None), _Missing)]
 
     def __abs__(self) -> Any:
         """The magnitude of every entry."""
@@ -317,3 +310,25 @@ def materialise(J: Tensor) -> Array:
         return read_only(array.real.copy())
     held = any(factor.array is array for term in J.terms for factor in term.factors)
     return read_only(array.view() if held else array)  # a factor may be the user's own array
+
+
+class _Missing:
+    """What arrays have and a Jacobian does not: the error says what has it.
+
+    One for every name, as a `__getattr__` for all would be asked for what NumPy looks for in vain in every `asarray`.
+    """
+
+    def __init__(self, name: str) -> None:
+        call = "(...)" if callable(getattr(np.ndarray, name)) else ""
+        fix = f"np.asarray(J).{name}{call}, of the full tensor"
+        if call and callable(getattr(np, name, None)):
+            fix += f"; np.{name}(J, ...) sees it, too"
+        self._text = report(f"a Jacobian has no {name}, which arrays have", fix=fix)
+
+    def __get__(self, J: Tensor | None, kind: type[Tensor]) -> Any:
+        raise MissingAttributeError(self._text)
+
+
+for _name in dir(np.ndarray):
+    if not _name.startswith("_") and not hasattr(Tensor, _name):
+        setattr(Tensor, _name, _Missing(_name))
