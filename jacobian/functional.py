@@ -124,6 +124,7 @@ def _traced(
         of, name = output(leaf, path, recording.graph), recording.name_of(leaf, path)
         found = _jacobians(of, nodes, order, name, planned=not to_be_written)
         value = of.value if isinstance(of, Node) else of
+        _note_finite(value)
         orders = [partial(compare_orders, of, node) for node in nodes] if isinstance(of, Node) else None
         _attach(found, value, points, Place(f, numbers, args, kwargs, path), orders)
         values.append(value)
@@ -224,6 +225,13 @@ class _Planned(NamedTuple):
 
 def _accumulated(of: Node, nodes: Sequence[Node], order: str, name: str) -> list[Jacobian]:
     return [J.named(name, node.name) for J, node in zip(accumulate(of, nodes, order), nodes, strict=True)]
+
+
+def _note_finite(value: Any) -> None:
+    """Tell the runs around this one that it has looked whether a value of theirs is finite."""
+    while isinstance(value, Tracer):
+        value.graph.finite.append(value.node)
+        value = value.node.value
 
 
 def _value(value: Any) -> Any:

@@ -86,7 +86,7 @@ class Ready:
         if not self._are_own:
             return view_of(array)
         array.setflags(write=False)
-        return array
+        return array.view()  # which nobody can make writeable
 
 
 class Script:
@@ -107,13 +107,14 @@ class Script:
         """
         nodes = [output.node for output in outputs]
         starts = [*inputs, *given]
-        writing = Scripting(nodes, starts, exact=with_values)
+        results = [*nodes, *nodes[0].trace.finite]  # of all functions that are differentiated, this one or within it
+        writing = Scripting(results, starts, exact=with_values)
         code, start = writing.code, len(writing.code.lines)
         found = [J for node in nodes for J in _accumulated(plan.paths(node, inputs), writing, order, starts)]
         values, tensors = list(map(writing.value, nodes)), [writing.tensor(J) for J in found]
         size = sum(J.size for J in found)
         self.is_at_once = _is_at_once(code, values, tensors, size)
-        code.lines[start:start] = _checks(writing, inputs, nodes, tensors, starts, with_values=with_values)
+        code.lines[start:start] = _checks(writing, inputs, results, tensors, starts, with_values=with_values)
         self.with_values = with_values
         self.surroundings = surroundings
         self.glance: Glance | None = None  # by which calls that it is for are known

@@ -18,6 +18,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from jacobian.kernel.pattern import Shape
 from jacobian.ops.families import reduced_axes
+from jacobian.ops.indexing import is_basic
 from jacobian.tracing.graph import Node
 
 Coefficient = Mapping[int, Fraction]
@@ -71,7 +72,14 @@ def _what(node: Node) -> Hashable:
     ((_, parent),) = node.parents
     if node.op is None or not _PLAIN.issuperset(node.params):
         return node.index
-    return node.op.name, parent.index, reduced_axes(node.params["axis"], len(parent.shape), node.op.name)
+    return node.op.name, _which(parent), reduced_axes(node.params["axis"], len(parent.shape), node.op.name)
+
+
+def _which(node: Node) -> Hashable:
+    """Equal for a node and for the same part of it that is picked anew."""
+    if node.op is None or node.op.name != "getitem" or len(node.operands) > 1 or not is_basic(node.params["key"]):
+        return node.index
+    return repr(node.params["key"]), _which(node.parents[0][1])
 
 
 def _cancel(nodes: Sequence[Node], of: Node, users: Users) -> bool:

@@ -787,3 +787,12 @@ def test_a_determinant_is_differentiated_by_the_inverse_that_is_there(monkeypatc
         np.testing.assert_allclose(
             h(point), np.asarray(jac.jacobian(np.linalg.det, order="forward")(point)), atol=1e-14
         )
+
+
+def test_second_derivatives_of_what_has_no_value() -> None:
+    """The function itself is looked at, too, although nothing depends on its value."""
+    H = jac.hessian(lambda x: np.sum(np.log(x)))
+    for k in range(5):
+        np.testing.assert_allclose(H(np.array([1.0, 2.0 + k])).tensor(), np.diag([-1.0, -1 / (2.0 + k) ** 2]))
+    with pytest.raises(NonFiniteError, match="log"), np.errstate(all="ignore"):
+        H(np.array([-1.0, 1.0]))

@@ -48,6 +48,9 @@ CANCEL: dict[str, Function] = {
     "along an axis": lambda x: (
         lambda z: np.log(np.exp(z).sum(axis=-1)) - np.take_along_axis(z, LABELS[:, None], 1)[:, 0]
     )(x - top(x)),
+    "row by row": lambda x: sum(
+        (x[i] - x[i].max())[LABELS[i]] - np.log(np.exp(x[i] - x[i].max()).sum()) for i in range(4)
+    ),
     "taken": lambda x: (lambda z: np.log(np.exp(z).sum(axis=-1, keepdims=True)) - np.take(z, [3, 1, 1], axis=1))(
         x - top(x)
     ),
@@ -65,6 +68,7 @@ REMAIN: dict[str, Function] = {
     "wrong temperature": lambda x: 3.0 * np.log(np.sum(np.exp((x - top(x)) / 2.0), axis=-1)) + top(x)[..., 0],
     "factors added": lambda x: powers(x) + 1 / powers(x),
     "exchanged rows": lambda x: (lambda z: np.log(np.exp(z).sum(axis=-1)) - z[[1, 0, 3, 2], LABELS])(x - top(x)),
+    "another row": lambda x: (x[0] - x[0].max())[2] - np.log(np.exp(x[0] - x[1].max()).sum()),
     "the same row": lambda x: (lambda z: np.log(np.exp(z).sum(axis=-1)) - z[[1, 1, 1, 1], LABELS])(x - top(x)),
     "wrapped": lambda x: (lambda z: np.log(np.exp(z).sum(axis=-1)) - z.take([0, -1, 7, 8], mode="clip"))(x - top(x)),
     "initial": lambda x: x - np.max(x - top(x), axis=-1, initial=-0.1, keepdims=True),

@@ -15,17 +15,11 @@ from jacobian.kernel.explain import explain
 from jacobian.kernel.indexing import selection
 from jacobian.kernel.joint import within
 from jacobian.kernel.meanings import Name, portable
-from jacobian.kernel.operands import (
-    as_array,
-    copied_operand,
-    is_foreign_array,
-    merged,
-    snapshot,
-    with_scalar,
-)
+from jacobian.kernel.operands import as_array, copied_operand, is_foreign_array, merged, snapshot, with_scalar
 from jacobian.kernel.pattern import Access, Pattern, Shape, identity
 from jacobian.kernel.shown import Shown
 from jacobian.kernel.structure import Structure, count_nonzero_positions, structure_of
+from jacobian.kernel.tensor import refuse_as_out
 from jacobian.kernel.term import Array, Factor, Scope, Term
 
 if TYPE_CHECKING:
@@ -321,6 +315,7 @@ class Jacobian(Shown):
                 return left.__matmul__(right) if isinstance(left, Jacobian) else right.__rmatmul__(left)
             if ufunc is np.multiply and np.ndim(right if isinstance(left, Jacobian) else left) == 0:
                 return left.__mul__(right) if isinstance(left, Jacobian) else right.__rmul__(left)
+        refuse_as_out(kwargs.get("out"))
         plain_inputs = [x.tensor() if isinstance(x, Jacobian) else x for x in inputs]
         try:
             return getattr(ufunc, method)(*plain_inputs, **kwargs)

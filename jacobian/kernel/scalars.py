@@ -2,8 +2,8 @@
 
 A number that is read from an array becomes a `float`, and so does what is computed from such alone. Sums, products,
 quotients and square roots are the same to the last bit, other functions to rounding. Where anything else is done with
-one it is made a number of NumPy's again. Python, too, raises an error where it divides by zero; what grows too large
-otherwise is looked for before the numbers go elsewhere.
+one it is made a number of NumPy's again. Python, too, raises an error where it divides by zero; whether any number has
+grown too large otherwise is seen before anything is said or handed out.
 """
 
 from __future__ import annotations
@@ -27,9 +27,7 @@ def _sign(x: float) -> float:
     return 1.0 if x > 0 else -1.0 if x < 0 else 0.0
 
 
-_EXACT: dict[Any, Callable[..., float]] = {
-    np.sqrt: math.sqrt, np.absolute: abs, np.sign: _sign, np.maximum: max, np.minimum: min
-}  # fmt: skip
+_EXACT: dict[Any, Callable[..., float]] = {np.sqrt: math.sqrt, np.absolute: abs, np.sign: _sign}
 _ROUNDED: dict[Any, Callable[..., float]] = {
     np.sin: math.sin, np.cos: math.cos, np.tan: math.tan, np.exp: math.exp, np.log: math.log, np.tanh: math.tanh,
     np.sinh: math.sinh, np.cosh: math.cosh, np.arcsin: math.asin, np.arccos: math.acos, np.arctan: math.atan,
@@ -75,7 +73,6 @@ class _Numbers(ast.NodeTransformer):
         self.uses: Counter[str] = Counter()  # of each in what is a float again
         self.elsewhere: Counter[str] = Counter()  # where it had to be made a number of NumPy's
         self._carried: dict[str, set[str]] = {}  # by which numbers each is infinite, or NaN, as soon as they are
-        self._leaving: dict[str, None] = {}  # those computed here that go elsewhere
         self.read: set[str] = set()  # from arrays, which NumPy sees to
 
     # -- what is a number -------------------------------------------------------------------------------------------
@@ -93,10 +90,8 @@ class _Numbers(ast.NodeTransformer):
                     self.read.add(target.id)
                 self.uses.update(name.id for name in ast.walk(value) if isinstance(name, ast.Name))
                 return ast.copy_location(ast.Assign([target], value), node)
-        if isinstance(target, ast.Subscript) and self._is_float(node.value):
-            self._leave(node.value)
-            return node
-        return self.generic_visit(node)
+        is_stored = isinstance(target, ast.Subscript) and self._is_float(node.value)
+        return node if is_stored else self.generic_visit(node)
 
     def _is_single(self, name: str) -> bool:
         symbol = self._code.symbols.get(name)
@@ -170,7 +165,6 @@ class _Numbers(ast.NodeTransformer):
         """Wherever nothing else is known a float becomes a number of NumPy's."""
         if node.id not in self.names or not isinstance(node.ctx, ast.Load):
             return node
-        self._leave(node)
         self.elsewhere[node.id] += 1
         float64 = self._code.constant(np.float64, "float64").name
         return ast.Call(ast.Name(float64, ast.Load()), [node], [])
@@ -181,7 +175,6 @@ class _Numbers(ast.NodeTransformer):
             if self._is_float(number) and isinstance(other, ast.Name):
                 symbol = self._code.symbols.get(other.id)
                 if symbol is not None and symbol.shape and symbol.kind == np.float64:
-                    self._leave(number)
                     return node
         return self.generic_visit(node)
 
@@ -203,10 +196,8 @@ class _Numbers(ast.NodeTransformer):
 
     def visit_AugAssign(self, node: ast.AugAssign) -> Any:
         """What is added to an entry may be a float."""
-        if isinstance(node.target, ast.Subscript) and self._is_float(node.value):
-            self._leave(node.value)
-            return node
-        return self.generic_visit(node)
+        is_added = isinstance(node.target, ast.Subscript) and self._is_float(node.value)
+        return node if is_added else self.generic_visit(node)
 
     def visit_List(self, node: ast.List) -> Any:
         """What an array is made of, or a list of results."""
@@ -218,22 +209,16 @@ class _Numbers(ast.NodeTransformer):
 
     def _as_they_are(self, node: Any) -> Any:
         node.elts = [one if self._is_float(one) else self.visit(one) for one in node.elts]
-        for one in filter(self._is_float, node.elts):
-            self._leave(one)
         return node
 
-    def _leave(self, node: Any) -> None:
-        if node.id not in self.read:
-            self._leaving[node.id] = None
-
     def with_check(self, body: Sequence[ast.stmt]) -> list[ast.stmt]:
-        """The statements with a look at the numbers that leave, before anything is said or handed out."""
+        """The statements with a look at all numbers: at those that no other one carries on."""
         made = {
             statement.targets[0].id: place for place, statement in enumerate(body)
             if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name)
         }  # fmt: skip
-        known = set().union(*map(self._carried.__getitem__, self._leaving))
-        unknown = [name for name in self._leaving if name not in known]
+        known = self.read.union(*self._carried.values())
+        unknown = [name for name in self._carried if name not in known]
         if not unknown:
             return list(body)
         place = 1 + max(made[name] for name in unknown)

@@ -139,6 +139,7 @@ class Tensor:
                 return value.tensor()
             return type(value)(map(full, value)) if isinstance(value, list | tuple) else value
 
+        refuse_as_out(kwargs.get("out"))
         return func(*map(full, args), **{name: full(value) for name, value in kwargs.items()})
 
     def __len__(self) -> int:
@@ -312,6 +313,15 @@ def materialise(J: Tensor) -> Array:
     return read_only(array.view() if held else array)  # a factor may be the user's own array
 
 
+def refuse_as_out(out: Any) -> None:
+    """Refuse to write what a function of NumPy's gives to a Jacobian."""
+    if any(isinstance(one, Tensor) for one in (out if isinstance(out, tuple) else (out,))):
+        raise ArgumentError(report(f"{UNCHANGING}: nothing can be written to it by out=", fix=OWN))
+
+
+_CHANGING = {"byteswap", "fill", "partition", "put", "resize", "setfield", "setflags", "sort"}
+
+
 class _Missing:
     """What arrays have and a Jacobian does not: the error says what has it.
 
@@ -323,6 +333,8 @@ class _Missing:
         fix = f"np.asarray(J).{name}{call}, of the full tensor"
         if call and callable(getattr(np, name, None)):
             fix += f"; np.{name}(J, ...) sees it, too"
+        if name in _CHANGING:
+            fix = f"A = np.array(J) is an array of your own: A.{name}(...)"
         self._text = report(f"a Jacobian has no {name}, which arrays have", fix=fix)
 
     def __get__(self, J: Tensor | None, kind: type[Tensor]) -> Any:

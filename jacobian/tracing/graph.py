@@ -148,6 +148,7 @@ class Graph:
         self.assigned = False  # whether an array was assigned into: then it matters how arrays lie in memory
         self.seen = False  # whether the function looked at a number: with others it may take another course
         self.is_open = False  # whether comparisons stay part of it
+        self.finite: list[Node] = []  # results of functions that were differentiated within this one: they must be
         self.of_complex = False  # whether an input is complex: then nodes that are not holomorphic are noted
         self.notes: dict[int, tuple[str, str | None]] = {}  # of those nodes: what the user called, and the line
         self.code: CodeType | None = None  # of the function, until its frame is found

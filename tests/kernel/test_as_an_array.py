@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jacobian as jac
-from jacobian.errors import ArgumentError, JacobianError, ShapeError
+from jacobian.errors import ArgumentError, JacobianError, MissingAttributeError, ShapeError
 
 X = np.array([1.0, 2.0, 3.0])
 J = jac.jacobian(lambda x: x**2 / 3)(X)
@@ -110,3 +110,36 @@ def test_what_no_array_has_is_missing_as_everywhere() -> None:
     with pytest.raises(AttributeError, match=r"^'Jacobian' object has no attribute 'gradient'$"):
         J.gradient  # noqa: B018
     assert not hasattr(J, "__array_struct__")
+
+
+def test_nothing_is_written_to_a_jacobian() -> None:
+    J = jac.jacobian(np.sin)(np.ones(3))
+    text = (
+        "a Jacobian never changes: nothing can be written to it by out=\n"
+        "  fix:   A = np.array(J) is an array of your own, to be changed: A[...] = ..."
+    )
+    for write in (
+        lambda: np.add(J, 1, out=J), lambda: np.multiply(np.ones((3, 3)), 2, out=J), lambda: np.clip(J, 0, 1, out=J),
+        lambda: np.dot(J, J, out=J),
+    ):  # fmt: skip
+        with pytest.raises(ArgumentError) as caught:
+            write()
+        assert str(caught.value) == text
+    with pytest.raises(MissingAttributeError) as missing:
+        J.fill(0)
+    assert str(missing.value) == (
+        "a Jacobian has no fill, which arrays have\n  fix:   A = np.array(J) is an array of your own: A.fill(...)"
+    )
+
+
+def test_the_tensor_cannot_be_made_writeable() -> None:
+    f = jac.jacobian(lambda x: np.sin(x) * x)
+    for _ in range(4):
+        J = f(np.ones(3))
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            np.asarray(J).setflags(write=True)
+
+
+def test_what_it_lacks_is_not_among_its_attributes() -> None:
+    J = jac.jacobian(np.sin)(np.ones(3))
+    assert not hasattr(J, "sum") and "sum" not in dir(J) and "tensor" in dir(J)

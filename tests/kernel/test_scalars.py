@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import jacobian as jac
-from jacobian.errors import JacobianError
+from jacobian.errors import JacobianError, KinkWarning
 from jacobian.kernel.code import Code
 from jacobian.kernel.scalars import with_floats
 
@@ -156,3 +156,53 @@ def test_other_dtypes_are_left_alone() -> None:
     np.testing.assert_array_equal(
         found, np.asarray(jac.jacobian(Anew(rational))(np.array([0.1, 0.2, 0.3], np.float32)))
     )
+
+
+def sign_of_nan(x: Any) -> Any:
+    a, b, c = x[0], x[1], x[2]
+    t = a * b * c * a * b * c
+    return np.sign(t * t - t * t * 2) * a + b + c * b
+
+
+def hidden(x: Any) -> Any:
+    a, b, c = x[0], x[1], x[2]
+    t = a * b * c
+    u = t * t
+    return 1 / (u * u) + a * b + np.arctan(u * u) * c
+
+
+@pytest.mark.parametrize("f", [sign_of_nan, hidden])
+@pytest.mark.parametrize("with_value", [True, False])
+def test_what_is_too_large_on_the_way_only(f: Callable[..., Any], with_value: bool) -> None:
+    """It need not be seen in what comes out, and is told all the same."""
+
+    def tensor(called: Callable[..., Any]) -> Callable[..., Any]:
+        evaluate = (jac.value_and_jacobian if with_value else jac.jacobian)(called)
+        return lambda x: np.asarray(evaluate(x)[1]) if with_value else np.asarray(evaluate(x))
+
+    J = tensor(f)
+    for k in range(4):
+        J(np.array([1.0, 2.0, 3.0 + k]))
+    x = np.array([1e40, 1e40, 1e40])
+    found, said = outcome(J, x)
+    expected, told = outcome(tensor(Anew(f)), x)
+    np.testing.assert_array_equal(found, expected)
+    assert said == told and told
+
+
+def test_zeros_keep_their_signs() -> None:
+    """Of two zeros NumPy takes one as the larger."""
+
+    def f(x: Any) -> Any:
+        a, b, c = x[0], x[1], x[2]
+        return np.copysign(b, np.maximum(a, -a)) * c + (a * b + c) * (a * b - c) - b + np.minimum(a, 0.0) * c
+
+    value_and_J = jac.value_and_jacobian(f)
+    for a in (1.0, -2.0, 3.0, 0.5, 0.0, -0.0):
+        x = np.array([a, 2.0, 1.0])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", KinkWarning)
+            y, J = value_and_J(x)
+            expected = jac.jacobian(Anew(f))(x)
+        np.testing.assert_array_equal(y, f(x))
+        np.testing.assert_allclose(np.asarray(J), np.asarray(expected), rtol=1e-12)
