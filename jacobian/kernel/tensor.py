@@ -232,8 +232,10 @@ class Tensor:
             kind = ShapeError if isinstance(error, ValueError) else ArgumentError
             raise kind(report(f"{headline}: {str(error).strip()}", got=got, fix=fix)) from None
 
-    def item(self) -> Any:
-        """The number that the Jacobian of a scalar by a scalar is."""
+    def item(self, *index: int) -> Any:
+        """The number that the Jacobian of a scalar by a scalar is; of any other one the entry at an index."""
+        if index:
+            return np.asarray(self[index]).item()  # type: ignore[index]
         if self.size != 1:
             headline = f"only a Jacobian with one entry is a number; this one has {self.size}"
             raise ShapeError(report(headline, fix="J[index] is one of them, np.asarray(J) all"))

@@ -143,3 +143,9 @@ def test_the_tensor_cannot_be_made_writeable() -> None:
 def test_what_it_lacks_is_not_among_its_attributes() -> None:
     J = jac.jacobian(np.sin)(np.ones(3))
     assert not hasattr(J, "sum") and "sum" not in dir(J) and "tensor" in dir(J)
+
+
+def test_an_entry_as_a_number() -> None:
+    assert type(J.item(1, 1)) is float and J.item(1, 1) == J[1, 1] and NUMBER.item() == float(NUMBER)
+    with pytest.raises(JacobianError):
+        J.item(3, 0)

@@ -53,6 +53,11 @@ CASES: list[tuple[Any, type[Exception], str]] = [
         ("choose: Cannot cast array data from dtype('float64') to dtype('int64') according to the rule 'safe'\n"
         "  got:   a float64[2], choices [float64[2], float64[2]]"),
     ),
+    (
+        lambda x: np.select([x > 0], [x, x]), ShapeError,
+        ("select: list of cases must be same length as list of conditions\n"
+        "  got:   condlist [bool[2,3]], choicelist [float64[2,3], float64[2,3]]"),
+    ),
 ]  # fmt: skip
 
 
