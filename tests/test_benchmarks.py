@@ -16,6 +16,7 @@ from benchmarks import __main__ as command
 from benchmarks import report, summary
 from benchmarks.matrix_chain import best_order, multiply, one_sided
 from benchmarks.measure import agree, ours
+from benchmarks.profile import profile
 from benchmarks.sweeps import exponent
 from benchmarks.workloads import DENSE, SMALL, Workload
 
@@ -96,3 +97,10 @@ def test_exponents() -> None:
 def test_the_readme_tells_the_last_measurement() -> None:
     text = summary.README.read_text(encoding="utf-8")
     assert text.partition(summary.START)[2].partition(summary.END)[0] == summary.measured_block()
+
+
+@pytest.mark.parametrize("workload", [SMALL["arm-scalar"], DENSE["huber-loss"]], ids=lambda one: one.name)
+def test_a_profile_tells_what_is_spent_in_a_script(workload: Workload) -> None:
+    name, _, around, lines = profile(workload)
+    assert name == workload.name and around.endswith("%")
+    assert "`" in lines or workload.name == "arm-scalar"  # of whose many lines none takes long

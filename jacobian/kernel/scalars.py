@@ -58,8 +58,13 @@ def with_floats(text: str, code: Code, *, exact: bool) -> str:
         refused |= in_vain
     if len(numbers.names) < FEWEST:
         return text
-    program.body = numbers.with_check(body)
-    return ast.unparse(ast.fix_missing_locations(tree))
+    lines = [_on_one_line(ast.fix_missing_locations(statement)) for statement in numbers.with_check(body)]
+    return "\n    ".join([text.partition("\n")[0], *lines])
+
+
+def _on_one_line(statement: ast.stmt) -> str:
+    """A statement as programs have it: an `if` or a `for` with what alone it does."""
+    return ast.unparse(statement).replace(":\n    ", ": ")
 
 
 class _Numbers(ast.NodeTransformer):
