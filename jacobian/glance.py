@@ -11,9 +11,10 @@ from jacobian.free import as_input, taken
 from jacobian.ops.registry import REGISTRY, promoted
 from jacobian.place import Place
 from jacobian.script import Glance, Script
+from jacobian.tracing import snapshots
 from jacobian.tracing.conditions import Conditions
 from jacobian.tracing.run import Key
-from jacobian.tracing.snapshots import BORROWED, kept_snapshot
+from jacobian.tracing.snapshots import kept_snapshot
 from jacobian.tracing.tree import is_container
 
 
@@ -33,7 +34,7 @@ def _copied(write: Conditions, leaf: str) -> str:
 
 def _is_small(value: Any) -> bool:
     """Whether it is an array that is copied whenever it comes: that takes less time than to compare it."""
-    return type(value) is np.ndarray and value.nbytes < BORROWED
+    return type(value) is np.ndarray and value.nbytes < snapshots.BORROWED
 
 
 def glance(place: Place, script: Script, keys: Sequence[Key], compared: Sequence[int]) -> Glance | None:
