@@ -67,8 +67,8 @@ def glance(place: Place, script: Script, keys: Sequence[Key], compared: Sequence
             given.append(_copied(write, one))
         else:
             safe = f"{take}({one}, borrow={script.is_at_once})"
-            is_seldom = isinstance(key, int) and type(args[key]) is np.ndarray and script.is_at_once
-            given.append(write.let(f"{one} if {one}.flags.carray else {safe}" if is_seldom else safe))
+            may_be_borrowed = isinstance(key, int) and type(args[key]) is np.ndarray and script.is_at_once
+            given.append(write.let(f"{one} if {one}.flags.carray else {safe}" if may_be_borrowed else safe))
         numbers.append(given[-1] if isinstance(key, int) else f"{write.hold(as_input)}({given[-1]})")
     lists = ", ".join(f"[{', '.join(one)}]" for one in (inputs, given, numbers))
     return write.function([script.surroundings.names[0], "args"], lists)

@@ -95,7 +95,7 @@ class Kind:
                 self.give_up()
             return None
         self.failures = 0
-        if script.habit is not None and script.turn():
+        if script.turn():
             self.latest = script.glance = None
         return played
 

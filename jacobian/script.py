@@ -139,7 +139,7 @@ class Script:
         self.weight = len(self.steps) + held // PER_STEP
         wanted = values if with_values else []
         may_turn = not self.is_at_once and _has_large(given) and size <= programs.SMALL_RESULT * MANY
-        self.habit = Habit(len(tensors)) if may_turn else None
+        self._habit = Habit(len(tensors)) if may_turn else None
         self._programs: dict[bool, Callable[..., Any]] = {}
         if self.is_at_once or may_turn:
             text = code.text(["inputs"], [*wanted, *tensors], always_several=True)
@@ -169,15 +169,15 @@ class Script:
             tensors = found[self._count :] if self._count else found
             return found[: self._count], Ready(tensors, self.dtypes, are_own=True)
         values, tensors = found[: self._count], self._tensors(found[self._count :], borrowed)
-        return values, tensors if self.habit is None else Noted(tensors, self.habit)
+        return values, tensors if self._habit is None else Noted(tensors, self._habit)
 
     def _tensors(self, found: Sequence[Any], borrowed: Sequence[Any]) -> Tensors:
         """What the program gives beside the values, as what has the tensors."""
         if not self.is_at_once:
             return Pending(found[0], self.dtypes, self.memories)
         arrays = [_apart(array, borrowed) for array in found] if borrowed else found
-        if self.habit is not None and any(one is not other for one, other in zip(arrays, found, strict=True)):
-            self.habit.give_up()  # to copy what is borrowed takes as long as to compare it
+        if self._habit is not None and any(one is not other for one, other in zip(arrays, found, strict=True)):
+            self._habit.give_up()  # to copy what is borrowed takes as long as to compare it
         if self._lends:
             lent = zip(arrays, self.memories, strict=True)
             arrays = [array if memory is None else memory.lend(array) for array, memory in lent]
@@ -185,7 +185,7 @@ class Script:
 
     def turn(self) -> bool:
         """After a call: compute tensors at once from now on, or later again, as its callers do; tell if that is new."""
-        if self.habit is None or self.habit.after_a_call() == self.is_at_once:
+        if self._habit is None or self._habit.after_a_call() == self.is_at_once:
             return False
         self.is_at_once = not self.is_at_once
         self.program = self._programs[self.is_at_once]

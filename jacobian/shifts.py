@@ -18,7 +18,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from jacobian.kernel.pattern import Shape
 from jacobian.ops.families import reduced_axes
-from jacobian.ops.indexing import is_basic
+from jacobian.ops.indexing import is_basic, origins
 from jacobian.tracing.graph import Node
 
 Coefficient = Mapping[int, Fraction]
@@ -268,9 +268,9 @@ def _picked(node: Node, operands: Operands) -> Moved | None:
 
 def _indices(node: Node, shape: Shape, tables: Sequence[np.ndarray]) -> list[np.ndarray]:
     """For every axis of an operand of that shape, where the node's entries come from, with these lists of positions."""
-    assert node.op is not None
-    rulers = (np.arange(n).reshape((n,) + (1,) * (len(shape) - axis - 1)) for axis, n in enumerate(shape))
-    return [np.asarray(node.op.forward(np.broadcast_to(ruler, shape), *tables, **node.params)) for ruler in rulers]
+    op = node.op
+    assert op is not None
+    return origins(shape, lambda ruler: op.forward(ruler, *tables, **node.params))
 
 
 def _affine(places: np.ndarray) -> list[int] | None:

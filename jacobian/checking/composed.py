@@ -14,9 +14,9 @@ import numpy as np
 
 from jacobian.checking import slips
 from jacobian.checking.cuts import MAX_SIZE, SUMS, ancestors, at, node_text, say, told
-from jacobian.checking.derivation import Changes, Derivation, Edge, matrix
+from jacobian.checking.derivation import Changes, Derivation, Edge
 from jacobian.checking.revalued import changed
-from jacobian.checking.rules import FAILURES, point_of
+from jacobian.checking.rules import FAILURES, local_at, point_of
 from jacobian.checking.slips import Mutation
 from jacobian.ops import texts
 from jacobian.ops.registry import REGISTRY, Op, Point
@@ -164,10 +164,9 @@ def _moved(op: Op, point: Point, operands: tuple[Any, ...], operand: int) -> Arr
     """The rule where the operands are others; None where it cannot be evaluated."""
     try:
         y = np.asarray(op.compute(operands, point.params))
-        found = matrix(op.local(point._replace(y=y, x=operands), operand))
     except FAILURES:
         return None
-    return None if not np.isfinite(found).all() else found
+    return local_at(op, point._replace(y=y, x=operands), operand)
 
 
 def _inside_sentence(D: Derivation, edge: Edge, start: int, slip: str) -> str:

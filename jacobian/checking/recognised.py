@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from jacobian.checking.derivation import Derivation
+from jacobian.checking.refine import input_again, operands_again
 from jacobian.ops.registry import REGISTRY, Op
-from jacobian.tracing.graph import Node
+from jacobian.tracing.graph import Graph, Node
 from jacobian.tracing.stripped import strip_all
 from jacobian.tracing.tracer import Tracer, record_bound
 
@@ -41,16 +42,12 @@ def recognised(D: Derivation) -> Derivation | None:
     return Derivation(made[D.of.index].node, made[D.wrt.index].node)
 
 
-def _made(graph: Any, node: Node, made: dict[int, Any], match: tuple[int, Op] | None) -> Any:
+def _made(graph: Graph, node: Node, made: dict[int, Any], match: tuple[int, Op] | None) -> Any:
     """A node of the other graph: the function that it is recognised as, or the step that it was."""
     if node.op is None:
-        value = strip_all(node.value)
-        return Tracer(graph, Node(graph, None, value, name=node.name), value)
+        return input_again(graph, node)
     if match is None:
-        operands = list(node.operands)
-        for position, parent in node.parents:
-            operands[position] = made[parent.index]
-        result = record_bound(node.op, operands, node.params)
+        result = record_bound(node.op, operands_again(node, made), node.params)
     else:
         argument, op = match
         result = record_bound(op, [made[argument]], {})
@@ -74,14 +71,12 @@ def _match(D: Derivation, node: Node) -> tuple[int, Op] | None:
 def _arguments(D: Derivation, node: Node) -> Iterator[Node]:
     """Values of the same shape from which a node follows by several steps that work entry by entry."""
     before, steps = {edge.parent for edge in D.into[node.index]}, 0
-    seen = {node.index}
     while before and steps < MAX_STEPS:
         index = max(before)
         before.remove(index)
         candidate, steps = D.nodes[index], steps + 1
         if not before and steps > 1 and candidate.shape == node.shape and candidate is not node:
             yield candidate
-        seen.add(index)
         if candidate.op is None or candidate.op.family != "elementwise":
             return
         before |= {edge.parent for edge in D.into[index]}

@@ -5,7 +5,7 @@ A slip inside a layer, such as a mean taken for a constant, is a slip in one of 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from jacobian.checking.derivation import Run
 from jacobian.ops.normalisation import VIEWS, Seen, View
 from jacobian.ops.registry import Op, Params
-from jacobian.tracing.graph import Node
+from jacobian.tracing.graph import Graph, Node
 from jacobian.tracing.stripped import strip_all
 from jacobian.tracing.tracer import Tracer, record_bound
 
@@ -27,12 +27,9 @@ def refined(run: Run) -> tuple[Node, Node, dict[int, int]]:
     belongs: dict[int, int] = {}
     for node in run.trace.nodes:
         if node.op is None:
-            value = strip_all(node.value)
-            made[node.index] = Tracer(graph, Node(graph, None, value, name=node.name), value)
+            made[node.index] = input_again(graph, node)
         else:
-            operands = list(node.operands)
-            for position, parent in node.parents:
-                operands[position] = made[parent.index]
+            operands = operands_again(node, made)
             result = _expanded(node.op, tuple(operands), node.params)
             if result is None:
                 result = record_bound(node.op, operands, node.params)
@@ -46,6 +43,18 @@ def refined(run: Run) -> tuple[Node, Node, dict[int, int]]:
     assert isinstance(run.of, Node)
     _make_names_differ(graph.nodes)
     return made[run.of.index].node, made[run.wrt.index].node, belongs
+
+
+def input_again(graph: Graph, node: Node) -> Tracer:
+    """An input of another graph that has the same numbers."""
+    value = strip_all(node.value)
+    return Tracer(graph, Node(graph, None, value, name=node.name), value)
+
+
+def operands_again(node: Node, made: Mapping[int, Any]) -> list[Any]:
+    """The operands of a node with what has been made anew of other nodes in their place."""
+    parents = dict(node.parents)
+    return [made[parents[k].index] if k in parents else operand for k, operand in enumerate(node.operands)]
 
 
 def _expanded(op: Op, operands: tuple[Any, ...], params: Params) -> Any:

@@ -79,7 +79,7 @@ def _picked(point: Point) -> Jacobian:
     x, *tables = point.x
     shape, out, key = tuple(np.shape(x)), tuple(np.shape(point.y)), point.params["key"]
     hollow = _filled(key, [np.zeros(table.shape, np.intp) for table in tables])
-    found: list[Any] = [np.broadcast_to(table, out) for table in _axis_tables(shape, hollow)]
+    found: list[Any] = [np.broadcast_to(table, out) for table in origins(shape, lambda ruler: ruler[hollow])]
     for number, (axis, at) in enumerate(_axes_of_places(shape, key, [table.ndim for table in tables])):
         table = _wide(tables[number]) % shape[axis]  # which may be counted from the end
         found[axis] = np.reshape(table, (1,) * (at - table.ndim) + table.shape + (1,) * (len(out) - at))
@@ -113,16 +113,13 @@ def _getitem_rule(point: Point, k: int) -> Jacobian:
         pattern = basic_index(key, shape)
         return Jacobian((Term(pattern),), pattern.out_shape, shape)
     out = tuple(np.shape(point.y))
-    return gather(out, shape, [np.broadcast_to(table, out) for table in _axis_tables(shape, key)])
+    return gather(out, shape, [np.broadcast_to(table, out) for table in origins(shape, lambda ruler: ruler[key])])
 
 
-def _axis_tables(shape: Shape, key: Any) -> list[np.ndarray]:
-    """For every input axis, the position read by each output entry; memory only as large as the index itself."""
-    tables: list[np.ndarray] = []
-    for axis, size in enumerate(shape):
-        ruler = np.arange(size).reshape((-1,) + (1,) * (len(shape) - axis - 1))
-        tables.append(np.broadcast_to(ruler, shape)[key])
-    return tables
+def origins(shape: Shape, pick: Callable[[np.ndarray], Any]) -> list[np.ndarray]:
+    """For every axis of an array the position that each entry picked from it has; memory only for what is picked."""
+    rulers = (np.arange(size).reshape((-1,) + (1,) * (len(shape) - axis - 1)) for axis, size in enumerate(shape))
+    return [np.asarray(pick(np.broadcast_to(ruler, shape))) for ruler in rulers]
 
 
 getitem = register(
