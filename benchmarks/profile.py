@@ -27,7 +27,7 @@ PAGE = Path(__file__).parent / "results" / "profile.md"
 ROUNDS = 15
 SHOWN = 4  # lines of a workload
 
-_STATEMENT = re.compile(r"^(\s+)(?!def |return |del )(\S.*)$")
+_STATEMENT = re.compile(r"^(\s+)(?!def |return |del |in_parts)(\S.*)$")
 
 
 class Watch:

@@ -18,6 +18,7 @@ from jacobian.kernel.lines import Line
 from jacobian.kernel.operands import view_of
 from jacobian.kernel.scalars import with_floats
 from jacobian.kernel.term import Array
+from jacobian.kernel.tiles import text_in_tiles
 from jacobian.ops.registry import Op, Params
 from jacobian.programs import Pending
 from jacobian.tracing import snapshots
@@ -138,12 +139,15 @@ class Script:
         held = max(code.nbytes, surroundings.nbytes)  # mostly the same arrays
         self.weight = len(self.steps) + held // PER_STEP
         wanted = values if with_values else []
-        may_turn = not self.is_at_once and _has_large(given) and size <= programs.SMALL_RESULT * MANY
+        tiled = None if with_values or size > programs.SMALL_RESULT * MANY else text_in_tiles(code, ["inputs"], tensors)
+        is_middling = not self.is_at_once and size <= programs.SMALL_RESULT * MANY
+        may_turn = is_middling and (tiled is not None or _has_large(given))
         self._habit = Habit(len(tensors)) if may_turn else None
         self._programs: dict[bool, Callable[..., Any]] = {}
         if self.is_at_once or may_turn:
             text = code.text(["inputs"], [*wanted, *tensors], always_several=True)
-            self._programs[True] = code.compile(with_floats(text, code, exact=writing.has_exact))
+            whole = code.compile(with_floats(text, code, exact=writing.has_exact))
+            self._programs[True] = whole if tiled is None else _or_else(code.compile(tiled), whole)
         if not self.is_at_once:
             self._programs[False] = code.compile(code.text_in_stages(["inputs"], wanted, tensors))
         self.program = self._programs[self.is_at_once]
@@ -222,6 +226,18 @@ class Script:
                 held.append((step.name, value))
         graph.naming.call((name, one) for name, one in held if name)
         return nodes
+
+
+def _or_else(tiled: Callable[..., Any], whole: Callable[..., Any]) -> Callable[..., Any]:
+    """A program in tiles, or the whole one where that has something to say."""
+
+    def program(inputs: Any) -> Any:
+        try:
+            return tiled(inputs)
+        except OTHERWISE:
+            return whole(inputs)
+
+    return program
 
 
 def _apart(array: Any, others: Sequence[Any]) -> Any:

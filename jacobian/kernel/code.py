@@ -16,11 +16,11 @@ import numpy as np
 from jacobian.kernel.arraylike import Shaped
 from jacobian.kernel.choices import ONE, Masked
 from jacobian.kernel.facts import LARGE, SEVERAL, Facts
-from jacobian.kernel.lines import Call, Line, body
+from jacobian.kernel.lines import Call, Line, body, function_text
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.reuse import FILLED, WORTHWHILE, Reused
 from jacobian.kernel.subscripts import subscript
-from jacobian.kernel.threads import on_all_cores
+from jacobian.kernel.threads import in_parts, in_parts_at_once, on_all_cores
 
 PROGRAM = "<jacobian program>"  # where the compiler says that its lines are from
 
@@ -40,19 +40,18 @@ _FUNCTIONS = (
     "add array ascontiguousarray broadcast_to copyto count_nonzero divide einsum empty matmul multiply ndarray "
     "negative subtract vdot zeros"
 )
-_ALWAYS = {"OtherwiseError": OtherwiseError, "on_all_cores": on_all_cores} | {
-    name: getattr(np, name) for name in _FUNCTIONS.split()
-}
+_OURS = {one.__name__: one for one in (OtherwiseError, on_all_cores, in_parts, in_parts_at_once)}
+_ALWAYS: dict[str, Any] = {**_OURS, **{name: getattr(np, name) for name in _FUNCTIONS.split()}}
 
 
 class Symbol(Shaped):
     """An array of a program: its name and its shape. Two symbols are the same array when they are the same object.
 
     `rough` says that it may be a view with strides that BLAS does not take; `kind` is its dtype, where that is known;
-    `strides` are those, in bytes, of a place in a result.
+    `strides` and `offset` are those, in bytes, of a place in a result.
     """
 
-    __slots__ = ("kind", "name", "rough", "shape", "strides")
+    __slots__ = ("kind", "name", "offset", "rough", "shape", "strides")
 
     def __init__(
         self, name: str, shape: Shape, *, rough: bool = False, kind: np.dtype[Any] | None = None
@@ -62,6 +61,7 @@ class Symbol(Shaped):
         self.rough = rough
         self.kind = kind
         self.strides: Shape | None = None
+        self.offset = 0
 
     def __str__(self) -> str:
         """The name, as the program's text has it."""
@@ -160,7 +160,7 @@ class Code(Facts):
         if key is not None:  # takes a quarter of the time
             text = f"{whole}[{self.key(key)}]"
         symbol = self.let(text, [whole], shape, kind=kind)
-        symbol.strides = strides
+        symbol.strides, symbol.offset = strides, offset
         return symbol
 
     def result(self, make: str, shape: Shape, dtype: np.dtype[Any], *, may_be_lent: bool = True) -> Symbol:
@@ -355,6 +355,10 @@ class Code(Facts):
         """The lines that run when results are wanted, and the checks."""
         return [self.lines[position] for position in self._needed(results, checks=True)]
 
+    def lines_in_turn(self, results: Iterable[str]) -> list[Line]:
+        """The same, as they run."""
+        return sorted(self.lines_for(results), key=lambda line: line.late)
+
     def _is_late(self, position: int) -> bool:
         return self.lines[position].late
 
@@ -368,7 +372,7 @@ class Code(Facts):
         lines = sorted(self._needed(results, checks=checks), key=self._is_late)
         is_one = len(results) == 1 and not always_several
         returned = results[0] if is_one else f"({''.join(f'{result}, ' for result in results)})"
-        return _function(arguments, self._body(lines, set(results)), returned)
+        return function_text(arguments, self._body(lines, set(results)), returned)
 
     def text_of_parts(self, arguments: Iterable[str], results: Sequence[str]) -> str:
         """The program as a function that does what several results need and returns a function for each of them."""
@@ -387,7 +391,7 @@ class Code(Facts):
         }  # fmt: skip
         texts = self._body(start, {*first, *later, *kept})
         texts += self._parts((), later, done, "later").split("\n")
-        return _function(arguments, texts, f"({''.join(f'{name}, ' for name in [*first, 'later'])})")
+        return function_text(arguments, texts, f"({''.join(f'{name}, ' for name in [*first, 'later'])})")
 
     def _last_body(self, positions: Sequence[int], kept: set[str], before: frozenset[int]) -> list[str]:
         """The lines of a function within others that runs once; what it alone reads of theirs is given up by it."""
@@ -413,10 +417,12 @@ class Code(Facts):
         texts = self._last_body(common, {*readers}, done)
         for number, (lines, result) in enumerate(zip(own, results, strict=True)):
             shared = {name for name in used[number] if readers[name] > 1}
-            part = _function((), self._last_body(lines, {result, *shared}, done.union(common)), result, f"part{number}")
+            part = function_text(
+                (), self._last_body(lines, {result, *shared}, done.union(common)), result, f"part{number}"
+            )
             texts += part.split("\n")
         returned = f"({''.join(f'part{number}, ' for number in range(len(results)))})"
-        return _function(arguments, texts, returned, name)
+        return function_text(arguments, texts, returned, name)
 
     def compile(self, text: str) -> Callable[..., Any]:
         """The function of that text, which was made here."""
@@ -441,7 +447,3 @@ def common_kind(symbols: Sequence[Symbol]) -> np.dtype[Any] | None:
     """The dtype of all of them, if it is known and the same."""
     kinds = {symbol.kind for symbol in symbols}
     return kinds.pop() if len(kinds) == 1 else None
-
-
-def _function(arguments: Iterable[str], texts: Sequence[str], result: str, name: str = "program") -> str:
-    return "\n    ".join([f"def {name}({', '.join(arguments)}):", *texts, f"return {result}"])

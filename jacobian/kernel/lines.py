@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
@@ -34,6 +34,8 @@ class Line(NamedTuple):
 
     `changes` says that it writes to an array made before, `adds` that it adds to it, `products` how many
     multiplications BLAS makes in it, `calls` that the kernel is called, which goes through patterns before it computes.
+
+    A loop, which is one statement, may change several arrays made before: these are `changed`.
     """
 
     target: str
@@ -51,6 +53,7 @@ class Line(NamedTuple):
     adds: bool = False
     products: int = 0
     calls: bool = False
+    changed: tuple[str, ...] = ()
 
     def writing_to(self, name: str, *, on_all_cores: bool = False) -> str:
         """The statement with its result in that array."""
@@ -88,6 +91,29 @@ def body(
         found.append(next(map(line.writing_to, over), line.text))
         if position in done:
             found.append(f"del {', '.join(done[position])}")
+    return found
+
+
+def function_text(arguments: Iterable[str], texts: Sequence[str], result: str, name: str = "program") -> str:
+    """The text of a function."""
+    return "\n    ".join([f"def {name}({', '.join(arguments)}):", *texts, f"return {result}"])
+
+
+def highest(lines: Sequence[Line], kept: AbstractSet[str], nbytes: Mapping[str, float]) -> float:
+    """About how many bytes the arrays have at most that are made by lines and are there at the same time."""
+    made = _makers(lines)
+    owner = _owners(lines, made) | {line.target: line.target for line in lines if line.blank}
+    last = _last_uses(lines, owner, kept)
+    gone: dict[int, list[str]] = {}
+    for name, position in last.items():
+        gone.setdefault(position, []).append(name)
+    total = found = 0.0
+    for position, line in enumerate(lines):
+        over = any(last.get(owner.get(name, "")) == position for name in line.over)
+        if owner.get(line.target) == line.target and made[line.target] == position:
+            total += nbytes.get(line.target, 0.0)
+        found = max(found, total - (nbytes.get(line.target, 0.0) if over else 0.0))
+        total -= sum(nbytes.get(name, 0.0) for name in gone.get(position, ()))
     return found
 
 
@@ -161,7 +187,11 @@ def _next_change(lines: Sequence[Line], position: int) -> int:
     """The next line that changes what a line changes."""
     whole = lines[position].target
     later = range(position + 1, len(lines))
-    return next((k for k in later if lines[k].changes and lines[k].target == whole), len(lines))
+    return next((k for k in later if whole in _changed(lines[k])), len(lines))
+
+
+def _changed(line: Line) -> tuple[str, ...]:
+    return (line.target,) if line.changes else line.changed
 
 
 def read_early(lines: Sequence[Line]) -> list[Line]:

@@ -211,7 +211,7 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
         entries = isinstance(function, np.ufunc) and function.signature is None and function.nout == 1
         in_place = name.name if entries and not kwargs else ""
         products = _products(function, args)
-        new = bool(method_of or products) or isinstance(function, np.ufunc) or function is np.concatenate
+        new = bool(method_of or products) or isinstance(function, np.ufunc) or function in (np.concatenate, np.where)
         return self._written(text, run, (*args, *kwargs.values()), in_place, new=new, products=products)
 
     def _written(

@@ -8,7 +8,7 @@ end of the interpreter, costs time and nothing else.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context, copy_context
 from functools import partial
 from itertools import pairwise
@@ -103,6 +103,50 @@ def _parts(out: np.ndarray, arguments: tuple[Any, ...], count: int) -> list[tupl
 def run(steps: list[Step], nbytes: int) -> None:
     """Run steps that go through so many bytes, in any order; on all cores, if that is worthwhile."""
     _run(steps, cores() if nbytes >= WORTHWHILE else 1)
+
+
+Part = Callable[[int, int], Sequence[tuple[np.ndarray, Any]]]
+"""A function of where a part starts and stops: pairs of a total and what is to be added to that."""
+
+
+def in_parts(part: Part, steps: int, size: int) -> None:
+    """Go through parts in turn."""
+    for start in range(0, steps, size):
+        _add(part(start, start + size))
+
+
+def in_parts_at_once(part: Part, steps: int, size: int) -> None:
+    """Go through parts on all cores. What they give is added in turn, so that the totals are the same every time."""
+    count = cores()
+    if count == 1:
+        in_parts(part, steps, size)
+        return
+    turns, starts = _Turns(), range(0, steps, size)
+    run: list[Step] = [partial(turns.take, turn, part, start, start + size) for turn, start in enumerate(starts)]
+    _run(run[::-1], count)  # the first ones first
+
+
+class _Turns:
+    """Adds what parts give, in turn."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._waiting: dict[int, Sequence[tuple[np.ndarray, Any]]] = {}
+        self._next = 0
+
+    def take(self, turn: int, part: Part, start: int, stop: int) -> None:
+        """Go through a part."""
+        found = part(start, stop)
+        with self._lock:
+            self._waiting[turn] = found
+            while self._next in self._waiting:
+                _add(self._waiting.pop(self._next))
+                self._next += 1
+
+
+def _add(pairs: Sequence[tuple[np.ndarray, Any]]) -> None:
+    for total, one in pairs:
+        np.add(total, one, out=total)
 
 
 def _run(steps: list[Step], count: int) -> None:

@@ -1,0 +1,268 @@
+"""Programs in tiles compute what programs as a whole compute, in a part of their memory."""
+
+from __future__ import annotations
+
+import tracemalloc
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import jacobian as jac
+from jacobian import programs, replay
+from jacobian.errors import KinkWarning, NonFiniteError
+from jacobian.kernel import threads, tiles
+from jacobian.ops.registry import Op, Sample
+from jacobian.programs import Memory
+from jacobian.tracing.graph import Node
+from tests.sampled import at_points, every_sample
+from tests.written import texts_of
+
+pytestmark = pytest.mark.usefixtures("no_scripts")
+
+RNG = np.random.default_rng(7)
+ANYTHING = {
+    "PART": 1, "SMALLEST": 1, "LEAST": 1e-9, "SHORTEST": 1, "BEGINNING": 1e-9, "MOSTLY": 2.0, "WORTHWHILE": 1e9,
+}  # fmt: skip
+WAYS = {"in turn": {"HARDLY": -1.0}, "at once": {"HARDLY": 2.0, "LONG": 0.0}}
+
+
+def cut_anything(patch: pytest.MonkeyPatch, way: str) -> None:
+    """However small arrays are, they are gone through step by step."""
+    for name, value in (ANYTHING | WAYS[way]).items():
+        patch.setattr(tiles, name, value)
+    patch.setattr(threads, "cores", lambda: 3)
+
+
+@pytest.fixture(params=WAYS)
+def small_tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut_anything(monkeypatch, request.param)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@every_sample
+def test_every_sample(op: Op, sample: Sample, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    f, points = at_points(op, sample, (1, 2))
+    if not points[0]:
+        return
+    cut_anything(monkeypatch, way)
+    if not isinstance(jac.trace(f, *points[0]).output, Node):
+        return
+    g = jac.jacobian(f, tuple(range(len(points[0]))))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", KinkWarning)
+        first = [[np.asarray(J) for J in g(*arrays)] for arrays in points]
+        for _ in range(2):
+            for arrays, expected in zip(points, first, strict=True):
+                for J, one in zip(g(*arrays), expected, strict=True):
+                    largest = abs(one).max(initial=1.0)
+                    np.testing.assert_allclose(np.asarray(J), one, rtol=1e-11, atol=1e-11 * largest)
+
+
+def mlp(a: Any, b: Any, X: Any, target: Any) -> Any:
+    return np.mean((np.tanh(X @ a) @ b - target) ** 2)
+
+
+def gravity(x: Any) -> Any:
+    way = x[None, :, :] - x[:, None, :]
+    square = np.sum(way**2, axis=2) + 0.05
+    return np.sum(way / (square * np.sqrt(square))[:, :, None], axis=1)
+
+
+def kernel(x: Any) -> Any:
+    return np.sum(np.exp(-0.5 * np.sum((x[:, None, :] - x[None, :, :]) ** 2, axis=2)))
+
+
+def entropy(w: Any, X: Any, labels: Any) -> Any:
+    z = X @ w
+    z = z - np.max(z, axis=1, keepdims=True)
+    return np.sum(np.log(np.sum(np.exp(z), axis=1)) - z[np.arange(len(X)), labels])
+
+
+def normalised(w: Any, X: Any) -> Any:
+    h = X @ w
+    h = (h - np.mean(h, axis=0)) / np.sqrt(np.var(h, axis=0) + 1e-3)
+    return np.mean(np.maximum(h, 0.1) ** 2, axis=0)
+
+
+def likelihood(mean: Any, L: Any, X: Any) -> Any:
+    z = np.linalg.solve(L, (X - mean).T)
+    return -0.5 * np.sum(z**2) - len(X) * np.log(np.linalg.det(L))
+
+
+def steps(w: Any, X: Any) -> Any:
+    h = X[0]
+    for x in X:
+        h = np.tanh(h @ w + x)
+    return np.sum(np.cumsum(h, axis=1) ** 2)
+
+
+CASES: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]], tuple[int, ...]]] = {
+    "batch": (mlp, [(5, 7), (7, 3), (20, 5), (20, 3)], (0, 1)),
+    "all arguments": (mlp, [(5, 7), (7, 3), (20, 5), (20, 3)], (0, 1, 2, 3)),
+    "bodies": (gravity, [(9, 3)], (0,)),
+    "pairs": (kernel, [(11, 4)], (0,)),
+    "normalised": (normalised, [(4, 6), (17, 4)], (0, 1)),
+    "likelihood": (likelihood, [(4,), (4, 4), (15, 4)], (0, 1)),
+    "steps": (steps, [(5, 5), (4, 6, 5)], (0,)),
+    "entries": (lambda x: np.tanh(np.sin(x) * np.exp(-(x**2))), [(23,)], (0,)),
+    "sum of entries": (lambda x: np.sum(np.tanh(np.sin(x) * np.exp(-(x**2)))), [(23,)], (0,)),
+    "matrix": (lambda A: np.tanh(A) @ np.tanh(A).T, [(6, 4)], (0,)),
+}
+
+
+@pytest.mark.usefixtures("small_tiles")
+@pytest.mark.parametrize("name", CASES)
+def test_functions(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    f, shapes, argnums = CASES[name]
+    points = [
+        [RNG.normal(size=shape) + (3 * np.eye(4) if shape == (4, 4) else 0) for shape in shapes] for _ in range(3)
+    ]
+    g = jac.jacobian(f, argnums)
+    texts = texts_of(g, *points[0], monkeypatch=monkeypatch)
+    assert any("in_parts" in text for text in texts)
+    for arguments in points:
+        plain = [np.asarray(J) for J in jac.jacobian(f, argnums, order="forward")(*arguments)]
+        for J, expected in zip(g(*arguments), plain, strict=True):
+            np.testing.assert_allclose(np.asarray(J), expected, rtol=1e-10, atol=1e-12)
+
+
+@settings(max_examples=60)
+@given(st.integers(2, 9), st.integers(1, 4), st.integers(1, 5), st.sampled_from(sorted(WAYS)))
+def test_any_size(rows: int, inner: int, classes: int, way: str) -> None:
+    rng = np.random.default_rng(rows + 10 * inner + 100 * classes)
+    w, X, labels = rng.normal(size=(inner, classes)), rng.normal(size=(rows, inner)), rng.integers(0, classes, rows)
+    plain = np.asarray(jac.jacobian(entropy, order="forward")(w, X, labels))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(replay, "SCRIPTS", Memory(replay.Kind, replay.REMEMBERED))
+        cut_anything(patch, way)
+        g = jac.jacobian(entropy)
+        for _ in range(4):
+            np.testing.assert_allclose(np.asarray(g(w, X, labels)), plain, rtol=1e-10, atol=1e-11)
+
+
+def large(rows: int) -> list[np.ndarray]:
+    return [RNG.normal(size=(64, 128)) / 8, RNG.normal(size=(128, 32)) / 11, RNG.normal(size=(rows, 64)),
+            RNG.normal(size=(rows, 32))]  # fmt: skip
+
+
+def peak_of(f: Callable[[], Any]) -> int:
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        f()
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+
+
+def peak_when_played(f: Callable[..., Any], argnums: Any, arguments: list[np.ndarray]) -> int:
+    g = jac.jacobian(f, argnums)
+
+    def call() -> None:
+        jax = g(*arguments)
+        for J in jax if isinstance(jax, tuple) else [jax]:
+            np.asarray(J)
+
+    for _ in range(6):
+        call()
+    return peak_of(call)
+
+
+def test_memory_does_not_grow_with_the_batch() -> None:
+    few, many = (peak_when_played(mlp, (0, 1), large(rows)) for rows in (8_000, 24_000))
+    assert many < 1.1 * few < 0.5 * peak_of(lambda: mlp(*large(8_000)))
+
+
+def test_a_large_result_takes_little_more_than_itself() -> None:
+    x = RNG.normal(size=(200, 3))
+    assert peak_when_played(gravity, 0, [x]) < 1.6 * 8 * x.size**2
+    y = RNG.normal(size=300_000)
+    assert peak_when_played(lambda y: np.sum(np.tanh(np.sin(y) * np.exp(-(y**2)))), 0, [y]) < 1.6 * y.nbytes
+
+
+@pytest.mark.usefixtures("small_tiles")
+def test_kinks_are_told_as_ever() -> None:
+    def f(x: Any) -> Any:
+        return np.sum(np.maximum(x, 0.5 * x) + np.abs(x))
+
+    g, x = jac.jacobian(f), np.arange(1.0, 9.0)
+    for _ in range(3):
+        g(x)
+    x[3] = 0.0
+    with pytest.warns(KinkWarning) as told:
+        J = np.asarray(g(x))
+    with pytest.warns(KinkWarning) as expected:
+        plain = np.asarray(jac.jacobian(f, order="forward")(x))
+    assert {str(one.message) for one in told} == {str(one.message) for one in expected}
+    np.testing.assert_array_equal(J, plain)
+
+
+@pytest.mark.usefixtures("small_tiles")
+def test_what_is_not_finite_is_found_in_any_part() -> None:
+    g = jac.jacobian(lambda x: np.sum(np.log(x) ** 2))
+    x = np.arange(1.0, 9.0)
+    for _ in range(3):
+        g(x)
+    x[6] = -1.0
+    with np.errstate(invalid="ignore"), pytest.raises(NonFiniteError):
+        g(x)
+    x[6] = 7.0
+    np.testing.assert_allclose(g(x), 2 * np.log(x) / x)
+
+
+def test_totals_are_the_same_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    cut_anything(monkeypatch, "at once")
+    g, x = jac.jacobian(kernel), RNG.normal(size=(40, 4))
+    found = [np.asarray(g(x)).tobytes() for _ in range(12)]
+    assert len(set(found[3:])) == 1
+
+
+def test_values_are_computed_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are to be those of the function to the last bit."""
+    cut_anything(monkeypatch, "in turn")
+    texts = texts_of(jac.value_and_jacobian(kernel), RNG.normal(size=(9, 2)), monkeypatch=monkeypatch)
+    assert texts and not any("in_parts" in text for text in texts)
+
+
+@pytest.mark.parametrize(("rows", "is_cut"), [(200, False), (4000, True)])
+def test_what_stays_in_the_cache_is_not_cut(rows: int, is_cut: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = texts_of(jac.jacobian(mlp, (0, 1)), *large(rows), monkeypatch=monkeypatch)
+    assert any("in_parts" in text for text in texts) == is_cut
+
+
+def test_large_matrices_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """BLAS goes through them on all cores, in parts of its own."""
+    monkeypatch.setattr(programs, "SMALL_RESULT", 2**20)
+    arguments = [RNG.normal(size=shape) for shape in ((500, 500), (500, 500), (500, 500))]
+    texts = texts_of(jac.jacobian(lambda A, B, C: np.sum(A @ (B @ C))), *arguments, monkeypatch=monkeypatch)
+    assert texts and not any("in_parts" in text for text in texts)
+
+
+def test_parts_in_turn_and_at_once() -> None:
+    def part(start: int, stop: int) -> list[tuple[np.ndarray, Any]]:
+        return [(total, x[start:stop].sum(axis=0))]
+
+    x, total = RNG.normal(size=(50, 3)), np.zeros(3)
+    threads.in_parts(part, 50, 7)
+    np.testing.assert_allclose(total, x.sum(axis=0))
+    in_turn, total = total, np.zeros(3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threads, "cores", lambda: 3)
+        threads.in_parts_at_once(part, 50, 7)
+    np.testing.assert_array_equal(total, in_turn)
+
+
+def test_what_a_part_raises_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    def part(start: int, stop: int) -> list[tuple[np.ndarray, Any]]:
+        if start == 40:
+            raise ZeroDivisionError("in a part")
+        return []
+
+    monkeypatch.setattr(threads, "cores", lambda: 3)
+    with pytest.raises(ZeroDivisionError, match="in a part"):
+        threads.in_parts_at_once(part, 50, 4)
