@@ -21,6 +21,7 @@ class Facts:
         self._multiples: dict[str, tuple[int | float, Symbol]] = {}
         self._reciprocals: dict[str, Symbol] = {}
         self._masked: dict[str, Masked] = {}
+        self._kept: dict[str, tuple[Symbol, float]] = {}
         self._zeros: dict[str, Symbol] = {}
         self._transposed: dict[str, tuple[Symbol, tuple[int, ...]]] = {}
 
@@ -68,13 +69,21 @@ class Facts:
     def anywhere(self, condition: Symbol) -> tuple[str, str, Symbol]:
         """The text that asks whether a condition holds at any entry, that of the condition, and what both are made of.
 
-        To count what is not zero takes less than to find out where an array is zero.
+        To count what is not zero takes less than to find out where a small array is zero.
         """
         of = self._zeros.get(condition.name)
-        if of is not None:
+        if of is not None and of.size < LARGE:
             return f"count_nonzero({of}) != {of.size}", f"{of} == 0", of
         return f"count_nonzero({condition})" if condition.shape else str(condition), str(condition), condition
 
     def note_masked(self, symbol: Symbol, masked: Masked) -> None:
         """Say that an array is another one, or one everywhere, where a condition holds or does not, and else zero."""
         self._masked[symbol.name] = masked
+
+    def note_kept(self, symbol: Symbol, condition: Symbol, number: float) -> None:
+        """Say that an array is a number where a condition holds, and else zero."""
+        self._kept[symbol.name] = (condition, number)
+
+    def kept(self, symbol: Symbol) -> tuple[Symbol, float] | None:
+        """Where an array is which number, if it is zero elsewhere."""
+        return self._kept.get(symbol.name)

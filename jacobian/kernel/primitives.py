@@ -113,7 +113,12 @@ def _mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 def _chosen(condition: Any, one: Any, other: Any) -> Any:
     """A number where a condition holds, or where it does not, and zero elsewhere: their product."""
-    if condition.dtype != bool or type(one) is not float or type(other) is not float:
+    if condition.dtype != bool or type(one) is not float:
+        return None
+    tie = condition.code.kept(other) if isinstance(other, type(condition)) else None
+    if tie is not None and one > 0 and other.shape == condition.shape:
+        return condition.call(number_or_tie, condition, one, *tie)
+    if type(other) is not float:
         return None
     if one > 0 and other == 0:
         return _masked(condition, condition, one, is_opposite=False)
@@ -126,7 +131,14 @@ def _masked(condition: Any, holds: Any, number: float, *, is_opposite: bool) -> 
     found = holds * number
     if number == 1:
         found.code.note_masked(found, Masked(condition.name, is_opposite))
+    elif not is_opposite:
+        found.code.note_kept(found, condition, number)
     return found
+
+
+def number_or_tie(condition: np.ndarray, one: float, tie: np.ndarray, other: float) -> np.ndarray:
+    """A number where a condition holds, and another one at ties, of which there are hardly ever any."""
+    return np.where(condition, one, other * tie) if np.count_nonzero(tie) else condition * one
 
 
 def _rolled(x: Any, shift: Any, axis: Any = None) -> Any:

@@ -193,6 +193,11 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
 
         return self._written(text, lambda array, *key: array[key], (array, *key))
 
+    def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        """A function of ours that makes a new array."""
+        name = self.code.constant(function, function.__name__)
+        return self._written(lambda texts: f"{name}({', '.join(texts)})", function, args, new=True)
+
     def _call(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         owner = getattr(function, "__self__", None)  # of a method such as `add.reduce`
         method_of = f"{owner.__name__}_" if isinstance(owner, np.ufunc) else ""
