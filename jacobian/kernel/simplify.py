@@ -78,7 +78,8 @@ def contracted(J: Jacobian, arithmetic: Arithmetic = VALUES) -> Jacobian:
         for (_, made_real), members in groups.items()
     ]
     result = Jacobian([*terms, *loose], J.out_shape, J.in_shape, J.dtype, J.names)
-    return collapsed(result, arithmetic) if _wants_collapsing(result) else result
+    wants = _wants_collapsing(result) or (arithmetic.few > 0 and _takes_in(result))
+    return collapsed(result, arithmetic) if wants else result
 
 
 def _real_term(term: Term) -> Term:
@@ -106,10 +107,30 @@ def _wants_collapsing(J: Jacobian) -> bool:
     """Whether there are many terms and one array of all blocks would not be much larger than what they hold."""
     if len(J.terms) <= MANY_TERMS:
         return False
-    shared = dict(common_axes([term.pattern for term in J.terms]))
-    block = prod(J.out_shape) * prod(size for axis, size in enumerate(J.in_shape) if axis not in shared.values())
+    block = _block_size(J)
     held = sum(prod(access.shape) for term in J.terms for access in term.pattern.factors)
     return block <= max(SMALL_BLOCK, 8 * held)
+
+
+def _takes_in(J: Jacobian) -> bool:
+    """Whether one of several terms has an entry for all that there is, so that the others are better added there.
+
+    Those of a large result are written where that is, when all of them are known.
+    """
+    patterns = [term.pattern for term in J.terms]
+    if len(patterns) < 2 or not (prod(J.out_shape) == 1 or J.size <= SMALL_BLOCK):
+        return False
+    block = _block_size(J)
+    return any(
+        len(one.factors) == 1 and not one.guards and prod(one.factors[0].shape) == one.entries == block
+        for one in patterns
+    )
+
+
+def _block_size(J: Jacobian) -> int:
+    """How many entries lie within the blocks that all terms share."""
+    shared = dict(common_axes([term.pattern for term in J.terms]))
+    return prod(J.out_shape) * prod(size for axis, size in enumerate(J.in_shape) if axis not in shared.values())
 
 
 def fused(J: Jacobian, arithmetic: Arithmetic = VALUES) -> Jacobian:
