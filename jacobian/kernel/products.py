@@ -89,6 +89,9 @@ def outer(column: np.ndarray, row: np.ndarray, out: np.ndarray | None = None) ->
     if out is not None and out.strides[-1] != out.itemsize:  # not for BLAS
         found: np.ndarray = np.multiply(column, row, out=out)
         return found
+    if column.ndim == 2 and row.size == row.shape[-1] and (out is None or out.flags.c_contiguous):
+        found = np.dot(column, row.reshape(1, -1), out)
+        return found
     return _two(column, _ZERO, row, _ZERO, out)
 
 
