@@ -70,8 +70,9 @@ def _hopeless(label: str, workload: Workload, reference: list[np.ndarray]) -> st
     """Why a mode is not tried: it has many times the directions of the other, and memory for gigabytes of them."""
     inputs = sum(workload.arguments[number].size for number in workload.argnums)
     outputs = max(reference[0].size // workload.arguments[workload.argnums[0]].size, 1)
+    held = sum(argument.size for argument in workload.arguments) + outputs
     for mode, directions, others in (("jacfwd", inputs, outputs), ("jacrev", outputs, inputs)):
-        if mode in label and directions > MANY * others and 8 * directions * (inputs + outputs) > TOO_LARGE:
+        if mode in label and directions > MANY * others and 8 * directions * held > TOO_LARGE:
             return f"not tried: {directions} directions, where the other mode has {others}"
     return None
 
@@ -147,11 +148,14 @@ def orders(workload: Workload, effort: Effort) -> dict[str, Any]:
     for order in ("auto", "forward", "reverse"):
         call = ours_dense(workload, order)
         try:
-            call()
+            first = timed(call)
         except Exception as error:  # an order that needs too much memory is reported
             failed[order] = _short(error)
         else:
-            calls[order] = call
+            if first > HOPELESS:
+                failed[order] = f"the first call took {first:.0f} s"
+            else:
+                calls[order] = call
     times = interleaved(calls, effort)
     pure = [times[order] for order in ("forward", "reverse") if order in times]
     ratio = times["auto"] / min(pure) if pure and "auto" in times else None

@@ -229,13 +229,20 @@ class Script:
 
 
 def _or_else(tiled: Callable[..., Any], whole: Callable[..., Any]) -> Callable[..., Any]:
-    """A program in tiles, or the whole one where that has something to say."""
+    """A program in tiles, or the whole one where that has something to say; always that one if it has every time."""
+    failures = 0
 
     def program(inputs: Any) -> Any:
-        try:
-            return tiled(inputs)
-        except OTHERWISE:
-            return whole(inputs)
+        nonlocal failures
+        if failures < programs.MOST_FAILURES:
+            try:
+                found = tiled(inputs)
+            except OTHERWISE:
+                failures += 1
+            else:
+                failures = 0
+                return found
+        return whole(inputs)
 
     return program
 

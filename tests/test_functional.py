@@ -328,6 +328,24 @@ def test_a_batch_through_a_network_is_answered_without_its_tensor() -> None:
     )
 
 
+def test_a_product_on_the_way_that_is_too_large_is_refused() -> None:
+    X, W1, W2 = RNG.normal(size=(2000, 8)), RNG.normal(size=(8, 128)), RNG.normal(size=(128, 32))
+
+    def loss(W1: Any) -> Any:
+        return np.sum(np.sum(np.tanh(X @ W1) @ W2, axis=1) ** 2)
+
+    with pytest.raises(jac.errors.MemoryLimitError) as caught, jac.memory_limit(2e8):
+        jac.jacobian(lambda W1: np.tanh(np.tanh(X @ W1) @ W2) ** 2, order="forward")(W1)
+    assert str(caught.value) == (
+        "materialising a product of Jacobians on the way to this one needs 524 MB, the limit is 200 MB\n"
+        "  shape:   2000×32×8×128\n"
+        '  instead: order="auto" or "reverse", which go another way; a batch in parts\n'
+        "  limit:   half of the memory available, or what jac.memory_limit says"
+    )
+    with jac.memory_limit(2e8):
+        np.testing.assert_allclose(jac.jacobian(loss)(W1), jac.jacobian(loss, order="reverse")(W1))
+
+
 def test_a_sum_of_sums_keeps_its_brackets() -> None:
     X = np.arange(6.0).reshape(3, 2)
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import jacobian as jac
 from jacobian import programs, replay
 from jacobian.errors import KinkWarning, NonFiniteError
-from jacobian.kernel import threads, tiles
+from jacobian.kernel import code, threads, tiles
 from jacobian.ops.registry import Op, Sample
 from jacobian.programs import Memory
 from jacobian.tracing.graph import Node
@@ -200,6 +200,37 @@ def test_kinks_are_told_as_ever() -> None:
         plain = np.asarray(jac.jacobian(f, order="forward")(x))
     assert {str(one.message) for one in told} == {str(one.message) for one in expected}
     np.testing.assert_array_equal(J, plain)
+
+
+def test_parts_are_given_up_where_there_are_kinks_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    cut_anything(monkeypatch, "in turn")
+    runs: list[int] = []
+    monkeypatch.setitem(code._ALWAYS, "in_parts", lambda *given: (runs.append(1), threads.in_parts(*given)))
+    g, x = jac.jacobian(lambda x: np.sum(np.abs(2 * x) * x)), np.arange(1.0, 9.0)
+    for _ in range(3):
+        g(x)
+    before, x[3] = len(runs), 0.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", KinkWarning)
+        for _ in range(2 * programs.MOST_FAILURES):
+            np.testing.assert_allclose(g(x), 4 * x)
+    assert len(runs) - before == programs.MOST_FAILURES
+
+
+@pytest.mark.usefixtures("small_tiles")
+def test_a_kink_is_told_once_where_a_later_part_is_not_finite() -> None:
+    def f(x: Any) -> Any:
+        return np.sum(np.abs(x)) + np.sum(np.sqrt(2 * x - 3))
+
+    g, x = jac.jacobian(f), np.arange(2.0, 9.0)
+    for _ in range(3):
+        g(x)
+    x[0], x[5] = 0.0, 1.0
+    with np.errstate(invalid="ignore"), warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        with pytest.raises(NonFiniteError):
+            g(x)
+    assert len([one for one in told if one.category is KinkWarning]) <= 1
 
 
 @pytest.mark.usefixtures("small_tiles")

@@ -74,9 +74,17 @@ def _(A) -> Arrays:
     return [numpy.linalg.inv(A).T]
 
 
+def points(count: int):
+    """A mean and a factor in 40 dimensions, and points."""
+    return lambda rng: [
+        rng.normal(size=40),
+        rng.normal(size=(40, 40)) / 9 + numpy.eye(40),
+        rng.normal(size=(count, 40)),
+    ]
+
+
 @WORKLOADS.add("log-likelihood", "Gaussian log-likelihood of 200 points in 40 dimensions by mean and factor",
-    argnums=(0, 1), make=lambda rng: [
-        rng.normal(size=40), rng.normal(size=(40, 40)) / 9 + numpy.eye(40), rng.normal(size=(200, 40))])  # fmt: skip
+    argnums=(0, 1), make=points(200))  # fmt: skip
 def log_likelihood(np, mean, L, X):
     z = np.linalg.solve(L, (X - mean).T)
     return -0.5 * np.sum(z**2) - X.shape[0] * np.linalg.slogdet(L)[1]
@@ -88,6 +96,9 @@ def _(mean, L, X) -> Arrays:
     z = inv @ (X - mean).T
     by_z = inv.T @ z
     return [by_z.sum(axis=1), by_z @ z.T - len(X) * inv.T]
+
+
+WORKLOADS.larger("log-likelihood", "the same of 4000 points", points(4000))
 
 
 @WORKLOADS.add("matrix-power", "A³ of 40×40", make=well_conditioned(1, 40))

@@ -210,6 +210,9 @@ def _(x) -> Arrays:
     return [J]
 
 
+WORKLOADS.larger("n-body", "the same between 160 bodies", lambda rng: [rng.normal(size=(160, 3))])
+
+
 @WORKLOADS.add("pairwise-distances", "distances between 96 points in 8 dimensions", (96, 8))
 def pairwise_distances(np, X):
     difference = X[:, None, :] - X[None, :, :]

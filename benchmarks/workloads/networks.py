@@ -175,9 +175,14 @@ def _(W, X, labels) -> Arrays:
     return [X[:, :, None] * (e / total - labels)[:, None, :]]
 
 
+def a_batch(rows: int):
+    """Weights of an MLP 64→128→32, inputs and targets."""
+    return lambda rng: [rng.normal(size=(64, 128)) / 8, rng.normal(size=(128, 32)) / 11, rng.normal(size=(rows, 64)),
+                        rng.normal(size=(rows, 32))]  # fmt: skip
+
+
 @WORKLOADS.add("loss-gradient", "mean squared loss of an MLP 64→128→32 by its weights, batch 256", argnums=(0, 1),
-    make=lambda rng: [rng.normal(size=(64, 128)) / 8, rng.normal(size=(128, 32)) / 11, rng.normal(size=(256, 64)),
-                      rng.normal(size=(256, 32))])  # fmt: skip
+    make=a_batch(256))  # fmt: skip
 def loss_gradient(np, W1, W2, X, target):
     return np.mean((np.tanh(X @ W1) @ W2 - target) ** 2)
 
@@ -188,6 +193,9 @@ def _(W1, W2, X, target) -> Arrays:
     residual = h @ W2 - target
     residual *= 2 / residual.size
     return [X.T @ ((residual @ W2.T) * (1 - h * h)), h.T @ residual]
+
+
+WORKLOADS.larger("loss-gradient", "the same, batch 8192", a_batch(8192))
 
 
 @WORKLOADS.add("huber-loss", "Huber's loss of a linear model of 300 by its weights, 400 rows", make=lambda rng: [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy
@@ -81,6 +81,11 @@ class Collection(dict[str, Workload]):
             return self[name]
 
         return declare
+
+    def larger(self, of: str, title: str, make: Any) -> None:
+        """Declare a workload once more, with larger arguments."""
+        name = f"{of}-large"
+        self[name] = replace(self[of], name=name, title=title, make=make)
 
 
 def weights(rng: numpy.random.Generator, *shapes: tuple[int, ...]) -> Arrays:

@@ -171,7 +171,7 @@ class Sorting:
             if within is not None and within.way != LATE:
                 self._take_in(within)
                 return
-        is_late = is_late or bool(cut) or any(one in self._memory for one in touched)
+        is_late = is_late or line.late or bool(cut) or any(one in self._memory for one in touched)
         self.cuts.pop(line.target, None)
         if not is_late:
             self.before.append(line)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jacobian.kernel import memory
 from jacobian.kernel.access import combine, indices, span
 from jacobian.kernel.blocks import in_blocks
 from jacobian.kernel.buffers import with_short_buffers
@@ -143,9 +144,19 @@ def _core_program(
     return code.compile(code.text(names, [str(result.symbol)])), result.labels
 
 
+NOTICED = 2**26  # bytes of a product that is on the way to a Jacobian
+ON_THE_WAY = "a product of Jacobians on the way to this one"
+ELSE = 'order="auto" or "reverse", which go another way; a batch in parts'
+
+
 def core(term: Term, dtype: np.dtype[Any], guards: Sequence[Guard] | None = None) -> tuple[np.ndarray, Labels]:
     """Contract a term's factors; returns the array and the free indices its axes stand for."""
     program, labels = _core_program(kind_of(term), dtype, None if guards is None else tuple(guards))
+    nbytes = prod([term.pattern.sizes[label] for label in labels]) * dtype.itemsize
+    if nbytes >= NOTICED:
+        memory.check(
+            nbytes, "×".join(str(term.pattern.sizes[label]) for label in labels), name=ON_THE_WAY, instead=ELSE
+        )
     result = program(*numbers_of(term))
     if not labels and dtype.kind != "c":
         result = np.real(result)  # of complex factors only the real part is wanted

@@ -86,13 +86,14 @@ def _matrix_axes(a: Labels, b: Labels, strides: Mapping[int, int], unit: int, si
 
 def outer(column: np.ndarray, row: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """`multiply(column, row, out)`, where one is of size 1 along the last axis and the other along the last but one."""
+    found: np.ndarray
     if out is not None and out.strides[-1] != out.itemsize:  # not for BLAS
-        found: np.ndarray = np.multiply(column, row, out=out)
-        return found
-    if column.ndim == 2 and row.size == row.shape[-1] and (out is None or out.flags.c_contiguous):
+        found = np.multiply(column, row, out=out)
+    elif column.ndim == 2 and row.size == row.shape[-1] and (out is None or out.flags.c_contiguous):
         found = np.dot(column, row.reshape(1, -1), out)
-        return found
-    return _two(column, _ZERO, row, _ZERO, out)
+    else:
+        found = _two(column, _ZERO, row, _ZERO, out)
+    return found
 
 
 def outer_and(column: np.ndarray, row: np.ndarray, more: np.ndarray, out: np.ndarray) -> np.ndarray:
