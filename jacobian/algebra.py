@@ -28,6 +28,9 @@ class Algebra(Protocol):
     def contract(self, J: Jacobian) -> Jacobian:
         """The Jacobian with its terms contracted and merged."""
 
+    def merges(self, J: Jacobian) -> bool:
+        """Whether there are fewer terms once they are contracted."""
+
     def shorten(self, J: Jacobian) -> Jacobian:
         """The Jacobian with factors that are read alike made one."""
 
@@ -45,6 +48,10 @@ class Numeric:
     def contract(self, J: Jacobian) -> Jacobian:
         """Contract the terms."""
         return contracted(J)
+
+    def merges(self, J: Jacobian) -> bool:
+        """Whether some terms write to the same places."""
+        return are_alike(J)
 
     def shorten(self, J: Jacobian) -> Jacobian:
         """Multiply factors that are read alike."""
@@ -93,7 +100,7 @@ class Lean:
 
     def __init__(self, algebra: Algebra) -> None:
         self.local, self.shorten, self.real_part = algebra.local, algebra.shorten, algebra.real_part
-        self._contract = algebra.contract
+        self._contract, self.merges = algebra.contract, algebra.merges
         self.kept = 0  # terms that were left as they are
 
     def contract(self, J: Jacobian) -> Jacobian:
@@ -105,6 +112,11 @@ class Lean:
         left = self.shorten(_like(J, growing))
         rest = [term for term in J.terms if not _grows(term)]
         return Jacobian.total([self._contract(_like(J, rest)), left]) if rest else left
+
+
+def are_alike(J: Jacobian) -> bool:
+    """Whether some terms write to the same places, so that they may become one."""
+    return len({(term.pattern.out, term.pattern.into) for term in J.terms}) < len(J.terms)
 
 
 def _like(J: Jacobian, terms: Iterable[Term]) -> Jacobian:

@@ -228,7 +228,7 @@ def reverse(graph: Paths, algebra: Algebra, *, eager: bool, upstream: Jacobian |
         if J.dtype.kind == "c" and not is_complex(graph.of) and not is_complex(node):
             J = algebra.real_part(J)
         edges = graph.edges[node.index]
-        if len(edges) > 1 or (edges and _may_merge(J) and not _only_moves(algebra.local(node, edges[0][0]))):
+        if len(edges) > 1 or (edges and algebra.merges(J) and not _only_moves(algebra.local(node, edges[0][0]))):
             J = algebra.contract(J)
         if node.index in wanted:
             result[node.index] = J
@@ -238,11 +238,6 @@ def reverse(graph: Paths, algebra: Algebra, *, eager: bool, upstream: Jacobian |
                 step = algebra.contract(step)
             arrived.setdefault(parent.index, []).append(step)
     return [result.get(node.index, Jacobian.zero(start.out_shape, node.shape, start.dtype)) for node in graph.wrt]
-
-
-def _may_merge(J: Jacobian) -> bool:
-    """Whether some terms write to the same places, so that they may become one."""
-    return len({(term.pattern.out, term.pattern.into) for term in J.terms}) < len(J.terms)
 
 
 def _only_moves(local: Jacobian) -> bool:
@@ -281,7 +276,7 @@ def _forward_from(graph: Paths, wrt: Node, algebra: Algebra, *, eager: bool) -> 
             total = algebra.real_part(total)
         edges = graph.edges[node.index]
         moves = len(edges) == 1 and _only_moves(algebra.local(node, edges[0][0]))
-        several = graph.uses.get(node.index, 0) > 1 or (_may_merge(total) and not moves)
+        several = graph.uses.get(node.index, 0) > 1 or (algebra.merges(total) and not moves)
         if eager or (node is not graph.of and several):
             total = algebra.contract(total)
         reached[node.index] = total

@@ -237,7 +237,7 @@ def _or_else(tiled: Callable[..., Any], whole: Callable[..., Any]) -> Callable[.
         if failures < programs.MOST_FAILURES:
             try:
                 found = tiled(inputs)
-            except OTHERWISE:
+            except NOT_PLAYED:
                 failures += 1
             else:
                 failures = 0

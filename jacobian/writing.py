@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jacobian.algebra import are_alike
 from jacobian.bounds import Effort
 from jacobian.errors import JacobianError
 from jacobian.kernel.arithmetic import Written
@@ -23,7 +24,7 @@ from jacobian.kernel.lines import Line
 from jacobian.kernel.operands import holds_complex
 from jacobian.kernel.real import real_part
 from jacobian.kernel.recorded import NotRecordableError, Recorded
-from jacobian.kernel.simplify import contracted, frame_of, fused
+from jacobian.kernel.simplify import contracted, frame_of, fused, takes_in
 from jacobian.kernel.stacking import FEW_ALIKE
 from jacobian.kernel.term import Array, Factor, Operator, Term
 from jacobian.ops.registry import Op, Params, Point
@@ -46,6 +47,10 @@ class Writing:
     def contract(self, J: Jacobian) -> Jacobian:
         """Write the contraction."""
         return contracted(gathered(J, self.arithmetic), self.arithmetic)
+
+    def merges(self, J: Jacobian) -> bool:
+        """Whether some terms write to the same places, or one of them takes the others in."""
+        return are_alike(J) or takes_in(J)
 
     def shorten(self, J: Jacobian) -> Jacobian:
         """Write the products of factors that are read alike."""
@@ -267,18 +272,16 @@ class Scripting(Writing):
         super().__init__()
         self._values: dict[int, Recorded] = {}
         self._made_by: dict[int, list[Line]] = {}
-        if any(node.value.dtype.kind not in "fb" for node in outputs) or any(
-            node.value.dtype.kind == "c" for node in inputs
-        ):
+        kinds = {node.value.dtype.kind for node in outputs}
+        if kinds - {"f", "b"} or any(node.value.dtype.kind == "c" for node in inputs):
             raise NotRecordableError("complex numbers")
-        nodes = _ancestors(outputs)
+        self.nodes = nodes = _ancestors(outputs)
         self._calls_kernel = any(node.value.dtype.kind == "c" or _is_of(node, "fft") for node in nodes)
         if self._calls_kernel:
             self.arithmetic = _Contracting(self.code, self._called)
         for place, node in enumerate(inputs):
             symbol = self.code.let(f"inputs[{place}]", (), node.shape, kind=node.value.dtype)
             self._values[node.index] = Recorded(self.code, symbol.name, node.value)
-        self.nodes = nodes
         positions = behind_positions(nodes)
         self.has_exact = exact or bool(positions)  # lines that give what NumPy does to the last bit
         for node in nodes:

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.usefixtures("no_scripts")
 RNG = np.random.default_rng(7)
 ANYTHING = {
     "PART": 1, "SMALLEST": 1, "LEAST": 1e-9, "SHORTEST": 1, "BEGINNING": 1e-9, "MOSTLY": 2.0, "WORTHWHILE": 1e9,
+    "FOR_BLAS": 1, "ROUGHLY": 1e9,
 }  # fmt: skip
 WAYS = {"in turn": {"HARDLY": -1.0}, "at once": {"HARDLY": 2.0, "LONG": 0.0}}
 

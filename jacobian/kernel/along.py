@@ -148,6 +148,17 @@ class Labels:
         self._keep_whole([found.axes[axis or 0]])
         return found
 
+    def joined(self, arrays: Sequence[Labelled], axis: int = 0) -> Labelled:
+        """Arrays one behind the other along an axis, of which all is needed."""
+        rank = len(arrays[0].shape)
+        size = sum(array.shape[axis] for array in arrays)
+        self._keep_whole([array.axes[axis] for array in arrays])
+        away = axis % rank
+        rest = self.by_entry([
+            array._replace(shape=_with(array.shape, away, 1), axes=_with(array.axes, away, None)) for array in arrays
+        ])  # fmt: skip
+        return Labelled(_with(rest.shape, away, size), _with(rest.axes, away, self._fresh(size, whole=True)))
+
     # -- other shapes, and entries at positions ---------------------------------------------------------------------
 
     def turned(self, array: Labelled, order: Sequence[int]) -> Labelled:
@@ -201,6 +212,10 @@ class Labels:
             return size, axis
         self._keep_whole([axis])
         return (count, self._fresh(count, whole=True)) if isinstance(part, slice) else None
+
+
+def _with(parts: tuple[Any, ...], place: int, part: Any) -> tuple[Any, ...]:
+    return (*parts[:place], part, *parts[place + 1 :])
 
 
 def labels_of(axes: Sequence[Along | None]) -> frozenset[int]:

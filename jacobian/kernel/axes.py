@@ -105,7 +105,7 @@ class _Reader:
         """What a name of the program stands for."""
         if name not in self._operands:
             found = self._code.symbols.get(name, self._code.constants.get(name))
-            if not isinstance(found, np.ndarray | Symbol):
+            if not isinstance(found, np.ndarray | np.generic | Symbol):
                 raise UnknownError
             self._operands[name] = self._labels.array(found.shape)
         return self._operands[name]
@@ -168,7 +168,7 @@ class _Reader:
             case "transpose", [tuple() as order] | order:
                 return self._labels.turned(array, order)
             case "take", [0]:
-                return self._labels.taken(array, [self._array(args[0])])
+                return self._labels.taken(array, [self._positions(args[0])])
             case "astype", [_]:
                 return self._labels.by_entry([array])
         raise UnknownError
@@ -176,6 +176,15 @@ class _Reader:
     def _is_array(self, node: ast.expr) -> bool:
         constants = self._code.constants
         return isinstance(node, ast.Name) and isinstance(constants.get(node.id, np.empty(0)), np.ndarray)
+
+    def _positions(self, node: ast.expr) -> Labelled:
+        """An array of positions: one of truths picks as many entries as there are."""
+        assert isinstance(node, ast.Name)
+        constant, symbol = self._code.constants.get(node.id), self._code.symbols.get(node.id)
+        kind = constant.dtype if isinstance(constant, np.ndarray) else None if symbol is None else symbol.kind
+        if kind is None or kind.kind not in "iu":
+            raise UnknownError
+        return self._named(node.id)
 
     def _dot(self, left: Labelled, right: Labelled) -> Labelled:
         if len(left.shape) > 2 or len(right.shape) > 2:
@@ -197,6 +206,8 @@ class _Reader:
             order = list(range(len(array.shape)))
             order[one], order[other] = order[other], order[one]
             return labels.turned(array, order)
+        if function is np.concatenate and isinstance(args[0], ast.Tuple):
+            return labels.joined(list(map(self._array, args[0].elts)), *map(ast.literal_eval, args[1:]))
         if function is np.einsum:
             return labels.einsum(ast.literal_eval(args[0]), list(map(self._array, args[1:])))
         if function is np.array and isinstance(args[0], ast.Call):
@@ -232,7 +243,7 @@ class _Reader:
     def _subscript(self, array: Labelled, node: ast.expr) -> Labelled:
         nodes = node.elts if isinstance(node, ast.Tuple) else [node]
         if nodes and all(map(self._is_array, nodes)):
-            return self._labels.taken(array, list(map(self._array, nodes)))
+            return self._labels.taken(array, list(map(self._positions, nodes)))
         parts = [part for one in nodes for part in self._parts(one)]
         if all(isinstance(part, int | slice) or part is None or part is Ellipsis for part in parts):
             return self._labels.picked(array, parts)

@@ -190,11 +190,12 @@ class Code(Facts):
 
     def do(
         self, text: str, uses: Iterable[Symbol], changed: Symbol, *, adds: bool = False, products: int = 0,
-        call: Call | None = None,
+        call: Call | None = None, listed: int = 0,
     ) -> None:  # fmt: skip
         """A statement that changes an array, one made by `array`: it stands for no expression."""
         names = frozenset(use.name for use in uses)
-        self.lines.append(Line(changed.name, text, names, changes=True, adds=adds, products=products, call=call))
+        line = Line(changed.name, text, names, changes=True, adds=adds, products=products)
+        self.lines.append(line._replace(call=call, listed=listed))
 
     def copy(self, text: str, symbol: Symbol, place: Symbol, whole: Symbol) -> None:
         """Copy an array to a view of an array where nobody wrote yet; it may be computed there in the first place."""

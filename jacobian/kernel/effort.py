@@ -19,6 +19,7 @@ from jacobian.kernel.pattern import Shape
 
 LINE = 700.0  # calling NumPy, whatever for
 CALL = 50_000.0  # calling the kernel, which then calls NumPy some twenty times
+LISTED = 6.0  # writing an entry to a position in a list
 LOOP = 12.0  # beginning one of NumPy's inner loops
 PRODUCT = 0.02  # a multiplication within BLAS
 ENTRY = 0.1  # reading an entry, or writing it
@@ -48,7 +49,7 @@ def effort_to_look(symbol: Symbol) -> float:
 
 def line_effort(code: Code, line: Line) -> float:
     """What one line takes; next to nothing where it only looks at an array in another way."""
-    total = (CALL if line.calls else LINE) + PRODUCT * line.products
+    total = (CALL if line.calls else LINE) + PRODUCT * line.products + LISTED * line.listed
     if line.check:
         return total + sum(effort_to_look(code.symbols[name]) for name in line.uses if name in code.symbols)
     if not line.new and not line.changes:

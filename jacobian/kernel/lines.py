@@ -35,7 +35,8 @@ class Line(NamedTuple):
     `changes` says that it writes to an array made before, `adds` that it adds to it, `products` how many
     multiplications BLAS makes in it, `calls` that the kernel is called, which goes through patterns before it computes.
 
-    A loop, which is one statement, may change several arrays made before: these are `changed`.
+    A loop, which is one statement, may change several arrays made before: these are `changed`. `listed` is how many
+    entries are written one by one, to positions in a list.
     """
 
     target: str
@@ -54,6 +55,7 @@ class Line(NamedTuple):
     products: int = 0
     calls: bool = False
     changed: tuple[str, ...] = ()
+    listed: int = 0
 
     def writing_to(self, name: str, *, on_all_cores: bool = False) -> str:
         """The statement with its result in that array."""

@@ -305,7 +305,7 @@ def _write(code: Code, full: Symbol, term: Given, starts: Sequence[int], dtype: 
         if memory is not None and not (alone and tables is not None):
             listed = memory.noted(listed)
         writing = code.constant(listed, "write")
-        code.do(f"{writing}({', '.join(map(str, numbers))})", numbers, full)
+        code.do(f"{writing}({', '.join(map(str, numbers))})", numbers, full, listed=pattern.entries)
         return
     at = tuple(form.offset + start for form, start in zip(forms, starts, strict=True))
     if not pattern.free:

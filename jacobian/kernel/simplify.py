@@ -78,7 +78,7 @@ def contracted(J: Jacobian, arithmetic: Arithmetic = VALUES) -> Jacobian:
         for (_, made_real), members in groups.items()
     ]
     result = Jacobian([*terms, *loose], J.out_shape, J.in_shape, J.dtype, J.names)
-    wants = _wants_collapsing(result) or (arithmetic.few > 0 and _takes_in(result))
+    wants = _wants_collapsing(result) or (arithmetic.few > 0 and takes_in(result) and _is_made(result))
     return collapsed(result, arithmetic) if wants else result
 
 
@@ -112,7 +112,7 @@ def _wants_collapsing(J: Jacobian) -> bool:
     return block <= max(SMALL_BLOCK, 8 * held)
 
 
-def _takes_in(J: Jacobian) -> bool:
+def takes_in(J: Jacobian) -> bool:
     """Whether one of several terms has an entry for all that there is, so that the others are better added there.
 
     Those of a large result are written where that is, when all of them are known.
@@ -122,9 +122,14 @@ def _takes_in(J: Jacobian) -> bool:
         return False
     block = _block_size(J)
     return any(
-        len(one.factors) == 1 and not one.guards and prod(one.factors[0].shape) == one.entries == block
+        not one.guards and one.entries == block and any(prod(access.shape) == block for access in one.factors)
         for one in patterns
     )
+
+
+def _is_made(J: Jacobian) -> bool:
+    """Whether no term is a product that is left as it is."""
+    return all(len(term.factors) < 2 for term in J.terms)
 
 
 def _block_size(J: Jacobian) -> int:

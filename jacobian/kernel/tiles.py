@@ -11,6 +11,8 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import ceil
 
+import numpy as np
+
 from jacobian.kernel.axes import spot
 from jacobian.kernel.code import Code, Symbol
 from jacobian.kernel.cuts import Cut, Program, Sorting, Within
@@ -18,17 +20,26 @@ from jacobian.kernel.effort import LINE, PRODUCT, line_effort
 from jacobian.kernel.lines import Line, body, function_text, highest
 
 PART = 2**20  # bytes of arrays that are there at once while a part is gone through: they stay in the cache
+FOR_BLAS = 2**21  # the same beside products, which BLAS makes on all cores as long as they are large
 SMALLEST = 2**19  # the same where there is less memory to spare:
 SHARE = 8  # as much as is given, and so much less than that and the results together
 LEAST = 3 * 2**19  # bytes of all parts, from which on they are told apart
 SHORTEST = 8  # steps of a part
+ROUGHLY = 2  # times as large as it should be a part may be
 BEGINNING = 8  # times as long as its lines take to begin is what a part should take
-MOSTLY = 0.7  # of the time within BLAS, from which on its matrices should stay as large as they are
+MOSTLY = 0.55  # of the time within BLAS, from which on its matrices should stay as large as they are
 HARDLY = 0.05  # of the time within BLAS, below which parts are gone through on all cores: BLAS uses these itself
 LONG = 3e6  # nanoseconds, from which on that is worthwhile
+SLOW = 3.0  # nanoseconds for an entry of a function that is no arithmetic
 MOST_LINES = 1000  # of a program that is looked at
 CANDIDATES = 4  # arrays that are tried
 WORTHWHILE = 0.8  # of the memory that is needed otherwise
+
+_SLOW = {
+    np.exp, np.exp2, np.expm1, np.log, np.log2, np.log10, np.log1p, np.sin, np.cos, np.tan, np.sinh, np.cosh, np.tanh,
+    np.arcsin, np.arccos, np.arctan, np.arcsinh, np.arccosh, np.arctanh, np.arctan2, np.hypot, np.power, np.cbrt,
+    np.logaddexp,
+}  # fmt: skip
 
 
 def text_in_tiles(code: Code, arguments: Iterable[str], results: Sequence[str]) -> str | None:
@@ -108,16 +119,21 @@ class Loop:
         sorting = self._sorting
         alive = highest(self._inner, frozenset(), self._nbytes)
         lines = [within.line for within in sorting.within]
-        effort = sum(line_effort(self._code, line) for line in lines)
+        effort = sum(line_effort(self._code, line) + self._beyond_arithmetic(line) for line in lines)
         by_blas = PRODUCT * sum(line.products for line in lines) / effort
         if alive < LEAST or by_blas > MOSTLY:
             return alive, 1
         self._is_at_once = by_blas < HARDLY and effort >= LONG
         given = sum(self._nbytes[line.target] for line in sorting.before if not (line.uses or line.blank or line.check))
         spare = given + (given + sum(self._nbytes.get(name, 0.0) for name in self._kept)) / SHARE
-        part = PART / 2 if self._is_at_once else min(PART, max(SMALLEST, spare))
-        most = int(effort / (BEGINNING * LINE * len(self._inner)))
-        return alive, min(ceil(alive / part), sorting.steps // SHORTEST, most)
+        part = min(PART if by_blas < HARDLY else FOR_BLAS, max(SMALLEST, spare)) / (2 if self._is_at_once else 1)
+        most = min(sorting.steps // SHORTEST, int(effort / (BEGINNING * LINE * len(self._inner))))
+        return alive, min(ceil(alive / part), most) if alive <= ROUGHLY * part * most else 1
+
+    def _beyond_arithmetic(self, line: Line) -> float:
+        """What a line takes for functions that are no arithmetic."""
+        function = None if line.call is None else self._code.constants.get(line.call.function)
+        return SLOW * self._code.symbols[line.target].size if function in _SLOW else 0.0
 
     # -- lines ------------------------------------------------------------------------------------------------------
 

@@ -23,7 +23,8 @@ SHAPES = {
 NAMED: dict[str, Any] = {
     "tanh": np.tanh, "where": np.where, "cumsum": np.cumsum, "sort": np.sort, "largest": np.maximum.reduce,
     "dots": dots, "outer": outer, "swapaxes": np.swapaxes, "key": (slice(None), None), "first": 0,
-    "order": np.array([2, 0, 1]), "up": np.array([0, 1, 2]), "dot": np.dot, "running": np.add.accumulate,
+    "order": np.array([2, 0, 1]), "up": np.array([0, 1, 2]),
+    "truths": np.ones((4, 6), bool), "dot": np.dot, "running": np.add.accumulate,
 }  # fmt: skip
 
 MADE = [
@@ -39,6 +40,7 @@ MADE = [
     "einsum('ij,jk->ik', a, c)", "einsum('ij,ij->i', a, b)", "einsum('ij->ji', a)", "einsum('ij,ik->kj', a, b)",
     "dots(a, b)", "outer(column, row)", "swapaxes(cube, (0), (2))", "array(broadcast_to(row, (4, 6)), order='C')",
     "ascontiguousarray(a)", "multiply(a, row, order='C')", "a.astype(kind)", "(a + b) * add.reduce(c, 1)",
+    "concatenate((a, b), (1))", "concatenate((a, row), (0))", "concatenate((a, b, a), (-1))",
     "matmul(a, c) + (1.5)", "tanh(a.dot(c))", "a.dot(c).reshape((32,))",
 ]  # fmt: skip
 
@@ -50,7 +52,7 @@ WRITTEN = [
 ]  # fmt: skip
 
 UNKNOWN = [
-    "inv(stack)", "concatenate((a, b), (0))", "[a, b]", "a.reshape((4, 7))", "a.take(order)", "cumsum(a)",
+    "inv(stack)", "[a, b]", "a[truths]", "a.reshape((4, 7))", "a.take(order)", "cumsum(a)",
     "a[order, 0]", "add.outer(v, w)", "a.sum()", "nobody + a", "frexp(a)", "stack.dot(v)", "add.reduce(a, 1, None)",
     "a[0, 0, 0]", "add(a, b, out=a) + b", "clip(a, out=b)",
 ]  # fmt: skip
