@@ -25,11 +25,11 @@ SMALLEST = 2**19  # the same where there is less memory to spare:
 SHARE = 8  # as much as is given, and so much less than that and the results together
 LEAST = 3 * 2**19  # bytes of all parts, from which on they are told apart
 SHORTEST = 8  # steps of a part
-ROUGHLY = 2  # times as large as it should be a part may be
+ROUGHLY = 2  # times as large a part may be
 BEGINNING = 8  # times as long as its lines take to begin is what a part should take
 MOSTLY = 0.55  # of the time within BLAS, from which on its matrices should stay as large as they are
 HARDLY = 0.05  # of the time within BLAS, below which parts are gone through on all cores: BLAS uses these itself
-LONG = 3e6  # nanoseconds, from which on that is worthwhile
+LONG = 1.5e6  # nanoseconds, from which on that is worthwhile
 SLOW = 3.0  # nanoseconds for an entry of a function that is no arithmetic
 MOST_LINES = 1000  # of a program that is looked at
 CANDIDATES = 4  # arrays that are tried
@@ -128,7 +128,7 @@ class Loop:
         spare = given + (given + sum(self._nbytes.get(name, 0.0) for name in self._kept)) / SHARE
         part = min(PART if by_blas < HARDLY else FOR_BLAS, max(SMALLEST, spare)) / (2 if self._is_at_once else 1)
         most = min(sorting.steps // SHORTEST, int(effort / (BEGINNING * LINE * len(self._inner))))
-        return alive, min(ceil(alive / part), most) if alive <= ROUGHLY * part * most else 1
+        return alive, min(ceil(alive / part), most) if alive <= ROUGHLY * PART * most else 1
 
     def _beyond_arithmetic(self, line: Line) -> float:
         """What a line takes for functions that are no arithmetic."""
