@@ -146,6 +146,17 @@ def test_any_size(rows: int, inner: int, classes: int, way: str) -> None:
             np.testing.assert_allclose(np.asarray(g(w, X, labels)), plain, rtol=1e-10, atol=1e-11)
 
 
+@pytest.mark.usefixtures("small_tiles")
+def test_a_mask_of_truths_is_no_list_of_positions() -> None:
+    X, valid = RNG.normal(size=(12, 3)), np.ones(12, bool)
+    g = jac.jacobian(lambda w, X, valid: np.sum(np.tanh(X @ w)[valid] ** 2))
+    for _ in range(5):
+        w = RNG.normal(size=(3, 4))
+        h = np.tanh(X @ w)
+        np.testing.assert_allclose(g(w, X, valid), X.T @ (2 * h * (1 - h**2)))
+    assert [kind.failures for kind in replay.SCRIPTS if kind.scripts] == [0]
+
+
 def large(rows: int) -> list[np.ndarray]:
     return [RNG.normal(size=(64, 128)) / 8, RNG.normal(size=(128, 32)) / 11, RNG.normal(size=(rows, 64)),
             RNG.normal(size=(rows, 32))]  # fmt: skip

@@ -22,6 +22,7 @@ CALL = 50_000.0  # calling the kernel, which then calls NumPy some twenty times
 LISTED = 6.0  # writing an entry to a position in a list
 LOOP = 12.0  # beginning one of NumPy's inner loops
 PRODUCT = 0.02  # a multiplication within BLAS
+MATRIX = 40.0  # beginning one product of a stack of matrices
 ENTRY = 0.1  # reading an entry, or writing it
 LARGE = 0.3  # more, where the array is so large that it does not stay in the cache
 FRESH = 2  # times more for writing to memory that is asked of the machine
@@ -59,6 +60,8 @@ def line_effort(code: Code, line: Line) -> float:
     places = [symbol for symbol in operands if symbol.strides is not None]
     given = [symbol for symbol in operands if symbol.strides is None]
     total += sum(_through(symbol.size) for symbol in given)
+    if line.products:
+        total += MATRIX * sum(prod(one.shape[:-2]) for one in ([made] if line.new else places))
     if line.new:
         fresh = FRESH if made.size >= ASKED and not line.over else 0
         return total + (1 + fresh) * _through(made.size) + (0.0 if line.products else _loops(made.shape, given))

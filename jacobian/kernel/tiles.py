@@ -28,8 +28,8 @@ SHORTEST = 8  # steps of a part
 ROUGHLY = 2  # times as large a part may be
 BEGINNING = 8  # times as long as its lines take to begin is what a part should take
 MOSTLY = 0.55  # of the time within BLAS, from which on its matrices should stay as large as they are
-HARDLY = 0.05  # of the time within BLAS, below which parts are gone through on all cores: BLAS uses these itself
-LONG = 1.5e6  # nanoseconds, from which on that is worthwhile
+HARDLY = 0.05  # of the time within BLAS, below which parts may be gone through on all cores: BLAS uses these itself
+LONG = 2e4  # nanoseconds that a line takes in a part, from which on it is worthwhile to do two of them at once
 SLOW = 3.0  # nanoseconds for an entry of a function that is no arithmetic
 MOST_LINES = 1000  # of a program that is looked at
 CANDIDATES = 4  # arrays that are tried
@@ -123,12 +123,15 @@ class Loop:
         by_blas = PRODUCT * sum(line.products for line in lines) / effort
         if alive < LEAST or by_blas > MOSTLY:
             return alive, 1
-        self._is_at_once = by_blas < HARDLY and effort >= LONG
         given = sum(self._nbytes[line.target] for line in sorting.before if not (line.uses or line.blank or line.check))
         spare = given + (given + sum(self._nbytes.get(name, 0.0) for name in self._kept)) / SHARE
-        part = min(PART if by_blas < HARDLY else FOR_BLAS, max(SMALLEST, spare)) / (2 if self._is_at_once else 1)
+        part = min(PART if by_blas < HARDLY else FOR_BLAS, max(SMALLEST, spare))
         most = min(sorting.steps // SHORTEST, int(effort / (BEGINNING * LINE * len(self._inner))))
-        return alive, min(ceil(alive / part), most) if alive <= ROUGHLY * PART * most else 1
+        if alive > ROUGHLY * PART * most:
+            return alive, 1
+        count = min(ceil(alive / part), most)
+        self._is_at_once = by_blas < HARDLY and effort >= LONG * count * len(self._inner)
+        return alive, min(2 * count, most) if self._is_at_once else count
 
     def _beyond_arithmetic(self, line: Line) -> float:
         """What a line takes for functions that are no arithmetic."""
@@ -202,7 +205,7 @@ class Loop:
             self._sliced[key] = part = self._code.fresh()
             start, stop = (one if cut.factor == 1 else f"{one}*{cut.factor}" for one in (self._start, self._stop))
             text = f"{part} = {name}[{':, ' * cut.axis}{start}:{stop}]"
-            self._inner.append(Line(part, text, frozenset([name]), view_of=name))
+            self._inner.insert(len(self._sliced) - 1, Line(part, text, frozenset([name]), view_of=name))
         return self._sliced[key]
 
 

@@ -89,3 +89,14 @@ def test_what_is_zeroed_before_memory_is_used_again_counts(monkeypatch: pytest.M
 
 def test_nothing_takes_next_to_nothing() -> None:
     assert written((0, 3), (0, 3), (24, 8)) < written((1, 3), (1, 3), (24, 8))
+
+
+def test_many_small_products_take_longer_than_a_large_one() -> None:
+    efforts = []
+    for shapes in (((4000, 3, 2), (4000, 2, 3)), ((3, 8000), (8000, 3))):
+        program = Code()
+        left, right = (program.let(f"inputs[{k}]", (), shape) for k, shape in enumerate(shapes))
+        shape = (*shapes[0][:-1], shapes[1][-1])
+        made = program.let(f"matmul({left}, {right})", [left, right], shape, new=True, products=72_000)
+        efforts.append(effort(program, [str(made)]))
+    assert efforts[0] > 5 * efforts[1]
