@@ -139,9 +139,9 @@ class Script:
         held = max(code.nbytes, surroundings.nbytes)  # mostly the same arrays
         self.weight = len(self.steps) + held // PER_STEP
         wanted = values if with_values else []
-        tiled = None if with_values or size > programs.SMALL_RESULT * MANY else text_in_tiles(code, ["inputs"], tensors)
-        is_middling = not self.is_at_once and size <= programs.SMALL_RESULT * MANY
-        may_turn = is_middling and (tiled is not None or _has_large(given))
+        may_be_wanted = size <= programs.SMALL_RESULT * MANY
+        tiled = text_in_tiles(code, ["inputs"], tensors) if may_be_wanted and not with_values else None
+        may_turn = may_be_wanted and not self.is_at_once and (tiled is not None or _has_large(given))
         self._habit = Habit(len(tensors)) if may_turn else None
         self._programs: dict[bool, Callable[..., Any]] = {}
         if self.is_at_once or may_turn:

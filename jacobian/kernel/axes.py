@@ -101,10 +101,13 @@ class _Reader:
 
     # -- expressions ------------------------------------------------------------------------------------------------
 
+    def _found(self, name: str) -> Any:
+        return self._code.symbols.get(name, self._code.constants.get(name))
+
     def _named(self, name: str) -> Labelled:
         """What a name of the program stands for."""
         if name not in self._operands:
-            found = self._code.symbols.get(name, self._code.constants.get(name))
+            found = self._found(name)
             if not isinstance(found, np.ndarray | np.generic | Symbol):
                 raise UnknownError
             self._operands[name] = self._labels.array(found.shape)
@@ -174,14 +177,13 @@ class _Reader:
         raise UnknownError
 
     def _is_array(self, node: ast.expr) -> bool:
-        constants = self._code.constants
-        return isinstance(node, ast.Name) and isinstance(constants.get(node.id, np.empty(0)), np.ndarray)
+        return isinstance(node, ast.Name) and isinstance(self._found(node.id), np.ndarray | Symbol)
 
     def _positions(self, node: ast.expr) -> Labelled:
         """An array of positions: one of truths picks as many entries as there are."""
         assert isinstance(node, ast.Name)
-        constant, symbol = self._code.constants.get(node.id), self._code.symbols.get(node.id)
-        kind = constant.dtype if isinstance(constant, np.ndarray) else None if symbol is None else symbol.kind
+        found = self._found(node.id)
+        kind = found.kind if isinstance(found, Symbol) else found.dtype
         if kind is None or kind.kind not in "iu":
             raise UnknownError
         return self._named(node.id)

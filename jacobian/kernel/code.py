@@ -16,7 +16,7 @@ import numpy as np
 from jacobian.kernel.arraylike import Shaped
 from jacobian.kernel.choices import ONE, Masked
 from jacobian.kernel.facts import LARGE, SEVERAL, Facts
-from jacobian.kernel.lines import Call, Line, body, function_text
+from jacobian.kernel.lines import Call, Line, body, function_text, tuple_text
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.reuse import FILLED, WORTHWHILE, Reused
 from jacobian.kernel.subscripts import subscript
@@ -358,10 +358,10 @@ class Code(Facts):
 
     def lines_in_turn(self, results: Iterable[str]) -> list[Line]:
         """The same, as they run."""
-        return sorted(self.lines_for(results), key=lambda line: line.late)
+        return [self.lines[position] for position in self._in_turn(results)]
 
-    def _is_late(self, position: int) -> bool:
-        return self.lines[position].late
+    def _in_turn(self, results: Iterable[str], *, checks: bool = True) -> list[int]:
+        return sorted(self._needed(results, checks=checks), key=lambda position: self.lines[position].late)
 
     def _body(self, positions: Iterable[int], kept: set[str]) -> list[str]:
         return body([self.lines[position] for position in positions], kept, self._given_up)
@@ -370,9 +370,9 @@ class Code(Facts):
         self, arguments: Iterable[str], results: Sequence[str], *, checks: bool = True, always_several: bool = False
     ) -> str:  # fmt: skip
         """The program as a function that returns all results; of one result just this, unless it is to be a tuple."""
-        lines = sorted(self._needed(results, checks=checks), key=self._is_late)
+        lines = self._in_turn(results, checks=checks)
         is_one = len(results) == 1 and not always_several
-        returned = results[0] if is_one else f"({''.join(f'{result}, ' for result in results)})"
+        returned = results[0] if is_one else tuple_text(results)
         return function_text(arguments, self._body(lines, set(results)), returned)
 
     def text_of_parts(self, arguments: Iterable[str], results: Sequence[str]) -> str:
@@ -384,7 +384,7 @@ class Code(Facts):
 
         That is a function without arguments which returns a function for each of the later results.
         """
-        start = sorted(self._needed(first, checks=True), key=self._is_late)
+        start = self._in_turn(first)
         done = frozenset(start)
         kept = {
             name for position in self._needed(later, checks=False) if position not in done
@@ -392,7 +392,7 @@ class Code(Facts):
         }  # fmt: skip
         texts = self._body(start, {*first, *later, *kept})
         texts += self._parts((), later, done, "later").split("\n")
-        return function_text(arguments, texts, f"({''.join(f'{name}, ' for name in [*first, 'later'])})")
+        return function_text(arguments, texts, tuple_text([*first, "later"]))
 
     def _last_body(self, positions: Sequence[int], kept: set[str], before: frozenset[int]) -> list[str]:
         """The lines of a function within others that runs once; what it alone reads of theirs is given up by it."""
@@ -422,7 +422,7 @@ class Code(Facts):
                 (), self._last_body(lines, {result, *shared}, done.union(common)), result, f"part{number}"
             )
             texts += part.split("\n")
-        returned = f"({''.join(f'part{number}, ' for number in range(len(results)))})"
+        returned = tuple_text(f"part{number}" for number in range(len(results)))
         return function_text(arguments, texts, returned, name)
 
     def compile(self, text: str) -> Callable[..., Any]:

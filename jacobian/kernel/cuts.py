@@ -61,7 +61,9 @@ class Program:
         for line in lines:
             if not (line.new or line.blank or line.changes) and line.target:
                 for name in line.uses:
-                    self._same[self.memory(name)] = self.memory(line.target)
+                    one, other = self.memory(name), self.memory(line.target)
+                    if one != other:
+                        self._same[one] = other
 
     def reading(self, line: Line) -> Reading | None:
         """What a line does to axes; None where that is not known."""
@@ -72,8 +74,6 @@ class Program:
     def memory(self, name: str) -> str:
         """One name for all arrays that may lie in the same memory."""
         while name in self._same:
-            if self._same[name] == name:
-                break
             name = self._same[name]
         return name
 

@@ -101,6 +101,11 @@ def function_text(arguments: Iterable[str], texts: Sequence[str], result: str, n
     return "\n    ".join([f"def {name}({', '.join(arguments)}):", *texts, f"return {result}"])
 
 
+def tuple_text(names: Iterable[str]) -> str:
+    """The text of a tuple of names, however many these are."""
+    return f"({''.join(f'{name}, ' for name in names)})"
+
+
 def highest(lines: Sequence[Line], kept: AbstractSet[str], nbytes: Mapping[str, float]) -> float:
     """About how many bytes the arrays have at most that are made by lines and are there at the same time."""
     made = _makers(lines)

@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jacobian.kernel import memory
 from jacobian.kernel.access import combine, indices, span
 from jacobian.kernel.blocks import in_blocks
 from jacobian.kernel.buffers import with_short_buffers
 from jacobian.kernel.code import Code, Symbol
 from jacobian.kernel.equations import Guard
 from jacobian.kernel.masks import with_guards
+from jacobian.kernel.memory import check as check_memory
 from jacobian.kernel.network import contract, write_network
 from jacobian.kernel.pattern import PROGRAMS, Pattern, Shape, open_guards
 from jacobian.kernel.pieces import pieces_of
@@ -154,7 +154,7 @@ def core(term: Term, dtype: np.dtype[Any], guards: Sequence[Guard] | None = None
     program, labels = _core_program(kind_of(term), dtype, None if guards is None else tuple(guards))
     nbytes = prod([term.pattern.sizes[label] for label in labels]) * dtype.itemsize
     if nbytes >= NOTICED:
-        memory.check(
+        check_memory(
             nbytes, "×".join(str(term.pattern.sizes[label]) for label in labels), name=ON_THE_WAY, instead=ELSE
         )
     result = program(*numbers_of(term))

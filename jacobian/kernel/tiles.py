@@ -17,7 +17,7 @@ from jacobian.kernel.axes import spot
 from jacobian.kernel.code import Code, Symbol
 from jacobian.kernel.cuts import Cut, Program, Sorting, Within
 from jacobian.kernel.effort import LINE, PRODUCT, line_effort
-from jacobian.kernel.lines import Line, body, function_text, highest
+from jacobian.kernel.lines import Line, body, function_text, highest, tuple_text
 
 PART = 2**20  # bytes of arrays that are there at once while a part is gone through: they stay in the cache
 FOR_BLAS = 2**21  # the same beside products, which BLAS makes on all cores as long as they are large
@@ -48,8 +48,7 @@ def text_in_tiles(code: Code, arguments: Iterable[str], results: Sequence[str]) 
     if lines is None:
         return None
     made = {line.target for line in lines if line.target}
-    returned = f"({''.join(f'{result}, ' for result in results)})"
-    return function_text(arguments, body(lines, frozenset(results), made), returned)
+    return function_text(arguments, body(lines, frozenset(results), made), tuple_text(results))
 
 
 def in_tiles(code: Code, lines: Sequence[Line], kept: frozenset[str]) -> list[Line] | None:
@@ -61,7 +60,7 @@ def in_tiles(code: Code, lines: Sequence[Line], kept: frozenset[str]) -> list[Li
         return None
     loops = [loop for loop in _loops(Program(code, lines), made[:CANDIDATES], kept, nbytes) if loop.is_possible]
     best = min(loops, key=lambda loop: loop.peak, default=None)
-    return None if best is None or best.peak > WORTHWHILE * before else best.lines()
+    return None if best is None or best.peak > WORTHWHILE * before else best.lines
 
 
 def _loops(
@@ -112,7 +111,8 @@ class Loop:
         alive, count = self._count()
         self.is_possible = count > 1
         self._step = ceil(sorting.steps / max(count, 1))
-        self.peak = highest(self.lines(), kept, nbytes) + alive * self._step / sorting.steps
+        self.lines = self._lines()
+        self.peak = highest(self.lines, kept, nbytes) + alive * self._step / sorting.steps
 
     def _count(self) -> tuple[float, int]:
         """How many bytes are alive in all parts together, and how many parts there should be."""
@@ -140,16 +140,16 @@ class Loop:
 
     # -- lines ------------------------------------------------------------------------------------------------------
 
-    def lines(self) -> list[Line]:
+    def _lines(self) -> list[Line]:
         """The lines of the whole program."""
         sorting = self._sorting
         made = {line.target for line in self._inner if line.target and not line.changes}
         pairs = {name for pair in self._sums for name in pair}
         uses = frozenset(name for line in self._inner for name in (*line.uses, line.target) if name) | pairs
-        returned = f"return ({''.join(f'({total}, {part}), ' for total, part in self._sums)})"
+        returned = f"return {tuple_text(f'({total}, {part})' for total, part in self._sums)}"
         texts = [*body(self._inner, pairs & made, made), returned]
-        part, in_parts_ = self._code.fresh("part"), "in_parts_at_once" if self._is_at_once else "in_parts"
-        head, run = f"def {part}({self._start}, {self._stop}):", f"{in_parts_}({part}, {sorting.steps}, {self._step})"
+        part, way = self._code.fresh("part"), "in_parts_at_once" if self._is_at_once else "in_parts"
+        head, run = f"def {part}({self._start}, {self._stop}):", f"{way}({part}, {sorting.steps}, {self._step})"
         text = "\n    ".join(["\n        ".join([head, *texts]), run])
         changed = {line.target for line in self._inner if line.changes} | {total for total, _ in self._sums}
         loop = Line("", text, uses - made, check=True, changed=tuple(sorted(changed)))
