@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from math import isfinite, prod
+from math import isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from jacobian.kernel.code import Code, OtherwiseError, Symbol
 from jacobian.kernel.effort import effort_to_look, line_effort
 from jacobian.kernel.explain import multiplications
 from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.factored import factored
 from jacobian.kernel.finite import MANY, SQUARE, all_finite, is_bounded
 from jacobian.kernel.gathered import gathered
 from jacobian.kernel.lines import Line
@@ -46,7 +47,11 @@ class Writing:
 
     def contract(self, J: Jacobian) -> Jacobian:
         """Write the contraction."""
-        return contracted(gathered(J, self.arithmetic), self.arithmetic)
+        return contracted(self._arranged(J), self.arithmetic)
+
+    def _arranged(self, J: Jacobian) -> Jacobian:
+        """The Jacobian with its products in an order that is less work."""
+        return factored(gathered(J, self.arithmetic), self.arithmetic)
 
     def merges(self, J: Jacobian) -> bool:
         """Whether some terms write to the same places, or one of them takes the others in."""
@@ -58,7 +63,7 @@ class Writing:
 
     def tensor(self, J: Jacobian) -> str:
         """Write the full tensor; tell its name."""
-        return str(self.arithmetic.tensor(self._added_alike(gathered(J, self.arithmetic))))
+        return str(self.arithmetic.tensor(self._added_alike(self._arranged(J))))
 
     def _added_alike(self, J: Jacobian) -> Jacobian:
         """Terms that are written to the same places added before: going through these takes longest.
@@ -70,7 +75,7 @@ class Writing:
         for term in J.terms:
             pattern = term.pattern
             is_few = pattern.entries <= self.arithmetic.few and not (pattern.guards or term.tables)
-            written = (pattern.out, pattern.into) if is_few or _is_entry_by_entry(term) else id(term)
+            written = (pattern.out, pattern.into) if is_few or term.is_entry_by_entry else id(term)
             groups.setdefault(written, []).append(term)
         if len(groups) == len(J.terms):
             return J
@@ -169,13 +174,6 @@ class Writing:
         """The arrays of a local Jacobian at the node, which is to be as it was expected."""
         local = self.code.constant(partial(_local_at_node, expected), "local")
         return self.code.let(f"{local}(nodes[{node.index}], {operand})", (), (), check=True)
-
-
-def _is_entry_by_entry(term: Term) -> bool:
-    """Whether a term has factors of which each has as many entries as the term, which looks nothing up."""
-    pattern = term.pattern
-    whole = all(prod(access.shape) == pattern.entries for access in pattern.factors)
-    return whole and bool(pattern.factors) and not pattern.guards and not term.tables
 
 
 def _numbers(J: Jacobian) -> list[Any]:

@@ -126,7 +126,7 @@ def test_segments_give_the_same_numbers(f: Callable[..., Any]) -> None:
 
 def test_a_gate_is_multiplied_out_before_it_meets_the_weights() -> None:
     graph, inputs = graph_of(gated, (80,))
-    assert quickest(graph, "auto", lambda: Scripting([graph.of], inputs)) == "segments"
+    assert quickest(graph, "auto", lambda: Scripting([graph.of], inputs)) in {"segments", "lazy forward"}
     segments, reverse = (plan.cost(graph, order) for order in ("segments", "reverse"))
     assert segments.multiplications < reverse.multiplications
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -93,6 +94,13 @@ class Term:
     def numbers(self) -> list[Any]:
         """The arrays of the factors, then the tables."""
         return [*(factor.array for factor in self.factors), *self.tables]
+
+    @property
+    def is_entry_by_entry(self) -> bool:
+        """Whether there are factors, each with as many entries as the term, which looks nothing up."""
+        pattern = self.pattern
+        whole = all(prod(access.shape) == pattern.entries for access in pattern.factors)
+        return whole and bool(pattern.factors) and not pattern.guards and not self.tables
 
     def scaled(self, by: Scalar) -> Term:
         """The term times a number."""

@@ -1,0 +1,116 @@
+"""What several terms are multiplied with, multiplied once: `f g h + f k h` as `f (g + k) h`.
+
+So it is where a function reads something twice, as `x * tanh(x)` does: what arrives there is multiplied with the sum of
+what both ways do, which has the entries of `x` and not those of the Jacobian.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jacobian.kernel.access import plain
+from jacobian.kernel.arithmetic import Arithmetic
+from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.pattern import Access, Pattern, Shape
+from jacobian.kernel.simplify import contracted
+from jacobian.kernel.term import Array, Factor, Operator, Term
+
+WORTHWHILE = 4  # multiplications for every entry of a sum, where a product is summed itself
+
+Read = dict[Access, tuple[Factor, ...]]
+"""The factors of a term, by how they are read."""
+
+
+class _Way(NamedTuple):
+    """All of a term but the factors that are read in one way."""
+
+    frame: Hashable
+    rest: Hashable
+    access: Access
+
+
+def factored(J: Jacobian, arithmetic: Arithmetic) -> Jacobian:
+    """The same Jacobian, with terms made one that differ in what is read in one way only."""
+    terms, last = list(J.terms), 0
+    while len(terms) not in {1, last}:
+        last, terms = len(terms), _in_groups(terms, J.dtype, arithmetic)
+    return J if len(terms) == len(J.terms) else Jacobian(terms, J.out_shape, J.in_shape, J.dtype, J.names)
+
+
+def _in_groups(terms: Sequence[Term], dtype: np.dtype[Any], arithmetic: Arithmetic) -> list[Term]:
+    """The terms, each with those that it can be made one with; larger groups come first."""
+    groups: dict[_Way, list[int]] = {}
+    for k, term in enumerate(terms):
+        for way in _ways(term):
+            groups.setdefault(way, []).append(k)
+    found: dict[int, Term] = dict(enumerate(terms))
+    rest = set(found)
+    for way, members in sorted(groups.items(), key=lambda group: -len(group[1])):
+        if len(members) > 1 and rest.issuperset(members):
+            rest.difference_update(members)
+            found[members[0]] = _one([found.pop(k) for k in members], way.access, dtype, arithmetic)
+    return [term for _, term in sorted(found.items())]
+
+
+def _ways(term: Term) -> Sequence[_Way]:
+    """In which ways a term may be told from others."""
+    pattern = term.pattern
+    if len(term.factors) < 2 or any(isinstance(factor.array, Operator) for factor in term.factors):
+        return ()
+    read = _read(term)
+    frame = (pattern.sizes, pattern.out, pattern.into, pattern.guards, tuple(map(id, term.tables)))
+    every = {access: _names(factors) for access, factors in read.items()}
+    return [
+        _Way(frame, frozenset((one, names) for one, names in every.items() if one != access), access)
+        for access in every
+        if len(every) > 1 and _is_worthwhile(pattern, access)
+    ]
+
+
+def _read(term: Term) -> Read:
+    read: dict[Access, list[Factor]] = {}
+    for factor, access in zip(term.factors, term.pattern.factors, strict=True):
+        read.setdefault(access, []).append(factor)
+    return {access: tuple(factors) for access, factors in read.items()}
+
+
+def _names(factors: Sequence[Factor]) -> tuple[Hashable, ...]:
+    """What is equal for the same arrays, in whatever order."""
+    return tuple(sorted((_name(factor.array) for factor in factors), key=str))
+
+
+def _name(array: Array) -> Hashable:
+    if isinstance(array, np.ndarray):
+        return array.__array_interface__["data"], array.shape, array.strides, array.dtype
+    return getattr(array, "name", id(array))
+
+
+def _is_worthwhile(pattern: Pattern, access: Access) -> bool:
+    """Whether adding arrays that are read so is less than to multiply them one by one, and to add what that gives."""
+    entries, count = prod(access.shape), prod(pattern.sizes)
+    return count >= WORTHWHILE * entries or (count == pattern.entries and count >= entries)
+
+
+def _one(members: Sequence[Term], access: Access, dtype: np.dtype[Any], arithmetic: Arithmetic) -> Term:
+    """Several terms as one."""
+    first, scale = members[0], members[0].scale or 1
+    added = [_entries(_read(member)[access], access.shape, member.scale / scale) for member in members]
+    [total] = contracted(Jacobian(added, access.shape, (), dtype), arithmetic).terms
+    read = _read(first) | {access: total.factors}
+    pairs = [(one, factor) for one, factors in read.items() for factor in factors]
+    pattern = first.pattern
+    found = Pattern(
+        pattern.sizes, pattern.out, pattern.into, pattern.out_shape, pattern.in_shape,
+        tuple(one for one, _ in pairs), pattern.guards, pattern.tables,
+    )  # fmt: skip
+    return Term(found, tuple(factor for _, factor in pairs), first.tables, scale)
+
+
+def _entries(factors: Sequence[Factor], shape: Shape, scale: Any) -> Term:
+    """The product of arrays, entry by entry."""
+    axes = tuple(map(plain, range(len(shape))))
+    return Term(Pattern(shape, axes, (), shape, (), (Access(axes, shape),) * len(factors)), tuple(factors), (), scale)

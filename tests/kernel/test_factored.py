@@ -1,0 +1,92 @@
+"""What terms are multiplied with is multiplied once: the same numbers, in fewer terms where that is less work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import jacobian as jac
+from jacobian.kernel import factored as module
+from jacobian.kernel.arithmetic import VALUES
+from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.factored import factored
+from tests.written import texts_of
+
+SIZES = {"o": 5, "k": 4, "i": 3}
+PATHS = [
+    ("ok->o|k", "ki->k|i"),
+    ("ok->o|k", "k->k|k", "ki->k|i"),
+    ("oi->o|i", "i->i|i"),
+    ("oi->o|i", "i->i|i", "i->i|i"),
+]
+
+
+def local(spec: str, seed: int) -> Jacobian:
+    rng = np.random.default_rng(seed)
+    return Jacobian.einsum(spec, rng.normal(size=[SIZES[letter] for letter in spec.partition("->")[0]]))
+
+
+@st.composite
+def sums(draw: st.DrawFn) -> Jacobian:
+    """Sums of paths, in which the same local Jacobians come up again and again."""
+    locals_ = {spec: [local(spec, seed) for seed in range(2)] for path in PATHS for spec in path}
+    terms = []
+    for path in draw(st.lists(st.sampled_from(PATHS), min_size=2, max_size=6)):
+        first, *others = [locals_[spec][draw(st.integers(0, 1))] for spec in path]
+        for other in others:
+            first = first @ other
+        terms.append(draw(st.sampled_from([1, -1, 0, 2.5])) * first)
+    return Jacobian.total(terms)
+
+
+@settings(max_examples=300)
+@given(sums(), st.sampled_from([0, 4]))
+def test_the_same_numbers(J: Jacobian, worthwhile: int) -> None:
+    expected = np.asarray(J)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "WORTHWHILE", worthwhile)
+        found = factored(J, VALUES)
+    assert len(found.terms) <= len(J.terms)
+    np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_sum_of_products_is_one() -> None:
+    U, g, k = local("oi->o|i", 0), local("i->i|i", 1), local("i->i|i", 2)
+    J = U @ g - U @ k @ g
+    assert (len(J.terms), len(factored(J, VALUES).terms)) == (2, 1)
+    np.testing.assert_allclose(np.asarray(factored(J, VALUES)), np.asarray(J), rtol=1e-12)
+
+
+def test_sums_of_several_products_are_told_apart() -> None:
+    (U, V), (a, b, c, d) = [local("oi->o|i", k) for k in range(2)], [local("i->i|i", k) for k in range(4)]
+    J = Jacobian.total([U @ a, V @ c, U @ b, V @ d])
+    assert len(factored(J, VALUES).terms) == 2
+    np.testing.assert_allclose(np.asarray(factored(J, VALUES)), np.asarray(U @ (a + b) + V @ (c + d)), rtol=1e-12)
+
+
+def test_products_of_matrices_and_vectors_stay_as_they_are() -> None:
+    A, B = (Jacobian.einsum("ok->o|k", np.random.default_rng(k).normal(size=(50, 50))) for k in range(2))
+    v = Jacobian.einsum("k->k|", np.ones(50))
+    J = A @ v + B @ v  # to add A and B takes longer
+    assert len(J.terms) == 2
+    assert factored(J, VALUES) is J
+
+
+def gravity(x: Any) -> Any:
+    way = x[None, :, :] - x[:, None, :]
+    square = np.sum(way**2, axis=2) + 0.05
+    return np.sum(way / (square * np.sqrt(square))[:, :, None], axis=1)
+
+
+def test_what_arrives_at_a_node_read_twice_is_multiplied_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    g = jac.jacobian(gravity)
+    x = np.random.default_rng(1).normal(size=(9, 3))
+    expected = np.asarray(g(x))
+    (text,) = texts_of(g, x, monkeypatch=monkeypatch)
+    # r³, its derivative, the derivative of the square, twice -1, and two for the chain rule: not one more for r itself
+    assert text.count(" * ") + text.count("multiply(") == 7
+    np.testing.assert_allclose(np.asarray(g(x)), expected, rtol=1e-10)
