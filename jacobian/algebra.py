@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import prod
 from typing import Protocol
 
@@ -31,6 +31,9 @@ class Algebra(Protocol):
     def merges(self, J: Jacobian) -> bool:
         """Whether there are fewer terms once they are contracted."""
 
+    def before(self, J: Jacobian, uses: Sequence[Jacobian]) -> Jacobian:
+        """The Jacobian as it is to be multiplied with several others."""
+
     def shorten(self, J: Jacobian) -> Jacobian:
         """The Jacobian with factors that are read alike made one."""
 
@@ -52,6 +55,10 @@ class Numeric:
     def merges(self, J: Jacobian) -> bool:
         """Whether some terms write to the same places."""
         return are_alike(J)
+
+    def before(self, J: Jacobian, uses: Sequence[Jacobian]) -> Jacobian:
+        """As it is."""
+        return J
 
     def shorten(self, J: Jacobian) -> Jacobian:
         """Multiply factors that are read alike."""
@@ -100,7 +107,7 @@ class Lean:
 
     def __init__(self, algebra: Algebra) -> None:
         self.local, self.shorten, self.real_part = algebra.local, algebra.shorten, algebra.real_part
-        self._contract, self.merges = algebra.contract, algebra.merges
+        self._contract, self.merges, self.before = algebra.contract, algebra.merges, algebra.before
         self.kept = 0  # terms that were left as they are
 
     def contract(self, J: Jacobian) -> Jacobian:

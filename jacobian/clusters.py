@@ -37,7 +37,7 @@ class _Eliminated:
 
     def __init__(self, algebra: Algebra, found: dict[tuple[int, int], Jacobian]) -> None:
         self.contract, self.shorten, self.real_part = algebra.contract, algebra.shorten, algebra.real_part
-        self.merges = algebra.merges
+        self.merges, self.before = algebra.merges, algebra.before
         self._local, self._found = algebra.local, found
 
     def local(self, node: Node, operand: int) -> Jacobian:

@@ -18,13 +18,14 @@ from jacobian.tracing.snapshots import kept_snapshot
 from jacobian.tracing.tree import is_container
 
 
-def _safe(write: Conditions, leaf: str, value: Any) -> str:
-    """A name for a number like this one, which it is known to be like, safe from later changes."""
+def _safe(write: Conditions, leaf: str, value: Any, *, is_copied_late: bool) -> str:
+    """A name for a number like this one, which it is known to be like, safe from later changes, if not copied later."""
     is_plain = type(value) is np.ndarray and value.dtype.kind == "f"
     if is_plain and _is_small(value):
         return _copied(write, leaf)
     promote = leaf if is_plain else f"{write.hold(promoted)}({leaf}, 'x')"
-    return write.let(f"{write.hold(kept_snapshot)}({promote})")
+    safe = f"{write.hold(kept_snapshot)}({promote})"
+    return write.let(f"{leaf} if {leaf}.flags.carray else {safe}" if is_plain and is_copied_late else safe)
 
 
 def _copied(write: Conditions, leaf: str) -> str:
@@ -54,7 +55,10 @@ def glance(place: Place, script: Script, keys: Sequence[Key], compared: Sequence
     leaves = [names[number] for number in place.numbers]
     if script.strides is not None:
         write.refuse(f"not {write.hold(script.is_for)}([{', '.join(leaves)}])")
-    inputs = [_safe(write, leaf, args[number]) for leaf, number in zip(leaves, place.numbers, strict=True)]
+    inputs = [
+        _safe(write, leaf, args[number], is_copied_late=script.copies_late)
+        for leaf, number in zip(leaves, place.numbers, strict=True)
+    ]
     take = write.hold(taken)
     given, numbers = [], list(inputs)
     for key in keys:

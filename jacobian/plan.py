@@ -232,8 +232,10 @@ def reverse(graph: Paths, algebra: Algebra, *, eager: bool, upstream: Jacobian |
             J = algebra.contract(J)
         if node.index in wanted:
             result[node.index] = J
-        for operand, parent in edges:
-            step = _kept_short(J @ algebra.local(node, operand), algebra, graph.longest_product)
+        locals_ = [algebra.local(node, operand) for operand, _ in edges]
+        J = algebra.before(J, locals_) if len(edges) > 1 else J
+        for local, (_, parent) in zip(locals_, edges, strict=True):
+            step = _kept_short(J @ local, algebra, graph.longest_product)
             if eager:
                 step = algebra.contract(step)
             arrived.setdefault(parent.index, []).append(step)

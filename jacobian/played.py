@@ -18,6 +18,7 @@ from jacobian.place import Place
 from jacobian.script import NOT_PLAYED, Script, Step, Taken
 from jacobian.tracing.graph import Compared, Node
 from jacobian.tracing.scope import said
+from jacobian.tracing.snapshots import kept_snapshot
 
 
 class Watched(Protocol):
@@ -42,6 +43,8 @@ class Played:
         self._inputs, self._given, numbers = taken
         borrowed = list(filter(free.is_borrowed, self._given)) if script.may_share else ()
         self.values, self._tensors = script.play(numbers, borrowed)
+        if script.copies_late:
+            self._inputs = [kept_snapshot(one) if free.is_borrowed(one) else one for one in self._inputs]
 
     @cached_property
     def inputs(self) -> list[Array]:

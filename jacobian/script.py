@@ -21,11 +21,11 @@ from jacobian.kernel.term import Array
 from jacobian.kernel.tiles import text_in_tiles
 from jacobian.ops.registry import Op, Params
 from jacobian.programs import Pending
+from jacobian.scripting import Scripting
 from jacobian.tracing import snapshots
 from jacobian.tracing.graph import Node
 from jacobian.tracing.surroundings import Surroundings
 from jacobian.tracing.tree import is_container
-from jacobian.writing import Scripting
 
 MIDDLING = 32  # times as many entries as are few
 MANY = 2048  # times as many
@@ -140,7 +140,10 @@ class Script:
         self.weight = len(self.steps) + held // PER_STEP
         wanted = values if with_values else []
         may_be_wanted = size <= programs.SMALL_RESULT * MANY
-        tiled = text_in_tiles(code, ["inputs"], tensors) if may_be_wanted and not with_values else None
+        self.may_share = not all(map(code.is_own, tensors))  # memory with what is given
+        self._may_copy_late = not with_values and not self.may_share and _has_large(inputs)
+        copied = 0 if self._may_copy_late else _copied(inputs)
+        tiled = text_in_tiles(code, ["inputs"], tensors, copied) if may_be_wanted and not with_values else None
         may_turn = may_be_wanted and not self.is_at_once and (tiled is not None or _has_large(given))
         self._habit = Habit(len(tensors)) if may_turn else None
         self._programs: dict[bool, Callable[..., Any]] = {}
@@ -152,12 +155,16 @@ class Script:
             self._programs[False] = code.compile(code.text_in_stages(["inputs"], wanted, tensors))
         self.program = self._programs[self.is_at_once]
         self.memories = code.memories(tensors)
-        self.may_share = not all(map(code.is_own, tensors))  # memory with what is given
         self._lends = any(memory is not None for memory in self.memories)
         self._count = len(self.outputs) if with_values else 0
         self._is_plain = self.is_at_once and not (may_turn or self._lends or self.may_share)
         is_tiny = size <= programs.SMALL_RESULT
         self._call: Callable[..., Any] = with_errors_raised if is_tiny else with_short_buffers
+
+    @property
+    def copies_late(self) -> bool:
+        """Whether large inputs are copied when the program has run: it needs memory itself, and gives none of them."""
+        return self.is_at_once and self._may_copy_late
 
     def is_for(self, leaves: Sequence[Any]) -> bool:
         """Whether arguments lie in memory as they must: that decides what is a view, and so what is assigned to."""
@@ -267,6 +274,11 @@ def _is_at_once(code: Code, values: Sequence[str], tensors: Sequence[str], size:
 def _has_large(starts: Sequence[Node]) -> bool:
     """Whether there are arrays that need not be read once more where tensors are computed at once."""
     return any(node.value.nbytes >= snapshots.BORROWED for node in starts)
+
+
+def _copied(inputs: Sequence[Node]) -> int:
+    """How many bytes are copied at every call; of large arrays there is a copy already, as long as they stay."""
+    return sum(node.value.nbytes for node in inputs if node.value.nbytes < snapshots.LARGE)
 
 
 def _checks(

@@ -12,8 +12,8 @@ PACKAGE = Path(jacobian.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 ORDER = [
-    "errors", "kernel", "ops", "tracing", "shifts", "algebra", "plan", "bounds", "habit", "writing", "clusters",
-    "programs", "script", "place", "free", "glance", "played", "replay", "chain", "functional",
+    "errors", "kernel", "ops", "tracing", "shifts", "algebra", "plan", "bounds", "habit", "writing", "scripting",
+    "clusters", "programs", "script", "place", "free", "glance", "played", "replay", "chain", "functional",
 ]  # fmt: skip
 """Each may import those before it."""
 

@@ -10,8 +10,8 @@ import jacobian as jac
 from jacobian import algebra, plan
 from jacobian.clusters import quickest
 from jacobian.kernel.effort import effort
+from jacobian.scripting import Scripting
 from jacobian.tracing.graph import Node
-from jacobian.writing import Scripting
 
 
 def stencil(x: Any) -> Any:

@@ -29,7 +29,10 @@ ANYTHING = {
     "PART": 1, "SMALLEST": 1, "LEAST": 1e-9, "SHORTEST": 1, "BEGINNING": 1e-9, "MOSTLY": 2.0, "WORTHWHILE": 1e9,
     "FOR_BLAS": 1, "ROUGHLY": 1e9,
 }  # fmt: skip
-WAYS = {"in turn": {"HARDLY": -1.0}, "at once": {"HARDLY": 2.0, "LONG": 0.0}}
+WAYS = {
+    "in turn": {"HARDLY": -1.0, "PRODUCTS": 0}, "at once": {"HARDLY": 2.0, "LONG": 0.0},
+    "narrow": {"HARDLY": -1.0, "CANDIDATES": 0},
+}  # fmt: skip
 
 
 def cut_anything(patch: pytest.MonkeyPatch, way: str) -> None:
@@ -39,7 +42,7 @@ def cut_anything(patch: pytest.MonkeyPatch, way: str) -> None:
     patch.setattr(threads, "cores", lambda: 3)
 
 
-@pytest.fixture(params=WAYS)
+@pytest.fixture(params=["in turn", "at once"])
 def small_tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     cut_anything(monkeypatch, request.param)
 
@@ -132,6 +135,20 @@ def test_functions(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
             np.testing.assert_allclose(np.asarray(J), expected, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["batch", "all arguments", "normalised", "likelihood", "steps"])
+def test_narrow_loops(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is made of products in the loop but what is cut: the rest is there as a whole, before or after it."""
+    cut_anything(monkeypatch, "narrow")
+    f, shapes, argnums = CASES[name]
+    arguments = [RNG.normal(size=shape) + (3 * np.eye(4) if shape == (4, 4) else 0) for shape in shapes]
+    g = jac.jacobian(f, argnums)
+    texts = texts_of(g, *arguments, monkeypatch=monkeypatch)
+    assert any("in_parts" in text for text in texts)
+    plain = [np.asarray(J) for J in jac.jacobian(f, argnums, order="forward")(*arguments)]
+    for J, expected in zip(g(*arguments), plain, strict=True):
+        np.testing.assert_allclose(np.asarray(J), expected, rtol=1e-10, atol=1e-12)
+
+
 @settings(max_examples=60)
 @given(st.integers(2, 9), st.integers(1, 4), st.integers(1, 5), st.sampled_from(sorted(WAYS)))
 def test_any_size(rows: int, inner: int, classes: int, way: str) -> None:
@@ -195,6 +212,44 @@ def test_a_large_result_takes_little_more_than_itself() -> None:
     assert peak_when_played(gravity, 0, [x]) < 1.6 * 8 * x.size**2
     y = RNG.normal(size=300_000)
     assert peak_when_played(lambda y: np.sum(np.tanh(np.sin(y) * np.exp(-(y**2)))), 0, [y]) < 1.6 * y.nbytes
+
+
+def likely(mean: Any, S: Any, X: Any) -> Any:
+    z = X - mean
+    return -0.5 * np.trace(z @ np.linalg.solve(S, z.T)) - 0.5 * len(X) * np.linalg.slogdet(S)[1]
+
+
+def test_little_more_memory_than_what_is_given_and_results() -> None:
+    """Where that costs little time: in a few parts, or in parts only where both factors of a product would be there."""
+    batch = large(256)
+    w, b, X, target = batch
+    assert peak_when_played(mlp, (0, 1), batch) < 1.2 * (2 * w.nbytes + 2 * b.nbytes + X.nbytes + target.nbytes)
+    given = [RNG.normal(size=40), 2 * np.eye(40) + 0.01, RNG.normal(size=(200, 40))]
+    results = given[0].nbytes + given[1].nbytes
+    assert peak_when_played(likely, (0, 1), given) < 1.2 * (results + sum(one.nbytes for one in given))
+
+
+def test_what_is_put_together_lies_where_something_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = texts_of(jac.jacobian(mlp, (0, 1)), *large(256), monkeypatch=monkeypatch)
+    (loop,) = [text for text in texts if "in_parts" in text]
+    inside = loop[loop.index("    def part") : loop.index("    in_parts(")]
+    assert inside.count("matmul(") == 1  # upstream of the hidden layer; other products are made whole
+    assert "empty(" not in loop and "zeros(" not in loop
+
+
+def test_large_inputs_are_copied_when_the_program_has_run() -> None:
+    g, w = jac.jacobian(mlp, (0, 1)), large(256)
+    for _ in range(4):
+        J, _ = g(*w)
+    expected, terms = np.array(J), np.asarray(jac.jacobian(mlp)(*w))
+    point = w[0].copy()
+    J, _ = g(*w)
+    w[0][:] = 0.0
+    assert J.origin is not None
+    np.testing.assert_array_equal(J.origin.point, point)
+    np.testing.assert_array_equal(np.asarray(J), expected)
+    np.testing.assert_allclose(np.asarray(J), terms, rtol=1e-9, atol=1e-12)
+    assert J.formula.startswith("∂y/∂")
 
 
 @pytest.mark.usefixtures("small_tiles")
@@ -272,7 +327,7 @@ def test_values_are_computed_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None
     assert texts and not any("in_parts" in text for text in texts)
 
 
-@pytest.mark.parametrize(("rows", "is_cut"), [(200, False), (4000, True)])
+@pytest.mark.parametrize(("rows", "is_cut"), [(40, False), (4000, True)])
 def test_what_stays_in_the_cache_is_not_cut(rows: int, is_cut: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = texts_of(jac.jacobian(mlp, (0, 1)), *large(rows), monkeypatch=monkeypatch)
     assert any("in_parts" in text for text in texts) == is_cut

@@ -111,8 +111,10 @@ class Program:
 class Sorting:
     """The lines of a program, by what is done before a loop over the steps of an axis, within it and after it."""
 
-    def __init__(self, program: Program, cuts: Mapping[str, Cut], steps: int) -> None:
+    def __init__(self, program: Program, cuts: Mapping[str, Cut], steps: int, *, is_narrow: bool = False) -> None:
+        """Sort them; in a narrow loop nothing is made of products but what is cut."""
         self.program = program
+        self._is_narrow = is_narrow
         self.steps = steps
         self.before: list[Line] = []
         self.within: list[Within] = []
@@ -121,7 +123,7 @@ class Sorting:
         self.sums: set[str] = set()
         self.added_up: set[str] = set()  # memory that is written to as sums and otherwise
         self.cuts: dict[str, Cut] = {}
-        self._least = max(self._symbol(name).size for name in cuts) / SMALLER
+        self._least = max(self.symbol(name).size for name in cuts) / SMALLER
         self._late: set[str] = set()  # known after the loop only
         self._memory: dict[str, str] = {}  # how memory that changes is written to
         for name, cut in cuts.items():
@@ -133,7 +135,7 @@ class Sorting:
         """What is made before the loop, and read in it part by part, as large as it is: it may be made there, too."""
         early = {line.target for line in self.before if self.program.can_be_cut(line)}
         read = ((name, cut) for within in self.within for name, cut in within.cuts.items())
-        return {name: cut for name, cut in read if name in early and self._symbol(name).size >= self._least}
+        return {name: cut for name, cut in read if name in early and self.symbol(name).size >= self._least}
 
     # -- back to what an array is made of ---------------------------------------------------------------------------
 
@@ -147,13 +149,14 @@ class Sorting:
         if reading is None or along is None or along.label in reading.whole:
             return
         self.cuts[name] = cut
-        for operand, axes in reading.operands.items():
+        for operand, axes in reading.operands.items() if not self._is_narrow else ():
             found = _cut(axes, along.label, cut.factor / along.factor)
             is_made = operand in self.program.code.symbols
-            if isinstance(found, Cut) and is_made and self._symbol(operand).size >= self._least:
+            if isinstance(found, Cut) and is_made and self.symbol(operand).size >= self._least:
                 self._go_back(operand, found)
 
-    def _symbol(self, name: str) -> Symbol:
+    def symbol(self, name: str) -> Symbol:
+        """What is known of an array, or of a constant."""
         found = self.program.code.symbols.get(name)
         return Symbol(name, self.program.code.constants[name].shape) if found is None else found
 
@@ -166,7 +169,8 @@ class Sorting:
         cut = [name for name in line.uses if name in self.cuts]
         touched = self.program.touched(line)
         is_late = bool(line.uses & self._late) or any(self._memory.get(one) == LATE for one in touched)
-        if not is_late and (cut or line.target in self.cuts):
+        is_whole = self._is_narrow and line.products and line.target not in self.cuts
+        if not is_late and not is_whole and (cut or line.target in self.cuts):
             within = self._within(line, touched)
             if within is not None and within.way != LATE:
                 self._take_in(within)
@@ -238,7 +242,7 @@ class Sorting:
 
     def _axes_of_whole(self, name: str, cut: Cut | None) -> frozenset[int]:
         """Along which axes of the result a part of a place lies, step by step."""
-        whole, place = self.program.whole(name), self._symbol(name)
+        whole, place = self.program.whole(name), self.symbol(name)
         if cut is None or cut.factor != 1 or place.strides is None or whole is None or whole.kind is None:
             return frozenset()
         start, *steps = [_digits(step, whole) for step in (place.offset, *place.strides)]

@@ -41,6 +41,26 @@ def factored(J: Jacobian, arithmetic: Arithmetic) -> Jacobian:
     return J if len(terms) == len(J.terms) else Jacobian(terms, J.out_shape, J.in_shape, J.dtype, J.names)
 
 
+def scaled_once(J: Jacobian, uses: Sequence[Jacobian], arithmetic: Arithmetic) -> Jacobian:
+    """The same Jacobian with a number in front multiplied in, where every product with it would have to do that.
+
+    A product multiplies the smallest array that it has.
+    """
+    [term, *others] = J.terms or [None]
+    if term is None or others or abs(term.scale) in {0, 1} or len(term.factors) != 1 or term.pattern.guards:
+        return J
+    [access] = term.pattern.factors
+    size = prod(access.shape)
+    arrays = ([prod(one.shape) for term in use.terms for one in term.pattern.factors] for use in uses)
+    if isinstance(term.factors[0].array, Operator) or size > sum(min([size, *sizes]) for sizes in arrays):
+        return J
+    array, labels = arithmetic.core(_entries(term.factors, access.shape, term.scale), J.dtype, ())
+    if labels != tuple(range(len(access.shape))):
+        return J
+    scaled = Term(term.pattern, (Factor(array),), term.tables)
+    return Jacobian((scaled,), J.out_shape, J.in_shape, J.dtype, J.names)
+
+
 def _in_groups(terms: Sequence[Term], dtype: np.dtype[Any], arithmetic: Arithmetic) -> list[Term]:
     """The terms, each with those that it can be made one with; larger groups come first."""
     groups: dict[_Way, list[int]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
@@ -108,20 +108,38 @@ def tuple_text(names: Iterable[str]) -> str:
 
 def highest(lines: Sequence[Line], kept: AbstractSet[str], nbytes: Mapping[str, float]) -> float:
     """About how many bytes the arrays have at most that are made by lines and are there at the same time."""
-    made = _makers(lines)
-    owner = _owners(lines, made) | {line.target: line.target for line in lines if line.blank}
-    last = _last_uses(lines, owner, kept)
+    return max((height for _, height in heights(lines, kept, nbytes)), default=0.0)
+
+
+def heights(
+    lines: Sequence[Line], kept: AbstractSet[str], nbytes: Mapping[str, float]
+) -> Iterator[tuple[Line, float]]:  # fmt: skip
+    """The lines as they are run, each with the bytes of all arrays made by them that are there at that time."""
+    lines = made_late(without_copies(lines, kept))
+    last = _lifetimes(lines, kept)
+    made = {line.target: position for position, line in reversed(list(enumerate(lines))) if line.new or line.blank}
     gone: dict[int, list[str]] = {}
-    for name, position in last.items():
-        gone.setdefault(position, []).append(name)
-    total = found = 0.0
+    for name in made:
+        gone.setdefault(last[name], []).append(name)
+    total = 0.0
     for position, line in enumerate(lines):
-        over = any(last.get(owner.get(name, "")) == position for name in line.over)
-        if owner.get(line.target) == line.target and made[line.target] == position:
-            total += nbytes.get(line.target, 0.0)
-        found = max(found, total - (nbytes.get(line.target, 0.0) if over else 0.0))
+        own = nbytes.get(line.target, 0.0) if made.get(line.target) == position else 0.0
+        total += own
+        yield line, total - (own if any(name in made and last[name] == position for name in line.over) else 0.0)
         total -= sum(nbytes.get(name, 0.0) for name in gone.get(position, ()))
-    return found
+
+
+def _lifetimes(lines: Sequence[Line], kept: AbstractSet[str]) -> dict[str, int]:
+    """Up to which line an array is there: as long as somebody reads it, or what may be a view of it."""
+    last: dict[str, int] = {}
+    for position, line in enumerate(lines):
+        last.update(dict.fromkeys((*line.uses, line.target), position))
+    last |= dict.fromkeys(kept, len(lines))
+    for line in reversed(lines):
+        if not (line.new or line.blank or line.changes or line.check):
+            for name in line.uses:
+                last[name] = max(last[name], last[line.target])
+    return last
 
 
 def _owners(lines: Sequence[Line], made: Mapping[str, int]) -> dict[str, str]:
@@ -172,7 +190,7 @@ def without_copies(lines: Sequence[Line], kept: AbstractSet[str]) -> list[Line]:
             continue
         if last[name] > _next_change(lines, position):
             continue
-        needed = [made[one] for one in (line.target, place) if made.get(one, -1) > start]
+        needed = [made[one] for one in (line.target, place) if start < made.get(one, -1) != position]
         if all(lines[one].uses <= {line.target} for one in needed):
             places[start] = line
             dropped.add(position)

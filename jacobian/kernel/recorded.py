@@ -28,6 +28,7 @@ _INFIX = {
 }  # fmt: skip
 _COMPARING = {np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal}
 _IN_PLACE: dict[Any, str] = {np.add: "add", np.subtract: "subtract", np.multiply: "multiply", np.divide: "divide"}
+FACTORED = 5  # multiplications of a product that take as long as one of those by which a matrix is factored
 EXACT = 2**53  # whole numbers up to which are float64, too: NumPy compares larger ones exactly
 _OF_SHAPES = {np.shape, np.ndim, np.size, np.result_type, np.iscomplexobj, np.isrealobj}  # what they say is no number
 
@@ -284,8 +285,14 @@ def _products(function: Callable[..., Any], args: Sequence[Any]) -> int:
         return int(path.opt_cost)
     if function in (np.matmul, np.dot) and all(shapes[:2]):
         return prod(shapes[0]) * (shapes[1][-1] if len(shapes[1]) > 1 else 1)
-    is_square = bool(shapes) and len(shapes[0]) > 1 and shapes[0][-1] == shapes[0][-2]
-    return prod(shapes[0]) * shapes[0][-1] if is_square and function.__module__ == "numpy.linalg" else 0
+    is_linear_algebra = function.__module__ == "numpy.linalg" or getattr(function, "family", "") == "linalg"
+    return of_linear_algebra(shapes[0]) if shapes and is_linear_algebra else 0
+
+
+def of_linear_algebra(shape: Shape) -> int:
+    """How many multiplications of a product of matrices take as long as to factor a matrix, or to invert it."""
+    is_square = len(shape) > 1 and shape[-1] == shape[-2]
+    return FACTORED * prod(shape) * shape[-1] if is_square else 0
 
 
 def _is_square(base: Any, exponent: Any) -> bool:

@@ -3,36 +3,46 @@
 Lines whose arrays go along with that axis become a loop over its parts. What they sum over it is added up, what is read
 after the loop is put together, and nothing else is ever there as a whole: a batch of any size takes as much memory as
 one part of it.
+
+So it is done where memory is large; and where it is more than what is given and what results, if that costs little.
 """
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import ceil
+from typing import NamedTuple
 
 import numpy as np
 
-from jacobian.kernel.axes import spot
 from jacobian.kernel.code import Code, Symbol
-from jacobian.kernel.cuts import Cut, Program, Sorting, Within
+from jacobian.kernel.cuts import Cut, Program, Sorting
 from jacobian.kernel.effort import LINE, PRODUCT, line_effort
 from jacobian.kernel.lines import Line, body, function_text, highest, tuple_text
+from jacobian.kernel.loops import Loop
 
 PART = 2**20  # bytes of arrays that are there at once while a part is gone through: they stay in the cache
 FOR_BLAS = 2**21  # the same beside products, which BLAS makes on all cores as long as they are large
-SMALLEST = 2**19  # the same where there is less memory to spare:
-SHARE = 8  # as much as is given, and so much less than that and the results together
+SMALLEST = 2**18  # the same where there is less memory to spare
+ROOM = 1.18  # times what is given and what results is the memory that a program may take without further thought
 LEAST = 3 * 2**19  # bytes of all parts, from which on they are told apart
+FEWEST = 2**16  # the same where they are so for the sake of memory, if that costs little:
+LITTLE = 0.2  # of the time at most
+NEARLY = 1.1  # times the memory of the best loop is as good as that: then what counts is the time
 SHORTEST = 8  # steps of a part
 ROUGHLY = 2  # times as large a part may be
 BEGINNING = 8  # times as long as its lines take to begin is what a part should take
 MOSTLY = 0.55  # of the time within BLAS, from which on its matrices should stay as large as they are
 HARDLY = 0.05  # of the time within BLAS, below which parts may be gone through on all cores: BLAS uses these itself
 LONG = 2e4  # nanoseconds that a line takes in a part, from which on it is worthwhile to do two of them at once
+SCATTERED = 1.5  # nanoseconds more to write an entry where rows of a part lie apart
+SHARED = 2**18  # multiplications from which on a product is made on all cores by BLAS
+WAITING = 8e3  # nanoseconds until they have come together
 SLOW = 3.0  # nanoseconds for an entry of a function that is no arithmetic
 MOST_LINES = 1000  # of a program that is looked at
+FEW_LINES = 200  # of one that takes little memory
 CANDIDATES = 4  # arrays that are tried
+PRODUCTS = 4  # of which more are tried, with loops that make nothing else of products
 WORTHWHILE = 0.8  # of the memory that is needed otherwise
 
 _SLOW = {
@@ -42,249 +52,143 @@ _SLOW = {
 }  # fmt: skip
 
 
-def text_in_tiles(code: Code, arguments: Iterable[str], results: Sequence[str]) -> str | None:
-    """A program as a function that returns all results as a tuple; None where a loop saves too little."""
-    lines = in_tiles(code, code.lines_in_turn(results), frozenset(results))
+def text_in_tiles(code: Code, arguments: Iterable[str], results: Sequence[str], held: float) -> str | None:
+    """A program as a function that returns all results as a tuple; None where a loop saves too little.
+
+    So many bytes are `held` for it beside what is given.
+    """
+    lines = in_tiles(code, code.lines_in_turn(results), frozenset(results), held)
     if lines is None:
         return None
     made = {line.target for line in lines if line.target}
     return function_text(arguments, body(lines, frozenset(results), made), tuple_text(results))
 
 
-def in_tiles(code: Code, lines: Sequence[Line], kept: frozenset[str]) -> list[Line] | None:
-    """The lines with a loop among them; None where that saves too little."""
+class Tiled(NamedTuple):
+    """A program in tiles: its lines, about how many bytes it takes, and how much longer it takes, but for caches."""
+
+    lines: list[Line]
+    peak: float
+    extra: float
+    is_cached: bool
+
+
+def in_tiles(code: Code, lines: Sequence[Line], kept: frozenset[str], held: float = 0.0) -> list[Line] | None:
+    """The lines with a loop among them; None where that saves too little, or costs too much."""
     nbytes = {name: _nbytes(symbol) for name, symbol in code.symbols.items()}
-    made = sorted((line.target for line in lines if line.new), key=lambda name: -nbytes[name])
-    before = highest(lines, kept, nbytes)
-    if len(lines) > MOST_LINES or before < LEAST:
+    before, goal = highest(lines, kept, nbytes), _goal(lines, kept, nbytes) - held
+    is_small = before < LEAST
+    if len(lines) > (FEW_LINES if is_small else MOST_LINES) or (is_small and (before < FEWEST or before <= goal)):
         return None
-    loops = [loop for loop in _loops(Program(code, lines), made[:CANDIDATES], kept, nbytes) if loop.is_possible]
-    best = min(loops, key=lambda loop: loop.peak, default=None)
-    return None if best is None or best.peak > WORTHWHILE * before else best.lines
+    choice = _Choice(code, lines, goal)
+    loops = _loops(Program(code, lines), kept, nbytes)
+    found = [one for loop in loops if loop.is_possible for one in (choice.tiled(loop),) if one is not None]
+    found = [one for one in found if one.peak <= WORTHWHILE * before]
+    found = [one for one in found if one.is_cached] or found
+    enough = max(goal, NEARLY * min((one.peak for one in found), default=0.0))
+    best = min((one for one in found if one.peak <= enough), key=lambda one: one.extra, default=None)
+    return None if best is None else best.lines
 
 
-def _loops(
-    program: Program, names: Iterable[str], kept: frozenset[str], nbytes: Mapping[str, float]
-) -> Iterator[Loop]:  # fmt: skip
+def _goal(lines: Sequence[Line], kept: frozenset[str], nbytes: Mapping[str, float]) -> float:
+    """How many bytes a program may make without further thought."""
+    given = sum(nbytes[line.target] for line in lines if not (line.uses or line.blank or line.check))
+    return ROOM * (given + sum(nbytes.get(name, 0.0) for name in kept))
+
+
+def _loops(program: Program, kept: frozenset[str], nbytes: Mapping[str, float]) -> Iterator[Loop]:
     """Loops over the axes of arrays, each with as few lines as that needs, and with more of what is made before."""
     seen: set[frozenset[str]] = set()
-    for name in names:
-        for axis, steps in enumerate(program.code.symbols[name].shape):
-            more, cuts = {name: Cut(axis, 1)}, dict[str, Cut]()
+    made = sorted((line for line in program.lines if line.new), key=lambda line: -nbytes[line.target])
+    for line in made[:CANDIDATES]:
+        for axis, steps in enumerate(program.code.symbols[line.target].shape):
+            more, cuts = {line.target: Cut(axis, 1)}, dict[str, Cut]()
             while more and steps >= 2 * SHORTEST:
                 cuts |= more
                 sorting = Sorting(program, cuts, steps)
-                lines = frozenset(within.line.text for within in sorting.within)
-                if lines not in seen:
+                if not _is_seen(sorting, seen):
                     yield Loop(sorting, kept, nbytes)
-                seen.add(lines)
                 more = {one: cut for one, cut in sorting.more().items() if one not in cuts}
+    for line in [line for line in made if line.products][:PRODUCTS]:
+        for axis, steps in enumerate(program.code.symbols[line.target].shape):
+            sorting = Sorting(program, {line.target: Cut(axis, 1)}, steps, is_narrow=True)
+            if steps >= 2 * SHORTEST and not _is_seen(sorting, seen):
+                yield Loop(sorting, kept, nbytes)
+
+
+def _is_seen(sorting: Sorting, seen: set[frozenset[str]]) -> bool:
+    """Whether there has been a loop of these lines; from now on there has."""
+    lines = frozenset(within.line.text for within in sorting.within)
+    is_seen = lines in seen
+    seen.add(lines)
+    return is_seen
 
 
 def _nbytes(symbol: Symbol) -> float:
     return float(symbol.size * (8 if symbol.kind is None else symbol.kind.itemsize))
 
 
-class Loop:
-    """A loop over the parts of an axis that is cut, and the lines around it."""
+class _Choice:
+    """How many parts a loop should have, if it is worthwhile."""
 
-    def __init__(self, sorting: Sorting, kept: frozenset[str], nbytes: Mapping[str, float]) -> None:
-        self._sorting = sorting
-        self._code = sorting.program.code
-        self._kept = kept
-        self._nbytes = dict(nbytes)
-        self._together = sorting.together | (kept & sorting.cuts.keys())
-        self._parts: dict[str, str] = {}  # of what is there as a whole, too
-        self._sliced: dict[tuple[str, Cut], str] = {}
-        self._start, self._stop = self._code.fresh("i"), self._code.fresh("i")
-        self.is_possible = all(
-            self._code.symbols[name].kind is not None for name in (*self._together, *sorting.sums)
-        ) and bool(sorting.within)
-        if not self.is_possible:
-            return
-        self._first: list[Line] = []
-        self._inner: list[Line] = []
-        self._sums: list[tuple[str, str]] = []
-        self._is_at_once = False
-        for within in sorting.within:
-            self._write(within)
-        alive, count = self._count()
-        self.is_possible = count > 1
-        self._step = ceil(sorting.steps / max(count, 1))
-        self.lines = self._lines()
-        self.peak = highest(self.lines, kept, nbytes) + alive * self._step / sorting.steps
+    def __init__(self, code: Code, lines: Sequence[Line], goal: float) -> None:
+        self._code = code
+        self._goal = goal
+        self._efforts = {line.text: self._effort_of(line) for line in lines}
+        self._effort = sum(self._efforts.values())
 
-    def _count(self) -> tuple[float, int]:
-        """How many bytes are alive in all parts together, and how many parts there should be."""
-        sorting = self._sorting
-        alive = highest(self._inner, frozenset(), self._nbytes)
-        lines = [within.line for within in sorting.within]
-        effort = sum(line_effort(self._code, line) + self._beyond_arithmetic(line) for line in lines)
+    def tiled(self, loop: Loop) -> Tiled | None:
+        """The program with that loop: in parts that stay in the cache, or for the sake of memory alone."""
+        lines, steps = [within.line for within in loop.sorting.within], loop.sorting.steps
+        effort = sum(self._efforts[line.text] for line in lines)
         by_blas = PRODUCT * sum(line.products for line in lines) / effort
-        if alive < LEAST or by_blas > MOSTLY:
-            return alive, 1
-        given = sum(self._nbytes[line.target] for line in sorting.before if not (line.uses or line.blank or line.check))
-        spare = given + (given + sum(self._nbytes.get(name, 0.0) for name in self._kept)) / SHARE
-        part = min(PART if by_blas < HARDLY else FOR_BLAS, max(SMALLEST, spare))
-        most = min(sorting.steps // SHORTEST, int(effort / (BEGINNING * LINE * len(self._inner))))
-        if alive > ROUGHLY * PART * most:
-            return alive, 1
+        enough = self._enough(loop)
+        most = min(steps // SHORTEST, int(effort / (BEGINNING * LINE * len(loop.inner))))
+        alive = loop.part(1)
+        if alive < LEAST or by_blas > MOSTLY or alive > ROUGHLY * PART * most:
+            return self._in_parts(loop, enough)
+        part = min(PART if by_blas < HARDLY else FOR_BLAS, max(SMALLEST, self._goal - loop.beside[0]))
         count = min(ceil(alive / part), most)
-        self._is_at_once = by_blas < HARDLY and effort >= LONG * count * len(self._inner)
-        return alive, min(2 * count, most) if self._is_at_once else count
+        is_at_once = by_blas < HARDLY and effort >= LONG * count * len(loop.inner)
+        count = max(min(2 * count, most) if is_at_once else count, enough)
+        return self._in_parts(loop, count, is_at_once=is_at_once, is_cached=True)
 
-    def _beyond_arithmetic(self, line: Line) -> float:
-        """What a line takes for functions that are no arithmetic."""
+    def _enough(self, loop: Loop) -> int:
+        """How many parts there must be at least for no more memory than is wanted; 0 where that costs much."""
+        at, others = loop.beside
+        spare, most = self._goal - at, loop.sorting.steps // SHORTEST
+        if spare <= 0 or others > self._goal or loop.part(1 / most) > spare:
+            return 0
+        least = max(1, ceil(loop.part(1) / spare))
+        count = next(count for count in range(least, most + 1) if loop.part(1 / count) <= spare)
+        return count if self._extra(loop, count) <= LITTLE * self._effort else 0
+
+    def _in_parts(
+        self, loop: Loop, count: int, *, is_at_once: bool = False, is_cached: bool = False
+    ) -> Tiled | None:  # fmt: skip
+        if count < 2:
+            return None
+        steps = loop.sorting.steps
+        step = ceil(steps / count)
+        lines = loop.lines(step, "in_parts_at_once" if is_at_once else "in_parts")
+        at, others = loop.beside
+        peak = max(at + loop.part(step / steps), others)
+        return Tiled(lines, peak, self._extra(loop, count), is_cached)
+
+    def _extra(self, loop: Loop, count: int) -> float:
+        """How much longer it takes in parts: lines begin, rows lie apart, and cores wait for one another."""
+        products = [within.line.products for within in loop.sorting.within if within.line.products]
+        more = sum(count * _product(one / count) - _product(one) for one in products)
+        return LINE * (count - 1) * len(loop.inner) + SCATTERED * loop.scattered + max(more, 0.0)
+
+    def _effort_of(self, line: Line) -> float:
+        """What a line takes, with functions that are no arithmetic, and with products as BLAS makes them."""
         function = None if line.call is None else self._code.constants.get(line.call.function)
-        return SLOW * self._code.symbols[line.target].size if function in _SLOW else 0.0
-
-    # -- lines ------------------------------------------------------------------------------------------------------
-
-    def _lines(self) -> list[Line]:
-        """The lines of the whole program."""
-        sorting = self._sorting
-        made = {line.target for line in self._inner if line.target and not line.changes}
-        pairs = {name for pair in self._sums for name in pair}
-        uses = frozenset(name for line in self._inner for name in (*line.uses, line.target) if name) | pairs
-        returned = f"return {tuple_text(f'({total}, {part})' for total, part in self._sums)}"
-        texts = [*body(self._inner, pairs & made, made), returned]
-        part, way = self._code.fresh("part"), "in_parts_at_once" if self._is_at_once else "in_parts"
-        head, run = f"def {part}({self._start}, {self._stop}):", f"{way}({part}, {sorting.steps}, {self._step})"
-        text = "\n    ".join(["\n        ".join([head, *texts]), run])
-        changed = {line.target for line in self._inner if line.changes} | {total for total, _ in self._sums}
-        loop = Line("", text, uses - made, check=True, changed=tuple(sorted(changed)))
-        return [*sorting.before, *self._first, loop, *sorting.after]
-
-    def _write(self, within: Within) -> None:
-        """Write a line of the loop."""
-        line = within.line
-        names = {name: self._slice(name, cut) for name, cut in within.cuts.items() if name not in self._sorting.cuts}
-        names |= {name: self._parts[name] for name in within.cuts if name in self._parts}
-        is_added = line.changes and (within.adds or self._sorting.program.is_in(line, self._sorting.added_up))
-        if is_added:
-            self._add_up(within, names)
-            return
-        whole = line.target if line.target in self._together | self._sorting.sums and not line.changes else ""
-        if whole:
-            names[whole] = self._parts[whole] = self._code.fresh()
-            self._nbytes[names[whole]] = self._nbytes[whole]
-        self._inner.append(_renamed(line, names, within))
-        if whole and within.adds:
-            self._first.append(self._blank(whole, "zeros"))
-            self._sums.append((whole, names[whole]))
-        elif whole:
-            assert within.made is not None
-            self._first.append(self._blank(whole, "empty"))
-            place = self._slice(whole, within.made)
-            uses = frozenset([names[whole], place])
-            text = f"{place}[...] = {names[whole]}"
-            self._inner.append(Line(whole, text, uses, copies=(names[whole], place), changes=True))
-
-    def _add_up(self, within: Within, names: Mapping[str, str]) -> None:
-        """Write a line that writes or adds to a place: what it adds, with zeros to start from."""
-        line, place = within.line, within.reading.written
-        if not line.adds:
-            start = place if within.adds else line.target
-            self._first.append(Line(line.target, f"{start}[...] = 0", frozenset([line.target, start]), changes=True))
-        part = self._code.fresh()
-        text = f"{part} = {ast.unparse(_added(_tree(line, names, within)))}"
-        uses = frozenset(names.get(name, name) for name in (*line.uses, *within.cuts))
-        self._inner.append(Line(part, text, uses, new=True))
-        self._sums.append((names.get(place, place), part))
-        self._nbytes[part] = self._nbytes[place]
-
-    def _blank(self, name: str, make: str) -> Line:
-        symbol = self._code.symbols[name]
-        dtype = self._code.constant(symbol.kind, "dtype")
-        return Line(name, f"{name} = {make}({symbol.shape}, {dtype})", frozenset(), blank=True, new=True)
-
-    def _slice(self, name: str, cut: Cut) -> str:
-        """The part of an array that is there as a whole."""
-        key = (name, cut)
-        if key not in self._sliced:
-            self._sliced[key] = part = self._code.fresh()
-            start, stop = (one if cut.factor == 1 else f"{one}*{cut.factor}" for one in (self._start, self._stop))
-            text = f"{part} = {name}[{':, ' * cut.axis}{start}:{stop}]"
-            self._inner.insert(len(self._sliced) - 1, Line(part, text, frozenset([name]), view_of=name))
-        return self._sliced[key]
+        slow = SLOW * self._code.symbols[line.target].size if function in _SLOW else 0.0
+        return line_effort(self._code, line) + slow + _product(line.products) - PRODUCT * line.products
 
 
-def _renamed(line: Line, names: Mapping[str, str], within: Within) -> Line:
-    """A line of a program as one that works on parts."""
-
-    def part(name: str) -> str:
-        return names.get(name, name)
-
-    call, copies = line.call, line.copies
-    if call is not None:
-        given = ast.parse(f"({call.given},)", mode="eval").body
-        assert isinstance(given, ast.Tuple)
-        parts = map(_Renamed(names).visit, given.elts)
-        call = call._replace(given=", ".join(map(ast.unparse, parts)), place=part(call.place))
-    text = ast.unparse(ast.fix_missing_locations(_tree(line, names, within))).replace(":\n    ", ": ")
-    return line._replace(
-        target=line.target if line.changes else part(line.target), text=text,
-        uses=frozenset(map(part, (*line.uses, *within.cuts))),
-        call=call, copies=copies and (part(copies[0]), part(copies[1])), over=tuple(map(part, line.over)),
-        view_of=part(line.view_of), late=False,
-    )  # fmt: skip
-
-
-def _tree(line: Line, names: Mapping[str, str], within: Within) -> ast.stmt:
-    """A statement as one that works on parts: these are too small to be written on all cores."""
-    [tree] = ast.parse(line.text).body
-    _Renamed(names, within).generic_visit(tree)
-    match tree:
-        case ast.If(test=test) if line.late:  # the program as a whole will tell
-            return ast.If(test, ast.parse("raise OtherwiseError").body, [])
-        case ast.Expr(value=ast.Call(func=ast.Name(id="on_all_cores"), args=[function, *args], keywords=[word])):
-            if isinstance(function, ast.Name) and function.id == "copyto":
-                return ast.Assign([ast.Subscript(word.value, ast.Constant(...))], args[0])
-            return ast.Expr(ast.Call(function, args, [word]))
-    return tree
-
-
-def _added(tree: ast.stmt) -> ast.expr:
-    """What a statement writes, or adds, to a place."""
-    match tree:
-        case ast.AugAssign(value=value) | ast.Assign(value=value):
-            return value
-        case ast.Expr(value=ast.Call(func=function, args=args, keywords=words)):
-            place = next(word.value for word in words if word.arg == "out")
-            if ast.unparse(args[0]) == ast.unparse(place):  # `add(place, value, out=place)`
-                return args[1]
-            return ast.Call(function, args, [word for word in words if word.arg != "out"])
-    raise AssertionError(ast.unparse(tree))
-
-
-class _Renamed(ast.NodeTransformer):
-    """Puts parts in the place of arrays, and lets shapes be those of parts."""
-
-    def __init__(self, names: Mapping[str, str], within: Within | None = None) -> None:
-        self._names = names
-        self._label = None if within is None else within.label
-        self._shapes = {} if within is None else within.reading.shapes
-        self._counts = {} if within is None else within.reading.counts
-
-    def visit_Name(self, node: ast.Name) -> ast.Name:
-        """Another name."""
-        return ast.Name(self._names.get(node.id, node.id), node.ctx)
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        """A call, with the axis that is cut as long as it happens to be."""
-        axes = self._shapes.get(spot(node), ())
-        self.generic_visit(node)
-        for shape in node.args:
-            if isinstance(shape, ast.Tuple):
-                for place, one in enumerate(axes):
-                    if one is not None and one.label == self._label:
-                        shape.elts[place] = ast.Constant(-1)
-        return node
-
-    def visit_Compare(self, node: ast.Compare) -> ast.AST:
-        """A comparison, with the number of entries that there are."""
-        name = self._counts.get(spot(node))
-        self.generic_visit(node)
-        if name is not None:
-            node.comparators = [ast.Attribute(ast.Name(self._names.get(name, name)), "size")]
-        return node
+def _product(multiplications: float) -> float:
+    """What a product takes: BLAS makes a large one on all cores, as if there were two of them."""
+    is_shared = multiplications >= SHARED
+    return PRODUCT * multiplications + WAITING if is_shared else 2 * PRODUCT * multiplications
