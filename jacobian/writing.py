@@ -14,10 +14,11 @@ from jacobian.kernel.arithmetic import Written
 from jacobian.kernel.buffers import with_errors_ignored
 from jacobian.kernel.code import Code, OtherwiseError, Symbol
 from jacobian.kernel.expression import Jacobian
-from jacobian.kernel.factored import factored, scaled_once
+from jacobian.kernel.factored import factored, made_once, scaled_once
+from jacobian.kernel.frames import frame_of
 from jacobian.kernel.gathered import gathered
 from jacobian.kernel.recorded import NotRecordableError, Recorded
-from jacobian.kernel.simplify import contracted, frame_of, fused, takes_in
+from jacobian.kernel.simplify import contracted, fused, takes_in
 from jacobian.kernel.stacking import FEW_ALIKE
 from jacobian.kernel.term import Factor, Operator, Term
 from jacobian.ops.registry import Op, Point
@@ -42,7 +43,7 @@ class Writing:
 
     def _arranged(self, J: Jacobian) -> Jacobian:
         """The Jacobian with its products in an order that is less work."""
-        return factored(gathered(J, self.arithmetic), self.arithmetic)
+        return made_once(factored(gathered(J, self.arithmetic), self.arithmetic), self.arithmetic)
 
     def merges(self, J: Jacobian) -> bool:
         """Whether some terms write to the same places, or one of them takes the others in."""

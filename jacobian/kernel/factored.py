@@ -1,4 +1,4 @@
-"""What several terms are multiplied with, multiplied once: `f g h + f k h` as `f (g + k) h`.
+"""What several terms have in common, made once: `f g h + f k h` as `f (g + k) h`.
 
 So it is where a function reads something twice, as `x * tanh(x)` does: what arrives there is multiplied with the sum of
 what both ways do, which has the entries of `x` and not those of the Jacobian.
@@ -6,6 +6,7 @@ what both ways do, which has the entries of `x` and not those of the Jacobian.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Hashable, Sequence
 from math import prod
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ import numpy as np
 from jacobian.kernel.access import plain
 from jacobian.kernel.arithmetic import Arithmetic
 from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.frames import frame_of
 from jacobian.kernel.pattern import Access, Pattern, Shape
 from jacobian.kernel.simplify import contracted
 from jacobian.kernel.term import Array, Factor, Operator, Term
@@ -39,6 +41,45 @@ def factored(J: Jacobian, arithmetic: Arithmetic) -> Jacobian:
     while len(terms) not in {1, last}:
         last, terms = len(terms), _in_groups(terms, J.dtype, arithmetic)
     return J if len(terms) == len(J.terms) else Jacobian(terms, J.out_shape, J.in_shape, J.dtype, J.names)
+
+
+def made_once(J: Jacobian, arithmetic: Arithmetic) -> Jacobian:
+    """The same Jacobian, with what terms have in common that differ in sign and tables contracted once.
+
+    They are what is made of `x[i] - x[j]`: the same entries in other places, some with a minus.
+    """
+    groups: dict[Hashable, list[int]] = {}
+    for k, term in enumerate(J.terms):
+        if term.tables and isinstance(term.scale, int | float) and not _looks(term):
+            groups.setdefault((term.pattern, _names(term.factors), abs(term.scale)), []).append(k)
+    terms = list(J.terms)
+    for members in groups.values():
+        if len(members) > 1:
+            for k, term in zip(members, _with_one_array([terms[k] for k in members], J, arithmetic), strict=True):
+                terms[k] = term
+    return J if all(map(operator.is_, terms, J.terms)) else Jacobian(terms, J.out_shape, J.in_shape, J.dtype, J.names)
+
+
+def _with_one_array(members: Sequence[Term], J: Jacobian, arithmetic: Arithmetic) -> Sequence[Term]:
+    """Terms of equal factors with what these contract to in their place, if there is something to contract."""
+    first, scale = members[0], abs(members[0].scale)
+    if not scale or (len(first.factors) < 2 and scale == 1):
+        return members
+    one = Jacobian((Term(first.pattern, first.factors, first.tables, scale),), J.out_shape, J.in_shape, J.dtype)
+    [found, *others] = contracted(one, arithmetic).terms
+    if others or found.scale != 1:
+        return members
+    slots = frame_of(first.pattern).slots
+    return [
+        Term(found.pattern, found.factors, tuple(term.tables[slot] for slot in slots), 1 if term.scale == scale else -1)
+        for term in members
+    ]
+
+
+def _looks(term: Term) -> bool:
+    """Whether a factor is read at positions in a table, or is an operator."""
+    looks = any(form.has_lookup for access in term.pattern.factors for form in access.forms)
+    return looks or any(isinstance(factor.array, Operator) for factor in term.factors)
 
 
 def scaled_once(J: Jacobian, uses: Sequence[Jacobian], arithmetic: Arithmetic) -> Jacobian:

@@ -8,6 +8,7 @@ else BLAS is called for matrices, each of a column and a row.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from math import prod
 
 import numpy as np
@@ -56,7 +57,7 @@ def _by_matrices(
     unit = 1 if target is None else target.itemsize
     matrix = _matrix_axes(a.labels, b.labels, strides_of(out, sizes, target), unit, sizes)
     order = (*(label for label in out if label not in matrix), *matrix)
-    if not matrix or (target is None and order != out):
+    if not matrix or (target is None and order != out and sizes[matrix[0]] < ROWS):
         return None
     column, row = (a, b) if matrix[0] in a.labels else (b, a)
     given = [aligned(code, column, order), aligned(code, row, order)]
@@ -64,6 +65,12 @@ def _by_matrices(
     products = 2 * prod(shape)
     if target is not None:
         return written(code, function, given, target.arranged(order), sizes, products)
+    if order != out:
+        axes = tuple(map(out.index, order))
+        function = str(code.made_once(("outer", axes), lambda: partial(outer_in, axes), "outer"))
+        text = f"{function}({given[0]}, {given[1]})"
+        shape = tuple(sizes[label] for label in out)
+        return Named(code.let(text, given, shape, new=True, kind=kind, products=products), out)
     text = f"{function}({given[0]}, {given[1]})"
     return Named(code.apply(text, function, given, shape, products=products), out)
 
@@ -93,6 +100,14 @@ def outer(column: np.ndarray, row: np.ndarray, out: np.ndarray | None = None) ->
         found = np.dot(column, row.reshape(1, -1), out)
     else:
         found = _two(column, _ZERO, row, _ZERO, out)
+    return found
+
+
+def outer_in(axes: Sequence[int], column: np.ndarray, row: np.ndarray) -> np.ndarray:
+    """The same as a new array, of which it is a view with its axes in that order."""
+    shape = np.broadcast_shapes(column.shape, row.shape)
+    found = np.empty([shape[axes.index(axis)] for axis in range(len(axes))], np.result_type(column, row))
+    outer(column, row, found.transpose(axes))
     return found
 
 

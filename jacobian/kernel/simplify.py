@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from functools import lru_cache
+from collections import Counter
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jacobian.kernel import notation
-from jacobian.kernel.access import Form, indices, lookups, plain, relabel
+from jacobian.kernel.access import indices, plain
 from jacobian.kernel.arithmetic import SHAPES, VALUES, Arithmetic
 from jacobian.kernel.dispatch import is_foreign
-from jacobian.kernel.equations import Guard
 from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.frames import frame_of, without_guards
 from jacobian.kernel.joint import in_one_scope
 from jacobian.kernel.memory import available
 from jacobian.kernel.operands import holds_complex
-from jacobian.kernel.pattern import CACHE, Access, Pattern, open_guards
+from jacobian.kernel.pattern import Access, Pattern
 from jacobian.kernel.places import Labels
 from jacobian.kernel.structure import common_axes
 from jacobian.kernel.tables import Pool, resolved
@@ -54,7 +54,11 @@ def contracted(J: Jacobian, arithmetic: Arithmetic = VALUES) -> Jacobian:
     groups: dict[tuple[Any, bool], list[Core]] = {}
     loose: list[Term] = []
     pool: Pool = {}
+    signed = _with_signs(J.terms) if arithmetic.few > 0 else []
     for term in J.terms:
+        if any(term is one for one in signed):
+            loose.append(term)
+            continue
         made_real = becomes_real and holds_complex((term,))
         open_ = _has_open_operator(term) and not (made_real and len(term.factors) > 1)
         if open_ or (len(J.terms) <= FEW_KEPT and is_kept(term)):
@@ -68,7 +72,7 @@ def contracted(J: Jacobian, arithmetic: Arithmetic = VALUES) -> Jacobian:
         array, labels = arithmetic.core(term, J.dtype, term.pattern.guards if fills else frame.inner)
         used = tuple(term.tables[slot] for slot in frame.slots)
         labels = tuple(frame.position[index] for index in labels)
-        bare = Term(_without_guards(frame.bare) if fills else frame.bare, (), used)
+        bare = Term(without_guards(frame.bare) if fills else frame.bare, (), used)
         if len(J.terms) > MANY_TERMS:
             bare = resolved(bare, pool)
         key = (bare.pattern, tuple(map(id, bare.tables)))
@@ -80,6 +84,21 @@ def contracted(J: Jacobian, arithmetic: Arithmetic = VALUES) -> Jacobian:
     result = Jacobian([*terms, *loose], J.out_shape, J.in_shape, J.dtype, J.names)
     wants = _wants_collapsing(result) or (arithmetic.few > 0 and takes_in(result) and _is_made(result))
     return collapsed(result, arithmetic) if wants else result
+
+
+def _with_signs(terms: Sequence[Term]) -> list[Term]:
+    """The terms that are another one's array written elsewhere with a minus: in front, as the array is for both."""
+    settled = [term for term in terms if term.tables and abs(term.scale) == 1 and _is_settled(term)]
+    arrays = {(term.pattern, id(term.factors[0].array)) for term in settled if term.factors and term.scale == 1}
+    negative = [term for term in settled if term.scale == -1 and term.factors]
+    if not arrays or not negative:
+        return []
+    places = Counter((term.pattern.out, term.pattern.into, *map(id, term.tables)) for term in terms)
+    return [
+        term for term in negative
+        if (term.pattern, id(term.factors[0].array)) in arrays
+        and places[(term.pattern.out, term.pattern.into, *map(id, term.tables))] == 1
+    ]  # fmt: skip
 
 
 def _real_term(term: Term) -> Term:
@@ -220,61 +239,6 @@ def is_kept(term: Term) -> bool:
     return pattern.entries > 4 * (sum(held) + sum(pattern.sizes))
 
 
-class Frame(NamedTuple):
-    """What contracting a pattern leaves.
-
-    `bare` says where the contracted term writes, without its array: free indices only, numbered in their order.
-    `inner` are the guards to contract, `slots` the tables that stay, `position` the new number of each free index;
-    `settled` means that there is nothing to contract. `is_filled` that factors have as many entries as stand between
-    the guards that stay and beyond them: zeros put there make a plain term, which is as large.
-    """
-
-    bare: Pattern
-    inner: tuple[Guard, ...]
-    slots: tuple[int, ...]
-    position: dict[int, int]
-    settled: bool
-    is_filled: bool
-    parts: tuple[Part, ...]
-
-
-class Part(NamedTuple):
-    """Factors connected by indices, as a pattern of their own; what they contract to carries `labels`."""
-
-    factors: tuple[int, ...]
-    pattern: Pattern
-    labels: Labels
-
-
-def _parts(pattern: Pattern, bare: Pattern, inner: tuple[Guard, ...]) -> tuple[Part, ...]:
-    """The factors in groups without a common index: an outer or a Kronecker product, whose product is never made."""
-    if inner:
-        return ()
-    groups: list[tuple[set[int], list[int]]] = []
-    for position, access in enumerate(pattern.factors):
-        group = set(indices(*access.forms))
-        touching = [other for other in groups if other[0] & group]
-        joined = sorted([position, *(number for other in touching for number in other[1])])
-        groups = [other for other in groups if other not in touching]
-        groups.append((group.union(*(other[0] for other in touching)), joined))
-    found: list[Part] = []
-    for used, positions in sorted(groups, key=lambda group: group[1]):
-        kept = [*pattern.free, *sorted(used - set(pattern.free))]
-        number = {index: place for place, index in enumerate(kept)}
-
-        def rename(form: Form, number: dict[int, int] = number) -> Form:
-            return relabel(form, number.__getitem__, lambda slot: slot)
-
-        part = Pattern(
-            tuple(pattern.sizes[index] for index in kept), tuple(map(rename, pattern.out)),
-            tuple(map(rename, pattern.into)), pattern.out_shape, pattern.in_shape,
-            tuple(Access(tuple(map(rename, pattern.factors[k].forms)), pattern.factors[k].shape) for k in positions),
-            (), pattern.tables,
-        )  # fmt: skip
-        found.append(Part(tuple(positions), part, tuple(k for k, index in enumerate(pattern.free) if index in used)))
-    return tuple(found) if sum(bool(part.labels) for part in found) > 1 else ()
-
-
 def _by_parts(term: Term, dtype: np.dtype[Any], arithmetic: Arithmetic) -> Term:
     """Every part contracted for itself; one over no free index is a number, which depends on the point."""
     frame = frame_of(term.pattern)
@@ -288,50 +252,6 @@ def _by_parts(term: Term, dtype: np.dtype[Any], arithmetic: Arithmetic) -> Term:
         accesses.append(Access(tuple(plain(label) for label in labels), tuple(array.shape)))
     used = tuple(term.tables[slot] for slot in frame.slots)
     return Term(_with_factors(frame.bare, tuple(accesses)), tuple(factors), used, scale)
-
-
-@lru_cache(maxsize=CACHE)
-def frame_of(pattern: Pattern) -> Frame:
-    """The frame of a pattern."""
-    guards = open_guards(pattern)
-    number = {index: position for position, index in enumerate(pattern.free)}
-    slots = tuple(dict.fromkeys(lookups(*pattern.out, *pattern.into)))
-    used = {slot: position for position, slot in enumerate(slots)}
-
-    def rename(form: Form) -> Form:
-        return relabel(form, number.__getitem__, used.__getitem__)
-
-    bare = Pattern(
-        tuple(pattern.sizes[index] for index in pattern.free), tuple(map(rename, pattern.out)),
-        tuple(map(rename, pattern.into)), pattern.out_shape, pattern.in_shape, (),
-        tuple(Guard(rename(g.form), g.extent) for g in guards), tuple(pattern.tables[slot] for slot in used),
-    )  # fmt: skip
-    inner = tuple(guard for guard in pattern.guards if guard not in guards)
-    settled = not inner and len(pattern.free) == len(pattern.sizes) and _reads_plainly(pattern)
-    is_filled = bool(guards) and pattern.carried(inner) == pattern.free
-    return Frame(bare, inner, slots, number, settled, is_filled, _parts(pattern, bare, inner))
-
-
-@lru_cache(maxsize=CACHE)
-def _without_guards(pattern: Pattern) -> Pattern:
-    return Pattern(
-        pattern.sizes, pattern.out, pattern.into, pattern.out_shape, pattern.in_shape, pattern.factors, (),
-        pattern.tables,
-    )  # fmt: skip
-
-
-def _reads_plainly(pattern: Pattern) -> bool:
-    """Whether there is at most one factor, read along free indices in their order."""
-    if len(pattern.factors) != 1:
-        return not pattern.factors
-    (access,) = pattern.factors
-    read = [next(indices(form), -1) for form in access.forms]
-    whole = all(
-        form.is_plain and pattern.sizes[index] == extent
-        for form, index, extent in zip(access.forms, read, access.shape, strict=True)
-    )
-    places = [pattern.free.index(index) for index in read if index in pattern.free]
-    return whole and len(places) == len(read) and places == sorted(set(places))
 
 
 def _story(term: Term) -> Term:

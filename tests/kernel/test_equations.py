@@ -15,8 +15,8 @@ from numpy.testing import assert_array_equal
 from jacobian.kernel.access import Form, Lookup, Table, affine, combine, constant, plain, relabel, span, substitute
 from jacobian.kernel.equations import Guard, NoSolutionError, System
 from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.frames import frame_of
 from jacobian.kernel.pattern import Composed, Pattern, identity, solve
-from jacobian.kernel.simplify import frame_of
 from jacobian.kernel.term import Term
 
 from .strategies import (

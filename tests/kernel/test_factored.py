@@ -13,7 +13,8 @@ import jacobian as jac
 from jacobian.kernel import factored as module
 from jacobian.kernel.arithmetic import VALUES
 from jacobian.kernel.expression import Jacobian
-from jacobian.kernel.factored import factored
+from jacobian.kernel.factored import factored, made_once
+from jacobian.ops.families import gather
 from tests.written import texts_of
 
 SIZES = {"o": 5, "k": 4, "i": 3}
@@ -74,6 +75,49 @@ def test_products_of_matrices_and_vectors_stay_as_they_are() -> None:
     J = A @ v + B @ v  # to add A and B takes longer
     assert len(J.terms) == 2
     assert factored(J, VALUES) is J
+
+
+def differences(rng: np.random.Generator) -> Jacobian:
+    """What is made of `x[i] - x[j]`, with weights that have one more axis."""
+    ups, downs = rng.integers(0, 6, 9), rng.integers(0, 6, 9)
+    apart = gather((9,), (6,), [ups]) - gather((9,), (6,), [downs])
+    return Jacobian.einsum("oe,e,e->o|e", rng.normal(size=(4, 9)), rng.normal(size=9), rng.normal(size=9)) @ apart
+
+
+def test_what_is_written_in_two_places_is_made_once() -> None:
+    J = differences(np.random.default_rng(0))
+    found = made_once(J, VALUES)
+    assert [term.scale for term in found.terms] == [1, -1]
+    assert found.terms[0].factors[0].array is found.terms[1].factors[0].array
+    assert [len(term.factors) for term in found.terms] == [1, 1]
+    np.testing.assert_allclose(np.asarray(found), np.asarray(J), rtol=1e-12, atol=1e-12)
+
+
+@settings(max_examples=100)
+@given(st.integers(0, 2**32), st.sampled_from([1, -1, 3, 0]), st.sampled_from([2, -1, 1]))
+def test_twins_beside_others_give_the_same_numbers(seed: int, first: float, second: float) -> None:
+    rng = np.random.default_rng(seed)
+    J = first * differences(rng)
+    J = Jacobian.total([J, second * J, Jacobian.einsum("oi->o|i", rng.normal(size=(4, 6)))])
+    np.testing.assert_allclose(np.asarray(made_once(J, VALUES)), np.asarray(J), rtol=1e-11, atol=1e-11)
+
+
+def test_springs_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(2)
+    edges, free = np.stack([rng.permutation(7)[:2] for _ in range(12)]), np.eye(7)
+
+    def forces(x: Any) -> Any:
+        way = x[edges[:, 1]] - x[edges[:, 0]]
+        length = np.sqrt(np.sum(way**2, axis=1))
+        return (free[edges[:, 0]] - free[edges[:, 1]]).T @ (((length - 0.7) / length)[:, None] * way)
+
+    g, x = jac.jacobian(forces), rng.normal(size=(7, 2))
+    expected = np.asarray(g(x))
+    (text,) = texts_of(g, x, monkeypatch=monkeypatch)
+    assert text.count("empty(") == 1  # the forces by the ways; one array for both ends
+    assert text.count("write") == 2
+    np.testing.assert_allclose(np.asarray(g(x)), expected, rtol=1e-10, atol=1e-12)
+    assert jac.check(forces, x)
 
 
 def gravity(x: Any) -> Any:

@@ -68,13 +68,15 @@ BY_MATRICES = "outer"
     [
         pytest.param((64, 50, 1), (64, 1, 50), (64, 50, 50), "d", True, id="short rows"),
         pytest.param((64, 1, 50), (64, 50, 1), (64, 50, 50), "d", True, id="the row first"),
-        pytest.param((64, 50, 1), (50, 50), (64, 50, 50), "d", False, id="both go on along the rows"),
+        pytest.param((64, 50, 1), (50, 50), (64, 50, 50), "d", True, id="both go on along the rows"),
         pytest.param((64, 50, 1), (1, 1, 3), (64, 50, 3), "f", False, id="few entries"),
         pytest.param((640, 50, 1), (1, 1, 3), (640, 50, 3), "f", True, id="very short rows, of another dtype"),
         pytest.param((640, 3, 1), (640, 1, 50), (640, 3, 50), "d", False, id="not worth the copies"),
         pytest.param((10, 50, 1), (10, 1, 300), (10, 50, 300), "d", False, id="long rows"),
         pytest.param((64, 50, 1), (64, 1, 50), (64, 50, 50), "e", False, id="not for BLAS"),
         pytest.param((300, 1, 1), (300, 40, 40), (300, 40, 40), "d", False, id="numbers"),
+        pytest.param((60, 1, 150, 1), (1, 2, 150, 2), (60, 2, 150, 2), "d", True, id="columns that lie apart"),
+        pytest.param((8, 1, 900, 1), (1, 2, 900, 2), (8, 2, 900, 2), "d", False, id="few of them"),
     ],
 )  # fmt: skip
 def test_which_are_made_by_matrices(a: Any, b: Any, shape: Any, dtype: str, is_made: bool) -> None:
