@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,9 @@ MANY = 10  # times the directions of the other mode: this one does not win
 TOO_LARGE = 2**29  # bytes
 SLOW = 1.0  # seconds of a first call after which only one more is made before measuring
 HOPELESS = 10.0  # seconds of a first call after which it is not made again
+TURN = 0.01  # seconds of several calls of one order
+MOST_CALLS = 100
+WARM = 3  # calls until one is played
 PATIENCE = 120.0  # seconds after which no further mode of a library is tried
 
 
@@ -142,8 +146,12 @@ def run(workload: Workload, libraries: list[str], effort: Effort, peak: float) -
 
 
 def orders(workload: Workload, effort: Effort) -> dict[str, Any]:
-    """Times of the chosen order and of pure forward and reverse."""
+    """Times of the chosen order and of pure forward and reverse, on average over turns of several calls.
+
+    Two of them are often the same program: after one call what differs is the memory that the one before has left.
+    """
     calls: dict[str, Call] = {}
+    counts: dict[str, int] = {}
     failed: dict[str, str] = {}
     for order in ("auto", "forward", "reverse"):
         call = ours_dense(workload, order)
@@ -155,8 +163,15 @@ def orders(workload: Workload, effort: Effort) -> dict[str, Any]:
             if first > HOPELESS:
                 failed[order] = f"the first call took {first:.0f} s"
             else:
-                calls[order] = call
-    times = interleaved(calls, effort)
+                played = min(timed(call) for _ in range(WARM))
+                counts[order] = max(1, min(MOST_CALLS, int(TURN / played)))
+                calls[order] = partial(_several, call, counts[order])
+    times = {order: taken / counts[order] for order, taken in interleaved(calls, effort).items()}
     pure = [times[order] for order in ("forward", "reverse") if order in times]
     ratio = times["auto"] / min(pure) if pure and "auto" in times else None
     return {"name": workload.name, **times, "failed": failed, "auto/best": ratio}
+
+
+def _several(call: Call, count: int) -> None:
+    for _ in range(count):
+        call()
