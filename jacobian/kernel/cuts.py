@@ -169,8 +169,7 @@ class Sorting:
         cut = [name for name in line.uses if name in self.cuts]
         touched = self.program.touched(line)
         is_late = bool(line.uses & self._late) or any(self._memory.get(one) == LATE for one in touched)
-        is_whole = self._is_narrow and line.products and line.target not in self.cuts
-        if not is_late and not is_whole and (cut or line.target in self.cuts):
+        if not is_late and not self._is_whole(line) and (cut or line.target in self.cuts):
             within = self._within(line, touched)
             if within is not None and within.way != LATE:
                 self._take_in(within)
@@ -184,6 +183,13 @@ class Sorting:
         self.together.update(cut)
         self._late.add(line.target)
         self._memory.update(dict.fromkeys(touched, LATE))
+
+    def _is_whole(self, line: Line) -> bool:
+        """Whether a line stays out of a narrow loop: a product, or another view for products only."""
+        if not self._is_narrow or line.target in self.cuts:
+            return False
+        users = [one for one in self.program.lines if line.target in one.uses] if line.view_of else [line]
+        return all(one.products for one in users)
 
     def _take_in(self, within: Within) -> None:
         self.within.append(within)

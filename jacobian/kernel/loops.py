@@ -31,6 +31,7 @@ class Loop:
         self._first: list[Line] = []
         self.inner: list[Line] = []
         self._sums: list[tuple[str, str]] = []
+        self._hosts: set[str] = set()  # memory that is read in the loop and written to
         for within in sorting.within:
             self._write(within)
 
@@ -79,11 +80,12 @@ class Loop:
         sorting, program = self.sorting, self.sorting.program
         needed = {name for line in (*self._first, *self.inner) for name in (*line.uses, line.target)}
         touched = {program.memory(name) for name in needed}
+        changed = program.changed | self._hosts
         later = {name for line in sorting.after for name in line.uses}
         early: list[Line] = []
         late: list[Line] = []
         for line in reversed(sorting.before):
-            is_read = (line.new or line.view_of) and program.memory(line.target) not in program.changed
+            is_read = (line.new or line.view_of) and changed.isdisjoint(map(program.memory, (line.target, *line.uses)))
             is_made = is_read or (program.is_place(line) and program.memory(line.target) not in touched)
             more = [name for name in line.uses - needed - later if name in program.makers]
             is_held = sum(self._nbytes.get(name, 0.0) for name in more) <= self._nbytes.get(line.target, 0.0)
@@ -117,6 +119,7 @@ class Loop:
             host = self._host(within)
             alias = Line(whole, f"{whole} = {host}", frozenset([host]), view_of=host)
             self._first.append(alias if host else self._blank(whole, "empty"))
+            self._hosts |= {self.sorting.program.memory(host)} if host else set()
             place = self._slice(whole, within.made)
             uses = frozenset([names[whole], place])
             text = f"{place}[...] = {names[whole]}"
@@ -140,7 +143,7 @@ class Loop:
         line, program, symbols = within.line, self.sorting.program, self._code.symbols
         lines = [*(one.line for one in self.sorting.within), *self.sorting.after]
         early = {one.target for one in self.sorting.before if one.new}
-        for name in early & within.cuts.keys() if line.call is not None else ():
+        for name in sorted(early & within.cuts.keys()) if line.call is not None else ():
             memory, alike = program.memory(name), (symbols[name].shape, symbols[name].kind)
             users = [one for one in lines if any(program.memory(used) == memory for used in one.uses)]
             is_free = users == [line] and memory not in program.changed | set(map(program.memory, self._kept))
