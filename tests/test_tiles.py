@@ -341,6 +341,21 @@ def test_large_matrices_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     assert texts and not any("in_parts" in text for text in texts)
 
 
+def attention(x: Any) -> Any:
+    p = np.exp(x @ x.T)
+    return np.sum((p / np.sum(p, axis=1, keepdims=True) @ x) ** 2)
+
+
+@pytest.mark.parametrize("shape", [(12, 3), (20, 4)])
+def test_hessians_of_products_of_an_array_with_itself(shape: tuple[int, int]) -> None:
+    """They turn axes around, in lists of numbers."""
+    g = jac.hessian(attention)
+    for _ in range(4):
+        x = 0.5 * RNG.normal(size=shape)
+        expected = np.asarray(jac.jacobian(jac.jacobian(attention), order="forward")(x))
+        np.testing.assert_allclose(np.asarray(g(x)), expected, rtol=1e-8, atol=1e-9 * abs(expected).max())
+
+
 def test_parts_in_turn_and_at_once() -> None:
     def part(start: int, stop: int) -> list[tuple[np.ndarray, Any]]:
         return [(total, x[start:stop].sum(axis=0))]

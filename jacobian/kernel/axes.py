@@ -47,8 +47,8 @@ def read(code: Code, line: Line) -> Reading | None:
     try:
         [tree] = ast.parse(line.text).body
         return _Reader(code).read(tree)
-    except (UnknownError, ValueError):
-        return None
+    except (UnknownError, ValueError, TypeError, IndexError, KeyError, AttributeError):
+        return None  # nobody has thought of such a line: what it does is done as a whole
 
 
 class _Reader:
@@ -168,7 +168,7 @@ class _Reader:
                 found = self._labels.reshaped(array, shape)
                 self._shapes[spot(node)] = found.axes
                 return found
-            case "transpose", [tuple() as order] | order:
+            case "transpose", [tuple() | list() as order] | order:
                 return self._labels.turned(array, order)
             case "take", [0]:
                 return self._labels.taken(array, [self._positions(args[0])])

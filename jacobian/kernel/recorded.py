@@ -129,7 +129,7 @@ class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
         if func is np.where and len(args) == 3 and _are_numbers(args):
             return self._chosen(*args)
         if func is np.transpose and len(args) == 1:
-            axes = kwargs.get("axes")
+            axes = tuple(kwargs["axes"]) if isinstance(kwargs.get("axes"), list) else kwargs.get("axes")
             text = ".T" if axes is None else f".transpose({self.code.literal(axes)})"
             result = self._written(lambda texts: texts[0] + text, lambda array: np.transpose(array, axes), (self,))
             if isinstance(axes, tuple) and sorted(axes) == list(range(len(self.shape))):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from collections.abc import Set as AbstractSet
 from math import prod
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from jacobian.kernel import notation
 from jacobian.kernel.access import indices, plain
 from jacobian.kernel.arithmetic import SHAPES, VALUES, Arithmetic
 from jacobian.kernel.dispatch import is_foreign
+from jacobian.kernel.equations import Guard
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.frames import frame_of, without_guards
 from jacobian.kernel.joint import in_one_scope
@@ -42,6 +43,15 @@ class Core(NamedTuple):
     story: Term
 
 
+class Place(NamedTuple):
+    """A term that is to be contracted: which guards before, where it writes, and the new number of each free index."""
+
+    term: Term
+    position: dict[int, int]
+    guards: tuple[Guard, ...]
+    bare: Term
+
+
 def contracted(J: Jacobian, arithmetic: Arithmetic = VALUES) -> Jacobian:
     """The same Jacobian with connected factors contracted; terms that read and write alike become one.
 
@@ -51,14 +61,10 @@ def contracted(J: Jacobian, arithmetic: Arithmetic = VALUES) -> Jacobian:
         return J
     becomes_real = J.dtype.kind != "c" and holds_complex(J.terms)
     wide = np.result_type(J.dtype, np.complex64) if becomes_real else J.dtype
-    groups: dict[tuple[Any, bool], list[Core]] = {}
+    places: dict[tuple[Any, bool], list[Place]] = {}
     loose: list[Term] = []
     pool: Pool = {}
-    signed = _with_signs(J.terms) if arithmetic.few > 0 else []
     for term in J.terms:
-        if any(term is one for one in signed):
-            loose.append(term)
-            continue
         made_real = becomes_real and holds_complex((term,))
         open_ = _has_open_operator(term) and not (made_real and len(term.factors) > 1)
         if open_ or (len(J.terms) <= FEW_KEPT and is_kept(term)):
@@ -69,36 +75,43 @@ def contracted(J: Jacobian, arithmetic: Arithmetic = VALUES) -> Jacobian:
             loose.append(_by_parts(term, wide, arithmetic))
             continue
         fills = arithmetic.few > 0 and len(J.terms) > 1 and frame.is_filled
-        array, labels = arithmetic.core(term, J.dtype, term.pattern.guards if fills else frame.inner)
         used = tuple(term.tables[slot] for slot in frame.slots)
-        labels = tuple(frame.position[index] for index in labels)
         bare = Term(without_guards(frame.bare) if fills else frame.bare, (), used)
         if len(J.terms) > MANY_TERMS:
             bare = resolved(bare, pool)
         key = (bare.pattern, tuple(map(id, bare.tables)))
-        groups.setdefault((key, made_real), []).append(Core(array, labels, bare, _story(term)))
-    terms = [
-        _real_term(_sum_of(members, arithmetic)) if made_real else _sum_of(members, arithmetic)
-        for (_, made_real), members in groups.items()
-    ]
+        guards = term.pattern.guards if fills else frame.inner
+        places.setdefault((key, made_real), []).append(Place(term, frame.position, guards, bare))
+    arrays = _arrays_of(J.terms) if arithmetic.few > 0 else ()
+    terms: list[Term] = []
+    for (_, made_real), members in places.items():
+        if len(members) == 1 and _is_negative(members[0].term, arrays):
+            loose.append(members[0].term)
+            continue
+        total = _sum_of([_core(one, J.dtype, arithmetic) for one in members], arithmetic)
+        terms.append(_real_term(total) if made_real else total)
     result = Jacobian([*terms, *loose], J.out_shape, J.in_shape, J.dtype, J.names)
     wants = _wants_collapsing(result) or (arithmetic.few > 0 and takes_in(result) and _is_made(result))
     return collapsed(result, arithmetic) if wants else result
 
 
-def _with_signs(terms: Sequence[Term]) -> list[Term]:
-    """The terms that are another one's array written elsewhere with a minus: in front, as the array is for both."""
-    settled = [term for term in terms if term.tables and abs(term.scale) == 1 and _is_settled(term)]
-    arrays = {(term.pattern, id(term.factors[0].array)) for term in settled if term.factors and term.scale == 1}
-    negative = [term for term in settled if term.scale == -1 and term.factors]
-    if not arrays or not negative:
-        return []
-    places = Counter((term.pattern.out, term.pattern.into, *map(id, term.tables)) for term in terms)
-    return [
-        term for term in negative
-        if (term.pattern, id(term.factors[0].array)) in arrays
-        and places[(term.pattern.out, term.pattern.into, *map(id, term.tables))] == 1
-    ]  # fmt: skip
+def _core(place: Place, dtype: np.dtype[Any], arithmetic: Arithmetic) -> Core:
+    array, labels = arithmetic.core(place.term, dtype, place.guards)
+    return Core(array, tuple(place.position[index] for index in labels), place.bare, _story(place.term))
+
+
+def _arrays_of(terms: Sequence[Term]) -> AbstractSet[tuple[Pattern, int]]:
+    """The arrays that some terms read as they are."""
+    return {(term.pattern, id(term.factors[0].array)) for term in terms if term.tables and _is_alone(term, 1)}
+
+
+def _is_negative(term: Term, arrays: Collection[tuple[Pattern, int]]) -> bool:
+    """Whether a term is another one's array written elsewhere with a minus: in front, as the array is for both."""
+    return _is_alone(term, -1) and (term.pattern, id(term.factors[0].array)) in arrays
+
+
+def _is_alone(term: Term, scale: int) -> bool:
+    return term.scale == scale and len(term.factors) == 1 and _is_settled(term)
 
 
 def _real_term(term: Term) -> Term:

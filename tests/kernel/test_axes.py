@@ -23,13 +23,14 @@ SHAPES = {
 NAMED: dict[str, Any] = {
     "tanh": np.tanh, "where": np.where, "cumsum": np.cumsum, "sort": np.sort, "largest": np.maximum.reduce,
     "dots": dots, "outer": outer, "swapaxes": np.swapaxes, "key": (slice(None), None), "first": 0,
-    "order": np.array([2, 0, 1]), "up": np.array([0, 1, 2]),
+    "order": np.array([2, 0, 1]), "turn": [2, 0, 1], "up": np.array([0, 1, 2]),
     "truths": np.ones((4, 6), bool), "dot": np.dot, "running": np.add.accumulate,
 }  # fmt: skip
 
 MADE = [
     "a + b", "a * row", "column / a", "-a", "tanh(a)", "a ** (2)", "a > b", "where(a > b, a, row)", "a.T",
-    "a.transpose(1, 0)", "cube.transpose((2, 0, 1))", "a.dot(c)", "a @ c", "matmul(a, c)", "matmul(stack, more)",
+    "a.transpose(1, 0)", "cube.transpose((2, 0, 1))", "cube.transpose(turn)",
+    "a.dot(c)", "a @ c", "matmul(a, c)", "matmul(stack, more)",
     "v.dot(w)", "a.dot(v)", "v.dot(c)", "dot(a, c)", "matmul(stack, v)", "vdot(a, b)", "add.reduce(a, 1)",
     "add.reduce(a, 0)", "add.reduce(a, axis=(None))", "add.reduce(cube, (0, 2))",
     "add.reduce(a, axis=1, keepdims=True)",

@@ -120,6 +120,21 @@ def test_springs_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert jac.check(forces, x)
 
 
+def test_what_arrives_at_one_end_is_added_before_it_is_multiplied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is shared by the ends of a difference that is read beside something else."""
+    rng = np.random.default_rng(3)
+    i, j, B = rng.integers(0, 8, 20), rng.integers(0, 8, 20), rng.normal(size=(20, 8))
+
+    def flux(x: Any) -> Any:
+        return B.T @ (0.5 * (x[i] ** 2 + x[j] ** 2) - 0.5 * np.abs(x[i] + x[j]) * (x[i] - x[j]))
+
+    g, x = jac.jacobian(flux), rng.normal(size=8)
+    expected = np.asarray(g(x))
+    (text,) = texts_of(g, x, monkeypatch=monkeypatch)
+    assert text.count("write") == 2
+    np.testing.assert_allclose(np.asarray(g(x)), expected, rtol=1e-10, atol=1e-12)
+
+
 def gravity(x: Any) -> Any:
     way = x[None, :, :] - x[:, None, :]
     square = np.sum(way**2, axis=2) + 0.05
