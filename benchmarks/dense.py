@@ -11,7 +11,7 @@ import numpy as np
 
 import jacobian as jac
 from benchmarks import peers
-from benchmarks.measure import Effort, agree, interleaved, ours, timed, write_seconds
+from benchmarks.measure import Effort, agree, interleaved, nothing_known, ours, timed, write_seconds
 from benchmarks.memory import memory_of
 from benchmarks.workloads import Workload
 from jacobian import plan
@@ -145,6 +145,7 @@ def run(workload: Workload, libraries: list[str], effort: Effort, peak: float) -
     return record
 
 
+@nothing_known()
 def orders(workload: Workload, effort: Effort) -> dict[str, Any]:
     """Times of the chosen order and of pure forward and reverse, on average over turns of several calls.
 

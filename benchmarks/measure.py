@@ -6,7 +6,8 @@ import mmap
 import random
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,9 @@ import numpy as np
 
 import jacobian as jac
 from benchmarks.workloads import Workload
+from jacobian import replay
+from jacobian.kernel import reuse
+from jacobian.programs import Memory
 
 Call = Callable[[], Any]
 
@@ -83,6 +87,17 @@ def _repeated(call: Call, calls: int) -> float:
 def ours(workload: Workload, order: str = "auto") -> Callable[..., tuple[Any, ...]]:
     """The function that returns our Jacobians, not yet dense."""
     return jac.jacobian(workload.plain, workload.argnums, order)  # type: ignore[no-any-return]
+
+
+@contextmanager
+def nothing_known() -> Iterator[None]:
+    """As if nothing had been called yet: every call begins with memory of its own."""
+    known, replay.SCRIPTS = replay.SCRIPTS, Memory(replay.Kind, replay.REMEMBERED)
+    reuse.WAITING.give_up()
+    try:
+        yield
+    finally:
+        replay.SCRIPTS = known
 
 
 class Anew:
