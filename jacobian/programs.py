@@ -22,6 +22,7 @@ from jacobian.kernel.code import OTHERWISE, OtherwiseError
 from jacobian.kernel.operands import view_of
 from jacobian.kernel.recorded import NotRecordableError
 from jacobian.kernel.reuse import Reused
+from jacobian.ops.kinks import told_later
 from jacobian.tracing.graph import Node
 from jacobian.writing import Writing
 
@@ -190,7 +191,9 @@ def tensors(of: Node, wrt: Sequence[Node], order: str) -> Tensors | None:
     program = PROGRAMS.find((order, by, keys), count)
     if program.seen > 1 and not program.tried:
         program.tried = True
-        _write(program, of, wrt, order)
+        told_later(_write, program, of, wrt, order)
+        for node in nodes[:count]:
+            node.forget_locals()
     return program.run(nodes)
 
 

@@ -124,6 +124,22 @@ def test_a_kink_warns_every_time() -> None:
         np.testing.assert_array_equal(np.asarray(J), np.diag([3.0, 0.0]))
 
 
+def test_a_kink_warns_once_while_the_program_is_written() -> None:
+    """Choosing among orders evaluates the rules, too."""
+
+    def elu(w: Any, v: Any, x: Any) -> Any:
+        z = x @ w
+        return np.mean(np.where(z > 0, z, np.exp(np.minimum(z, 0)) - 1) @ v)
+
+    rng = np.random.default_rng(0)
+    w, v, x = np.zeros((3, 33)), rng.normal(size=(33, 33)), rng.normal(size=(257, 3))
+    for other in (lambda w: elu(w, v, x), lambda w: elu(w, v, x), lambda w: elu(w, v, x)):
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            np.asarray(jac.jacobian(other)(w))
+        assert [one.category for one in told] == [KinkWarning]
+
+
 def test_an_infinite_derivative_warns_every_time() -> None:
     g = jac.jacobian(lambda x: np.sqrt(x) + 1)
     for _ in range(3):

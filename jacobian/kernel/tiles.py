@@ -42,7 +42,7 @@ SLOW = 3.0  # nanoseconds for an entry of a function that is no arithmetic
 MOST_LINES = 1000  # of a program that is looked at
 FEW_LINES = 200  # of one that takes little memory
 CANDIDATES = 4  # arrays that are tried
-PRODUCTS = 4  # of which more are tried, with loops that make nothing else of products
+PRODUCTS = 4  # products that are tried, with loops that make nothing else of products
 WORTHWHILE = 0.8  # of the memory that is needed otherwise
 
 _SLOW = {

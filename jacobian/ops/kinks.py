@@ -17,12 +17,20 @@ from jacobian.ops.callers import user_frame
 T = TypeVar("T")
 
 _ARE_TOLD: ContextVar[bool] = ContextVar("kinks are told", default=False)
+_LATER: ContextVar[bool] = ContextVar("all is told later", default=False)
 
 
 def once_told(function: Callable[..., T], *arguments: Any) -> T:
     """Call a function that comes upon no kinks but those which a program has told of: once is enough."""
     context = copy_context()
     context.run(_ARE_TOLD.set, True)
+    return context.run(function, *arguments)
+
+
+def told_later(function: Callable[..., T], *arguments: Any) -> T:
+    """Call a function that evaluates rules which are evaluated once more: then all is told."""
+    context = copy_context()
+    context.run(_LATER.set, True)
     return context.run(function, *arguments)
 
 
@@ -85,6 +93,8 @@ def warn_non_finite(name: str, factor: Any) -> None:
 
 def _warn(warning: JacobianWarning) -> None:
     """Warn at the user's line."""
+    if _LATER.get():
+        return
     frame = user_frame()
     if frame is None:
         warnings.warn(warning, stacklevel=3)

@@ -108,6 +108,10 @@ class Node:
             self._locals[operand] = self.op.local(self.point, operand)
         return self._locals[operand]
 
+    def forget_locals(self) -> None:
+        """Evaluate the rule anew when a local Jacobian is asked for."""
+        self._locals = None
+
     @property
     def point(self) -> Point:
         """What the op's rule is evaluated at."""
