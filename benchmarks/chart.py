@@ -11,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from benchmarks.report import ratio
+
 AHEAD, BEHIND = "#0072B2", "#D55E00"  # told apart with every kind of colour vision, and in grey
 
 
@@ -32,16 +34,12 @@ def draw(results: dict[str, Any], folder: Path) -> None:
     for row, y in zip(rows, range(len(rows)), strict=True):
         if "best peer" in row:
             left.annotate(
-                f"{_short(row['peer/ours'])}×  {row['best peer'].removesuffix(', no_grad')}", (row["peer/ours"], y),
+                f"{ratio(row['peer/ours'])}  {row['best peer'].removesuffix(', no_grad')}", (row["peer/ours"], y),
                 xytext=(7, 0) if row["peer/ours"] >= 1 else (-7, 0), textcoords="offset points", va="center",
                 ha="left" if row["peer/ours"] >= 1 else "right", fontsize=7, color="#444444",
             )  # fmt: skip
     figure.savefig(folder / "chart.svg", metadata={"Date": None})
     figure.savefig(folder / "chart.png", dpi=130, metadata={"Software": None})
-
-
-def _short(ratio: float) -> str:
-    return f"{ratio:.0f}" if ratio >= 100 else f"{ratio:.2g}"
 
 
 def _panel(axes: Axes, values: list[float | None], title: str, *, up: bool) -> None:

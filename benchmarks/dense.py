@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -166,13 +165,8 @@ def orders(workload: Workload, effort: Effort) -> dict[str, Any]:
             else:
                 played = min(timed(call) for _ in range(WARM))
                 counts[order] = max(1, min(MOST_CALLS, int(TURN / played)))
-                calls[order] = partial(_several, call, counts[order])
-    times = {order: taken / counts[order] for order, taken in interleaved(calls, effort).items()}
+                calls[order] = call
+    times = interleaved(calls, effort, counts)
     pure = [times[order] for order in ("forward", "reverse") if order in times]
     ratio = times["auto"] / min(pure) if pure and "auto" in times else None
     return {"name": workload.name, **times, "failed": failed, "auto/best": ratio}
-
-
-def _several(call: Call, count: int) -> None:
-    for _ in range(count):
-        call()

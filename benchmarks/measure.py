@@ -6,7 +6,7 @@ import mmap
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -49,7 +49,9 @@ def timed(call: Call) -> float:
     return stop - start
 
 
-def interleaved(contestants: dict[str, Call], effort: Effort = FULL, calls: int = 1) -> dict[str, float]:
+def interleaved(
+    contestants: dict[str, Call], effort: Effort = FULL, calls: int | Mapping[str, int] = 1
+) -> dict[str, float]:  # fmt: skip
     """Median seconds per call of every contestant, measured in turns of `calls` calls each, after one to warm up.
 
     A turn of a fast contestant begins with a call that does not count: until it is over, threads of the one before may
@@ -66,7 +68,8 @@ def interleaved(contestants: dict[str, Call], effort: Effort = FULL, calls: int 
         for name in shuffled.sample(list(contestants), len(contestants)):
             if name in fast:
                 timed(contestants[name])
-            samples[name].append(_repeated(contestants[name], calls))
+            count = calls if isinstance(calls, int) else calls[name]
+            samples[name].append(_repeated(contestants[name], count))
     return {name: statistics.median(times) for name, times in samples.items()}
 
 

@@ -140,7 +140,7 @@ class Scripting(Writing):
         forward = self.code.constant(partial(op.forward, **node.params), op.name)
         given = [one if isinstance(one, Recorded) else self.code.literal(one) for one in operands]
         uses = [one for one in operands if isinstance(one, Recorded)]
-        products = of_linear_algebra(np.shape(node.operands[0])) if op.family == "linalg" else 0
+        products = of_linear_algebra(np.shape(node.operands[0])) if _is_of(node, "linalg") else 0
         text = f"{forward}({', '.join(map(str, given))})"
         symbol = self.code.let(text, uses, node.shape, rough=True, products=products)
         return Recorded(self.code, symbol.name, node.value)

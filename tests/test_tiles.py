@@ -252,6 +252,16 @@ def test_large_inputs_are_copied_when_the_program_has_run() -> None:
     assert J.formula.startswith("∂y/∂")
 
 
+def test_parts_of_a_result_are_added_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = RNG.normal(size=(600, 5))
+    g = jac.jacobian(kernel)
+    texts = texts_of(g, x, monkeypatch=monkeypatch)
+    assert any("in_parts" in text for text in texts)
+    weights = np.exp(-0.5 * np.sum((x[:, None, :] - x[None, :, :]) ** 2, axis=2))
+    expected = 2 * (weights @ x - np.sum(weights, axis=1)[:, None] * x)
+    np.testing.assert_allclose(np.asarray(g(x)), expected, rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.usefixtures("small_tiles")
 def test_kinks_are_told_as_ever() -> None:
     def f(x: Any) -> Any:

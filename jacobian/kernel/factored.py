@@ -23,9 +23,6 @@ from jacobian.kernel.term import Array, Factor, Operator, Term
 
 WORTHWHILE = 4  # multiplications for every entry of a sum, where a product is summed itself
 
-Read = dict[Access, tuple[Factor, ...]]
-"""The factors of a term, by how they are read."""
-
 
 class _Way(NamedTuple):
     """All of a term but the factors that are read in one way."""
@@ -92,7 +89,7 @@ def scaled_once(J: Jacobian, uses: Sequence[Jacobian], arithmetic: Arithmetic) -
         return J
     [access] = term.pattern.factors
     size = prod(access.shape)
-    arrays = ([prod(one.shape) for term in use.terms for one in term.pattern.factors] for use in uses)
+    arrays = ([prod(one.shape) for other in use.terms for one in other.pattern.factors] for use in uses)
     if isinstance(term.factors[0].array, Operator) or size > sum(min([size, *sizes]) for sizes in arrays):
         return J
     array, labels = arithmetic.core(_entries(term.factors, access.shape, term.scale), J.dtype, ())
@@ -122,21 +119,13 @@ def _ways(term: Term) -> Sequence[_Way]:
     pattern = term.pattern
     if len(term.factors) < 2 or any(isinstance(factor.array, Operator) for factor in term.factors):
         return ()
-    read = _read(term)
     frame = (pattern.sizes, pattern.out, pattern.into, pattern.guards, tuple(map(id, term.tables)))
-    every = {access: _names(factors) for access, factors in read.items()}
+    every = {access: _names(factors) for access, factors in term.by_access.items()}
     return [
         _Way(frame, frozenset((one, names) for one, names in every.items() if one != access), access)
         for access in every
         if len(every) > 1 and _is_worthwhile(pattern, access)
     ]
-
-
-def _read(term: Term) -> Read:
-    read: dict[Access, list[Factor]] = {}
-    for factor, access in zip(term.factors, term.pattern.factors, strict=True):
-        read.setdefault(access, []).append(factor)
-    return {access: tuple(factors) for access, factors in read.items()}
 
 
 def _names(factors: Sequence[Factor]) -> tuple[Hashable, ...]:
@@ -159,15 +148,11 @@ def _is_worthwhile(pattern: Pattern, access: Access) -> bool:
 def _one(members: Sequence[Term], access: Access, dtype: np.dtype[Any], arithmetic: Arithmetic) -> Term:
     """Several terms as one."""
     first, scale = members[0], members[0].scale or 1
-    added = [_entries(_read(member)[access], access.shape, member.scale / scale) for member in members]
+    added = [_entries(member.by_access[access], access.shape, member.scale / scale) for member in members]
     [total] = contracted(Jacobian(added, access.shape, (), dtype), arithmetic).terms
-    read = _read(first) | {access: total.factors}
+    read = first.by_access | {access: list(total.factors)}
     pairs = [(one, factor) for one, factors in read.items() for factor in factors]
-    pattern = first.pattern
-    found = Pattern(
-        pattern.sizes, pattern.out, pattern.into, pattern.out_shape, pattern.in_shape,
-        tuple(one for one, _ in pairs), pattern.guards, pattern.tables,
-    )  # fmt: skip
+    found = first.pattern.with_factors(tuple(one for one, _ in pairs))
     return Term(found, tuple(factor for _, factor in pairs), first.tables, scale)
 
 

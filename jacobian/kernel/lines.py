@@ -78,10 +78,7 @@ def body(
     What is `given` was made before, and is given up, too.
     """
     lines = made_late(without_copies(lines, kept))
-    last: dict[str, int] = {}
-    made = _makers(lines)
-    for position, line in enumerate(lines):
-        last.update(dict.fromkeys((*line.uses, line.target), position))
+    last, made = _last_mentions(lines), _makers(lines)
     owner = _owners(lines, made)
     free = _last_uses(lines, owner, kept)
     done: dict[int, list[str]] = {}
@@ -117,7 +114,7 @@ def heights(
     """The lines as they are run, each with the bytes of all arrays made by them that are there at that time."""
     lines = made_late(without_copies(lines, kept))
     last = _lifetimes(lines, kept)
-    made = {line.target: position for position, line in reversed(list(enumerate(lines))) if line.new or line.blank}
+    made = {name: position for name, position in _makers(lines).items() if lines[position].new or lines[position].blank}
     gone: dict[int, list[str]] = {}
     for name in made:
         gone.setdefault(last[name], []).append(name)
@@ -129,12 +126,17 @@ def heights(
         total -= sum(nbytes.get(name, 0.0) for name in gone.get(position, ()))
 
 
-def _lifetimes(lines: Sequence[Line], kept: AbstractSet[str]) -> dict[str, int]:
-    """Up to which line an array is there: as long as somebody reads it, or what may be a view of it."""
+def _last_mentions(lines: Sequence[Line]) -> dict[str, int]:
+    """The last line that has a name."""
     last: dict[str, int] = {}
     for position, line in enumerate(lines):
         last.update(dict.fromkeys((*line.uses, line.target), position))
-    last |= dict.fromkeys(kept, len(lines))
+    return last
+
+
+def _lifetimes(lines: Sequence[Line], kept: AbstractSet[str]) -> dict[str, int]:
+    """Up to which line an array is there: as long as somebody reads it, or what may be a view of it."""
+    last = _last_mentions(lines) | dict.fromkeys(kept, len(lines))
     for line in reversed(lines):
         if not (line.new or line.blank or line.changes or line.check):
             for name in line.uses:

@@ -10,6 +10,8 @@ from jacobian.kernel.axes import spot
 from jacobian.kernel.cuts import Cut, Sorting, Within
 from jacobian.kernel.lines import Line, body, heights, highest, tuple_text
 
+LOOP = "a loop"  # where nobody reads its text
+
 
 class Loop:
     """A loop over the parts of an axis that is cut, and the lines around it."""
@@ -46,8 +48,8 @@ class Loop:
     @cached_property
     def beside(self) -> tuple[float, float]:
         """How many bytes are there at once beside a part, and how many at most before or after the loop."""
-        found = list(heights(self.lines(self.sorting.steps), self._kept, self._nbytes))
-        at = next(height for line, height in found if line.text.startswith("def "))
+        found = list(heights(self._around(LOOP), self._kept, self._nbytes))
+        at = next(height for line, height in found if line.text == LOOP)
         return at, max(height for _, height in found)
 
     @property
@@ -61,19 +63,26 @@ class Loop:
 
     def lines(self, step: int, way: str = "in_parts") -> list[Line]:
         """The lines of the whole program."""
-        sorting = self.sorting
-        made = {line.target for line in self.inner if line.target and not line.changes}
-        pairs = {name for pair in self._sums for name in pair}
-        uses = frozenset(name for line in self.inner for name in (*line.uses, line.target) if name) | pairs
+        made, added = self._made, {name for pair in self._sums for name in pair}  # to what is part of a place, too
         returned = f"return {tuple_text(f'({total}, {part})' for total, part in self._sums)}"
-        texts = [*body(self.inner, pairs & made, made), returned]
+        texts = [*body(self.inner, added & made, made), returned]
         part = self._code.fresh("part")
-        head, run = f"def {part}({self._start}, {self._stop}):", f"{way}({part}, {sorting.steps}, {step})"
-        text = "\n    ".join(["\n        ".join([head, *texts]), run])
+        head, run = f"def {part}({self._start}, {self._stop}):", f"{way}({part}, {self.sorting.steps}, {step})"
+        return self._around("\n    ".join(["\n        ".join([head, *texts]), run]))
+
+    @property
+    def _made(self) -> set[str]:
+        """What is made in the loop."""
+        return {line.target for line in self.inner if line.target and not line.changes}
+
+    def _around(self, text: str) -> list[Line]:
+        """The lines of the whole program, with the loop as one of that text."""
+        uses = {name for line in self.inner for name in (*line.uses, line.target) if name}
+        uses |= {name for pair in self._sums for name in pair}
         changed = {line.target for line in self.inner if line.changes} | {total for total, _ in self._sums}
-        loop = Line("", text, uses - made, check=True, changed=tuple(sorted(changed)))
+        loop = Line("", text, frozenset(uses - self._made), check=True, changed=tuple(sorted(changed)))
         early, late = self._told_apart()
-        return [*early, *self._first, loop, *late, *sorting.after]
+        return [*early, *self._first, loop, *late, *self.sorting.after]
 
     def _told_apart(self) -> tuple[list[Line], list[Line]]:
         """What is to be done before the loop, and what can be done after it: it holds no more than there is anyway."""

@@ -54,6 +54,12 @@ class Pattern:
         """Every part."""
         return f"Pattern{self.key!r}"
 
+    def with_factors(self, factors: tuple[Access, ...]) -> Pattern:
+        """The same pattern over factors that are read in these ways."""
+        return Pattern(
+            self.sizes, self.out, self.into, self.out_shape, self.in_shape, factors, self.guards, self.tables
+        )  # fmt: skip
+
     @cached_property
     def key(self) -> tuple[object, ...]:
         """What makes two patterns equal."""

@@ -176,20 +176,14 @@ def fused(J: Jacobian, arithmetic: Arithmetic = VALUES) -> Jacobian:
 
 
 def _fused_term(term: Term, arithmetic: Arithmetic) -> Term:
-    groups: dict[Access, list[Factor]] = {}
-    for factor, access in zip(term.factors, term.pattern.factors, strict=True):
-        groups.setdefault(access, []).append(factor)
+    groups = term.by_access
     if len(groups) == len(term.factors) or any(isinstance(factor.array, Operator) for factor in term.factors):
         return term
-    pattern = term.pattern
-    shorter = Pattern(
-        pattern.sizes, pattern.out, pattern.into, pattern.out_shape, pattern.in_shape, tuple(groups), pattern.guards,
-        pattern.tables,
-    )  # fmt: skip
+    shorter = term.pattern.with_factors(tuple(groups))
     return Term(shorter, tuple(_product(group, arithmetic) for group in groups.values()), term.tables, term.scale)
 
 
-def _product(factors: list[Factor], arithmetic: Arithmetic) -> Factor:
+def _product(factors: Sequence[Factor], arithmetic: Arithmetic) -> Factor:
     if len(factors) == 1:
         return factors[0]
     total = factors[0].array
@@ -264,7 +258,7 @@ def _by_parts(term: Term, dtype: np.dtype[Any], arithmetic: Arithmetic) -> Term:
         factors.append(_factor(array, [_story(story)], labels))
         accesses.append(Access(tuple(plain(label) for label in labels), tuple(array.shape)))
     used = tuple(term.tables[slot] for slot in frame.slots)
-    return Term(_with_factors(frame.bare, tuple(accesses)), tuple(factors), used, scale)
+    return Term(frame.bare.with_factors(tuple(accesses)), tuple(factors), used, scale)
 
 
 def _story(term: Term) -> Term:
@@ -327,18 +321,7 @@ def _sum_of(members: list[Core], arithmetic: Arithmetic) -> Term:
         total = arithmetic.broadcast(total, shape)
     access = Access(tuple(plain(k) for k in every), shape)
     factor = _factor(total, [member.story for member in members], every)
-    return Term(_with_factor(bare.pattern, access), (factor,), bare.tables)
-
-
-def _with_factor(pattern: Pattern, access: Access) -> Pattern:
-    return _with_factors(pattern, (access,))
-
-
-def _with_factors(pattern: Pattern, accesses: tuple[Access, ...]) -> Pattern:
-    return Pattern(
-        pattern.sizes, pattern.out, pattern.into, pattern.out_shape, pattern.in_shape, accesses, pattern.guards,
-        pattern.tables,
-    )  # fmt: skip
+    return Term(bare.pattern.with_factors((access,)), (factor,), bare.tables)
 
 
 def collapsed(J: Jacobian, arithmetic: Arithmetic = VALUES) -> Jacobian:

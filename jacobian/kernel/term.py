@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from jacobian.kernel.pattern import Pattern, compose
+from jacobian.kernel.pattern import Access, Pattern, compose
 
 Array = Any
 """An ndarray, an operator, or anything that speaks NumPy's protocols (a tracer, a Dask array)."""
@@ -94,6 +94,14 @@ class Term:
     def numbers(self) -> list[Any]:
         """The arrays of the factors, then the tables."""
         return [*(factor.array for factor in self.factors), *self.tables]
+
+    @property
+    def by_access(self) -> dict[Access, list[Factor]]:
+        """The factors, by how they are read."""
+        read: dict[Access, list[Factor]] = {}
+        for factor, access in zip(self.factors, self.pattern.factors, strict=True):
+            read.setdefault(access, []).append(factor)
+        return read
 
     @property
     def is_entry_by_entry(self) -> bool:

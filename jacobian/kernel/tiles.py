@@ -65,9 +65,11 @@ def text_in_tiles(code: Code, arguments: Iterable[str], results: Sequence[str], 
 
 
 class Tiled(NamedTuple):
-    """A program in tiles: its lines, about how many bytes it takes, and how much longer it takes, but for caches."""
+    """A program in tiles: how it is cut, about how many bytes it takes, how much longer it takes, but for caches."""
 
-    lines: list[Line]
+    loop: Loop
+    step: int
+    way: str
     peak: float
     extra: float
     is_cached: bool
@@ -87,7 +89,7 @@ def in_tiles(code: Code, lines: Sequence[Line], kept: frozenset[str], held: floa
     found = [one for one in found if one.is_cached] or found
     enough = max(goal, NEARLY * min((one.peak for one in found), default=0.0))
     best = min((one for one in found if one.peak <= enough), key=lambda one: one.extra, default=None)
-    return None if best is None else best.lines
+    return None if best is None else best.loop.lines(best.step, best.way)
 
 
 def _goal(lines: Sequence[Line], kept: frozenset[str], nbytes: Mapping[str, float]) -> float:
@@ -170,10 +172,10 @@ class _Choice:
             return None
         steps = loop.sorting.steps
         step = ceil(steps / count)
-        lines = loop.lines(step, "in_parts_at_once" if is_at_once else "in_parts")
+        way = "in_parts_at_once" if is_at_once else "in_parts"
         at, others = loop.beside
         peak = max(at + loop.part(step / steps), others)
-        return Tiled(lines, peak, self._extra(loop, count), is_cached)
+        return Tiled(loop, step, way, peak, self._extra(loop, count), is_cached)
 
     def _extra(self, loop: Loop, count: int) -> float:
         """How much longer it takes in parts: lines begin, rows lie apart, and cores wait for one another."""

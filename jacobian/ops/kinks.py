@@ -22,15 +22,17 @@ _LATER: ContextVar[bool] = ContextVar("all is told later", default=False)
 
 def once_told(function: Callable[..., T], *arguments: Any) -> T:
     """Call a function that comes upon no kinks but those which a program has told of: once is enough."""
-    context = copy_context()
-    context.run(_ARE_TOLD.set, True)
-    return context.run(function, *arguments)
+    return _with(_ARE_TOLD, function, *arguments)
 
 
 def told_later(function: Callable[..., T], *arguments: Any) -> T:
     """Call a function that evaluates rules which are evaluated once more: then all is told."""
+    return _with(_LATER, function, *arguments)
+
+
+def _with(variable: ContextVar[bool], function: Callable[..., T], *arguments: Any) -> T:
     context = copy_context()
-    context.run(_LATER.set, True)
+    context.run(variable.set, True)
     return context.run(function, *arguments)
 
 
