@@ -79,11 +79,6 @@ def thumbnail(J: Jacobian, size: int = 64, alt: str | None = None) -> str:
     return image(picture(J, size), alt or sentence(J))
 
 
-def png(J: Jacobian, size: int = 320) -> bytes:
-    """The heat map as a PNG file of at most `size` pixels along either side."""
-    return encode(picture(J, size))
-
-
 def image(pixels: np.ndarray, alt: str) -> str:
     """Pixels as an `<img>`."""
     data = b64encode(encode(pixels)).decode("ascii")

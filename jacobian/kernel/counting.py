@@ -230,12 +230,6 @@ def covers_all(one: Term, shape: Shape) -> bool:
     return not p.guards and p.is_plain and tuple(p.sizes[index] for index in p.free) == shape
 
 
-def count_one(one: Term, most_work: int = MOST_WORK) -> int | None:
-    """How many entries a mask reaches, when that is known without listing them."""
-    found = region(one) if is_injective(one.pattern) else None
-    return None if found is None else points(found, most_work)
-
-
 def count_union(
     masks: Sequence[Term], shape: Shape, most_work: int = MOST_WORK, most_intersections: int = MOST_INTERSECTIONS
 ) -> int | None:

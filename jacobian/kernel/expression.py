@@ -375,7 +375,10 @@ class Jacobian(Shown):
 
     def __truediv__(self, scalar: Any) -> Jacobian:
         """The Jacobian divided by a number."""
-        if not is_foreign_array(scalar) and np.ndim(scalar) == 0:
+        if np.ndim(scalar) != 0:
+            headline = f"J / c: c must be a scalar, not of shape {np.shape(scalar)}"
+            raise ShapeError(report(headline, fix="np.asarray(J) / c for elementwise quotients"))
+        if not is_foreign_array(scalar):
             if np.asarray(scalar).dtype.kind not in "biufc":
                 raise ArgumentError(report(f"J / c: c must be a number, not {type(scalar).__name__}"))
             if scalar == 0:
@@ -394,9 +397,9 @@ class Jacobian(Shown):
         """The difference to an array: the full tensor."""
         return -self + other
 
-    def __pow__(self, exponent: Any) -> Any:
-        """Every entry of the full tensor to a power."""
-        return np.power(self, exponent)
+    def __pos__(self) -> Jacobian:
+        """Itself."""
+        return self
 
     @property
     def T(self) -> Jacobian:

@@ -42,6 +42,18 @@ class Source(Protocol):
         """The function and the point, where they are known."""
 
 
+def _entrywise(function: np.ufunc) -> tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]:
+    """An operator, and the one for the other way round: they see the full tensor."""
+
+    def straight(J: Tensor, other: Any) -> Any:
+        return function(J, other)
+
+    def reflected(J: Tensor, other: Any) -> Any:
+        return function(other, J)
+
+    return straight, reflected
+
+
 class Tensor:
     """What `Jacobian` is as an array; the terms and their algebra are in `expression.py`."""
 
@@ -173,6 +185,12 @@ class Tensor:
     def __abs__(self) -> Any:
         """The magnitude of every entry."""
         return np.abs(self)
+
+    __pow__, __rpow__ = _entrywise(np.power)
+    __mod__, __rmod__ = _entrywise(np.remainder)
+    __floordiv__, __rfloordiv__ = _entrywise(np.floor_divide)
+    __divmod__, __rdivmod__ = _entrywise(np.divmod)
+    __rtruediv__ = _entrywise(np.divide)[1]
 
     def __round__(self, ndigits: int | None = None) -> Any:
         """Every entry rounded to so many decimals; a number as Python rounds it."""

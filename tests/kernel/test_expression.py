@@ -324,6 +324,11 @@ MISTAKES: list[tuple[Callable[[], Any], type[Exception], str]] = [
         ),
     ),
     (lambda: M * "two", ArgumentError, "c * J: c must be a number, not str"),
+    (
+        lambda: M / np.ones(3),
+        ShapeError,
+        "J / c: c must be a scalar, not of shape (3,)\n  fix:   np.asarray(J) / c for elementwise quotients",
+    ),
     (lambda: M * None, ArgumentError, "c * J: c must be a number, not NoneType"),
     (lambda: M @ "dx", ArgumentError, "@ needs a Jacobian or an array of numbers, not str"),
     (lambda: M @ None, ArgumentError, "@ needs a Jacobian or an array of numbers, not NoneType"),
@@ -414,7 +419,16 @@ def test_sums_and_powers_with_something_else_see_the_full_tensor() -> None:
     assert_array_equal(M + 1, np.asarray(M) + 1)
     assert_array_equal(M - np.ones(M.shape), np.asarray(M) - 1)
     assert_array_equal(np.ones(M.shape) - M, 1 - np.asarray(M))
-    assert_array_equal(M**2, np.asarray(M) ** 2)
+    assert +M is M
+
+
+@pytest.mark.parametrize("operate", [pow, operator.mod, operator.floordiv, divmod, operator.truediv])
+@pytest.mark.parametrize("other", [2, np.full(M.shape, 0.5)], ids=["a number", "an array"])
+def test_other_operators_see_the_full_tensor_on_either_side(operate: Callable[[Any, Any], Any], other: Any) -> None:
+    N = Jacobian.einsum("ij->i|j", np.exp(A))
+    assert_array_equal(operate(other, N), operate(other, np.exp(A)))
+    if operate is not operator.truediv:  # a number divides the terms; an array is refused
+        assert_array_equal(operate(N, other), operate(np.exp(A), other))
 
 
 # -- the first-order approximation --------
