@@ -18,6 +18,7 @@ from jacobian.kernel.lines import Line
 from jacobian.kernel.pattern import Shape
 
 LINE = 700.0  # calling NumPy, whatever for
+NUMBER = 50.0  # an operation on numbers, which are Python's as far as can be
 CALL = 50_000.0  # calling the kernel, which then calls NumPy some twenty times
 LISTED = 6.0  # writing an entry to a position in a list
 LOOP = 12.0  # beginning one of NumPy's inner loops
@@ -50,6 +51,8 @@ def effort_to_look(symbol: Symbol) -> float:
 
 def line_effort(code: Code, line: Line) -> float:
     """What one line takes; next to nothing where it only looks at an array in another way."""
+    if _is_of_numbers(code, line):
+        return NUMBER
     total = (CALL if line.calls else LINE) + PRODUCT * line.products + LISTED * line.listed
     if line.check:
         return total + sum(effort_to_look(code.symbols[name]) for name in line.uses if name in code.symbols)
@@ -74,6 +77,17 @@ def line_effort(code: Code, line: Line) -> float:
         entries = max((symbol.size for symbol in given), default=1)
         total += _through(entries) + (FAR * entries if made.size > CACHED and entries > FEW else 0.0)
     return total
+
+
+def _is_of_numbers(code: Code, line: Line) -> bool:
+    """Whether a line makes a number of numbers, reads one, or writes one to an entry."""
+    if line.check or line.calls or line.products or line.listed:
+        return False
+    operands = [code.symbols[name] for name in line.uses - {line.target} if name in code.symbols]
+    is_single = not any(one.shape for one in operands)
+    made = code.symbols.get(line.target)
+    is_read = not line.new and not line.changes and " if " not in line.text
+    return made is not None and (is_single or is_read) and (not made.shape or line.changes)
 
 
 def _through(entries: int) -> float:

@@ -151,10 +151,17 @@ def _without_ones(code: Code, named: Named, out: Labels) -> Named:
 
 
 def _number(code: Code, numbers: Sequence[str], uses: Sequence[Symbol]) -> Symbol:
-    """The product of numbers."""
-    if len(numbers) == 1:
-        return Symbol(numbers[0], ())
-    return code.let(" * ".join(numbers), uses, ()) if numbers else Symbol("1", ())
+    """The product of numbers; a plain one stands in front of the rest, where it may meet another one."""
+    if len(numbers) < 2:
+        name = numbers[0] if numbers else "1"
+        return code.symbols.get(name) or Symbol(name, ())
+    plain = code.number(numbers[0])
+    if plain is None or code.number(numbers[1]) is not None:
+        return code.let(" * ".join(numbers), uses, ())
+    rest = _number(code, numbers[1:], uses)
+    result = code.let(f"{numbers[0]} * {rest}", uses if len(numbers) == 2 else [rest], ())
+    code.note_multiple(result, plain, rest)
+    return result
 
 
 def _sizes(arrays: Sequence[Named]) -> dict[int, int]:

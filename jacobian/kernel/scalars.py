@@ -20,6 +20,7 @@ from jacobian.kernel.code import Code
 from jacobian.kernel.finite import all_finite, is_bounded
 
 FEWEST = 6  # results that are numbers, from which on it is worth the time of looking for them
+INPUTS = "inputs"  # the list of what a program is given
 MOST = 2**16  # characters of a program that is looked at
 
 
@@ -52,7 +53,7 @@ def with_floats(text: str, code: Code, *, exact: bool) -> str:
         assert isinstance(program, ast.FunctionDef)
         numbers = _Numbers(code, functions, refused)
         body = [numbers.visit(statement) for statement in program.body]
-        in_vain = {name for name in numbers.read if numbers.elsewhere[name] > numbers.uses[name]}
+        in_vain = {name for name in numbers.read if numbers.is_in_vain(name)}
         if not in_vain:
             break
         refused |= in_vain
@@ -60,6 +61,11 @@ def with_floats(text: str, code: Code, *, exact: bool) -> str:
         return text
     lines = [_on_one_line(ast.fix_missing_locations(statement)) for statement in numbers.with_check(body)]
     return "\n    ".join([text.partition("\n")[0], *lines])
+
+
+def _item(array: ast.expr, *key: int) -> ast.Call:
+    """An entry as a number of Python's."""
+    return ast.Call(ast.Attribute(array, "item", ast.Load()), [ast.Constant(k) for k in key], [])
 
 
 def _on_one_line(statement: ast.stmt) -> str:
@@ -79,6 +85,7 @@ class _Numbers(ast.NodeTransformer):
         self.elsewhere: Counter[str] = Counter()  # where it had to be made a number of NumPy's
         self._carried: dict[str, set[str]] = {}  # by which numbers each is infinite, or NaN, as soon as they are
         self.read: set[str] = set()  # from arrays, which NumPy sees to
+        self._made: set[str] = set()  # of a number of NumPy's, which takes a line's time more
 
     # -- what is a number -------------------------------------------------------------------------------------------
 
@@ -86,7 +93,10 @@ class _Numbers(ast.NodeTransformer):
         """A number becomes one of Python's; anything else is as it was."""
         [target] = node.targets
         if isinstance(target, ast.Name) and target.id not in self._refused and self._is_single(target.id):
-            value = self._number(node.value)
+            value = self._input(target.id, node.value) or self._number(node.value)
+            made = self._single(target.id, node.value) if value is None else None
+            if made is not None:
+                return ast.copy_location(ast.Assign([target], made), node)
             if value is not None and not isinstance(value, ast.Constant):
                 self.names.add(target.id)
                 carried = set(_carried(value))
@@ -97,6 +107,25 @@ class _Numbers(ast.NodeTransformer):
                 return ast.copy_location(ast.Assign([target], value), node)
         is_stored = isinstance(target, ast.Subscript) and self._is_float(node.value)
         return node if is_stored else self.generic_visit(node)
+
+    def _input(self, name: str, node: ast.expr) -> ast.expr | None:
+        """A read of an input that is a number."""
+        is_read = isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == INPUTS
+        return _item(node) if is_read and self._code.symbols[name].kind == np.float64 else None
+
+    def _single(self, name: str, node: ast.expr) -> ast.expr | None:
+        """What NumPy computes, as a number of Python's."""
+        if self._code.symbols[name].kind != np.float64 or not isinstance(node, ast.Call | ast.BinOp):
+            return None
+        value = self.visit(node)
+        self._carried[name] = set()
+        for names in (self._made, self.read, self.names):
+            names.add(name)
+        return ast.Call(ast.Name("float", ast.Load()), [value], [])
+
+    def is_in_vain(self, name: str) -> bool:
+        """Whether a number had better stay as NumPy gives it."""
+        return self.elsewhere[name] + (name in self._made) > self.uses[name]
 
     def _is_single(self, name: str) -> bool:
         symbol = self._code.symbols.get(name)
@@ -139,13 +168,13 @@ class _Numbers(ast.NodeTransformer):
         return ast.BinOp(left, node.op, right) if isinstance(node.op, _ARITHMETIC) else None
 
     def _entry(self, node: ast.Subscript) -> ast.expr | None:
-        """A read of one entry of an array, or of an input that is a number."""
+        """A read of one entry of an array."""
         assert isinstance(node.value, ast.Name)
         symbol = self._code.symbols.get(node.value.id)
         key = self._key(node.slice)
         if symbol is None or symbol.kind != np.float64 or key is None or len(key) != len(symbol.shape):
             return None
-        return ast.Call(ast.Attribute(node.value, "item", ast.Load()), [ast.Constant(k) for k in key], [])
+        return _item(node.value, *key)
 
     def _key(self, node: ast.expr) -> tuple[int, ...] | None:
         try:

@@ -100,3 +100,25 @@ def test_many_small_products_take_longer_than_a_large_one() -> None:
         made = program.let(f"matmul({left}, {right})", [left, right], shape, new=True, products=72_000)
         efforts.append(effort(program, [str(made)]))
     assert efforts[0] > 5 * efforts[1]
+
+
+def test_numbers_take_less_than_arrays() -> None:
+    efforts = []
+    for shape in ((), (2,)):
+        program = Code()
+        x = program.let("inputs[0]", (), (3, *shape))
+        a, b = (program.let(f"{x}[{k}]", [x], shape) for k in range(2))
+        made = program.let(f"{a} * {b}", [a, b], shape, new=True)
+        full = program.result("zeros", (4, *shape), DTYPE)
+        program.do(f"{full}[2] = {made}", [made], full)
+        efforts.append(effort(program, [str(full)]) - effort(program, [str(x)]))
+    number, array = efforts
+    assert number < array / 2
+
+
+def test_a_sum_of_an_array_is_no_line_of_numbers() -> None:
+    program = Code()
+    x = program.let("inputs[0]", (), (3,))
+    total = program.let(f"add.reduce({x})", [x], (), new=True)
+    entry = program.let(f"{x}[0]", [x], ())
+    assert effort(program, [str(total)]) > 1.5 * effort(program, [str(entry)])

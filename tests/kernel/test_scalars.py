@@ -36,7 +36,8 @@ def program(steps: list[tuple[str, int, int]]) -> tuple[Code, str]:
     numbers = [code.let(f"{x}[{code.key(k)}]", [x], ()) for k in range(4)]
     for step, first, second in steps:
         a, b = numbers[first % len(numbers)], numbers[second % len(numbers)]
-        numbers.append(code.let(STEPS[step].format(a=a, b=b, **names), [a, b], ()))
+        kind = FLOAT if len(numbers) % 2 else None  # of some it is not known
+        numbers.append(code.let(STEPS[step].format(a=a, b=b, **names), [a, b], (), kind=kind))
     whole = code.array(f"zeros(({len(numbers)},), {code.constant(FLOAT, 'dtype')})", (len(numbers),))
     for k, number in enumerate(numbers):
         code.do(f"{whole}[{k}] = {number}", [number, whole], whole)
@@ -87,6 +88,62 @@ def test_few_numbers_are_left_alone() -> None:
     first = code.let(f"{x}[{code.key(0)}]", [x], ())
     text = code.text(["inputs"], [str(code.let(f"{first} * {x}", [first, x], (4,)))])
     assert with_floats(text, code, exact=False) == text
+
+
+def test_inputs_that_are_numbers() -> None:
+    code = Code()
+    a, b = (code.let(f"inputs[{k}]", (), (), kind=FLOAT) for k in range(2))
+    c = code.let("inputs[2]", (), (), kind=np.dtype(np.float32))
+    total = a
+    for other in (b, a, b, a, b, c, b):
+        total = code.let(f"{total} * {other}", [total, other], ())
+    text = code.text(["inputs"], [str(total)])
+    quick = with_floats(text, code, exact=True)
+    assert "inputs[0].item()" in quick and "inputs[1].item()" in quick and "inputs[2].item()" not in quick
+    numbers = [np.array(1.1), np.float64(1.2), np.float32(1.3)]
+    assert code.compile(quick)(numbers) == code.compile(text)(numbers)
+
+
+def test_a_number_of_numpys_becomes_one_of_pythons_where_others_are_made_of_it() -> None:
+    code = Code()
+    x = code.let("inputs[0]", (), (4,), kind=FLOAT)
+    y = code.let(f"{x}.dot({x})", [x], (), new=True, kind=FLOAT)
+    z = code.let(f"{x}.dot({x} + 1)", [x], (), new=True, kind=FLOAT)
+    total = code.let(f"{x}[{code.key(0)}]", [x], ())
+    for _ in range(8):
+        total = code.let(f"{total} * {y}", [total, y], ())
+    scaled = code.let(f"{x} * {z}", [x, z], (4,), new=True, kind=FLOAT)
+    text = code.text(["inputs"], [str(total), str(scaled)])
+    quick = with_floats(text, code, exact=True)
+    assert f"{y} = float({x}.dot({x}))" in quick and f"{z} = {x}.dot({x} + 1)" in quick
+    start = [np.array([0.5, -1.0, 0.25, 0.75])]
+    for one, other in zip(code.compile(quick)(start), code.compile(text)(start), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_minus_in_front_of_a_number_becomes_a_difference() -> None:
+    """And steps from one number to the next are accumulated forward, where two inputs have many outputs."""
+
+    def epidemic(rate: Any, loss: Any) -> Any:
+        well, ill, told = 0.99, 0.01, []
+        for _ in range(12):
+            new, gone = rate * well * ill, loss * ill
+            well, ill = well - new, ill + new - gone
+            told.append(ill)
+        return np.stack(told)
+
+    rate, loss = np.array(0.4), np.array(0.1)
+    J = jac.jacobian(epidemic, (0, 1))
+    first = [np.asarray(one) for one in J(rate, loss)]
+    texts: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        compiled = Code.compile
+        patch.setattr(Code, "compile", lambda code, text: texts.append(text) or compiled(code, text))
+        J(rate, loss)
+    assert "(-1)" not in texts[-1] and "-1 *" not in texts[-1]
+    assert texts[-1].count(" = zeros(") == texts[-1].count(".item(") == 2
+    for one, other in zip(first, J(rate, loss), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
 
 
 class Anew:
