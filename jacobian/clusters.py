@@ -87,8 +87,9 @@ def quickest(graph: plan.Paths, order: str, begin: Callable[[], Writing]) -> str
 
 
 def _effort(graph: plan.Paths, order: str, writing: Writing) -> float:
-    found = accumulate(graph, writing, order)
-    return effort(writing.code, [writing.tensor(J) for J in found])
+    tensors = [writing.tensor(J) for J in accumulate(graph, writing, order)]
+    writing.settle()
+    return effort(writing.code, tensors)
 
 
 def _clusters(graph: plan.Paths) -> list[Cluster]:

@@ -17,6 +17,7 @@ from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.lines import Line
 from jacobian.kernel.operands import view_of
 from jacobian.kernel.scalars import with_floats
+from jacobian.kernel.settled import settle
 from jacobian.kernel.term import Array
 from jacobian.kernel.tiles import text_in_tiles
 from jacobian.ops.registry import Op, Params
@@ -114,8 +115,10 @@ class Script:
         found = [J for node in nodes for J in _accumulated(plan.paths(node, inputs), writing, order, starts)]
         values, tensors = list(map(writing.value, nodes)), [writing.tensor(J) for J in found]
         size = sum(J.size for J in found)
+        writing.settle()
         self.is_at_once = _is_at_once(code, values, tensors, size)
         code.lines[start:start] = _checks(writing, inputs, results, tensors, starts, with_values=with_values)
+        settle(code, [*values, *tensors])
         self.with_values = with_values
         self.surroundings = surroundings
         self.glance: Glance | None = None  # by which calls that it is for are known

@@ -21,6 +21,7 @@ from jacobian.kernel.lines import Line
 from jacobian.kernel.operands import holds_complex
 from jacobian.kernel.real import real_part
 from jacobian.kernel.recorded import NotRecordableError, Recorded, of_linear_algebra
+from jacobian.kernel.settled import settled
 from jacobian.kernel.simplify import contracted
 from jacobian.kernel.term import Array, Operator
 from jacobian.ops.registry import Op, Params, Point
@@ -51,6 +52,7 @@ class Scripting(Writing):
         for place, node in enumerate(inputs):
             symbol = self.code.let(f"inputs[{place}]", (), node.shape, kind=node.value.dtype)
             self._values[node.index] = Recorded(self.code, symbol.name, node.value)
+        self._given = [value.name for value in self._values.values()]
         positions = behind_positions(nodes)
         self.has_exact = exact or bool(positions)  # lines that give what NumPy does to the last bit
         for node in nodes:
@@ -81,6 +83,10 @@ class Scripting(Writing):
         text = f"{self.code.constant(contraction, 'contract')}({', '.join(map(str, given))})"
         products = sum(map(multiplications, J.terms))
         return self._read(self.code.let(text, given, (), new=True, products=products), result)
+
+    def settle(self) -> None:
+        """Tell what is the same at every run, when all is written."""
+        self.code.settled = settled(self.code, self._given)
 
     def value(self, node: Node) -> str:
         """The value of a node."""

@@ -61,6 +61,9 @@ class Writing:
         """Write the full tensor; tell its name."""
         return str(self.arithmetic.tensor(self._added_alike(self._arranged(J))))
 
+    def settle(self) -> None:
+        """Tell what is the same at every run, when all is written: nothing, as all is read from a graph's nodes."""
+
     def _added_alike(self, J: Jacobian) -> Jacobian:
         """Terms that are written to the same places added before: going through these takes longest.
 

@@ -139,7 +139,7 @@ def test_several_results_have_memory_of_their_own() -> None:
 
 def test_only_so_much_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reuse, "most", lambda: 200_000)
-    functions = [warmed(lambda x, k=k: np.sin(k * x), np.ones(100 + k)) for k in range(4)]
+    functions = [warmed(lambda x, k=k: np.sin((k + 1) * x), np.ones(100 + k)) for k in range(4)]
     for k, g in enumerate(functions):
         np.asarray(g(np.ones(100 + k)))
     assert [memory.shape[0] for memory in reuse.WAITING.order] == [102, 103]

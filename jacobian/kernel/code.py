@@ -23,8 +23,6 @@ from jacobian.kernel.subscripts import subscript
 from jacobian.kernel.threads import in_parts, in_parts_at_once, on_all_cores
 
 PROGRAM = "<jacobian program>"  # where the compiler says that its lines are from
-
-
 T = TypeVar("T")
 
 
@@ -85,6 +83,7 @@ class Code(Facts):
         self._constant_names: dict[int, Symbol] = {}
         self._made: dict[Hashable, Symbol] = {}  # constants by what they are
         self._given_up: set[str] = set()  # at their last use
+        self.settled: set[str] = set()  # what is the same at every run
         self._stacks: dict[tuple[str, ...], Symbol] = {}
         self._count = 0
 
@@ -131,7 +130,7 @@ class Code(Facts):
             given = ", ".join(map(str, arguments))
             over = tuple(
                 one.name for one in symbols
-                if symbol.size >= LARGE and one.shape == shape and one.kind == kind and one.rough <= rough
+                if shape and symbol.size >= LARGE and one.shape == shape and one.kind == kind and one.rough <= rough
             )  # fmt: skip
             self.lines[-1] = self.lines[-1]._replace(call=Call(function, given), over=over)
             if function == "multiply" and len(arguments) == 2:
@@ -182,7 +181,7 @@ class Code(Facts):
 
     def is_own(self, name: str) -> bool:
         """Whether an array is made here, and no view of another one."""
-        return any(line.new or line.blank for line in self.lines if line.target == name)
+        return name in self.settled or any(line.new or line.blank for line in self.lines if line.target == name)
 
     def is_large(self, shape: Shape, dtype: np.dtype[Any]) -> bool:
         """Whether a result of a program that runs often is so large that it is better computed where it stays."""

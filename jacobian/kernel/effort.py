@@ -35,9 +35,10 @@ ITEM = np.dtype(np.float64).itemsize
 
 
 def effort(code: Code, results: Sequence[str], checks: Sequence[Line] = ()) -> float:
-    """What it takes to compute results, and to make further checks."""
+    """What it takes to compute results, and to make further checks; what is settled is there already."""
     wanted = {*results, *(name for check in checks for name in check.uses)}
-    total = sum(line_effort(code, line) for line in (*code.lines_for(wanted), *checks))
+    lines = [line for line in (*code.lines_for(wanted), *checks) if line.check or line.target not in code.settled]
+    total = sum(line_effort(code, line) for line in lines)
     for name, memory in zip(results, code.memories(results), strict=True):
         places = () if memory is None else memory.zeroed
         total += sum(_written(shape, strides, code.symbols[name]) for shape, _, strides in places)

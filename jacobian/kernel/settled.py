@@ -1,0 +1,56 @@
+"""What depends on nothing that a program is given: computed once, when it is written, instead of at every run.
+
+The Jacobian of a linear map is always the same, and so is that of its linear steps before the first one that is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+
+from jacobian.kernel.buffers import with_errors_raised
+from jacobian.kernel.code import OTHERWISE, Code
+
+LARGEST = 2**20  # bytes of an array that is kept
+MOST = 2**22  # bytes of all that are kept for a program
+ITEM = np.dtype(np.float64).itemsize
+
+
+def settled(code: Code, given: Collection[str]) -> set[str]:
+    """The arrays that depend on nothing of what is given, and are small enough to be kept."""
+    made = {line.target for line in code.lines if not line.check}
+    varying = {name for name in made if code.symbols[name].size * ITEM > LARGEST}.union(given)
+    before = -1
+    while before != len(varying):  # an array varies with all that is written to it later
+        before = len(varying)
+        varying.update(line.target for line in code.lines if not line.uses.isdisjoint(varying))
+    return made - varying
+
+
+def settle(code: Code, results: Sequence[str]) -> None:
+    """Compute what is settled, and leave out the lines that do so; all of them stay where there is an error."""
+    rest = [line for line in code.lines_for(results) if line.check or line.target not in code.settled]
+    wanted = sorted(code.settled.intersection({*results, *(name for line in rest for name in line.uses)}))
+    if not wanted:
+        return
+    try:
+        values = with_errors_raised(code.compile(code.text((), wanted, checks=False, always_several=True)))
+    except OTHERWISE:
+        return
+    if sum(np.asarray(value).nbytes for value in values) > MOST:
+        return
+    for name, value in zip(wanted, values, strict=True):
+        code.constants[name] = _own(value)
+    code.lines = [line for line in code.lines if line.check or line.target not in code.settled]
+    code.reused = {name: memory for name, memory in (code.reused or {}).items() if name not in code.settled}
+
+
+def _own(value: Any) -> Any:
+    """A value that nobody can write to; arrays without the memory that they may be views of."""
+    if not isinstance(value, np.ndarray):
+        return value
+    copy = value.copy("K")
+    copy.setflags(write=False)
+    return copy
