@@ -7,6 +7,8 @@ All of them derive from `JacobianError`, and from the built-in that a NumPy user
 
 from __future__ import annotations
 
+from numpy.linalg import LinAlgError
+
 
 def report(headline: str, **lines: object) -> str:
     """Lay out an error: one headline, then aligned `name: value` lines; `None` lines are left out.
@@ -86,8 +88,12 @@ class FileError(JacobianError, OSError):
     """A file cannot be written."""
 
 
-class SingularError(JacobianError, ValueError):
-    """A matrix that has to be invertible, or positive definite, is not."""
+class SingularError(JacobianError, LinAlgError):
+    """A matrix that has to be invertible, or positive definite, is not; NumPy's error is a base class."""
+
+
+class ConvergenceError(JacobianError, LinAlgError):
+    """A decomposition that is found step by step was not found; NumPy's error is a base class."""
 
 
 class NoiseError(JacobianError, ValueError):

@@ -207,6 +207,18 @@ def test_memory_does_not_grow_with_the_batch() -> None:
     assert many < 1.1 * few < 0.5 * peak_of(lambda: mlp(*large(8_000)))
 
 
+@pytest.mark.parametrize("kind", [bool, float])
+def test_a_mask_is_gone_through_in_parts(kind: type) -> None:
+    """Truths, too, though what is multiplied with them has another dtype."""
+    a, b, X, target = large(8_000)
+    mask = (RNG.random((8_000, 128)) < 0.8).astype(kind)
+
+    def dropped(a: Any, b: Any, X: Any, target: Any, mask: Any) -> Any:
+        return np.mean(((np.tanh(X @ a) * mask / 0.8) @ b - target) ** 2)
+
+    assert peak_when_played(dropped, (0, 1), [a, b, X, target, mask]) < X.nbytes
+
+
 def test_a_large_result_takes_little_more_than_itself() -> None:
     x = RNG.normal(size=(200, 3))
     assert peak_when_played(gravity, 0, [x]) < 1.6 * 8 * x.size**2

@@ -52,7 +52,8 @@ class _Settings:
 
 _RAISE: dict[str, Any] = {"divide": "raise", "invalid": "raise", "over": "raise"}
 _RAISING, _IGNORING = _Settings(_RAISE, are_short=False), _Settings({"all": "ignore"}, are_short=False)
-_SHORT_RAISING, _SHORT = (_Settings(errors, are_short=_COPIES_ROWS) for errors in (_RAISE, {}))
+_TOLD_LATER: dict[str, Any] = {"invalid": "ignore"}  # a result that is NaN is told of by its entries
+_SHORT_RAISING, _SHORT = (_Settings(errors, are_short=_COPIES_ROWS) for errors in (_RAISE, _TOLD_LATER))
 
 
 def with_errors_raised(function: Callable[..., T], *arguments: Any) -> T:

@@ -15,15 +15,15 @@ import numpy as np
 
 from jacobian.kernel.arraylike import Shaped
 from jacobian.kernel.choices import ONE, Masked
-from jacobian.kernel.facts import LARGE, SEVERAL, Facts
+from jacobian.kernel.facts import LARGE, SEVERAL, Facts, kind_beside
 from jacobian.kernel.lines import Call, Line, body, function_text, tuple_text
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.reuse import FILLED, WORTHWHILE, Reused
 from jacobian.kernel.subscripts import subscript
 from jacobian.kernel.threads import in_parts, in_parts_at_once, on_all_cores
 
-PROGRAM = "<jacobian program>"  # where the compiler says that its lines are from
 T = TypeVar("T")
+PROGRAM = "<jacobian program>"  # where the compiler says that its lines are from
 
 
 class OtherwiseError(Exception):
@@ -123,7 +123,7 @@ class Code(Facts):
         `text` is how it is written otherwise. Unless its dtype is told it is that of the arguments, if they have one.
         """
         symbols = [one for one in arguments if isinstance(one, Symbol)]
-        kind = kind or common_kind(symbols)
+        kind = kind or kind_beside(symbols)
         start = len(self.lines)
         symbol = self.let(text, symbols, shape, rough=rough, new=True, kind=kind, products=products)
         if kind is not None and len(self.lines) > start:
@@ -441,9 +441,3 @@ def run_text(text: str, scope: dict[str, Any]) -> dict[str, Any]:
 def is_number(value: Any) -> bool:
     """Whether a value is a number of Python's that a text can say."""
     return type(value) is int or (type(value) is float and isfinite(value))
-
-
-def common_kind(symbols: Sequence[Symbol]) -> np.dtype[Any] | None:
-    """The dtype of all of them, if it is known and the same."""
-    kinds = {symbol.kind for symbol in symbols}
-    return kinds.pop() if len(kinds) == 1 else None

@@ -13,6 +13,7 @@ from jacobian.kernel import notation, spec
 from jacobian.kernel.access import plain
 from jacobian.kernel.explain import explain
 from jacobian.kernel.indexing import selection
+from jacobian.kernel.intervals import joined
 from jacobian.kernel.joint import within
 from jacobian.kernel.meanings import Name, portable
 from jacobian.kernel.operands import as_array, copied_operand, is_foreign_array, merged, snapshot, with_scalar
@@ -300,7 +301,7 @@ class Jacobian(Shown):
             )
         products = [left.after(right) for left in self.terms for right in first.terms]  # before the names are read
         return Jacobian(
-            [term for term in products if term is not None],
+            joined([term for term in products if term is not None]),
             self.out_shape,
             first.in_shape,
             self.dtype if self.dtype == first.dtype else np.result_type(self.dtype, first.dtype),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     from jacobian.kernel.choices import Masked
@@ -87,3 +90,14 @@ class Facts:
     def kept(self, symbol: Symbol) -> tuple[Symbol, float] | None:
         """Where an array is which number, if it is zero elsewhere."""
         return self._kept.get(symbol.name)
+
+
+def common_kind(symbols: Sequence[Symbol]) -> np.dtype[Any] | None:
+    """The dtype of all of them, if it is known and the same."""
+    kinds = {symbol.kind for symbol in symbols}
+    return kinds.pop() if len(kinds) == 1 else None
+
+
+def kind_beside(symbols: Sequence[Symbol]) -> np.dtype[Any] | None:
+    """The dtype of what is computed of them, if it is known: truths beside numbers become such."""
+    return common_kind([one for one in symbols if one.kind != np.bool_] or symbols)

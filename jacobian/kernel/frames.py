@@ -89,14 +89,6 @@ def frame_of(pattern: Pattern) -> Frame:
 
 
 @lru_cache(maxsize=CACHE)
-def without_guards(pattern: Pattern) -> Pattern:
-    """The same pattern without conditions."""
-    return Pattern(
-        pattern.sizes, pattern.out, pattern.into, pattern.out_shape, pattern.in_shape, pattern.factors, (),
-        pattern.tables,
-    )  # fmt: skip
-
-
 def _reads_plainly(pattern: Pattern) -> bool:
     """Whether there is at most one factor, read along free indices in their order."""
     if len(pattern.factors) != 1:

@@ -12,8 +12,8 @@ import numpy as np
 import opt_einsum
 
 from jacobian.kernel.bracketing import LONGEST, best_bracketing
-from jacobian.kernel.code import Code, Symbol, common_kind
-from jacobian.kernel.facts import LARGE
+from jacobian.kernel.code import Code, Symbol
+from jacobian.kernel.facts import LARGE, kind_beside
 from jacobian.kernel.pairwise import dot, pair
 from jacobian.kernel.pattern import CACHE, PROGRAMS, Shape
 from jacobian.kernel.places import Labels, Named, Target, arranged, copied, reshaped, written
@@ -101,7 +101,7 @@ def write_network(
         number = _number(code, numbers, uses)
         if len(left) == 1 and target is not None and labels == out:
             return written(code, "multiply", (symbol, code.beside(number, symbol)), target, _sizes(left))
-        kind = common_kind([symbol, *uses])  # numbers of Python's change no dtype
+        kind = kind_beside([symbol, *uses])  # numbers of Python's change no dtype
         plain = code.number(str(number))
         given, divisor = code.beside(number, symbol), code.reciprocal(symbol)
         if divisor is None:

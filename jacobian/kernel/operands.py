@@ -10,6 +10,7 @@ import numpy as np
 
 from jacobian.errors import ArgumentError, DTypeError, report
 from jacobian.kernel.dispatch import is_foreign
+from jacobian.kernel.intervals import joined
 from jacobian.kernel.pattern import Access, Pattern
 from jacobian.kernel.term import Array, Factor, Term
 
@@ -26,7 +27,7 @@ def with_scalar(term: Term, scalar: Array) -> Term:
 
 
 def merged(terms: Sequence[Term]) -> list[Term]:
-    """Add terms with the same pattern over the same arrays."""
+    """Add terms over the same arrays with the same pattern, or with guards that add up to fewer ones."""
     total: dict[Any, Term] = {}
     for term in terms:
         key = (term.pattern, tuple(id(f.array) for f in term.factors), tuple(map(id, term.tables)))
@@ -34,7 +35,7 @@ def merged(terms: Sequence[Term]) -> list[Term]:
         total[key] = (
             term if old is None else Term(term.pattern, term.factors, term.tables, old.scale + term.scale, old.letters)
         )
-    return list(total.values())
+    return joined(list(total.values()))
 
 
 def holds_complex(terms: Iterable[Term]) -> bool:

@@ -8,7 +8,8 @@ from math import prod
 
 import numpy as np
 
-from jacobian.kernel.code import Code, Symbol, common_kind
+from jacobian.kernel.code import Code, Symbol
+from jacobian.kernel.facts import common_kind
 from jacobian.kernel.places import (
     Labels,
     Named,

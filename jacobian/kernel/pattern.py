@@ -60,6 +60,12 @@ class Pattern:
             self.sizes, self.out, self.into, self.out_shape, self.in_shape, factors, self.guards, self.tables
         )  # fmt: skip
 
+    def with_guards(self, guards: tuple[Guard, ...]) -> Pattern:
+        """The same pattern under other conditions."""
+        return Pattern(
+            self.sizes, self.out, self.into, self.out_shape, self.in_shape, self.factors, guards, self.tables
+        )  # fmt: skip
+
     @cached_property
     def key(self) -> tuple[object, ...]:
         """What makes two patterns equal."""

@@ -13,8 +13,8 @@ from math import prod
 
 import numpy as np
 
-from jacobian.kernel.code import Code, Symbol, common_kind
-from jacobian.kernel.facts import LARGE
+from jacobian.kernel.code import Code, Symbol
+from jacobian.kernel.facts import LARGE, common_kind
 from jacobian.kernel.lines import Call
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.places import Labels, Named, Sizes, Target, aligned, contiguous, strides_of, written

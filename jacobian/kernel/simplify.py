@@ -16,7 +16,7 @@ from jacobian.kernel.arithmetic import SHAPES, VALUES, Arithmetic
 from jacobian.kernel.dispatch import is_foreign
 from jacobian.kernel.equations import Guard
 from jacobian.kernel.expression import Jacobian
-from jacobian.kernel.frames import frame_of, without_guards
+from jacobian.kernel.frames import frame_of
 from jacobian.kernel.joint import in_one_scope
 from jacobian.kernel.memory import available
 from jacobian.kernel.operands import holds_complex
@@ -76,7 +76,7 @@ def contracted(J: Jacobian, arithmetic: Arithmetic = VALUES) -> Jacobian:
             continue
         fills = arithmetic.few > 0 and len(J.terms) > 1 and frame.is_filled
         used = tuple(term.tables[slot] for slot in frame.slots)
-        bare = Term(without_guards(frame.bare) if fills else frame.bare, (), used)
+        bare = Term(frame.bare.with_guards(()) if fills else frame.bare, (), used)
         if len(J.terms) > MANY_TERMS:
             bare = resolved(bare, pool)
         key = (bare.pattern, tuple(map(id, bare.tables)))

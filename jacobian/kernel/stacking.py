@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 
 from jacobian.kernel.access import Form, affine, indices, plain
-from jacobian.kernel.code import Code, Symbol, common_kind
-from jacobian.kernel.facts import LARGE
+from jacobian.kernel.code import Code, Symbol
+from jacobian.kernel.facts import LARGE, common_kind
 from jacobian.kernel.pattern import Access, Pattern, Shape
 from jacobian.kernel.places import reshaped
 from jacobian.kernel.scatter import overlapping

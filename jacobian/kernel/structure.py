@@ -95,7 +95,11 @@ def _of_term(term: Term, out_shape: Shape, in_shape: Shape) -> Structure:
         return _of_positions(term)
     if bands := [band for guard in pattern.guards if (band := _band(guard, pattern)) is not None]:
         straight = len(out_shape) == len(in_shape) == 1
-        return Structure("triangular" if straight and any(map(_is_triangular, bands)) else "banded")
+        return Structure(
+            "triangular"
+            if straight and any(_is_triangular(band, *out_shape, *in_shape) for band in bands)
+            else "banded"
+        )
     return Structure("sparse" if pattern.guards else _of_factors(pattern))
 
 
@@ -114,8 +118,10 @@ def _band(guard: Guard, pattern: Pattern) -> tuple[int, int] | None:
     return (low, high) if strides[out[0]] == 1 else (-high, -low)
 
 
-def _is_triangular(band: tuple[int, int]) -> bool:
-    return band[0] >= 0 or band[1] <= 0
+def _is_triangular(band: tuple[int, int], rows: int, cols: int) -> bool:
+    """Whether all is let through on one side of the main diagonal, or of one beyond, and nothing on the other side."""
+    low, high = band
+    return (low >= 0 and high >= rows - 1) or (high <= 0 and low <= 1 - cols)
 
 
 def _of_factors(pattern: Pattern) -> str:

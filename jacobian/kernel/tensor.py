@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from jacobian.errors import ArgumentError, JacobianError, MissingAttributeError, ShapeError, report
+from jacobian.errors import ArgumentError, JacobianError, MissingAttributeError, NonFiniteWarning, ShapeError, report
 from jacobian.kernel import lower, memory
+from jacobian.kernel.callers import warn
 from jacobian.kernel.dispatch import is_foreign, materialise_by_calls
+from jacobian.kernel.finite import all_finite
+from jacobian.kernel.notation import at
 from jacobian.kernel.operands import holds_complex, read_only
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.structure import Structure
@@ -327,10 +330,25 @@ def materialise(J: Tensor) -> Array:
         result = materialise_by_calls(J.terms, J.shape, dtype)
         return np.real(result) if halves else result
     array = lower.materialise(J.terms, J.shape, dtype)
+    if not all(all_finite(factor.array) for term in J.terms for factor in term.factors):
+        _tell_of_nans(J, array)
     if halves:
         return read_only(array.real.copy())
     held = any(factor.array is array for term in J.terms for factor in term.factors)
     return read_only(array.view() if held else array)  # a factor may be the user's own array
+
+
+def _tell_of_nans(J: Tensor, array: np.ndarray) -> None:
+    """Warn of entries that are NaN, which come of what is not finite on the way, at the user's line."""
+    nans = np.argwhere(np.isnan(array))
+    if len(nans):
+        count = "an entry that is NaN" if len(nans) == 1 else f"{len(nans)} entries that are NaN"
+        places = list(map(str, nans[0]))
+        outs = len(J.out_shape)
+        entry = f"∂{at(J.names[0], places[:outs])}/∂{at(J.names[1], places[outs:])}"
+        why = "something is infinite or NaN on the way, and infinity times 0 is NaN"
+        fix = "[v for v in jac.trace(f, x).nodes if not np.isfinite(v.value).all()] shows where"
+        warn(NonFiniteWarning(report(f"∂{J.names[0]}/∂{J.names[1]} holds {count}", first=entry, why=why, fix=fix)))
 
 
 def refuse_as_out(out: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from jacobian.errors import ArgumentError, ShapeError, report
+from jacobian.errors import ArgumentError, ShapeError, SingularError, report
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Array, Factor
 from jacobian.ops.complements import qr_complement, tall, tall_matrix
@@ -30,12 +30,22 @@ def _strict(n: int) -> Factor:
     return Factor(np.tril(np.ones((n, n)), -1), "[@0 > @1]")
 
 
+def _inverse(R: Array, point: Point) -> Array:
+    """The inverse of the factor R, where there is one."""
+    try:
+        return inv(R)
+    except SingularError:
+        name = point.names[0]
+        headline = f"qr: the columns of {name} depend on one another, where Q and R have no derivative"
+        raise SingularError(report(headline, got=describe(name, point.x[0]))) from None
+
+
 def _orthonormal_rule(point: Point, k: int) -> Jacobian:
     """Differential: dQ = Q (L∘B - (L∘B)ᵀ) + (1 - Q Qᵀ) dA R⁻¹, B = Qᵀ dA R⁻¹; L is 1 below the diagonal."""
     A, Q = point.x[0], point.y
     rows, n = shape_of(A)[-2:]
     shape, q, L = shape_of(A), Factor(Q, point.out_name), _strict(n)
-    inverse = Factor(inv(triangular(A)), f"inv(R({point.names[0]}))")
+    inverse = Factor(_inverse(triangular(A), point), f"inv(R({point.names[0]}))")
     parts = [
         written("im,mk,pm,lk->ik|pl", q, L, q, inverse, into=shape),
         written("im,km,pk,lm->ik|pl", q, L, q, inverse, into=shape, scale=-1),
@@ -52,7 +62,7 @@ def _triangular_rule(point: Point, k: int) -> Jacobian:
     A, R = point.x[0], point.y
     n = shape_of(A)[-1]
     shape, q, r = shape_of(A), Factor(orthonormal(A), f"Q({point.names[0]})"), Factor(R, point.out_name)
-    inverse, U = Factor(inv(R), f"inv({point.out_name})"), Factor(np.triu(np.ones((n, n))), "[@0 <= @1]")
+    inverse, U = Factor(_inverse(R, point), f"inv({point.out_name})"), Factor(np.triu(np.ones((n, n))), "[@0 <= @1]")
     strict = Factor(np.triu(np.ones((n, n)), 1), "[@0 < @1]")
     return summed(
         written("mn,pm,ln,nj->mj|pl", U, q, inverse, r, into=shape),

@@ -32,8 +32,12 @@ def _interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, perio
         inside = fp[np.zeros(at.shape, int)] + 0.0 * x
     else:
         low = np.clip(np.searchsorted(points, at, side="right") - 1, 0, last - 1)
-        part = (x - xp[low]) / (xp[low + 1] - xp[low])
-        inside = fp[low] * (1 - part) + fp[low + 1] * part
+        first, width = low, xp[low + 1] - xp[low]
+        flat = points[low] == points[low + 1]  # at the ends, where points may be equal: the last one counts
+        if flat.any():
+            first, width = np.where(flat, low + 1, low), np.where(flat, 1.0, width)
+        part = (x - xp[low]) / width
+        inside = fp[first] * (1 - part) + fp[low + 1] * part
     warn_kink("interp", np.isin(at, points), "the slope above the point, at the last one that below")
     return _beyond(inside, at, points, fp[0] if left is None else left, fp[-1] if right is None else right)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from contextvars import ContextVar, copy_context
 from functools import partial
@@ -11,8 +10,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from jacobian.errors import JacobianWarning, KinkWarning, NonFiniteWarning
+from jacobian.kernel.callers import warn
 from jacobian.kernel.recorded import NotRecordableError, Recorded
-from jacobian.ops.callers import user_frame
 
 T = TypeVar("T")
 
@@ -94,18 +93,9 @@ def warn_non_finite(name: str, factor: Any) -> None:
 
 
 def _warn(warning: JacobianWarning) -> None:
-    """Warn at the user's line."""
-    if _LATER.get():
-        return
-    frame = user_frame()
-    if frame is None:
-        warnings.warn(warning, stacklevel=3)
-        return
-    names = frame.f_globals
-    warnings.warn_explicit(
-        warning, type(warning), frame.f_code.co_filename, frame.f_lineno, module=names.get("__name__"),
-        registry=names.setdefault("__warningregistry__", {}),
-    )  # fmt: skip
+    """Warn at the user's line, unless this is told later."""
+    if not _LATER.get():
+        warn(warning)
 
 
 def _places(mask: np.ndarray) -> str:

@@ -14,7 +14,15 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from jacobian.errors import ArgumentError, DTypeError, IndexingError, JacobianError, ShapeError, report
+from jacobian.errors import (
+    ArgumentError,
+    ConvergenceError,
+    DTypeError,
+    IndexingError,
+    JacobianError,
+    ShapeError,
+    report,
+)
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.meanings import Given
 from jacobian.kernel.operands import holds_complex
@@ -187,6 +195,8 @@ class Op:
                 return better
         kinds: dict[type[Exception], type[JacobianError]] = {IndexError: IndexingError, TypeError: ArgumentError}
         kind = next((ours for theirs, ours in kinds.items() if isinstance(error, theirs)), ShapeError)
+        if isinstance(error, np.linalg.LinAlgError) and "converge" in str(error):
+            kind = ConvergenceError
         names = argument_names(self, len(operands))
         got = ", ".join(describe(name, operand) for name, operand in zip(names, operands, strict=True))
         extra = ", ".join(f"{name}={value!r}" for name, value in params.items() if value is not None)

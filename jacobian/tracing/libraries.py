@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jacobian.ops.callers import is_library, nearest_frame, user_frame
+from jacobian.kernel.callers import is_library, nearest_frame, user_frame
 from jacobian.ops.registry import REGISTRY
 
 _LINALG = {

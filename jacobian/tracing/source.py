@@ -10,7 +10,7 @@ import sys
 from itertools import islice
 from types import FrameType
 
-from jacobian.ops.callers import expression_line, is_inner, is_library, nearest_frame, user_frame
+from jacobian.kernel.callers import expression_line, is_inner, is_library, nearest_frame, user_frame
 
 LONGEST_LINE = 100
 

@@ -10,10 +10,10 @@ from typing import Any, NoReturn
 import numpy as np
 
 from jacobian.errors import JacobianError, TracedAttributeError, report
+from jacobian.kernel.callers import composite_called
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.term import Array
 from jacobian.ops import contraction, indexing
-from jacobian.ops.callers import composite_called
 from jacobian.ops.registry import NO_PARAMS, REGISTRY, Op, Params, as_operand, is_complex
 from jacobian.ops.values import array_of, is_traced
 from jacobian.tracing import source

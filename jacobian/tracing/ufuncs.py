@@ -1,4 +1,4 @@
-"""The methods of ufuncs: `reduce`, `accumulate` and `outer`, by the function that does the same, or step by step."""
+"""The methods of ufuncs: `reduce`, `accumulate`, `reduceat` and `outer`, by what does the same, or step by step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from jacobian.errors import ArgumentError, IndexingError, report
 from jacobian.ops import reduction
+from jacobian.ops.values import look
 
 REDUCE: dict[np.ufunc, Callable[..., Any]] = {
     np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min,
@@ -22,6 +24,8 @@ def ufunc_method(ufunc: np.ufunc, method: str, inputs: Any, kwargs: Any, refuse:
     """`ufunc.reduce(x)` and its like for traced arrays."""
     if method == "outer":
         return _outer(ufunc, *inputs)
+    if method == "reduceat":
+        return _reduceat(ufunc, *inputs, **kwargs)
     if method not in ("reduce", "accumulate"):
         return refuse(getattr(ufunc, method))
     array, *rest = inputs
@@ -49,6 +53,29 @@ def _fold(ufunc: np.ufunc, method: str, array: Any, axis: Any, keepdims: bool) -
         if keepdims:
             array = np.expand_dims(array, one)
     return array
+
+
+def _reduceat(ufunc: np.ufunc, array: Any, indices: Any, axis: int = 0, dtype: Any = None) -> Any:
+    """Runs of an axis reduced: from each index to the next, to the end from the last; a run of none is its entry."""
+    if dtype is not None:
+        raise ArgumentError(report(f"{ufunc.__name__}.reduceat: dtype= is not traced", fix="leave it out"))
+    moved = np.moveaxis(array, axis, 0)
+    starts = np.asarray(look(indices))
+    try:
+        ufunc.reduceat(np.ones(moved.shape[0]), starts)  # refuses indices that are none
+    except (IndexError, TypeError, ValueError) as error:
+        raise IndexingError(report(f"{ufunc.__name__}.reduceat: {error}", axis=f"{moved.shape[0]} entries")) from None
+    runs = [
+        range(first, stop) if first < stop else range(first, first + 1)
+        for first, stop in zip(starts.tolist(), [*starts[1:].tolist(), moved.shape[0]], strict=True)
+    ]
+    if ufunc is np.add:
+        found = np.zeros((len(runs), *moved.shape[1:]), like=array)
+        np.add.at(found, np.repeat(np.arange(len(runs)), list(map(len, runs))), moved[[k for run in runs for k in run]])
+    else:
+        reduced: Callable[..., Any] = REDUCE.get(ufunc, ufunc.reduce)
+        found = np.stack([reduced(moved[run.start : run.stop], axis=0) for run in runs])
+    return np.moveaxis(found, 0, axis)
 
 
 def _outer(ufunc: np.ufunc, left: Any, right: Any) -> Any:

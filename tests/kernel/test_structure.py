@@ -125,7 +125,8 @@ LATER, EARLIER = selecting((5,), slice(1, None)), selecting((5,), slice(None, -1
         (guarded(affine(1, [(0, 1), (1, -1)]), 3), "banded"),
         (guarded(affine(-1, [(0, 1), (1, -1)]), 5), "triangular"),
         (guarded(affine(-1, [(0, -1), (1, 1)]), 5), "triangular"),
-        (guarded(affine(1, [(0, 1), (1, -1)]), 2), "triangular"),
+        (guarded(affine(1, [(0, 1), (1, -1)]), 2), "banded"),
+        (guarded(affine(-2, [(0, 1), (1, -1)]), 5), "triangular"),
     ],
 )  # fmt: skip
 def test_each_structure_is_recognised(J: Jacobian, said: str) -> None:

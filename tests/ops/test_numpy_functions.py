@@ -339,3 +339,15 @@ def test_numbers_written_in_products(product: Callable[[Any], Any], order: str) 
         np.testing.assert_array_equal(np.asarray(whole).reshape(6, 6), 2 * np.eye(6))
         assert whole.dtype == product(x).dtype
         assert "multiplications" in whole.explain()
+
+
+@pytest.mark.filterwarnings("ignore::jacobian.errors.KinkWarning")
+@pytest.mark.parametrize("points", [[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 1.0, 1.0], [2.0, 2.0], [0.0, 1.0, 1.0, 3.0]])
+@pytest.mark.parametrize("beyond", [{}, {"left": 0.5, "right": -2.0}])
+def test_steps_between_points_that_are_equal(points: list[float], beyond: dict[str, float]) -> None:
+    x, values = np.arange(-1.0, 4.0, 0.5), np.arange(1.0, len(points) + 1) ** 2
+    value, J = jac.value_and_jacobian(lambda x, y: np.interp(x, points, y, **beyond), (0, 1))(x, values)
+    np.testing.assert_allclose(value, np.interp(x, points, values, **beyond), rtol=1e-15)
+    unit = [np.interp(x, points, row, **dict.fromkeys(beyond, 0.0)) for row in np.eye(len(points))]
+    np.testing.assert_allclose(np.asarray(J[1]), np.transpose(unit), atol=1e-15)
+    assert np.isfinite(np.asarray(J[0])).all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from types import FrameType
 
 import numpy as np
@@ -48,6 +49,19 @@ def user_frame() -> FrameType | None:
             return frame
         frame = frame.f_back
     return nearest
+
+
+def warn(warning: Warning) -> None:
+    """Warn at the user's line."""
+    frame = user_frame()
+    if frame is None:
+        warnings.warn(warning, stacklevel=3)
+        return
+    names = frame.f_globals
+    warnings.warn_explicit(
+        warning, type(warning), frame.f_code.co_filename, frame.f_lineno, module=names.get("__name__"),
+        registry=names.setdefault("__warningregistry__", {}),
+    )  # fmt: skip
 
 
 def expression_line() -> str | None:
