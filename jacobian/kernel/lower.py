@@ -131,7 +131,10 @@ def _special_core(
     without_specials(specials, arrays, labels, pattern, tables, dtype)
     carried = {label for axes in labels for label in axes}
     out = tuple(index for index in pattern.free if index in carried)
-    return contract([*arrays, np.asarray(scale)], [*labels, ()], out)
+    if scale != 1 or not arrays:
+        arrays.append(np.asarray(scale))
+        labels.append(())
+    return contract(arrays, labels, out)
 
 
 @lru_cache(maxsize=PROGRAMS)

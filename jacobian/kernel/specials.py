@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import permutations
 from math import prod
 from typing import Any, NamedTuple
 
@@ -57,6 +58,8 @@ def without_specials(
     """
     while specials:
         if apply_one(specials, arrays, labels, pattern, tables, dtype, means):
+            continue
+        if _apply_two(specials, arrays, labels, pattern, dtype):
             continue
         special, axes = specials.pop()
         if isinstance(special, Placed):
@@ -123,6 +126,52 @@ def apply_one(
             del specials[position]
             return True
     return False
+
+
+def _apply_two(
+    specials: list[tuple[Special, Labels]], arrays: list[Array], labels: list[Labels], pattern: Pattern,
+    dtype: np.dtype[Any],
+) -> bool:  # fmt: skip
+    """Contract two operators that meet along an index with each other, and what lies between; False where none can."""
+    placed = [(k, special) for k, (special, _) in enumerate(specials) if isinstance(special, Placed)]
+    for (one, left), (other, right) in permutations(placed, 2):
+        others = {label for k, (_, axes) in enumerate(specials) if k not in (one, other) for label in axes}
+        meeting = _meeting(left, right, pattern)
+        if meeting is None or not others.isdisjoint(meeting):
+            continue
+        far, between, beyond = meeting
+        touching = [k for k, axes in enumerate(labels) if between in axes]
+        chosen, axes = [arrays[k] for k in touching], [labels[k] for k in touching]
+        kept = tuple(dict.fromkeys(label for own in axes for label in own if label != between))
+        if far in kept or beyond in kept or not all(type(array) is np.ndarray for array in chosen):
+            continue
+        left_over = [array for k, array in enumerate(arrays) if k not in touching]
+        is_real = dtype.kind != "c" and len(specials) == 2 and all(array.dtype.kind != "c" for array in left_over)
+        near = contract([*chosen, np.ones(pattern.sizes[between])], [*axes, (between,)], (*kept, between))
+        found = left.operator.between(near, right.operator, is_real=is_real)
+        if found is None:
+            continue
+        for k in reversed(touching):
+            del arrays[k], labels[k]
+        for k in sorted((one, other), reverse=True):
+            del specials[k]
+        arrays.append(found)
+        labels.append((*kept, far, beyond))
+        return True
+    return False
+
+
+def _meeting(left: Placed, right: Placed, pattern: Pattern) -> tuple[int, int, int] | None:
+    """The row of one operator, the index that is its column and the other's row, and that one's column: all of each.
+
+    The first and the last are free, the one between is summed. None where it is not so.
+    """
+    forms = [*zip(*left.access, strict=True), *zip(*right.access, strict=True)]
+    if not all(_is_all(form, extent, pattern) for form, extent in forms):
+        return None
+    far, column, row, beyond = (next(indices(form)) for form, _ in forms)
+    is_between = column == row and column not in pattern.free and len({far, column, beyond}) == 3
+    return (far, column, beyond) if is_between and {far, beyond} <= set(pattern.free) else None
 
 
 def _sides(special: Special, ends: Labels) -> tuple[Labels, ...]:

@@ -153,6 +153,14 @@ class Operator:
         """The real part of what `apply_transposed` gives; it may be had for less."""
         return np.real(self.apply_transposed(array, axis))
 
+    def between(self, array: np.ndarray, other: Operator, *, is_real: bool) -> np.ndarray | None:
+        """The sum over the last axis of an array, with this matrix before and another one behind it, for all entries.
+
+        Its rows and the other's columns take the place of that axis; of a real result the real part is all that is
+        wanted. None where it is best to apply one after the other.
+        """
+        return None
+
     def dense(self) -> np.ndarray:
         """The matrix itself."""
         return self.apply(np.eye(self.shape[1], dtype=self.dtype), 0)

@@ -67,6 +67,30 @@ class Fourier(Operator):
         """The real part of the transform, for the matrix is symmetric where it is square."""
         return self._counted(self._real_transformed(array, axis, self.shape[1]), axis)
 
+    def between(self, array: np.ndarray, other: Operator, *, is_real: bool) -> np.ndarray | None:
+        """What a filter is: an entry depends on `k - j` alone, or on `k + j`, and all are entries of one transform."""
+        if not isinstance(other, Fourier) or other.n != self.n or other.times is not None:
+            return None
+        (rows, count), cols = self.shape, other.shape[1]
+        if max(rows, cols) > self.n:
+            return None
+        whole = Fourier(
+            self.n, (self.n, count), self.dtype, self.norm, inverse=self.inverse, half=self.times is not None
+        )  # fmt: skip
+        entries = (whole.real_apply if is_real else whole.apply)(array, array.ndim - 1) * other.scale
+        step = -1 if self.inverse != other.inverse else 1
+        first = 0 if step > 0 else cols - 1  # so far behind its beginning lies the entry of the first row and column
+        windows = np.take(entries, (np.arange(rows + cols - 1) - first) % self.n, axis=-1)[..., first:]
+        strides = (*windows.strides, step * windows.strides[-1])
+        shape = (*windows.shape[:-1], rows, cols)
+        return np.ascontiguousarray(np.lib.stride_tricks.as_strided(windows, shape, strides, writeable=False))
+
+    @property
+    def scale(self) -> float:
+        """The magnitude of every entry."""
+        powers = {"ortho": 0.5, "forward": 0.0 if self.inverse else 1.0}
+        return float(self.n ** -powers.get(self.norm or "", 1.0 if self.inverse else 0.0))
+
     def dense(self) -> np.ndarray:
         """The matrix itself; a small one is often asked for again."""
         if prod(self.shape) > SMALL:

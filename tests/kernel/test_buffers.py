@@ -34,7 +34,8 @@ def test_buffers_are_short_inside_only():
             with np.errstate(**errors):
                 outside = state()
                 expected = ENTRIES if NEW else size
-                assert with_short_buffers(state, errors_raised=False) == (expected, outside[1])
+                tolerant = outside[1] | {"invalid": "ignore"}  # NaN is told of in another way
+                assert with_short_buffers(state, errors_raised=False) == (expected, tolerant)
                 assert with_short_buffers(state) == (expected, outside[1] | RAISING)
                 assert with_errors_raised(state) == (size, outside[1] | RAISING)
                 assert set(with_errors_ignored(np.geterr).values()) == {"ignore"}

@@ -357,3 +357,52 @@ def test_frequencies_and_shapes_are_numpys() -> None:
         J = jac.jacobian(f)(x)
         assert_allclose(seen[0].value, function(x, **kwargs), atol=1e-14)
         assert_allclose(np.tensordot(np.asarray(J), x, 3), function(x, **kwargs), atol=1e-12)  # it is linear
+
+
+FILTERS: dict[str, Callable[[Any, int], Any]] = {
+    "half a spectrum": lambda x, n: np.fft.irfft(np.fft.rfft(x) * np.arange(1.0, n // 2 + 2), n),
+    "whole": lambda x, n: np.real(np.fft.ifft(np.fft.fft(x) * np.exp(1j * np.arange(n)))),
+    "other norms": lambda x, n: np.fft.irfft(np.fft.rfft(x, norm="forward") * np.arange(n // 2 + 1), n, norm="ortho"),
+    "there and on": lambda x, n: np.imag(np.fft.fft(np.fft.fft(x, norm="ortho") * np.exp(1j * np.arange(n)))),
+    "complex": lambda x, n: np.abs(np.fft.fft(np.fft.ifft(x) * np.exp(2j * np.arange(n)))),
+    "between others": lambda x, n: np.sin(x) * np.real(np.fft.ifft(np.fft.fft(np.cos(x)) * 1j * np.arange(n))) / x,
+    "longer": lambda x, n: np.fft.irfft(np.fft.rfft(x, n - 1), n + 2),
+    "cut off": lambda x, n: np.fft.irfft(np.fft.rfft(x, n + 3)[: n // 2 + 1], n),
+    "rows": lambda x, n: np.fft.irfft(np.fft.rfft(np.outer([1.0, 2.0], x) ** 2, axis=1) * np.arange(n // 2 + 1), n),
+}
+
+
+@pytest.mark.parametrize("n", [5, 6])
+@pytest.mark.parametrize("name", FILTERS)
+def test_what_lies_between_two_transforms(name: str, n: int) -> None:
+    x = np.random.default_rng(5).uniform(0.5, 1.5, n)
+
+    def f(x: Any) -> Any:
+        return FILTERS[name](x, n)
+
+    J = jac.jacobian(f)
+    for _ in range(4):
+        assert_allclose(np.asarray(J(x)), central(f, x), atol=1e-7)
+
+
+@pytest.mark.parametrize("f", [
+    lambda x: np.fft.irfft(np.fft.rfft(x) * np.arange(151.0), 300),
+    lambda x: np.real(np.fft.ifft(np.fft.fft(x) * np.exp(1j * np.arange(300)))),
+])  # fmt: skip
+def test_a_filter_takes_no_more_memory_than_its_matrix(
+    f: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of its entries are those of one transform: neither of the two is built, nor applied to all columns."""
+    monkeypatch.setattr(Fourier, "dense", lambda self: pytest.fail("a transform is built"))
+    x = np.random.default_rng(6).normal(size=300)
+    J = jac.jacobian(f)
+    for _ in range(4):
+        np.asarray(J(x))
+    tracemalloc.start()
+    try:
+        found = np.asarray(J(x))
+        assert tracemalloc.get_traced_memory()[1] < 1.2 * found.nbytes
+    finally:
+        tracemalloc.stop()
+    assert found.flags.c_contiguous
+    assert_allclose(found @ x, f(x), atol=1e-9)
