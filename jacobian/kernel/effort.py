@@ -14,7 +14,7 @@ import numpy as np
 
 from jacobian.kernel.code import Code, Symbol
 from jacobian.kernel.finite import MANY
-from jacobian.kernel.lines import Line
+from jacobian.kernel.lines import Line, highest
 from jacobian.kernel.pattern import Shape
 
 LINE = 700.0  # calling NumPy, whatever for
@@ -26,10 +26,10 @@ PRODUCT = 0.02  # a multiplication within BLAS
 MATRIX = 40.0  # beginning one product of a stack of matrices
 ENTRY = 0.1  # reading an entry, or writing it
 LARGE = 0.3  # more, where the array is so large that it does not stay in the cache
-FRESH = 2  # times more for writing to memory that is asked of the machine
+FRESH = 0.8  # an entry of memory that is asked of the machine, which hands it out page by page
 FAR = 4.0  # going to an entry of a large result that is no neighbour of the last one
 FEW = 2**11  # such entries that the cache holds
-ASKED = 2**14  # entries of an array from which on its memory is asked of the machine
+KEPT = 2**14  # entries whose memory is not given back to the machine between runs; or twice the largest array
 CACHED = 2**18  # entries of an array that stays in the cache
 ITEM = np.dtype(np.float64).itemsize
 
@@ -38,11 +38,26 @@ def effort(code: Code, results: Sequence[str], checks: Sequence[Line] = ()) -> f
     """What it takes to compute results, and to make further checks; what is settled is there already."""
     wanted = {*results, *(name for check in checks for name in check.uses)}
     lines = [line for line in (*code.lines_for(wanted), *checks) if line.check or line.target not in code.settled]
-    total = sum(line_effort(code, line) for line in lines)
+    total = sum(line_effort(code, line) for line in lines) + _asked(code, lines, results)
     for name, memory in zip(results, code.memories(results), strict=True):
         places = () if memory is None else memory.zeroed
         total += sum(_written(shape, strides, code.symbols[name]) for shape, _, strides in places)
     return total
+
+
+def _asked(code: Code, lines: Sequence[Line], results: Sequence[str]) -> float:
+    """Asking the machine for memory: for all that is there at once, but for what an allocator keeps between runs.
+
+    The memory of some results is used again, and of zeros only what is written to is given.
+    """
+    lent = {name for name, memory in zip(results, code.memories(results), strict=True) if memory is not None}
+    made = [line for line in lines if line.new or (line.blank and "zeros(" not in line.text)]
+    entries = {line.target: float(code.symbols[line.target].size) for line in made}
+    entries |= dict.fromkeys(lent, 0.0)
+    kept = max(KEPT, 2 * max(entries.values(), default=0.0))
+    if sum(entries.values()) <= kept:
+        return 0.0
+    return FRESH * max(0.0, highest(lines, frozenset(results), entries) - kept)
 
 
 def effort_to_look(symbol: Symbol) -> float:
@@ -67,11 +82,10 @@ def line_effort(code: Code, line: Line) -> float:
     if line.products:
         total += MATRIX * sum(prod(one.shape[:-2]) for one in ([made] if line.new else places))
     if line.new:
-        fresh = FRESH if made.size >= ASKED and not line.over else 0
-        return total + (1 + fresh) * _through(made.size) + (0.0 if line.products else _loops(made.shape, given))
+        return total + _through(made.size) + (0.0 if line.products else _loops(made.shape, given))
     for place in places:
         total += _written(place.shape, place.strides or (), made)
-        total += 0.0 if line.products else _loops(place.shape, given)
+        total += 0.0 if line.products else max(_loops(place.shape, given), LOOP * _runs(place))
         if line.adds and len(given) > 1:  # what is added is an array by itself before
             total += 2 * ENTRY * place.size
     if not places:  # a function of its own does it
@@ -100,6 +114,16 @@ def _written(shape: Shape, strides: Shape, whole: Symbol) -> float:
     """Going through a view of an array."""
     runs = prod(shape) / max(1, _neighbours(shape, strides))
     return _through(prod(shape)) + (FAR * runs if whole.size > CACHED and runs > FEW else 0.0)
+
+
+def _runs(place: Symbol) -> float:
+    """How many inner loops go through a view: axes that lie one within the other are gone through as one."""
+    length, following = 1, 0
+    for step, size in sorted((abs(step), size) for step, size in zip(place.strides or (), place.shape, strict=True)):
+        if size > 1 and following not in (0, step):
+            break
+        length, following = length * size, (step * size if size > 1 else following)
+    return place.size / max(1, length)
 
 
 def _neighbours(shape: Shape, strides: Shape) -> int:
