@@ -84,8 +84,25 @@ def _looked_up(
     if whole and places == sorted(set(places)):
         first = places[0] if places else len(order)
         return table.reshape([sizes[order[k]] if k in places else 1 for k in range(first, len(order))])
+    run = _run(table, args, order, sizes)
+    if run is not None:
+        return run
     where = (positions(arg, order, sizes, tables) for arg in args)
     return table[tuple(np.clip(w, 0, extent - 1) for w, extent in zip(where, table.shape, strict=True))]
+
+
+def _run(table: np.ndarray, args: Sequence[Form], order: Labels, sizes: Shape) -> np.ndarray | None:
+    """What a table of one axis says where it is read at even distances; None where it is not."""
+    if len(args) != 1 or len(args[0].parts) != 1 or args[0].has_lookup:
+        return None
+    [(first, [(index, stride)])] = args
+    assert isinstance(index, int)
+    last = first + stride * (sizes[index] - 1)
+    if not 0 <= min(first, last) <= max(first, last) < table.size:
+        return None
+    beyond = last + (1 if stride > 0 else -1)
+    axes = len(order) - order.index(index) - 1
+    return table[first : None if beyond < 0 else beyond : stride].reshape((-1,) + (1,) * axes)
 
 
 def values_at(form: Form, index: Mapping[int, np.ndarray], tables: Sequence[np.ndarray]) -> Any:

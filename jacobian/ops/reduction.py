@@ -375,16 +375,14 @@ def _running_best(name: str, ufunc: np.ufunc) -> Op:
         x, axis = point.x[0], point.params["axis"]
         shape = tuple(np.shape(x))
         axis %= len(shape)
-        kept = np.ascontiguousarray(np.moveaxis(x == point.y, axis, -1))
-        kept[..., :1] = True
-        again = x == np.roll(point.y, 1, axis)
-        again[(slice(None),) * axis + (slice(1),)] = False
-        warn_kink(f"{ufunc.__name__}.accumulate", again, "the last of the equal entries")
-        places = np.flatnonzero(kept)  # of the best entries, line after line: each stays until the next one comes
-        table = np.repeat(places, np.diff(places, append=kept.size)).reshape(kept.shape)
-        if kept.ndim > 1:
-            table %= shape[axis]
-        return along(np.moveaxis(table, -1, axis), axis, shape, shape)
+        before, first = (slice(None),) * axis, np.zeros((*shape[:axis], int(shape[axis] > 0), *shape[axis + 1 :]), bool)
+        again = x[(*before, slice(1, None))] == point.y[(*before, slice(None, -1))]
+        warn_kink(
+            f"{ufunc.__name__}.accumulate", np.concatenate([first, again], axis), "the last of the equal entries"
+        )  # fmt: skip
+        places = np.arange(shape[axis]).reshape((-1,) + (1,) * (len(shape) - axis - 1))
+        table = np.maximum.accumulate(np.where(x == point.y, places, 0), axis)  # each stays until the next one comes
+        return along(table, axis, shape, shape)
 
     return register(
         Op(
