@@ -163,11 +163,8 @@ def _conjugated(vectors: Array, name: str) -> Factor:
 
 def pairs_of_singular_vectors(A: Array, name: str) -> tuple[Factor, Factor]:
     """U and V such that the differential of a singular value is u[i] ∂A[i,j] v[j], of complex ones its real part."""
-    return _conjugated(left_vectors(A), f"U({name})"), _conjugated(right_vectors(A), f"V({name})")
-
-
-def _singular(A: Array, name: str) -> tuple[Factor, Factor]:
-    return Factor(left_vectors(A), f"U({name})"), Factor(right_vectors(A), f"V({name})")
+    U, _, V = _thin(A)
+    return _conjugated(U, f"U({name})"), _conjugated(V, f"V({name})")
 
 
 def vanishing(values: Array) -> Any:
@@ -190,7 +187,8 @@ def _singular_vectors_rule(side: str) -> Any:
 
     def rule(point: Point, k: int) -> Jacobian:
         A, name = point.x[0], point.names[0]
-        shape, s, pair = shape_of(A), svdvals(A), _singular(A, name)
+        shape, (U, s, V) = shape_of(A), _thin(A)
+        pair = Factor(U, f"U({name})"), Factor(V, f"V({name})")
         (u, v), rows = (pair, shape[-2]) if side == "U" else (pair[::-1], shape[-1])
         into = "pq" if side == "U" else "qp"
         gaps = inverse_gaps("svd", s**2)
@@ -212,9 +210,10 @@ def _singular_vectors_rule(side: str) -> Any:
     return rule
 
 
-def _thin(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    U, _, Vh = np.linalg.svd(A, full_matrices=False)
-    return U, np.swapaxes(Vh, -1, -2)
+def _thin(A: Array) -> tuple[Array, Array, Array]:
+    """Singular vectors and values, in one call for all who need some of them."""
+    U, values, Vh = np.linalg.svd(A, full_matrices=False)
+    return U, values, np.swapaxes(Vh, -1, -2)
 
 
 def _spread(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -227,6 +226,7 @@ svdvals = register(
     Op(
         "svdvals", lambda x: np.linalg.svd(x, compute_uv=False), _singular_values_rule, answers=(np.linalg.svdvals,),
         operands=("A",), out_name="s", family="linalg", formula="∂s[k]/∂A[i,j] = U[i,k] V[j,k]", samples=RECTANGLES,
+        beside_rule=lambda x: _thin(x)[1],
         kinks=[REPEATED_VALUES, Kink("a singular value is 0", AT_HAND, sample(np.diag([1.0, 0.0])))], source=GILES,
         of_complex="real part",
     )
@@ -249,7 +249,7 @@ left_vectors = register(
 )  # fmt: skip
 right_vectors = register(
     Op(
-        "right_vectors", lambda x: _thin(x)[1], _singular_vectors_rule("V"), operands=("A",), out_name="V",
+        "right_vectors", lambda x: _thin(x)[2], _singular_vectors_rule("V"), operands=("A",), out_name="V",
         family="linalg", samples=RECTANGLES, note="the right singular vectors, one for every singular value.",
         kinks=[REPEATED_VALUES, *_vanishing_of(TALL.T)], source=GILES,
         of_complex="refused",
