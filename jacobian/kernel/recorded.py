@@ -285,7 +285,8 @@ def _products(function: Callable[..., Any], args: Sequence[Any]) -> int:
         return int(path.opt_cost)
     if function in (np.matmul, np.dot) and all(shapes[:2]):
         return prod(shapes[0]) * (shapes[1][-1] if len(shapes[1]) > 1 else 1)
-    is_linear_algebra = function.__module__ == "numpy.linalg" or getattr(function, "family", "") == "linalg"
+    module = getattr(function, "__module__", "")  # ufuncs of SciPy have none
+    is_linear_algebra = module == "numpy.linalg" or getattr(function, "family", "") == "linalg"
     return of_linear_algebra(shapes[0]) if shapes and is_linear_algebra else 0
 
 

@@ -14,6 +14,7 @@ import pytest
 import jacobian as jac
 from jacobian.errors import ArgumentError, KinkWarning, ShapeError, TraceError
 from tests.differences import central
+from tests.written import texts_of
 
 sp = pytest.importorskip("scipy.special")
 from scipy import fft, linalg  # noqa: E402
@@ -297,6 +298,16 @@ def test_calls_are_played_from_the_third_on(line: str, call: str) -> None:
         slow = jac.jacobian(f, order="forward")(np.array([0.1, 0.2]) * 3)
         np.testing.assert_allclose(found[3], np.asarray(slow), rtol=1e-14)
     """)
+
+
+def test_derivatives_are_lines_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rule that calls functions of SciPy's is written down, and does not run anew at every call."""
+    functions = (lambda x: sp.gammaln(x), lambda x: sp.erf(x) * sp.gamma(x), lambda x: sp.betaln(x, 1.5))
+    for f in functions:
+        J = jac.jacobian(f)
+        (text,) = texts_of(J, np.array([0.5, 1.5]), monkeypatch=monkeypatch)
+        assert "local" not in text, text
+        np.testing.assert_allclose(np.asarray(J(np.array([0.7, 2.5]))), central(f, np.array([0.7, 2.5])), atol=1e-8)
 
 
 def test_threads_that_meet_scipy_at_once() -> None:
