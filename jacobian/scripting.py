@@ -71,6 +71,10 @@ class Scripting(Writing):
         """Write the products, unless it is the kernel that contracts them later."""
         return J if self._calls_kernel else super().shorten(J)
 
+    def before(self, J: Jacobian, uses: Sequence[Jacobian]) -> Jacobian:
+        """Write the product with a number, unless it is the kernel that contracts it later."""
+        return J if self._calls_kernel else super().before(J, uses)
+
     def real_part(self, J: Jacobian) -> Jacobian:
         """Write a call of the kernel."""
         return self._called(real_part, J)

@@ -88,9 +88,9 @@ class Code(Facts):
         self._count = 0
 
     def fresh(self, prefix: str = "t") -> str:
-        """A name that is not used yet."""
+        """A name that is not used yet: `exp2_6` where `exp26` may be another one."""
         self._count += 1
-        return f"{prefix}{self._count}"
+        return f"{prefix}{'_' if prefix[-1].isdigit() else ''}{self._count}"
 
     def let(
         self, text: str, uses: Iterable[Symbol], shape: Shape, *, rough: bool = False, check: bool = False,

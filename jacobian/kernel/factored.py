@@ -74,8 +74,9 @@ def _with_one_array(members: Sequence[Term], J: Jacobian, arithmetic: Arithmetic
 
 
 def _looks(term: Term) -> bool:
-    """Whether a factor is read at positions in a table, or is an operator."""
-    looks = any(form.has_lookup for access in term.pattern.factors for form in access.forms)
+    """Whether a factor is read at positions in a table, or under a condition about these, or is an operator."""
+    forms = [form for access in term.pattern.factors for form in access.forms]
+    looks = any(form.has_lookup for form in (*forms, *(guard.form for guard in term.pattern.guards)))
     return looks or any(isinstance(factor.array, Operator) for factor in term.factors)
 
 

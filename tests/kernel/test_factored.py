@@ -149,3 +149,31 @@ def test_what_arrives_at_a_node_read_twice_is_multiplied_once(monkeypatch: pytes
     # r³, its derivative, the derivative of the square, twice -1, and two for the chain rule: not one more for r itself
     assert text.count(" * ") + text.count("multiply(") == 7
     np.testing.assert_allclose(np.asarray(g(x)), expected, rtol=1e-10)
+
+
+def test_conditions_about_other_tables_are_other_conditions() -> None:
+    """What is contracted once for two terms must not depend on where they look up."""
+
+    def f(v: Any) -> Any:
+        v = np.concatenate([v, 0.5 * v[:2]])
+        return np.roll(v, 1) + np.roll(v, -1) - 3 * np.roll(v, 2)
+
+    for size in (2, 3, 4, 7):
+        expected = np.stack([f(row) for row in np.eye(size)], axis=1)
+        J = jac.jacobian(f)
+        for k in range(5):
+            np.testing.assert_allclose(np.asarray(J(np.arange(float(size)) + k)), expected, atol=1e-14)
+
+
+@pytest.mark.parametrize("order", ["auto", "forward", "reverse"])
+def test_a_number_before_a_transform_is_left_to_the_kernel(order: str) -> None:
+    def f(v: Any) -> Any:
+        v = 1.5 * np.concatenate([v, 0.5 * v[..., :2]], axis=-1)
+        return np.fft.irfft(np.fft.rfft(v), v.shape[-1])
+
+    for shape in ((2,), (3,), (2, 2)):
+        x = np.random.default_rng(0).normal(size=shape)
+        expected = np.moveaxis([f(row.reshape(shape)) for row in np.eye(x.size)], 0, -1).reshape((*f(x).shape, *shape))
+        J = jac.jacobian(f, order=order)
+        for _ in range(4):
+            np.testing.assert_allclose(np.asarray(J(x)), expected, atol=1e-14)
