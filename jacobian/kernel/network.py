@@ -154,7 +154,7 @@ def _number(code: Code, numbers: Sequence[str], uses: Sequence[Symbol]) -> Symbo
     """The product of numbers; a plain one stands in front of the rest, where it may meet another one."""
     if len(numbers) < 2:
         name = numbers[0] if numbers else "1"
-        return code.symbols.get(name) or Symbol(name, ())
+        return code.symbols[name] if name in code.symbols else Symbol(name, ())
     plain = code.number(numbers[0])
     if plain is None or code.number(numbers[1]) is not None:
         return code.let(" * ".join(numbers), uses, ())

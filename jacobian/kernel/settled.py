@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from jacobian.errors import JacobianError
 from jacobian.kernel.buffers import with_errors_raised
 from jacobian.kernel.code import OTHERWISE, Code
 
@@ -37,14 +38,25 @@ def settle(code: Code, results: Sequence[str]) -> None:
         return
     try:
         values = with_errors_raised(code.compile(code.text((), wanted, checks=False, always_several=True)))
-    except OTHERWISE:
+    except (
+        *OTHERWISE,
+        JacobianError,
+        ValueError,
+        TypeError,
+        IndexError,
+    ):  # the program itself will tell, or another way
         return
-    if sum(np.asarray(value).nbytes for value in values) > MOST:
+    if sum(map(_nbytes, values)) > MOST:
         return
     for name, value in zip(wanted, values, strict=True):
         code.constants[name] = _own(value)
     code.lines = [line for line in code.lines if line.check or line.target not in code.settled]
     code.reused = {name: memory for name, memory in (code.reused or {}).items() if name not in code.settled}
+
+
+def _nbytes(value: Any) -> int:
+    """What a value holds: a function may have given several arrays."""
+    return sum(map(_nbytes, value)) if isinstance(value, list | tuple) else np.asarray(value).nbytes
 
 
 def _own(value: Any) -> Any:

@@ -147,7 +147,9 @@ def _apply_two(
             continue
         left_over = [array for k, array in enumerate(arrays) if k not in touching]
         is_real = dtype.kind != "c" and len(specials) == 2 and all(array.dtype.kind != "c" for array in left_over)
-        near = contract([*chosen, np.ones(pattern.sizes[between])], [*axes, (between,)], (*kept, between))
+        if not touching:
+            chosen, axes = [np.ones(pattern.sizes[between], np.zeros((), dtype).real.dtype)], [(between,)]
+        near = contract(chosen, axes, (*kept, between))
         found = left.operator.between(near, right.operator, is_real=is_real)
         if found is None:
             continue

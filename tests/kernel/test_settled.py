@@ -131,6 +131,22 @@ def test_large_arrays_are_computed_anew(limit: str, monkeypatch: pytest.MonkeyPa
     assert code.lines == lines and same not in code.constants
 
 
+def test_several_arrays_that_a_function_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = Code()
+    x = code.let("inputs[0]", (), (3,), kind=FLOAT)
+    given = code.constant(np.arange(12.0).reshape(4, 3))
+    several = code.let(f"{code.constant(np.linalg.svd, 'svd')}({given})", [given], ())
+    vectors = code.let(f"{several}[2]", [several], (3, 3), kind=FLOAT)
+    product = code.let(f"{vectors}.dot({x})", [vectors, x], (3,), new=True, kind=FLOAT)
+    monkeypatch.setattr(module, "LARGEST", 40)  # less than the vectors have
+    code.settled = settled(code, [str(x)])
+    assert code.settled == {str(several)}
+    settle(code, [str(product)])
+    assert [line.target for line in code.lines] == [str(x), str(vectors), str(product)]
+    right = np.linalg.svd(np.arange(12.0).reshape(4, 3))[2]
+    assert_allclose(code.compile(code.text(["inputs"], [str(product)]))([np.ones(3)]), right @ np.ones(3))
+
+
 def test_what_ends_with_an_error_is_left_to_do_so() -> None:
     code = Code()
     zero = code.constant(np.zeros(3))
