@@ -55,6 +55,12 @@ def test_nan_that_is_a_constant() -> None:
     assert said(J, np.array([1.0, -2.0, 3.0]))[0].startswith("∂y/∂x holds an entry that is NaN\n  first: ∂y/∂x[1]\n")
 
 
+def test_a_number_in_front_that_is_infinite() -> None:
+    with np.errstate(over="ignore"):
+        told = said(jac.jacobian(lambda x: np.tanh(x * 1e200 * 1e200)), np.array([2.0, 1.0]))
+    assert [text.partition("\n")[0] for text in told] == ["∂y/∂x holds 2 entries that are NaN"]
+
+
 def test_what_is_infinite_alone_is_told_by_the_op() -> None:
     assert said(jac.jacobian(np.sqrt), np.array([0.0, 1.0])) == ["the derivative of sqrt is not finite at entry [0]"]
 

@@ -31,7 +31,16 @@ def settled(code: Code, given: Collection[str]) -> set[str]:
 
 
 def settle(code: Code, results: Sequence[str]) -> None:
-    """Compute what is settled, and leave out the lines that do so; all of them stay where there is an error."""
+    """Compute what is settled, and leave out the lines that do so; nobody can change results that stay the same."""
+    _compute(code, results)
+    for name in results:
+        value = code.constants.get(name)
+        if isinstance(value, np.ndarray) and value.nbytes <= LARGEST:
+            code.constants[name] = _own(value)
+
+
+def _compute(code: Code, results: Sequence[str]) -> None:
+    """Have values instead of lines; all of these stay where there is an error."""
     rest = [line for line in code.lines_for(results) if line.check or line.target not in code.settled]
     wanted = sorted(code.settled.intersection({*results, *(name for line in rest for name in line.uses)}))
     if not wanted:
@@ -60,9 +69,7 @@ def _nbytes(value: Any) -> int:
 
 
 def _own(value: Any) -> Any:
-    """A value that nobody can write to; arrays without the memory that they may be views of."""
-    if not isinstance(value, np.ndarray):
+    """A value that nobody can write to: an array in memory that is read-only, which its owner's flag alone is not."""
+    if not isinstance(value, np.ndarray) or not value.size:
         return value
-    copy = value.copy("K")
-    copy.setflags(write=False)
-    return copy
+    return np.frombuffer(value.tobytes(), value.dtype).reshape(value.shape)

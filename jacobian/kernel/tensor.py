@@ -335,12 +335,17 @@ def materialise(J: Tensor) -> Array:
         result = materialise_by_calls(J.terms, J.shape, dtype)
         return np.real(result) if halves else result
     array = lower.materialise(J.terms, J.shape, dtype)
-    if J.origin is not None and not all(all_finite(factor.array) for term in J.terms for factor in term.factors):
+    if J.origin is not None and not all(map(_is_finite, J.terms)):
         _tell_of_nans(J, array)
     if halves:
         return read_only(array.real.copy())
     held = any(factor.array is array for term in J.terms for factor in term.factors)
     return read_only(array.view() if held else array)  # a factor may be the user's own array
+
+
+def _is_finite(term: Term) -> bool:
+    """Whether all that a term multiplies is finite."""
+    return bool(np.isfinite(term.scale)) and all(all_finite(factor.array) for factor in term.factors)
 
 
 def _tell_of_nans(J: Tensor, array: np.ndarray) -> None:

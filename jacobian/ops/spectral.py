@@ -285,13 +285,16 @@ svd = composite(
 
 
 def _cond(x: Any, p: Any = None) -> Any:
-    if p is None or p == 2:
+    if p is None or p in (2, -2):
         values = svdvals(x)
-        return values[..., 0] / values[..., -1]
+        largest, least = values[..., 0], values[..., -1]
+        return least / largest if p == -2 else largest / least
     return np.linalg.norm(x, p, axis=(-2, -1)) * np.linalg.norm(np.linalg.inv(x), p, axis=(-2, -1))
 
 
 cond = composite(
     "cond", _cond, answers=(np.linalg.cond,),
-    samples=[sample((3, 3), domain=invertible), sample((2, 2), "fro", domain=invertible)]
+    samples=[
+        sample((3, 3), domain=invertible), sample((2, 2), "fro", domain=invertible), sample((3, 2), -2, domain=_spread),
+    ],
 )  # fmt: skip

@@ -10,6 +10,7 @@ import numpy as np
 
 from jacobian.errors import ArgumentError, IndexingError, report
 from jacobian.ops import reduction
+from jacobian.ops.registry import describe
 from jacobian.ops.values import look
 
 REDUCE: dict[np.ufunc, Callable[..., Any]] = {
@@ -44,12 +45,15 @@ def _fold(ufunc: np.ufunc, method: str, array: Any, axis: Any, keepdims: bool) -
     axes = range(array.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     if method == "accumulate":
         (axis,) = axes
+        if not array.shape[axis]:
+            return array
         parts = [np.moveaxis(array, axis, 0)[0]]
         for row in np.moveaxis(array, axis, 0)[1:]:
             parts.append(ufunc(parts[-1], row))
         return np.stack(parts, axis=axis)
     for one in sorted({one % array.ndim for one in axes}, reverse=True):
-        array = reduce(ufunc, np.moveaxis(array, one, 0))
+        rows = np.moveaxis(array, one, 0)
+        array = reduce(ufunc, rows) if len(rows) else ufunc.reduce(np.zeros(rows.shape))
         if keepdims:
             array = np.expand_dims(array, one)
     return array
@@ -59,6 +63,9 @@ def _reduceat(ufunc: np.ufunc, array: Any, indices: Any, axis: int = 0, dtype: A
     """Runs of an axis reduced: from each index to the next, to the end from the last; a run of none is its entry."""
     if dtype is not None:
         raise ArgumentError(report(f"{ufunc.__name__}.reduceat: dtype= is not traced", fix="leave it out"))
+    if not -array.ndim <= axis < array.ndim:
+        got = describe("array", array)
+        raise IndexingError(report(f"{ufunc.__name__}.reduceat: axis {axis} does not exist", got=got))
     moved = np.moveaxis(array, axis, 0)
     starts = np.asarray(look(indices))
     try:

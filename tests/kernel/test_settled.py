@@ -155,3 +155,14 @@ def test_what_ends_with_an_error_is_left_to_do_so() -> None:
     assert code.settled == {str(bad)}
     settle(code, [str(bad)])
     assert [line.target for line in code.lines] == [str(bad)]
+
+
+def test_nobody_can_write_to_what_is_kept() -> None:
+    J = jac.jacobian(lambda x: np.cumsum(x))  # NumPy's own function would not be played
+    found = [np.asarray(J(np.ones(4) + k)) for k in range(5)][-1]
+    memory: Any = found
+    while isinstance(memory, np.ndarray):
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            memory.setflags(write=True)
+        memory = memory.base
+    assert isinstance(memory, bytes)

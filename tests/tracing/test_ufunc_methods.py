@@ -46,6 +46,10 @@ def test_sums_of_runs_stay_sparse() -> None:
         "add.reduceat: index 9 out-of-bounds in add.reduceat [0, 6)\n  axis:  6 entries",
     ),
     (
+        lambda x: np.add.reduceat(x, [0], axis=2), IndexingError,
+        "add.reduceat: axis 2 does not exist\n  got:   array float64[6,4]",
+    ),
+    (
         lambda x: np.add.reduceat(x, [0], dtype=float), ArgumentError,
         "add.reduceat: dtype= is not traced\n  fix:   leave it out",
     ),
@@ -54,3 +58,15 @@ def test_what_is_refused(call: Any, kind: type[Exception], text: str) -> None:
     with pytest.raises(kind) as caught:
         jac.jacobian(call)(X)
     assert str(caught.value) == text
+
+
+@pytest.mark.parametrize("shape", [(0,), (2, 0)])
+@pytest.mark.parametrize("ufunc", [np.logaddexp, np.hypot, np.subtract])
+def test_of_nothing(ufunc: np.ufunc, shape: tuple[int, ...]) -> None:
+    x = np.zeros(shape)
+    value, J = jac.value_and_jacobian(lambda x: ufunc.accumulate(x, axis=-1))(x)
+    assert value.shape == shape and J.shape == shape + shape
+    if ufunc is np.hypot:  # of nothing it is 0
+        np.testing.assert_array_equal(
+            jac.jacobian(lambda x: np.sum(x) + ufunc.reduce(np.exp(x), axis=-1))(np.ones((3, 0))).shape, (3, 3, 0)
+        )
