@@ -9,13 +9,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from jacobian import algebra, free, plan
+from jacobian.kernel.code import NOT_PLAYED
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.operands import read_only
 from jacobian.kernel.origin import Origin
 from jacobian.kernel.term import Array
 from jacobian.ops.kinks import once_told
 from jacobian.place import Place
-from jacobian.script import NOT_PLAYED, Script, Step, Taken
+from jacobian.script import Script, Step, Taken
 from jacobian.tracing.graph import Compared, Node
 from jacobian.tracing.scope import said
 from jacobian.tracing.snapshots import kept_snapshot

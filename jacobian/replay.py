@@ -20,12 +20,13 @@ import numpy as np
 
 from jacobian import free
 from jacobian.glance import glance
+from jacobian.kernel.code import NOT_PLAYED
 from jacobian.kernel.recorded import NotRecordableError
 from jacobian.ops.registry import REGISTRY, Op, promoted
 from jacobian.place import Place
 from jacobian.played import Calling, Played
 from jacobian.programs import MOST_FAILURES, MOST_NODES, Memory
-from jacobian.script import NOT_PLAYED, PER_STEP, Output, Script, Taken
+from jacobian.script import PER_STEP, Output, Script, Taken
 from jacobian.tracing import snapshots
 from jacobian.tracing.graph import Node
 from jacobian.tracing.run import Key, numbers_of

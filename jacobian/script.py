@@ -8,10 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jacobian import bounds, clusters, plan, programs
-from jacobian.errors import JacobianError
 from jacobian.habit import Habit, Noted, Tensors
 from jacobian.kernel.buffers import with_errors_raised, with_short_buffers
-from jacobian.kernel.code import OTHERWISE, Code
+from jacobian.kernel.code import NOT_PLAYED, Code
 from jacobian.kernel.effort import effort
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.lines import Line
@@ -31,7 +30,6 @@ from jacobian.tracing.tree import is_container
 MIDDLING = 32  # times as many entries as are few
 MANY = 2048  # times as many
 AS_LONG = 5  # times the effort of the values that all takes which is computed at once: a tanh counts as a product there
-NOT_PLAYED = (*OTHERWISE, ValueError, IndexError, JacobianError)  # what a script may end with: tracing will tell
 PER_STEP = 2**10  # bytes of arrays that weigh as much as a step, which takes about so many itself
 
 

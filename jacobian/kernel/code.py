@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from jacobian.errors import JacobianError
 from jacobian.kernel.arraylike import Shaped
 from jacobian.kernel.choices import ONE, Masked
 from jacobian.kernel.facts import LARGE, SEVERAL, Facts, kind_beside
@@ -32,6 +33,9 @@ class OtherwiseError(Exception):
 
 OTHERWISE = (OtherwiseError, ArithmeticError, np.linalg.LinAlgError)
 """What programs end with there: floating-point errors are raised, and a matrix may have no inverse."""
+
+NOT_PLAYED = (*OTHERWISE, ValueError, IndexError, JacobianError)
+"""What a whole call may end with that is written down: tracing will tell."""
 
 
 _FUNCTIONS = (

@@ -67,15 +67,15 @@ def effort_to_look(symbol: Symbol) -> float:
 
 def line_effort(code: Code, line: Line) -> float:
     """What one line takes; next to nothing where it only looks at an array in another way."""
-    if _is_of_numbers(code, line):
-        return NUMBER
     total = (CALL if line.calls else LINE) + PRODUCT * line.products + LISTED * line.listed
     if line.check:
         return total + sum(effort_to_look(code.symbols[name]) for name in line.uses if name in code.symbols)
+    operands = [code.symbols[name] for name in line.uses - {line.target} if name in code.symbols]
+    if _is_of_numbers(line, code.symbols.get(line.target), operands):
+        return NUMBER
     if not line.new and not line.changes:
         return total
     made = code.symbols[line.target]
-    operands = [code.symbols[name] for name in line.uses - {line.target} if name in code.symbols]
     places = [symbol for symbol in operands if symbol.strides is not None]
     given = [symbol for symbol in operands if symbol.strides is None]
     total += sum(_through(symbol.size) for symbol in given)
@@ -94,13 +94,11 @@ def line_effort(code: Code, line: Line) -> float:
     return total
 
 
-def _is_of_numbers(code: Code, line: Line) -> bool:
+def _is_of_numbers(line: Line, made: Symbol | None, operands: Iterable[Symbol]) -> bool:
     """Whether a line makes a number of numbers, reads one, or writes one to an entry."""
-    if line.check or line.calls or line.products or line.listed:
+    if line.calls or line.products or line.listed:
         return False
-    operands = [code.symbols[name] for name in line.uses - {line.target} if name in code.symbols]
     is_single = not any(one.shape for one in operands)
-    made = code.symbols.get(line.target)
     is_read = not line.new and not line.changes and " if " not in line.text
     return made is not None and (is_single or is_read) and (not made.shape or line.changes)
 

@@ -88,7 +88,6 @@ def frame_of(pattern: Pattern) -> Frame:
     return Frame(bare, inner, slots, number, settled, is_filled, _parts(pattern, bare, inner))
 
 
-@lru_cache(maxsize=CACHE)
 def _reads_plainly(pattern: Pattern) -> bool:
     """Whether there is at most one factor, read along free indices in their order."""
     if len(pattern.factors) != 1:

@@ -42,11 +42,7 @@ def _alike(terms: Sequence[Term]) -> Iterator[list[Term]]:
     """Groups of terms that are equal but for guards and numbers in front, with guards in some of them."""
     groups: dict[Any, list[Term]] = {}
     for term in terms:
-        pattern = term.pattern
-        key = (
-            pattern.with_guards(()), tuple(id(factor.array) for factor in term.factors), tuple(map(id, term.tables))
-        )  # fmt: skip
-        groups.setdefault(key, []).append(term)
+        groups.setdefault((term.pattern.with_guards(()), *map(id, term.numbers)), []).append(term)
     for group in groups.values():
         if 1 < len(group) <= FEW and any(term.pattern.guards for term in group):
             yield group

@@ -30,7 +30,7 @@ def merged(terms: Sequence[Term]) -> list[Term]:
     """Add terms over the same arrays with the same pattern, or with guards that add up to fewer ones."""
     total: dict[Any, Term] = {}
     for term in terms:
-        key = (term.pattern, tuple(id(f.array) for f in term.factors), tuple(map(id, term.tables)))
+        key = (term.pattern, *map(id, term.numbers))
         old = total.get(key)
         total[key] = (
             term if old is None else Term(term.pattern, term.factors, term.tables, old.scale + term.scale, old.letters)

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from jacobian.errors import JacobianError
 from jacobian.kernel.buffers import with_errors_raised
-from jacobian.kernel.code import OTHERWISE, Code
+from jacobian.kernel.code import NOT_PLAYED, Code
 
 LARGEST = 2**20  # bytes of an array that is kept
 MOST = 2**22  # bytes of all that are kept for a program
@@ -33,7 +32,7 @@ def settled(code: Code, given: Collection[str]) -> set[str]:
 def settle(code: Code, results: Sequence[str]) -> None:
     """Compute what is settled, and leave out the lines that do so; nobody can change results that stay the same."""
     _compute(code, results)
-    for name in results:
+    for name in set(results) - code.settled:
         value = code.constants.get(name)
         if isinstance(value, np.ndarray) and value.nbytes <= LARGEST:
             code.constants[name] = _own(value)
@@ -47,13 +46,7 @@ def _compute(code: Code, results: Sequence[str]) -> None:
         return
     try:
         values = with_errors_raised(code.compile(code.text((), wanted, checks=False, always_several=True)))
-    except (
-        *OTHERWISE,
-        JacobianError,
-        ValueError,
-        TypeError,
-        IndexError,
-    ):  # the program itself will tell, or another way
+    except (*NOT_PLAYED, TypeError):  # the program itself will tell
         return
     if sum(map(_nbytes, values)) > MOST:
         return
