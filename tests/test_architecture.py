@@ -91,6 +91,15 @@ def test_only_the_command_line_prints(path: Path) -> None:
         assert name not in banned, f"{path}:{node.lineno} calls {name}"
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_texts_are_read_as_threads_can(path: Path) -> None:
+    if path.name == "syntax.py":
+        return
+    for node in ast.walk(ast.parse(path.read_text())):
+        read = isinstance(node, ast.Attribute) and node.attr == "parse" and ast.unparse(node.value) == "ast"
+        assert not read, f"{path}:{node.lineno}: kernel/syntax.py reads texts of Python"
+
+
 def test_every_documented_name_is_public_and_exists() -> None:
     assert set(jacobian.__all__) >= DOCUMENTED
     for name in jacobian.__all__:

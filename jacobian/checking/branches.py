@@ -17,6 +17,7 @@ import numpy as np
 from jacobian.checking.derivation import Run
 from jacobian.checking.points import is_symmetric
 from jacobian.errors import JacobianError
+from jacobian.kernel import syntax
 from jacobian.ops import texts
 from jacobian.tracing.graph import Node
 from jacobian.tracing.stripped import strip_all
@@ -170,7 +171,7 @@ def _switches(derivative: str) -> tuple[tuple[str, str], ...]:
 
 def _tree(text: str) -> ast.expr | None:
     try:
-        return ast.parse(text.strip(), mode="eval").body
+        return syntax.expression(text.strip()).body
     except SyntaxError:
         return None
 

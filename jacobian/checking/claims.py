@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from jacobian.checking.labelled import Evaluation
 from jacobian.errors import ArgumentError, DTypeError, JacobianError, LabelError, NonFiniteError, ShapeError, report
 from jacobian.expressions import Expression, did_you_mean
 from jacobian.expressions.vocabulary import CONSTANTS, functions
+from jacobian.kernel import syntax
 from jacobian.kernel.expression import Jacobian
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -208,7 +208,7 @@ def _of_expression(text: str, names: Names, *, downstream: bool) -> Function:
 def _names_used(text: str) -> list[str]:
     """The names in an expression, in order; none where it cannot be read, which is told elsewhere."""
     try:
-        tree = ast.parse(text.strip(), mode="eval")
+        tree = syntax.expression(text.strip())
     except (SyntaxError, ValueError):
         return []
     return list(dict.fromkeys(index_notation.names_in(tree)))

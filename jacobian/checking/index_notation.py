@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jacobian.errors import ExpressionError, report
+from jacobian.kernel import syntax
 
 GREEK = {
     "δ": "delta", "∂": "d", "·": "*", "×": "*", "⋅": "*", "−": "-", "²": "**2", "³": "**3", "ᵀ": ".T", "⁻¹": "**(-1)",
@@ -86,7 +87,7 @@ def parse(text: str, output: str) -> Sides:
     parts = match.groupdict()
     right = _python(parts["right"].strip())
     try:
-        body = _Logical().visit(ast.parse(right, mode="eval").body)
+        body = _Logical().visit(syntax.expression(right).body)
         outs, first, ins = (_positions(parts.get(side) or "") for side in ("outs", "first", "ins"))
     except (SyntaxError, ValueError, RecursionError) as error:
         detail = error.msg if isinstance(error, SyntaxError) else str(error)
@@ -134,7 +135,7 @@ def _positions(text: str) -> tuple[ast.expr, ...]:
     inner = text.strip()[1:-1].strip()
     if not inner:
         return ()
-    return tuple(ast.parse(f"({_python(inner)},)", mode="eval").body.elts)  # type: ignore[attr-defined]
+    return tuple(syntax.expression(f"({_python(inner)},)").body.elts)  # type: ignore[attr-defined]
 
 
 def _python(text: str) -> str:

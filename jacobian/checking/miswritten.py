@@ -16,6 +16,7 @@ from jacobian.checking.cuts import say
 from jacobian.checking.derivation import Derivation, Edge
 from jacobian.checking.rules import FAILURES, mutation, point_of
 from jacobian.checking.slips import Mutation
+from jacobian.kernel import syntax
 from jacobian.ops import texts
 from jacobian.ops.registry import REGISTRY
 
@@ -129,7 +130,7 @@ def _called(text: str, names: Mapping[str, str]) -> str:
     """
     named = re.sub(r"\b[A-Za-z_]\w*\b", lambda word: names.get(word[0], word[0]), text)
     try:
-        return ast.unparse(_Shorter().visit(ast.parse(named, mode="eval")))
+        return ast.unparse(_Shorter().visit(syntax.expression(named)))
     except SyntaxError:  # a name that is none in Python, such as that of a derivative
         return named
 
@@ -163,7 +164,7 @@ def _pattern(D: Derivation, edge: Edge) -> Array:
 
 def _miswritten(text: str, changes: Changes) -> Iterator[tuple[str, str]]:
     """The text with one thing wrong in it, and what that is called."""
-    tree = ast.parse(text, mode="eval")
+    tree = syntax.expression(text)
     seen = {ast.unparse(tree)}
     for kind, change in changes:
         for place in range(sum(1 for _ in ast.walk(tree))):

@@ -12,7 +12,7 @@ import numpy as np
 from jacobian.display.derivation_deltas import settled
 from jacobian.display.derivation_nodes import HELPERS
 from jacobian.display.derivation_terms import Book, Product, Read, Sum, over_and_under
-from jacobian.kernel import notation
+from jacobian.kernel import notation, syntax
 from jacobian.kernel.access import Form, indices
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.term import Scalar
@@ -42,7 +42,7 @@ def aligned(code: str, labels: Labels, order: Labels) -> str:
 def wrapped(code: str) -> str:
     """In brackets, if it is an operation."""
     try:
-        body = ast.parse(code, mode="eval").body
+        body = syntax.expression(code).body
     except SyntaxError:
         return f"({code})"
     simple = isinstance(body, ast.Name | ast.Call | ast.Subscript | ast.Attribute)
@@ -84,7 +84,7 @@ def _bare(code: str) -> str:
     inner = code[1:-1]
     if code.startswith("(") and code.endswith(")"):
         try:
-            return inner if isinstance(ast.parse(inner, mode="eval").body, ast.Compare) else code
+            return inner if isinstance(syntax.expression(inner).body, ast.Compare) else code
         except SyntaxError:
             return code
     return code
@@ -125,7 +125,7 @@ def _factor(code: str) -> str:
 
 
 def _is_loose(code: str) -> bool:
-    body = ast.parse(code, mode="eval").body
+    body = syntax.expression(code).body
     return isinstance(body, ast.UnaryOp | ast.Compare) or (
         isinstance(body, ast.BinOp) and isinstance(body.op, ast.Add | ast.Sub)
     )
@@ -159,7 +159,7 @@ def plain_code(node: ast.expr, known: Iterable[str]) -> str:
     class Named(ast.NodeTransformer):
         def visit_Call(self, call: ast.Call) -> ast.AST:
             self.generic_visit(call)
-            return ast.Call(ast.parse(_numpy(ast.unparse(call.func)), mode="eval").body, call.args, call.keywords)
+            return ast.Call(syntax.expression(_numpy(ast.unparse(call.func))).body, call.args, call.keywords)
 
         def visit_Name(self, name: ast.Name) -> ast.AST:
             return name if name.id in known or name.id not in ("pi", "e") else ast.Name(f"np.{name.id}")
@@ -290,7 +290,7 @@ class Writer:
 
 def _parsed(text: str) -> ast.expr:
     try:
-        return ast.parse(text, mode="eval").body
+        return syntax.expression(text).body
     except SyntaxError:
         raise NotPlainError from None
 
@@ -337,7 +337,7 @@ def with_number(code: str, scale: Scalar) -> str:
 
 def number_code(text: str) -> str:
     """A number as code: `2*pi` is `2 * np.pi`."""
-    return plain_code(ast.parse(text, mode="eval").body, ())
+    return plain_code(syntax.expression(text).body, ())
 
 
 def form_code(form: Form, names: Callable[[int], str]) -> str:
@@ -401,7 +401,7 @@ def _dense(parts: Sequence[Sum], shape: Shape, name: str, writer: Writer) -> lis
 
 def _added(codes: Sequence[str]) -> str:
     if len(codes) > 1:  # two truths have no sum
-        codes = [f"1.0 * {code}" if _is_truth(ast.parse(code, mode="eval").body) else code for code in codes]
+        codes = [f"1.0 * {code}" if _is_truth(syntax.expression(code).body) else code for code in codes]
     total = codes[0]
     for code in codes[1:]:
         total += f" - {code[1:]}" if code.startswith("-") and not _is_sum(code) else f" + {code}"
@@ -416,7 +416,7 @@ def _is_truth(node: ast.expr) -> bool:
 
 
 def _is_sum(code: str) -> bool:
-    body = ast.parse(code, mode="eval").body
+    body = syntax.expression(code).body
     return isinstance(body, ast.BinOp) and isinstance(body.op, ast.Add | ast.Sub)
 
 

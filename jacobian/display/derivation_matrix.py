@@ -18,6 +18,7 @@ from jacobian.display.derivation_code import (
 )
 from jacobian.display.derivation_deltas import eliminate, settled
 from jacobian.display.derivation_terms import Product, Read, Sum
+from jacobian.kernel import syntax
 from jacobian.kernel.access import Form, indices
 from jacobian.kernel.latex import name_latex
 
@@ -134,7 +135,7 @@ def _product(product: Product, labels: Labels, names: Callable[[int], str], writ
 def _as_factor(body: str) -> str:
     if not body:
         return ""
-    node = ast.parse(body, mode="eval").body
+    node = syntax.expression(body).body
     loose = isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult | ast.Add | ast.Sub)
     return f"({body})" if loose else body
 
@@ -200,7 +201,7 @@ class _Pieces:
         turned = code if known == key else f"({code}).T"
         before = self.groups[known]
         self.groups[known] = (
-            f"{wrapped(turned)} * {before if _is_product(ast.parse(before, mode='eval').body) else wrapped(before)}"
+            f"{wrapped(turned)} * {before if _is_product(syntax.expression(before).body) else wrapped(before)}"
         )
 
     def number(self) -> str:
@@ -228,7 +229,7 @@ class _Pieces:
 
     def _transposed(self, code: str) -> str:
         """`(A.T @ B).T` is `B.T @ A`."""
-        node = ast.parse(code, mode="eval").body
+        node = syntax.expression(code).body
         factors: list[ast.expr] = []
         while isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
             factors.append(node.right)
@@ -245,7 +246,7 @@ def _turned_back(code: str) -> str:
 
 
 def _is_matmul(code: str) -> bool:
-    node = ast.parse(code, mode="eval").body
+    node = syntax.expression(code).body
     return isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult)
 
 
@@ -297,7 +298,7 @@ def _eye(form: Form, writer: Writer) -> str:
 
 def on_paper(code: str, *, latex: bool = False) -> str:
     """A matrix form as mathematics: `X.T @ G` is `Xᵀ G`."""
-    return _Paper(latex=latex).show(ast.parse(code, mode="eval").body)
+    return _Paper(latex=latex).show(syntax.expression(code).body)
 
 
 _RELATIONS: dict[type[ast.cmpop], tuple[str, str]] = {

@@ -15,6 +15,7 @@ import numpy as np
 from jacobian.display.numbers import number
 from jacobian.display.raster import Summary
 from jacobian.display.text import clipped, legend
+from jacobian.kernel import syntax
 from jacobian.kernel.counting import reach
 from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.memory import human
@@ -87,7 +88,7 @@ def _returned(f: Callable[..., Any], name: str) -> str:
     if not inspect.isfunction(f):
         return ""
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(f)))
+        tree = syntax.statements(textwrap.dedent(inspect.getsource(f)))
     except (OSError, TypeError, SyntaxError, ValueError):
         return ""
     if name != "<lambda>":

@@ -14,6 +14,7 @@ from typing import Any
 from jacobian.errors import ExpressionError, report
 from jacobian.expressions.compiler import Compiler
 from jacobian.expressions.messages import expression_error
+from jacobian.kernel import syntax
 
 MAX_LENGTH = 4000
 """The longest text that is read, in characters."""
@@ -93,7 +94,7 @@ def _parse(text: str) -> ast.Expression:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ast.parse(text, mode="eval")
+            return syntax.expression(text)
     except SyntaxError as error:
         place = (max((error.offset or 1) - 1, 0), 1)
         raise expression_error(text, place, f"cannot be read: {error.msg}", _fix_of_syntax(text)) from None
@@ -109,7 +110,7 @@ _TIMES = (r"(?<![\w.])(\d+\.?\d*)\s*(?=[^\W\d_]|\()", r"(\))\s*(?=\w|\()", r"([^
 
 def _is_read(text: str) -> bool:
     try:
-        ast.parse(text, mode="eval")
+        syntax.expression(text)
     except (SyntaxError, ValueError):
         return False
     return True
@@ -124,7 +125,7 @@ def _fix_of_syntax(text: str) -> str | None:
     if with_signs != text and _is_read(with_signs):
         return f"write every product with its *: {with_signs}"
     try:
-        (statement,) = ast.parse(text).body
+        (statement,) = syntax.statements(text).body
     except (SyntaxError, ValueError):
         return None
     if isinstance(statement, ast.Assign | ast.AugAssign | ast.AnnAssign):

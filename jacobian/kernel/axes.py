@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jacobian.kernel import syntax
 from jacobian.kernel.along import Axes, Labelled, Labels, UnknownError
 from jacobian.kernel.code import Code, Symbol
 from jacobian.kernel.finite import all_finite, is_bounded
@@ -45,7 +46,7 @@ class Reading(NamedTuple):
 def read(code: Code, line: Line) -> Reading | None:
     """A line of a program, read; None where it does more than is known here."""
     try:
-        [tree] = ast.parse(line.text).body
+        [tree] = syntax.statements(line.text).body
         return _Reader(code).read(tree)
     except (UnknownError, ValueError, TypeError, IndexError, KeyError, AttributeError):
         return None  # nobody has thought of such a line: what it does is done as a whole

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import re
 
+from jacobian.kernel import syntax
+
 _SUM = re.compile(r"Σ_([\w,]+) ")
 _PLACES = r"(\[(?:[^\[\]]|\[[^\[\]]*\])*\])?"  # positions, among them look-ups: [i,t[j]]
 _WHOLE = r"(\w+|\(∂(?:[^()]|\([^()]*\))*\))"  # a name, or the quotient that is differentiated once more
@@ -68,7 +70,7 @@ def split_positions(text: str) -> list[str]:
 def parsed(text: str) -> ast.expr:
     """One side of a formula as Python reads it; `[i = j]` is a comparison."""
     equal = re.sub(r"\[([^\[\]]*) = ([^\[\]]*)\]", r"[\1 == \2]", text.strip())
-    return ast.parse(equal, mode="eval").body
+    return syntax.expression(equal).body
 
 
 def with_sums(text: str) -> str:

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Mapping
 from functools import cached_property
 
+from jacobian.kernel import syntax
 from jacobian.kernel.axes import spot
 from jacobian.kernel.cuts import Cut, Sorting, Within
 from jacobian.kernel.lines import Line, body, heights, highest, tuple_text
@@ -186,7 +187,7 @@ def _renamed(line: Line, names: Mapping[str, str], within: Within) -> Line:
 
     call, copies = line.call, line.copies
     if call is not None:
-        given = ast.parse(f"({call.given},)", mode="eval").body
+        given = syntax.expression(f"({call.given},)").body
         assert isinstance(given, ast.Tuple)
         parts = map(_Renamed(names).visit, given.elts)
         call = call._replace(given=", ".join(map(ast.unparse, parts)), place=part(call.place))
@@ -201,11 +202,11 @@ def _renamed(line: Line, names: Mapping[str, str], within: Within) -> Line:
 
 def _tree(line: Line, names: Mapping[str, str], within: Within) -> ast.stmt:
     """A statement as one that works on parts: these are too small to be written on all cores."""
-    [tree] = ast.parse(line.text).body
+    [tree] = syntax.statements(line.text).body
     _Renamed(names, within).generic_visit(tree)
     match tree:
         case ast.If(test=test) if line.late:  # the program as a whole will tell
-            return ast.If(test, ast.parse("raise OtherwiseError").body, [])
+            return ast.If(test, syntax.statements("raise OtherwiseError").body, [])
         case ast.Expr(value=ast.Call(func=ast.Name(id="on_all_cores"), args=[function, *args], keywords=[word])):
             if isinstance(function, ast.Name) and function.id == "copyto":
                 return ast.Assign([ast.Subscript(word.value, ast.Constant(...))], args[0])

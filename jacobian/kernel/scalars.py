@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from jacobian.kernel import syntax
 from jacobian.kernel.code import Code
 from jacobian.kernel.finite import all_finite, is_bounded
 
@@ -48,7 +49,7 @@ def with_floats(text: str, code: Code, *, exact: bool) -> str:
     functions = _EXACT if exact else _EXACT | _ROUNDED
     refused: set[str] = set()
     while True:
-        tree = ast.parse(text)
+        tree = syntax.statements(text)
         [program] = tree.body
         assert isinstance(program, ast.FunctionDef)
         numbers = _Numbers(code, functions, refused)
@@ -258,7 +259,7 @@ class _Numbers(ast.NodeTransformer):
         place = 1 + max(made[name] for name in unknown)
         finite = self._code.constant(math.isfinite, "isfinite").name
         check = f"if not {finite}({' + '.join(unknown)}): raise OtherwiseError"
-        return [*body[:place], *ast.parse(check).body, *body[place:]]
+        return [*body[:place], *syntax.statements(check).body, *body[place:]]
 
 
 def _carried(node: ast.expr) -> Iterator[str]:

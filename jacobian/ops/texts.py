@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from jacobian.errors import ExpressionError, report
-from jacobian.kernel import notation
+from jacobian.kernel import notation, syntax
 from jacobian.kernel.buffers import with_errors_ignored, with_errors_raised
 from jacobian.kernel.notation import digits
 from jacobian.ops.kinks import warn_non_finite
@@ -63,7 +63,7 @@ def check(name: str, text: str, words: Collection[str] | None) -> None:
             NumPy's, an op's or SciPy's.
     """
     try:
-        tree = ast.parse(text, mode="eval")
+        tree = syntax.expression(text)
     except SyntaxError as error:
         raise ExpressionError(report(f"{name}: the derivative {text!r} cannot be read: {error.msg}")) from None
     if any(isinstance(node, ast.BitXor) for node in ast.walk(tree)):

@@ -10,6 +10,7 @@ import sys
 from itertools import islice
 from types import FrameType
 
+from jacobian.kernel import syntax
 from jacobian.kernel.callers import expression_line, is_inner, is_library, nearest_frame, user_frame
 
 LONGEST_LINE = 100
@@ -71,7 +72,7 @@ def called() -> str:
     if frame is None or not _instruction(frame).startswith(("CALL", "PRECALL")):
         return ""
     try:
-        node = ast.parse(_expression(frame).strip(), mode="eval").body
+        node = syntax.expression(_expression(frame).strip()).body
     except SyntaxError:
         return ""
     return ast.unparse(node.func) if isinstance(node, ast.Call) else ""
