@@ -5,13 +5,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
 
 import jacobian as jac
 from jacobian import algebra, plan
 from jacobian.clusters import quickest
 from jacobian.kernel.effort import effort
+from jacobian.kernel.explain import multiplications
+from jacobian.kernel.expression import Jacobian
+from jacobian.kernel.simplify import shapes_only
 from jacobian.scripting import Scripting
 from jacobian.tracing.graph import Node
+
+from .kernel.strategies import Map, chains, product_of
 
 
 def stencil(x: Any) -> Any:
@@ -193,3 +199,22 @@ def test_a_result_that_depends_on_no_input_has_one_contender() -> None:
     g = jac.jacobian(lambda x: np.full_like(x, 2.0) * 3)
     for _ in range(4):
         np.testing.assert_array_equal(g(np.ones((2, 2))), np.zeros((2, 2, 2, 2)))
+
+
+@given(chains())
+def test_counting_again_counts_the_same(maps: list[Map]) -> None:
+    J = product_of(maps)
+    first, again = algebra.Counting(), algebra.Counting()
+    results = [first.contract(J), again.contract(J)]
+    assert (first.multiplications, first.nbytes, first.largest) == (again.multiplications, again.nbytes, again.largest)
+    assert first.multiplications == sum(multiplications(term) for term in J.terms)
+    assert [term.pattern for term in results[0].terms] == [term.pattern for term in shapes_only(J).terms]
+
+
+def test_equal_products_of_different_arrays_are_counted_each() -> None:
+    rng = np.random.default_rng(0)
+    A, B, C, D = (Jacobian.from_array(rng.normal(size=(8, 8)), 1) for _ in range(4))
+    counting = algebra.Counting()
+    both = Jacobian.total([counting.contract(A @ B), counting.contract(C @ D)])
+    assert len(both.terms) == 2
+    assert counting.multiplications == 2 * 8**3

@@ -90,25 +90,26 @@ class Shapes(Values):
     def core(term: Term, dtype: np.dtype[Any], guards: Sequence[Guard]) -> tuple[Array, Labels]:
         """What the contracted factors of a term would carry."""
         labels = term.pattern.carried(guards)
-        return _ghost(tuple(term.pattern.sizes[index] for index in labels), dtype), labels
+        return ghost(tuple(term.pattern.sizes[index] for index in labels), dtype), labels
 
     @staticmethod
     def add(first: Array, second: Array) -> Array:
         """The shape of their sum."""
-        return _ghost(np.broadcast_shapes(first.shape, second.shape), first.dtype)
+        return ghost(np.broadcast_shapes(first.shape, second.shape), first.dtype)
 
     @staticmethod
     def multiply(first: Array, second: Array) -> Array:
         """The shape of their product."""
-        return _ghost(np.broadcast_shapes(first.shape, second.shape), first.dtype)
+        return ghost(np.broadcast_shapes(first.shape, second.shape), first.dtype)
 
     @staticmethod
     def tensor(J: Jacobian) -> Array:
         """The shape of the full tensor."""
-        return _ghost(J.shape, J.dtype)
+        return ghost(J.shape, J.dtype)
 
 
-def _ghost(shape: Shape, dtype: np.dtype[Any]) -> np.ndarray:
+def ghost(shape: Shape, dtype: np.dtype[Any]) -> np.ndarray:
+    """An array of a shape, of which only one entry exists."""
     return np.broadcast_to(np.ones((), dtype), shape)
 
 
