@@ -22,10 +22,14 @@ class Lookup(NamedTuple):
 
 
 class Table(NamedTuple):
-    """What is known of an integer table without its data: its shape, and that 0 <= value < bound."""
+    """What is known of an integer table without its data: its shape, and that 0 <= value < bound.
+
+    Along the axis `distinct`, if there is one, no value comes twice, as in a permutation.
+    """
 
     shape: tuple[int, ...]
     bound: int
+    distinct: int | None = None
 
 
 Atom = int | Lookup

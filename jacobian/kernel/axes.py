@@ -15,12 +15,12 @@ from jacobian.kernel.code import Code, Symbol
 from jacobian.kernel.finite import all_finite, is_bounded
 from jacobian.kernel.lines import Line
 from jacobian.kernel.pairwise import dots
-from jacobian.kernel.primitives import number_or_tie
+from jacobian.kernel.primitives import number_or_tie, stable_order
 from jacobian.kernel.products import outer
 from jacobian.kernel.threads import on_all_cores
 
 _BY_ENTRY = {np.where, np.clip, np.ascontiguousarray, np.real, np.imag, np.conj, outer, number_or_tie}
-_ALONG = {np.cumsum, np.cumprod, np.sort, np.argsort}  # an axis, the last one unless it is named
+_ALONG = {np.cumsum, np.cumprod, np.sort, np.argsort, stable_order}  # an axis, the last one unless it is named
 _ASKING = {all_finite, is_bounded, isfinite}  # of every entry by itself
 
 Spot = tuple[int, int | None]

@@ -16,9 +16,9 @@ import numpy as np
 
 from jacobian.kernel.access import Form, Lookup, combine, constant, indices, relabel, span
 from jacobian.kernel.equations import Guard
+from jacobian.kernel.injective import is_injective
 from jacobian.kernel.pattern import Pattern, Shape, solve
 from jacobian.kernel.positions import positions
-from jacobian.kernel.scatter import overlapping
 from jacobian.kernel.term import Term
 
 MOST_INEQUALITIES = 64
@@ -169,31 +169,6 @@ def points(found: Region, most_work: int = MOST_WORK) -> int | None:
         else:
             total *= int(intervals(group, found)[1].sum())
     return total
-
-
-def is_injective(pattern: Pattern) -> bool:
-    """Whether different assignments of the free indices provably reach different entries."""
-    return _is_injective_by_axes(pattern) or not overlapping(pattern, (*pattern.out_shape, *pattern.in_shape))
-
-
-def _is_injective_by_axes(pattern: Pattern) -> bool:
-    """Whether one axis after another tells the value of an index."""
-    known = {index for index in pattern.free if pattern.sizes[index] == 1}
-    waiting = [*pattern.out, *pattern.into]
-    while True:
-        left: list[Form] = []
-        for form in waiting:
-            unknown = {index for index in indices(form) if index not in known}
-            if len(unknown) == 1 and dict(form.parts).get(index := unknown.pop(), 0):
-                if index in indices(_parted(form, index)[1]):
-                    left.append(form)
-                else:
-                    known.add(index)
-            elif unknown:
-                left.append(form)
-        if len(left) == len(waiting):
-            return known >= set(pattern.free)
-        waiting = left
 
 
 def intersection(a: Term, b: Term) -> Term | None:

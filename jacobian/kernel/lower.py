@@ -21,6 +21,7 @@ from jacobian.kernel.blocks import in_blocks
 from jacobian.kernel.buffers import with_short_buffers
 from jacobian.kernel.code import Code, Symbol
 from jacobian.kernel.equations import Guard
+from jacobian.kernel.injective import overlapping
 from jacobian.kernel.masks import with_guards
 from jacobian.kernel.memory import check as check_memory
 from jacobian.kernel.network import contract, write_network
@@ -29,7 +30,7 @@ from jacobian.kernel.pieces import pieces_of
 from jacobian.kernel.places import Labels, Named, Target, aligned, copied
 from jacobian.kernel.products import added_to_matrices
 from jacobian.kernel.runs import in_runs
-from jacobian.kernel.scatter import listed_writer, overlapping
+from jacobian.kernel.scatter import listed_writer
 from jacobian.kernel.specials import Placed, Special, without_specials
 from jacobian.kernel.stacking import stacked_alike
 from jacobian.kernel.term import Operator, Term

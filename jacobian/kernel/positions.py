@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from math import prod
+from types import EllipsisType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jacobian.kernel.access import Form, Lookup, combine, indices
-from jacobian.kernel.pattern import Shape
+from jacobian.kernel.pattern import CACHE, Shape
 from jacobian.kernel.places import Labels
 
 KEPT = 2**16  # positions that a program may keep
@@ -30,7 +32,8 @@ class Places(NamedTuple):
         flat = combine(*zip(steps, forms, strict=True))
         affine = Form(flat.offset, tuple(part for part in flat.parts if not isinstance(part[0], Lookup)))
         rest = Form(0, tuple(part for part in flat.parts if isinstance(part[0], Lookup)))
-        if prod(sizes[index] for index in indices(affine)) > KEPT:
+        is_short = bool(rest.parts) and not affine.parts
+        if is_short or prod(sizes[index] for index in indices(affine)) > KEPT:
             return cls(flat, None, order, sizes)
         return cls(rest, positions(affine, order, sizes, ()), order, sizes)
 
@@ -76,33 +79,41 @@ def positions(form: Form, order: Labels, sizes: Shape, tables: Sequence[np.ndarr
 
 
 def _looked_up(
-    table: np.ndarray, args: Sequence[Form], order: Labels, sizes: Shape, tables: Sequence[np.ndarray]
+    table: np.ndarray, args: tuple[Form, ...], order: Labels, sizes: Shape, tables: Sequence[np.ndarray]
 ) -> Any:
-    """What a table says; the table itself, with an axis for every index, where it is read entry by entry in order."""
-    places = [order.index(index) for index in indices(*args)] if all(arg.is_plain for arg in args) else []
-    whole = len(places) == len(args) and table.shape == tuple(sizes[order[place]] for place in places)
-    if whole and places == sorted(set(places)):
-        first = places[0] if places else len(order)
-        return table.reshape([sizes[order[k]] if k in places else 1 for k in range(first, len(order))])
-    run = _run(table, args, order, sizes)
-    if run is not None:
-        return run
+    """What a table says, with an axis for every index; a view of it, where it is read in order."""
+    part = _part_read(args, table.shape, order, sizes)
+    if part is not None:
+        return table[part.key].reshape(part.shape)
     where = (positions(arg, order, sizes, tables) for arg in args)
     return table[tuple(np.clip(w, 0, extent - 1) for w, extent in zip(where, table.shape, strict=True))]
 
 
-def _run(table: np.ndarray, args: Sequence[Form], order: Labels, sizes: Shape) -> np.ndarray | None:
-    """What a table of one axis says where it is read at even distances; None where it is not."""
+class _Part(NamedTuple):
+    """A part of a table, and the shape in which it is read."""
+
+    key: slice | EllipsisType
+    shape: Shape
+
+
+@lru_cache(maxsize=CACHE)
+def _part_read(args: tuple[Form, ...], shape: Shape, order: Labels, sizes: Shape) -> _Part | None:
+    """What is read of a table of that shape: all of it, or entries at even distances; None where it is neither."""
+    places = [order.index(index) for index in indices(*args)] if all(arg.is_plain for arg in args) else []
+    whole = len(places) == len(args) and shape == tuple(sizes[order[place]] for place in places)
+    if whole and places == sorted(set(places)):
+        first = places[0] if places else len(order)
+        return _Part(..., tuple(sizes[order[k]] if k in places else 1 for k in range(first, len(order))))
     if len(args) != 1 or len(args[0].parts) != 1 or args[0].has_lookup:
         return None
     [(first, [(index, stride)])] = args
     assert isinstance(index, int)
     last = first + stride * (sizes[index] - 1)
-    if not 0 <= min(first, last) <= max(first, last) < table.size:
+    if not 0 <= min(first, last) <= max(first, last) < shape[0]:
         return None
     beyond = last + (1 if stride > 0 else -1)
-    axes = len(order) - order.index(index) - 1
-    return table[first : None if beyond < 0 else beyond : stride].reshape((-1,) + (1,) * axes)
+    rest = (1,) * (len(order) - order.index(index) - 1)
+    return _Part(slice(first, None if beyond < 0 else beyond, stride), (sizes[index], *rest))
 
 
 def values_at(form: Form, index: Mapping[int, np.ndarray], tables: Sequence[np.ndarray]) -> Any:

@@ -24,6 +24,7 @@ HIGHEST = 8  # exponent that takes a few products
 SHORT = 7  # entries of a row that NumPy adds one after another
 LARGE = 2**12  # entries of a broadcast for which its axes are turned
 MANY = 64  # rows for each of its columns from which on columns are quicker
+MANY_SORTED = 2**10  # entries from which on a stable order takes longer than to sort them in two other ways
 
 _REDUCING: dict[Any, np.ufunc] = {np.sum: np.add, np.prod: np.multiply, np.max: np.maximum, np.min: np.minimum}
 
@@ -44,6 +45,8 @@ def by_primitives(function: Callable[..., Any], args: Sequence[Any], kwargs: Map
         return _with_axes(*args, **kwargs)
     if function is np.cross:
         return _cross(*args, **kwargs)
+    if function is np.argsort:
+        return _sorted_stably(*args, **kwargs)
     return None
 
 
@@ -139,6 +142,20 @@ def _masked(condition: Any, holds: Any, number: float, *, is_opposite: bool) -> 
 def number_or_tie(condition: np.ndarray, one: float, tie: np.ndarray, other: float) -> np.ndarray:
     """A number where a condition holds, and another one at ties, of which there are hardly ever any."""
     return np.where(condition, one, other * tie) if np.count_nonzero(tie) else condition * one
+
+
+def _sorted_stably(x: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
+    is_stable = kind == "stable" and order is None and stable is None
+    return x.call(stable_order, x, axis) if is_stable and type(axis) is int and x.shape else None
+
+
+def stable_order(x: np.ndarray, axis: int) -> np.ndarray:
+    """`np.argsort(x, axis, kind="stable")`: where no entries are equal, any way of sorting gives that order."""
+    if x.size >= MANY_SORTED:
+        lines = np.sort(x, axis).swapaxes(axis, -1)
+        is_tied = (lines[..., 1:] == lines[..., :-1]).any() or np.isnan(lines[..., -1]).any()
+        return np.argsort(x, axis, kind="stable" if is_tied else None)
+    return np.argsort(x, axis, kind="stable")
 
 
 def _rolled(x: Any, shift: Any, axis: Any = None) -> Any:

@@ -37,6 +37,12 @@ class NotRecordableError(Exception):
     """A rule asked for numbers, so that what it does cannot be written down once for all."""
 
 
+def called(function: Callable[..., Any], *args: Any) -> Any:
+    """A function of ours that makes a new array, called; where one of its arguments is recorded, for every run."""
+    recorded = next((one for one in args if isinstance(one, Recorded)), None)
+    return function(*args) if recorded is None else recorded.call(function, *args)
+
+
 class Recorded(np.lib.mixins.NDArrayOperatorsMixin, ArrayLike, Symbol):
     """An array of a program together with its value in the run that is recorded."""
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from jacobian.kernel.access import combine
+from jacobian.kernel.injective import overlapping
 from jacobian.kernel.pattern import Pattern, Shape
 from jacobian.kernel.places import Labels
 from jacobian.kernel.positions import Places
@@ -19,25 +20,6 @@ from jacobian.kernel.views import steps_of
 
 MANY_LOOPS = 4096
 FEW_PLACES = 4  # times as many as what is added there
-
-
-def overlapping(pattern: Pattern, shape: Shape) -> list[int]:
-    """Free indices to write one after another, because without that two assignments might share a position.
-
-    The others provably reach different positions. Look-ups are left out of the proof, which makes it only harder.
-    """
-    steps = [prod(shape[axis + 1 :]) for axis in range(len(shape))]
-    axes = [(f, s) for f, s in zip((*pattern.out, *pattern.into), steps, strict=True) if not f.has_lookup]
-    strides = steps_of([form for form, _ in axes], [step for _, step in axes])
-    reach = 0
-    clash: list[int] = []
-    for index in sorted(pattern.free, key=lambda k: abs(strides.get(k, 0))):
-        stride, size = abs(strides.get(index, 0)), pattern.sizes[index]
-        if size > 1 and stride <= reach:
-            clash.append(index)
-        else:
-            reach += stride * (size - 1)
-    return clash
 
 
 def listed_writer(

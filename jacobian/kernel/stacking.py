@@ -12,9 +12,9 @@ import numpy as np
 from jacobian.kernel.access import Form, affine, indices, plain
 from jacobian.kernel.code import Code, Symbol
 from jacobian.kernel.facts import LARGE, common_kind
+from jacobian.kernel.injective import overlapping
 from jacobian.kernel.pattern import Access, Pattern, Shape
 from jacobian.kernel.places import reshaped
-from jacobian.kernel.scatter import overlapping
 from jacobian.kernel.views import is_whole
 
 if TYPE_CHECKING:

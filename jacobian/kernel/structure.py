@@ -10,10 +10,11 @@ from jacobian.kernel import memory
 from jacobian.kernel.access import indices
 from jacobian.kernel.counting import count_union, distinct, mask
 from jacobian.kernel.equations import Guard
+from jacobian.kernel.injective import overlapping
 from jacobian.kernel.lower import core
 from jacobian.kernel.pattern import Pattern, Shape
 from jacobian.kernel.positions import positions
-from jacobian.kernel.scatter import overlapping, spread
+from jacobian.kernel.scatter import spread
 from jacobian.kernel.term import Term
 
 LISTED = 48  # bytes for every entry that is listed in order to be counted

@@ -21,6 +21,7 @@ from jacobian.kernel.expression import Jacobian
 from jacobian.kernel.indexing import basic_index
 from jacobian.kernel.pattern import Pattern, Shape
 from jacobian.kernel.positions import positions
+from jacobian.kernel.recorded import called
 from jacobian.kernel.term import Term
 from jacobian.ops.families import gather
 from jacobian.ops.families.elementwise import diagonal
@@ -298,11 +299,16 @@ set_item = register(
 set_item.called = "x[…] = v"  # in errors
 
 
-def _add_at(x: np.ndarray, v: Any, key: Any, path: Path) -> np.ndarray:
+def _add_at(x: np.ndarray, v: Any, key: Any, path: Path) -> Any:
+    shape = _shape(x)
+    at = places(shape, key, path)
+    where = np.unravel_index(at, shape) if shape else (np.zeros(np.shape(at), int),)
+    return called(_added, x, v, *where)
+
+
+def _added(x: np.ndarray, v: Any, *where: np.ndarray) -> np.ndarray:
     y = x.copy(order="K")
-    at = places(y.shape, key, path)
-    where = np.unravel_index(at, y.shape) if y.ndim else (np.zeros(np.shape(at), int),)
-    np.add.at(np.atleast_1d(y), where, np.asarray(v, y.dtype))
+    np.add.at(np.atleast_1d(y), where if len(where) > 1 else where[0], np.asarray(v, y.dtype))
     return y
 
 

@@ -191,10 +191,10 @@ def _sort_rule(point: Point, k: int) -> Jacobian:
     if axis is None:
         flat = moved(lambda positions: positions.reshape(-1), tuple(np.shape(x)), views=True)
         order = _stable_order(np.reshape(x, (-1,)), point.y, 0)
-        return gather(flat.out_shape, flat.out_shape, [order]).after(flat)
+        return gather(flat.out_shape, flat.out_shape, [order], distinct=0).after(flat)
     shape = tuple(np.shape(x))
     axis %= len(shape)
-    return along(_stable_order(x, point.y, axis), axis, shape, shape)
+    return along(_stable_order(x, point.y, axis), axis, shape, shape, distinct=True)
 
 
 def _stable_order(x: Any, y: Any, axis: int) -> Any:
@@ -232,7 +232,8 @@ def _partition_rule(point: Point, k: int) -> Jacobian:
     for kth in np.atleast_1d(point.params["kth"]) if shape[axis] else ():
         pivot = np.take(point.y, [int(kth)], axis=axis)
         warn_ties("partition", np.moveaxis(x == pivot, axis, -1), "the order of np.argpartition")
-    return along(np.argpartition(point.x[0], point.params["kth"], axis=axis), axis, shape, shape)
+    order = np.argpartition(x, point.params["kth"], axis=axis)
+    return along(order, axis, shape, shape, distinct=True)
 
 
 partition = register(

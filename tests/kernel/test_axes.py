@@ -14,6 +14,7 @@ from jacobian.kernel.code import Code, Symbol
 from jacobian.kernel.finite import all_finite, is_bounded
 from jacobian.kernel.lines import Line
 from jacobian.kernel.pairwise import dots
+from jacobian.kernel.primitives import stable_order
 from jacobian.kernel.products import outer
 
 SHAPES = {
@@ -21,7 +22,8 @@ SHAPES = {
     "stack": (4, 6, 6), "more": (4, 6, 3),
 }  # fmt: skip
 NAMED: dict[str, Any] = {
-    "tanh": np.tanh, "where": np.where, "cumsum": np.cumsum, "sort": np.sort, "largest": np.maximum.reduce,
+    "tanh": np.tanh, "where": np.where, "cumsum": np.cumsum, "sort": np.sort, "ordered": stable_order,
+    "largest": np.maximum.reduce,
     "dots": dots, "outer": outer, "swapaxes": np.swapaxes, "key": (slice(None), None), "first": 0,
     "order": np.array([2, 0, 1]), "turn": [2, 0, 1], "up": np.array([0, 1, 2]),
     "truths": np.ones((4, 6), bool), "dot": np.dot, "running": np.add.accumulate,
@@ -35,6 +37,7 @@ MADE = [
     "add.reduce(a, 0)", "add.reduce(a, axis=(None))", "add.reduce(cube, (0, 2))",
     "add.reduce(a, axis=1, keepdims=True)",
     "largest(a, 1)", "largest(a, axis=(0), keepdims=(True))", "cumsum(a, axis=(1))", "sort(a, axis=(-1))",
+    "ordered(a, (1))",
     "add.accumulate(a, -1)", "running(a, 0)", "a.reshape((24,))", "cube.reshape((24, 2))", "cube.reshape((4, 12))",
     "cube.reshape((2, 2, 12))", "a.reshape((8, 3))", "c.reshape((2, 3, 1, 8))", "a[key]", "a[:, None, :]", "a[first]",
     "a[..., 0]", "a[1:3]", "a[::2]", "cube[0:4, :, 1]", "a[order]", "a[order, up]", "a.take(order, 0)",

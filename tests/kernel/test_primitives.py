@@ -273,3 +273,33 @@ def test_other_broadcasts_are_left_as_they_are(f: Callable[[Any], Any]) -> None:
     text, found = written(f, LONG)
     assert ".transpose(" not in text
     assert_array_equal(found, f(LONG))
+
+
+def with_ties(x: np.ndarray) -> np.ndarray:
+    return np.round(x, 1)
+
+
+def with_nan(x: np.ndarray) -> np.ndarray:
+    x = x.copy()
+    x[3:9] = np.nan
+    return x
+
+
+@pytest.mark.parametrize("shape", [(7,), (1500,), (40, 50), (3, 700)])
+@pytest.mark.parametrize("axis", [0, -1])
+@pytest.mark.parametrize("of", [lambda x: x, with_ties, with_nan, lambda x: np.round(9 * x).astype(int)])
+def test_a_stable_order(shape: tuple[int, ...], axis: int, of: Callable[[np.ndarray], np.ndarray]) -> None:
+    x = of(np.random.default_rng(0).normal(size=shape))
+    text, found = written(lambda a: np.argsort(a, axis=axis, kind="stable"), x, exact=True)
+    assert "stable_order" in text
+    assert_array_equal(found, np.argsort(x, axis=axis, kind="stable"))
+
+
+@pytest.mark.parametrize("f", [
+    np.argsort, lambda x: np.argsort(x, axis=None, kind="stable"), lambda x: np.argsort(x, 0, "heapsort"),
+    lambda x: np.argsort(x, stable=True),
+])  # fmt: skip
+def test_other_orders_are_numpys(f: Callable[[Any], Any]) -> None:
+    text, found = written(f, X, exact=True)
+    assert "stable_order" not in text
+    assert_array_equal(found, f(X))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from math import prod
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,28 +19,36 @@ from jacobian.kernel.term import Factor, Term
 from jacobian.ops.registry import Normalise, Op, Params, Point, Sample, register
 
 
-def gather(out: Shape, into: Shape, tables: Sequence[Any], dtype: Any = np.float64) -> Jacobian:
+def gather(
+    out: Shape, into: Shape, tables: Sequence[Any], dtype: Any = np.float64, *, distinct: int | None = None
+) -> Jacobian:
     """The Jacobian of a map that only moves entries: output position o reads input position `tables[axis][o]`.
+
+    Along the axis `distinct` the table for that axis has no value twice.
 
     Each table is replaced by an affine form where it is one, which is checked on all its entries. One that stands in
     a program has no entries yet: it is looked up.
     """
     forms: list[Form] = []
     kept: list[Any] = []
-    for table in tables:
+    apart: dict[int, int] = {}
+    for position, table in enumerate(tables):
         form = None if isinstance(table, Symbol) else _affine_of(np.broadcast_to(table, out))
         if form is None:
             axes = [axis for axis in range(len(out)) if not _constant_along(table, axis)]
             if len(axes) < len(out):
                 table = table[tuple(slice(None) if axis in axes else 0 for axis in range(len(out)))]
             kept.append(table)
+            if position == distinct and distinct in axes:
+                apart[len(kept) - 1] = axes.index(distinct)
             form = affine(0, [(Lookup(len(kept) - 1, tuple(plain(axis) for axis in axes)), 1)])
         forms.append(form)
-    return from_tables(out, tuple(plain(axis) for axis in range(len(out))), tuple(forms), out, into, kept, dtype)
+    axes_of_out = tuple(plain(axis) for axis in range(len(out)))
+    return from_tables(out, axes_of_out, tuple(forms), out, into, kept, dtype, distinct=apart)
 
 
-def along(order: Any, axis: int, shape: Shape, out: Shape) -> Jacobian:
-    """Entries picked along one axis by a table as large as the output."""
+def along(order: Any, axis: int, shape: Shape, out: Shape, *, distinct: bool = False) -> Jacobian:
+    """Entries picked along one axis by a table as large as the output, which may be known to have no value twice."""
     tables: list[Any] = []
     for position, size in enumerate(shape):
         if position == axis:
@@ -47,14 +56,15 @@ def along(order: Any, axis: int, shape: Shape, out: Shape) -> Jacobian:
             continue
         ruler = np.arange(size).reshape((-1,) + (1,) * (len(shape) - position - 1))
         tables.append(np.broadcast_to(ruler, out))
-    return gather(out, shape, tables)
+    return gather(out, shape, tables, distinct=axis if distinct else None)
 
 
 def from_tables(
     sizes: Shape, out_forms: tuple[Form, ...], in_forms: tuple[Form, ...], out: Shape, into: Shape,
     tables: Sequence[Any], dtype: Any = np.float64, factors: tuple[tuple[Factor, Access], ...] = (),
+    distinct: Mapping[int, int] = MappingProxyType({}),
 ) -> Jacobian:  # fmt: skip
-    """One term with look-ups; table t holds positions along the axis whose form uses it."""
+    """A term with look-ups: table t holds positions on the axis whose form uses it, each once along `distinct[t]`."""
     bounds: dict[int, int] = {}
     axes = [*zip(out_forms, out, strict=True), *zip(in_forms, into, strict=True)]
     for form, extent in [
@@ -64,7 +74,7 @@ def from_tables(
         for slot in lookups(form):
             bounds[slot] = extent
     owned: tuple[Any, ...] = tuple(t if isinstance(t, Symbol) else np.ascontiguousarray(t, np.intp) for t in tables)
-    known = tuple(Table(table.shape, bounds[slot]) for slot, table in enumerate(owned))
+    known = tuple(Table(table.shape, bounds[slot], distinct.get(slot)) for slot, table in enumerate(owned))
     accesses = tuple(access for _, access in factors)
     pattern = Pattern(sizes, out_forms, in_forms, out, into, accesses, (), known)
     return Jacobian((Term(pattern, tuple(factor for factor, _ in factors), owned),), out, into, dtype)
