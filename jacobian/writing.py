@@ -67,19 +67,25 @@ class Writing:
     def _added_alike(self, J: Jacobian) -> Jacobian:
         """Terms that are written to the same places added before: going through these takes longest.
 
-        Only where they are made entry by entry, or are few: other products of rows and columns are best made where they
-        stay, or all at once.
+        Only where they are made entry by entry, are few, or are single arrays that go along the same axes: other
+        products of rows and columns are best made where they stay, or all at once.
         """
         groups: dict[Any, list[Term]] = {}
         for term in J.terms:
-            pattern = term.pattern
-            is_few = pattern.entries <= self.arithmetic.few and not (pattern.guards or term.tables)
-            written = (pattern.out, pattern.into) if is_few or term.is_entry_by_entry else id(term)
-            groups.setdefault(written, []).append(term)
+            groups.setdefault(self._added_with(term), []).append(term)
         if len(groups) == len(J.terms):
             return J
         like = (Jacobian(terms, J.out_shape, J.in_shape, J.dtype, J.names) for terms in groups.values())
         return Jacobian.total([self.contract(one) if self._is_sum(one.terms) else one for one in like])
+
+    def _added_with(self, term: Term) -> Any:
+        """Equal for terms that are added before they are written."""
+        pattern = term.pattern
+        is_bare = not (pattern.guards or term.tables)
+        if term.is_entry_by_entry or (is_bare and pattern.entries <= self.arithmetic.few):
+            return pattern.out, pattern.into
+        is_single = is_bare and len(term.factors) == 1
+        return (pattern.out, pattern.into, pattern.carried(())) if is_single else id(term)
 
     @staticmethod
     def _is_sum(terms: Sequence[Term]) -> bool:

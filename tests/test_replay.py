@@ -796,3 +796,19 @@ def test_second_derivatives_of_what_has_no_value() -> None:
         np.testing.assert_allclose(H(np.array([1.0, 2.0 + k])).tensor(), np.diag([-1.0, -1 / (2.0 + k) ** 2]))
     with pytest.raises(NonFiniteError, match="log"), np.errstate(all="ignore"):
         H(np.array([-1.0, 1.0]))
+
+
+def series(A: Any) -> Any:
+    term = total = np.eye(len(A))
+    for k in range(1, 7):
+        term = term @ A / k
+        total = total + term
+    return total
+
+
+def test_what_goes_along_the_same_axes_is_added_before_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    A = np.random.default_rng(0).normal(size=(12, 12))
+    g = jac.jacobian(series)
+    *_, text = texts_of(g, A, monkeypatch=monkeypatch)
+    assert 1 <= text.count("add(") <= 3  # not once for every power
+    np.testing.assert_allclose(g(A), np.asarray(jac.jacobian(series, order="forward")(A)), rtol=1e-12, atol=1e-15)
