@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from jacobian.kernel.access import Form, span
+from jacobian.kernel.access import Form, combine, span
 from jacobian.kernel.equations import Guard
 from jacobian.kernel.pattern import solve
 from jacobian.kernel.term import Scalar, Term
@@ -28,7 +28,7 @@ class Step(NamedTuple):
 
 def joined(terms: Sequence[Term]) -> list[Term]:
     """Terms with fewer of those that differ in one guard alone."""
-    found = list(terms)
+    found = [term.in_one_order for term in terms] if len(terms) > 1 else list(terms)
     while len(found) > 1 and any(term.pattern.guards for term in found):
         changed = next((less for group in _alike(found) if (less := _fewer(group)) is not None), None)
         if changed is None:
@@ -71,10 +71,16 @@ def _interval(term: Term, guard: Guard, others: tuple[Guard, ...]) -> Step | Non
     if pattern.guards == others:
         return Step(low, high + 1, term.scale)
     rest = [one for one in pattern.guards if one not in others]
-    if len(rest) != 1 or len(pattern.guards) != len(others) + 1 or rest[0].form.parts != guard.form.parts:
+    if len(rest) != 1 or len(pattern.guards) != len(others) + 1:
         return None
-    first = -rest[0].form.offset
-    return Step(max(low, first), min(high + 1, first + rest[0].extent), term.scale)
+    [(form, extent)] = rest
+    if form.parts == guard.form.parts:
+        first = -form.offset
+    elif form.parts == combine((-1, guard.form)).parts:
+        first = form.offset + 1 - extent
+    else:
+        return None
+    return Step(max(low, first), min(high + 1, first + extent), term.scale)
 
 
 def _added(steps: Sequence[Step]) -> list[Step]:

@@ -29,7 +29,8 @@ def with_scalar(term: Term, scalar: Array) -> Term:
 def merged(terms: Sequence[Term]) -> list[Term]:
     """Add terms over the same arrays with the same pattern, or with guards that add up to fewer ones."""
     total: dict[Any, Term] = {}
-    for term in terms:
+    for one in terms:
+        term = one.in_one_order
         key = (term.pattern, *map(id, term.numbers))
         old = total.get(key)
         total[key] = (

@@ -104,6 +104,21 @@ class Term:
         return read
 
     @property
+    def in_one_order(self) -> Term:
+        """The same term with factors over one array in one order, so that `x[i] x[j]` and `x[j] x[i]` are equal."""
+        places: dict[int, list[int]] = {}
+        for place, factor in enumerate(self.factors):
+            places.setdefault(id(factor.array), []).append(place)
+        if len(places) == len(self.factors):
+            return self
+        accesses = list(self.pattern.factors)
+        for same in places.values():
+            for place, access in zip(same, sorted((accesses[place] for place in same), key=repr), strict=True):
+                accesses[place] = access
+        pattern = self.pattern.with_factors(tuple(accesses))
+        return Term(pattern, self.factors, self.tables, self.scale, self.letters)
+
+    @property
     def is_entry_by_entry(self) -> bool:
         """Whether there are factors, each with as many entries as the term, which looks nothing up."""
         pattern = self.pattern

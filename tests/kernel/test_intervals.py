@@ -21,7 +21,10 @@ from jacobian.kernel.term import Factor, Term
 
 X = np.random.default_rng(0).normal(size=(5, 7))
 ROW = np.random.default_rng(1).normal(size=6)
-FORMS = [affine(0, {0: 1, 1: -1}), affine(0, {0: 1, 1: 1}), affine(0, {0: 2, 1: -1}), affine(0, {1: 1})]
+FORMS = [
+    affine(0, {0: 1, 1: -1}), affine(0, {0: 1, 1: 1}), affine(0, {0: 2, 1: -1}), affine(0, {1: 1}),
+    affine(0, {0: -1, 1: 1}),
+]  # fmt: skip
 
 
 def term(guards: list[tuple[int, int, int]], scale: float) -> Term:
@@ -34,7 +37,7 @@ def term(guards: list[tuple[int, int, int]], scale: float) -> Term:
 
 
 FACTOR = Factor(ROW)
-GUARDS = st.lists(st.tuples(st.integers(0, 3), st.integers(-6, 6), st.integers(1, 8)), max_size=2, unique=True)
+GUARDS = st.lists(st.tuples(st.integers(0, 4), st.integers(-6, 6), st.integers(1, 8)), max_size=2, unique=True)
 
 
 @given(st.lists(st.tuples(GUARDS, st.sampled_from([1.0, -1.0, 0.5])), min_size=1, max_size=5))
@@ -85,3 +88,33 @@ def test_the_formula_of_a_moving_sum() -> None:
 def test_what_cancels_leaves_nothing() -> None:
     J = jac.jacobian(lambda x: (lambda c: c - c)(np.cumsum(x)))(np.ones(4))
     assert J.nnz == 0
+
+
+def between(offset: int, sign: int, scale: float) -> Term:
+    """A term where `sign · (i - j)` is at least so much."""
+    return term([(0 if sign > 0 else 4, -offset, 6)], scale)
+
+
+def test_a_triangle_and_the_one_above_it_are_all() -> None:
+    [one] = joined([between(0, 1, 0.5), between(1, 1, 0.5), between(0, -1, 0.5), between(1, -1, 0.5)])
+    assert (one.pattern.guards, one.scale) == ((), 1.0)
+
+
+def test_slopes_of_eigenvalues_of_a_symmetric_part() -> None:
+    A = np.random.default_rng(2).normal(size=(6, 6))
+    J = jac.jacobian(lambda A: np.linalg.eigvalsh((A + A.T) / 2), order="forward")(A)
+    assert J.formula == "∂y[i]/∂A[j,k] = V(v3)[j,i] * V(v3)[k,i]"
+    V = np.linalg.eigh((A + A.T) / 2).eigenvectors
+    assert_allclose(np.asarray(J), V.T[:, :, None] * V.T[:, None, :], atol=1e-14)
+
+
+def test_products_of_an_array_with_itself_are_equal_in_any_order() -> None:
+    x = np.arange(1.0, 5.0)
+    J = Jacobian.einsum("i,j->i|j", x, x)
+    one = J.terms[0].pattern
+    two = one.with_factors(one.factors[::-1])
+    f = Factor(x)
+    both = Jacobian([Term(one, (f, f)), Term(two, (f, f))], (4,), (4,))
+    total = Jacobian.total([both, both])
+    assert [term.scale for term in total.terms] == [4]
+    assert_array_equal(np.asarray(total), 4 * np.outer(x, x))
