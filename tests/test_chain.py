@@ -177,13 +177,13 @@ def test_the_best_order_is_never_worse_than_forward_or_reverse() -> None:
 
 def test_a_step_reads_as_upstream_times_local() -> None:
     b = jac.backprop(lambda W, x: np.sum(np.sin(W @ x)), W1, X)
-    assert str(b["v2"]) == (
-        "v2 = matmul(W, x) float64[5]\n"
-        "  upstream   ∂y/∂v2[i] = cos(v2[i])\n"
-        "  local      ∂v2[i]/∂W[i,j] = x[j]\n"
-        "  downstream ∂y/∂W[i,j] = ∂y/∂v2[i] * x[j]\n"
-        "  local      ∂v2[i]/∂x[j] = W[i,j]\n"
-        "  downstream ∂y/∂x[i] = Σ_j ∂y/∂v2[j] * W[j,i]"
+    assert str(b["v1"]) == (
+        "v1 = matmul(W, x) float64[5]\n"
+        "  upstream   ∂y/∂v1[i] = cos(v1[i])\n"
+        "  local      ∂v1[i]/∂W[i,j] = x[j]\n"
+        "  downstream ∂y/∂W[i,j] = ∂y/∂v1[i] * x[j]\n"
+        "  local      ∂v1[i]/∂x[j] = W[i,j]\n"
+        "  downstream ∂y/∂x[i] = Σ_j ∂y/∂v1[j] * W[j,i]"
     )
 
 

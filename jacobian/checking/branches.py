@@ -50,19 +50,34 @@ def holds_where(
     sides = _sides(here)
     if not sides and not here.trace._graph.seen:
         return ""
-    fewest: list[Side] = []
+    found: list[Run] = []
     for args in list(_elsewhere(here.args, argnum))[: FEW if here.tensor.size > LARGE else None]:
         run = at(args)
         off = None if run is None else is_off(run)
         if run is None or off is None or not np.max(off, initial=0.0) > CLEARLY * np.max(np.abs(run.tensor), initial=0):
             continue
         if _course(run) != _course(here):
-            return f"{ITSELF}; {OTHERWISE}"
-        changed = [mine for mine, its in zip(sides, _sides(run), strict=True) if _differ(mine, its)]
-        if changed and (not fewest or len(changed) < len(fewest)):
-            fewest = changed
-    told = list(dict.fromkeys(side.told() for side in fewest))
-    return f"where {' and '.join(told[:SHOWN])}; {OTHERWISE}" if told else ""
+            return apart(here, [run])
+        found.append(run)
+    return apart(here, [run for run in found if _changed(sides, run)])
+
+
+def apart(here: Run, runs: Sequence[Run]) -> str:
+    """On which branch the given point lies, where some others all lie on other ones; empty where one does not."""
+    sides, course = _sides(here), _course(here)
+    strayed = [run for run in runs if _course(run) != course]
+    changed = [_changed(sides, run) for run in runs if run not in strayed]
+    if not runs or not all(changed):
+        return ""
+    if strayed:
+        return f"{ITSELF}; {OTHERWISE}"
+    told = list(dict.fromkeys(side.told() for side in min(changed, key=len)))
+    return f"where {' and '.join(told[:SHOWN])}; {OTHERWISE}"
+
+
+def _changed(sides: Sequence[Side], run: Run) -> list[Side]:
+    """The sides that are others in another run."""
+    return [mine for mine, its in zip(sides, _sides(run), strict=True) if _differ(mine, its)]
 
 
 def _elsewhere(args: Sequence[Any], number: int) -> Iterator[tuple[Any, ...]]:

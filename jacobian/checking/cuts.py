@@ -235,7 +235,7 @@ def links_left_out(D: Derivation) -> Iterator[Mutation]:
         (a, b) for k, a in enumerate(nodes) for b in nodes[k + 1 :]
         if D.nodes[a].shape == D.nodes[b].shape and (a, b) != (D.wrt.index, D.of.index)
     ]  # fmt: skip
-    if D.nodes[nodes[0]].shape == D.nodes[nodes[-1]].shape:
+    if len(nodes) > 1 and D.nodes[nodes[0]].shape == D.nodes[nodes[-1]].shape:
         pairs.append((nodes[0], nodes[-1]))
     above = {index: ancestors(D, index) for index in nodes}
     after: dict[int, dict[int, Array]] = {}

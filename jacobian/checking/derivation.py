@@ -11,9 +11,10 @@ import inspect
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
-from math import prod
-from types import CodeType, FrameType
+from math import inf, prod
+from types import FrameType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,20 +43,30 @@ MAX_ENTRIES = 2**22
 """A local Jacobian with more entries than this is not made dense; the derivation is then not searched."""
 
 
+class EndlessError(Exception):
+    """A function calls others far more often than it does at the given point. It never leaves the checking room."""
+
+
 class Run:
     """A function traced at one point, for one of its inputs."""
 
     def __init__(
-        self, f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnum: int, output_name: str = ""
-    ) -> None:
-        variables: dict[str, Any] = {}
-        lines: dict[Node, int] = {}
+        self, f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnum: int, output_name: str = "",
+        most_calls: float = inf,
+    ) -> None:  # fmt: skip
+        """Run it.
+
+        Raises:
+            EndlessError: there are more than `most_calls` of others.
+        """
         traced = [number for number, value in enumerate(args) if number == argnum or _is_floating(value)]
-        with _watching(f, variables, lines):
+        with _watching(f, most_calls) as watched:
             recording = run(f, traced, args, kwargs)
+        variables, lines, self.calls = watched.variables, watched.lines, watched.calls
         self.trace = Trace(recording)
         self.args = args
         self.of, self.wrt = self._ends(recording.inputs[argnum])
+        self.trace._graph.naming.numbers = self._numbers()
         if output_name and isinstance(self.of, Node) and self.of.op is not None:
             self.of.name_hint = output_name
         self.variables = self._called(variables)
@@ -71,6 +82,15 @@ class Run:
                 report("the argument that is differentiated by must be one array", got=type(wrt).__name__)
             )
         return of, wrt
+
+    def _numbers(self) -> Mapping[int, int]:
+        """What operations are numbered by: those that depend on the input first, as where that alone is traced."""
+        reached = {self.wrt.index}
+        for node in self.trace.nodes:
+            if any(parent.index in reached for _, parent in node.parents):
+                reached.add(node.index)
+        made = [node.index for node in self.trace.nodes if node.op is not None]
+        return {index: 1 + n for n, index in enumerate(sorted(made, key=lambda index: (index not in reached, index)))}
 
     def _called(self, variables: dict[str, Any]) -> dict[str, Node]:
         """Nodes by the variables that held them at the end; formulas call them so from now on."""
@@ -133,26 +153,35 @@ def _is_floating(value: Any) -> bool:
     return np.asarray(value).dtype.kind in "fc"
 
 
+@dataclass
+class _Watched:
+    """What a function's local variables hold at its end, which of its lines made what, and how often it calls."""
+
+    variables: dict[str, Any]
+    lines: dict[Node, int]
+    calls: int = 0
+
+
 @contextmanager
-def _watching(f: Callable[..., Any], variables: dict[str, Any], lines: dict[Node, int]) -> Iterator[None]:
-    """While this lasts, what the function's local variables hold at its end is noted, and which line made what."""
+def _watching(f: Callable[..., Any], most_calls: float) -> Iterator[_Watched]:
+    """While this lasts, it is noted what a function does."""
     code = getattr(inspect.unwrap(f), "__code__", None)
-    if not isinstance(code, CodeType):
-        yield
-        return
+    watched = _Watched({}, {})
 
     def look(frame: FrameType, event: str, result: Any) -> None:
         if event != "return":
-            return
-        if frame.f_code is code:
-            variables.update(frame.f_locals)
+            watched.calls += event != "c_return"
+            if watched.calls > most_calls:
+                raise EndlessError
+        elif frame.f_code is code:
+            watched.variables.update(frame.f_locals)
         elif isinstance(result, Tracer) and frame.f_back is not None and frame.f_back.f_code is code:
-            lines.setdefault(result.node, frame.f_back.f_lineno)
+            watched.lines.setdefault(result.node, frame.f_back.f_lineno)
 
     before = sys.getprofile()
     sys.setprofile(look)
     try:
-        yield
+        yield watched
     finally:
         go_on = getattr(before, "enable", None)  # cProfile's object is no function that could be set again
         sys.setprofile(before) if go_on is None else go_on()

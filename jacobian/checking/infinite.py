@@ -31,7 +31,7 @@ def told(case: Case, off: Array) -> str:
 
 def as_claimed(case: Case, as_good: Array | None) -> str:
     """What is said of a claim that is right; `as_good` are entries of which a kink tells."""
-    odd = ~np.isfinite(case.here.tensor).reshape(prod(case.here.out_shape), -1)
+    odd = ~np.isfinite(case.here.tensor).reshape(prod(case.here.out_shape), prod(case.here.wrt.shape))
     found, more = _listed(case, odd if as_good is None else odd & ~as_good)
     return f"{'; '.join(found)}{more}, as claimed" if found else ""
 

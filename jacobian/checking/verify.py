@@ -101,7 +101,13 @@ def _judged(case: Case) -> Verdict:
     for place, layout in enumerate(found):
         if not unbalanced and not any(row[place].any() for row in off):
             return _right(case, layout, len(runs), kinks[place], told)
-    return wrong.Wrong(case, found, runs, tensors, off, kinks).verdict(unbalanced)
+    beside = wrong.Wrong(case, found, runs, tensors, off, kinks)
+    for place, layout in enumerate(found):
+        branch = "" if unbalanced else beside.branch(place)
+        if branch:
+            points = sum(not row[place].any() for row in off)
+            return _right(case, layout, points, kinks[place], told, branch)
+    return beside.verdict(unbalanced)
 
 
 def _on_kink(kink: Kink | None, told: Sequence[str]) -> str:
@@ -111,13 +117,15 @@ def _on_kink(kink: Kink | None, told: Sequence[str]) -> str:
     return f"on a kink: {'; '.join(told)}" if told else ""
 
 
-def _right(case: Case, layout: Layout, points: int, kink: Kink | None, told: Sequence[str]) -> Verdict:
+def _right(
+    case: Case, layout: Layout, points: int, kink: Kink | None, told: Sequence[str], branch: str = ""
+) -> Verdict:  # fmt: skip
     entries = int(case.here.tensor.size)
     nothing = "0" if not case.here.tensor.any() else "smaller than its rounding" if case.is_rounding(layout) else ""
     compared = "at the given point" if points == 1 else f"at {points} points"
     return Verdict(
         RIGHT if layout.is_standard else ELSEWHERE, case.axes.quotient, case.axes.names, layout.name, layout.convert,
-        case.condition(layout), entries, entries,
+        branch or case.condition(layout), entries, entries,
         note="\n".join(filter(None, (
             f"every entry is {nothing} here: another point would say more" if entries and nothing else "",
             _on_kink(kink, told), infinite.as_claimed(case, None if kink is None else kink.good),

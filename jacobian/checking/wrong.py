@@ -80,6 +80,20 @@ class Wrong:
             note=_elsewhere(run) if shown else self._noted(claimed, off, layout, diagnosis),
         )  # fmt: skip
 
+    def branch(self, layout: int) -> str:
+        """On which branch alone the claim is right, in one layout; empty where it is wrong there, too.
+
+        Not where a slip explains what is claimed: what is forgotten of a derivative may happen to be 1 there, or what
+        is exchanged 0. That entries stand in another order is none: on another branch others are the largest.
+        """
+        pairs = list(zip(self.runs, self.off, strict=True))
+        wrong = [run for run, row in pairs if row[layout].any()]
+        told = self.case.branch_apart([run for run, _ in pairs if run not in wrong], wrong)
+        if not told or self.runs[0] in wrong:
+            return ""
+        slip = self._diagnosis(())
+        return told if slip is None or set(slip.slips) <= {slips.ORDER, slips.POINT_ONLY} else ""
+
     def _rounded(self, layout: int) -> str:
         """Whether the claim is the truth but for digits that are not given; entries that are right count as such."""
         return rounded.note([

@@ -97,7 +97,7 @@ class Node:
     @property
     def name(self) -> str:
         """What formulas call it."""
-        return self.name_hint or f"{self.trace.naming.letter}{self.index}"
+        return self.name_hint or self.trace.naming.of_node(self.index)
 
     def local(self, operand: int) -> Jacobian:
         """The local Jacobian with respect to one operand; made once."""

@@ -23,7 +23,7 @@ class Naming:
     `variables` are the names that the user gives to anything, which nothing else is to bear.
     """
 
-    __slots__ = ("_copies", "_held", "_names", "_nodes", "_numbered", "_roots", "letter", "variables")
+    __slots__ = ("_copies", "_held", "_names", "_nodes", "_numbered", "_roots", "letter", "numbers", "variables")
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         self._nodes = nodes
@@ -34,6 +34,7 @@ class Naming:
         self._roots: Sequence[Any] = ()
         self.variables: set[str] = set()
         self.letter = "v"  # what nodes without a name of their own are called, with their number
+        self.numbers: Mapping[int, int] = {}  # of nodes that are not called by their place in the graph
 
     def remember(
         self, variables: Iterable[tuple[str, Any]], copies: Mapping[int, tuple[Any, Array]], roots: Sequence[Any]
@@ -56,6 +57,10 @@ class Naming:
         """Call arrays by what holds them, the first one first."""
         self._give((name, id(value)) for name, value in holders)
 
+    def of_node(self, index: int) -> str:
+        """What a node is called that has no name of its own: `v1` is the first operation."""
+        return f"{self.letter}{self.numbers.get(index) or 1 + index - self._inputs}"
+
     def rename(self, array: Array, name: str) -> None:
         """Call an array otherwise."""
         self._names[id(array)] = name
@@ -67,6 +72,11 @@ class Naming:
             self._recall()
             self._number()
         return self._names.get(key) or self._numbered.get(key)
+
+    @property
+    def _inputs(self) -> int:
+        """How many inputs stand before the first operation."""
+        return next((place for place, node in enumerate(self._nodes) if node.op is not None), 0)
 
     @property
     def captured(self) -> dict[str, Array]:
@@ -93,7 +103,7 @@ class Naming:
         for name, key in holders if wanted else ():
             if key in wanted:
                 wanted.remove(key)
-                self._names[key] = unused(re.sub(r"\W+", "_", name).strip("_"), taken)  # of p['W']: p_W
+                self._names[key] = unused(_as_a_word(name), taken)
                 taken.add(self._names[key])
             if not wanted:
                 return
@@ -122,3 +132,8 @@ class Naming:
                 if isinstance(value, np.ndarray) and value.ndim:
                     found.setdefault(id(value), (word, value))
         return found
+
+
+def _as_a_word(name: str) -> str:
+    """A name as formulas have it: `p_W` of `p['W']`."""
+    return name if name.isidentifier() else re.sub(r"\W+", "_", name).strip("_")

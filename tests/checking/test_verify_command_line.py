@@ -20,7 +20,7 @@ def test_a_wrong_claim_exits_with_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert printed.startswith(WRONG)
     correct, where = printed.splitlines()[-2:]
     assert correct == "  correct  ∂y[i]/∂x[j] = y[i] * W[i,j] - Σ_k y[i] * y[k] * W[k,j]"
-    assert where == ("  where    e = exp(s), Z = sum(e, axis=-1, keepdims=True), s = v2 - max(v2), v2 = W @ x")
+    assert where == ("  where    e = exp(s), Z = sum(e, axis=-1, keepdims=True), s = v1 - max(v1), v1 = W @ x")
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_second_derivative(capsys: pytest.CaptureFixture[str]) -> None:
         (
             ["--claim", "V", "--wrt", "x"],
             (
-                "LabelError: the claim uses V, which is not known\n  claim: V\n  known: W, x, y, v2\n"
+                "LabelError: the claim uses V, which is not known\n  claim: V\n  known: W, x, y, v1\n"
                 "  fix:   make V an argument of the function, or pass the claim as an array\n"
             ),
         ),

@@ -312,9 +312,9 @@ def test_the_report_of_a_wrong_claim() -> None:
         "           ∂y[1]/∂x[0] = 3 is claimed, but it is 1.0776\n"
         "           ∂y[0]/∂x[1] = 2 is claimed, but it is 1.5729\n"
         "  slip     factor left out\n"
-        "  why      At y = tanh(v2): its derivative is left out: multiply by ∂y[i]/∂v2[i] = 1 - y[i]**2.\n"
+        "  why      At y = tanh(v1): its derivative is left out: multiply by ∂y[i]/∂v1[i] = 1 - y[i]**2.\n"
         "  correct  ∂y[i]/∂x[j] = (1 - y[i]**2) * W[i,j]\n"
-        "  where    v2 = W @ x"
+        "  where    v1 = W @ x"
     )
     assert verdict.share == 0
     assert verdict.worst[0].out == (1,) and verdict.worst[0].into == (1,)
@@ -440,7 +440,7 @@ def test_two_slips() -> None:
         claim=lambda W1, W2, x, G: W1 @ ((1 - np.tanh(W1 @ x) ** 2) * (W2 @ G)),
     )
     assert everywhere.slip == "W instead of Wᵀ"
-    assert str(everywhere.diagnosis).endswith("; the same slip is made at v3 = matmul(W1, x).")
+    assert str(everywhere.diagnosis).endswith("; the same slip is made at v1 = matmul(W1, x).")
 
 
 def test_slips_that_give_the_same_numbers_are_told() -> None:
@@ -579,8 +579,8 @@ def test_links_with_others_between_them_are_told() -> None:
         claim=lambda W1, W2, x: W1 @ np.diag(1 - np.tanh(W1 @ x) ** 2) @ W2,
     )  # fmt: skip
     assert str(verdict.diagnosis) == (
-        "The links y = matmul(W2, v4) and v3 = matmul(W1, x) are multiplied in the wrong order: ∂y/∂v4 belongs on the "
-        "left, ∂v3/∂x on the right."
+        "The links y = matmul(W2, v2) and v1 = matmul(W1, x) are multiplied in the wrong order: ∂y/∂v2 belongs on the "
+        "left, ∂v1/∂x on the right."
     )
 
 
@@ -699,7 +699,7 @@ MIXING = np.array([[1.0, 2.0], [3.0, 1.0]])
         (jac.ops.relu, (-ONE_SIDED,), "dy[i]/dx[i] = 0 * x[i]", "where x < 0"),
         (lambda x: np.abs(x) ** 3, (-ONE_SIDED,), "dy[i]/dx[i] = -3 * x[i]**2", "where x < 0"),
         (lambda x: np.maximum(x, 0.5) * np.abs(x), (ONE_SIDED,), "dy[i]/dx[i] = 2 * x[i]", "where x > 0.5"),
-        (lambda W, x: jac.ops.relu(W @ x), (MIXING, ONE_SIDED), "dy[i]/dx[j] = W[i,j]", "where v2 > 0"),
+        (lambda W, x: jac.ops.relu(W @ x), (MIXING, ONE_SIDED), "dy[i]/dx[j] = W[i,j]", "where v1 > 0"),
         (lambda x: jac.ops.huber_loss(x, np.zeros(2)), (ONE_SIDED / 5,), "dy/dx[i] = x[i] / 2", "where x - c < 1"),
         (
             lambda x: np.clip(x, -1, 1), (np.array([0.2, -3.0]),), "dy[i]/dx[i] = δ[i,0]",

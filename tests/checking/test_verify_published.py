@@ -66,7 +66,7 @@ def test_eq_92_as_printed_is_wrong_in_one_term() -> None:
     assert verdict.slip == "axes permuted"
     assert str(verdict).startswith("wrong: ∂y/∂X[i,j], 3 of 9 entries are right (33 %)\n")
     assert str(verdict.diagnosis) == (
-        "At v5 = transpose(Y): the term through Y is transposed: exchange X's two axes, ∂v5[i,j]/∂Y[j,i] = 1."
+        "At v3 = transpose(Y): the term through Y is transposed: exchange X's two axes, ∂v3[i,j]/∂Y[j,i] = 1."
     )
     identity = next(identity for identity in IDENTITIES if identity.name == "cookbook:92")
     args = identity.draw(0)

@@ -73,7 +73,7 @@ CASES = {
         lambda Z: jac.ops.network.cross_entropy(Z, labels), (Z,), 0, "∂y/∂Z = (softmax(Z) - onehot) / 5",
     ),
     "cross entropy by hand": (cross_entropy_by_hand, (Z,), 0, None),
-    "quadratic form": (lambda x, A: x @ A @ x, (rng.normal(size=3), S), 0, "∂y/∂x = v2 + A x"),
+    "quadratic form": (lambda x, A: x @ A @ x, (rng.normal(size=3), S), 0, "∂y/∂x = v1 + A x"),
     "quadratic form by A": (lambda x, A: x @ A @ x, (rng.normal(size=3), S), 1, "∂y/∂A = x xᵀ"),
     "A X B": (lambda A, X, B: A @ X @ B, (S, W, B), 1, "∂vec(y)/∂vec(X) = Bᵀ ⊗ A"),
     "inverse": (lambda A: np.linalg.inv(A), (S,), 0, "∂vec(y)/∂vec(A) = -yᵀ ⊗ y"),

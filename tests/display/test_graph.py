@@ -69,11 +69,11 @@ def test_the_picture_shows_ops_shapes_values_and_local_jacobians() -> None:
     check_is_at_home_anywhere(root)
     (image,) = root.all("img")
     assert image.attrs["alt"] == (
-        "Graph of 6 nodes: inputs W, x, then v2 = matmul(W, x); v3 = tanh(v2); v4 = power(v3, 2); y = sum(v4)"
+        "Graph of 6 nodes: inputs W, x, then v1 = matmul(W, x); v2 = tanh(v1); v3 = power(v2, 2); y = sum(v3)"
     )
     drawn = svg_of(image)
     texts = svg_texts(drawn)
-    assert {"W", "x", "v2 = matmul(W, x)", "(3,4) float64", value_text(W), "y = sum(v4)"} <= set(texts)
+    assert {"W", "x", "v1 = matmul(W, x)", "(3,4) float64", value_text(W), "y = sum(v3)"} <= set(texts)
     assert {"∂ (3)×(3,4)", "block-diagonal over axis 0", "∂ (3)×(4)", "∂ ()×(3)", "diagonal"} <= set(texts)
     assert float(image.attrs["width"]) >= float(drawn.attrib["width"]) > 0
     rects = drawn.findall(".//{http://www.w3.org/2000/svg}rect")
@@ -85,10 +85,10 @@ def test_the_table_has_a_row_for_every_edge() -> None:
     (table,) = root.all("table")
     rows = rows_of(table)
     assert rows[0] == ["node", "shape", "value", "by", "local Jacobian", "shapes", "structure"]
-    assert rows[3][0] == "v2 = matmul(W, x)" and rows[3][3:] == [
-        "W", "∂v2[i]/∂W[i,j] = x[j]", "(3)×(3,4)", "block-diagonal over axis 0",
+    assert rows[3][0] == "v1 = matmul(W, x)" and rows[3][3:] == [
+        "W", "∂v1[i]/∂W[i,j] = x[j]", "(3)×(3,4)", "block-diagonal over axis 0",
     ]  # fmt: skip
-    assert rows[4] == ["x", "∂v2[i]/∂x[j] = W[i,j]", "(3)×(4)", "dense"], "node, shape and value span both rows"
+    assert rows[4] == ["x", "∂v1[i]/∂x[j] = W[i,j]", "(3)×(4)", "dense"], "node, shape and value span both rows"
     (head,) = [cell for cell in table.all("th") if cell.attrs["scope"] == "rowgroup"]
     assert head.attrs["rowspan"] == "2"
     assert len(root.all("details")) == 1 and "open" not in root.all("details")[0].attrs
@@ -144,7 +144,7 @@ def test_without_igraph_there_are_tables_and_what_to_install(monkeypatch: pytest
     root = read(html_of(t))
     assert not root.all("img") and "pip install 'jacobian[graph]'" in root.text
     assert "open" in root.all("details")[0].attrs and root.all("table")
-    assert "v2 = matmul(W, x)" in t._repr_mimebundle_()["text/plain"]
+    assert "v1 = matmul(W, x)" in t._repr_mimebundle_()["text/plain"]
     with pytest.raises(jac.errors.MissingExtraError) as caught:
         t.svg()
     assert str(caught.value) == (
@@ -164,17 +164,17 @@ def test_backpropagation_shows_upstream_local_and_downstream() -> None:
     steps = [element for element in root.children[0].children if getattr(element, "tag", "") == "details"]
     assert len(steps) == 6 and all("open" in step.attrs for step in steps)
     rows = rows_of(steps[3].all("table")[0])
-    assert steps[3].all("summary")[0].text.startswith("v2 = matmul(W, x) (3), value [")
+    assert steps[3].all("summary")[0].text.startswith("v1 = matmul(W, x) (3), value [")
     assert rows[0] == ["back to", "upstream", "· local", "= downstream", "einsum"]
     assert rows[1][0] == "W" and rows[1][4] == "i,j->|ij"
     images = steps[3].all("table")[0].all("img")
     assert len(images) == 5, "one upstream for both rows; for each a local and a downstream"
-    assert "∂v2[i]/∂W[i,j] = x[j]" in rows[1][2] and "∂y/∂W[i,j] = ∂y/∂v2[i] * x[j]" in rows[1][3]
+    assert "∂v1[i]/∂W[i,j] = x[j]" in rows[1][2] and "∂y/∂W[i,j] = ∂y/∂v1[i] * x[j]" in rows[1][3]
     assert "this is the Jacobian" in steps[-1].all("summary")[0].text
 
 
 def test_one_step_is_shown_by_itself() -> None:
-    step = jac.backprop(layer, W, X)["v2"]
+    step = jac.backprop(layer, W, X)["v1"]
     bundle = step._repr_mimebundle_()
     assert bundle["text/plain"] == str(step)
     check_is_at_home_anywhere(read(bundle["text/html"]))

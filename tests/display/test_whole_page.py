@@ -127,12 +127,12 @@ def test_graph_chain_and_backpropagation(page: Element) -> None:
     links, orders = (rows_of(table) for table in chain.all("table")[:2])
     assert [row[:2] for row in links[1:]] == [
         ["J3", "y = tanh(z)"],
-        ["J2", "z = add(v3, b)"],
-        ["J1", "v3 = matmul(W, x)"],
+        ["J2", "z = add(v1, b)"],
+        ["J1", "v1 = matmul(W, x)"],
     ]
     assert orders[0] == ["order", "forward", "reverse", "best bracketing", "as one network"]
     steps = [summary.text.split(" (")[0] for summary in section(page, "backpropagation").all("summary")]
-    for node in ("y = tanh", "z = add", "v3 = matmul", "W", "x", "b"):
+    for node in ("y = tanh", "z = add", "v1 = matmul", "W", "x", "b"):
         assert any(step.startswith(node) for step in steps)
 
 

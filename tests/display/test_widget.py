@@ -145,8 +145,8 @@ def test_paths_of_each_argument_when_it_is_called_again() -> None:
     A, x = RNG.normal(size=(2, 3)), RNG.normal(size=3)
     for _ in range(3):  # traced, planned, played
         JA, Jx = f(A, x)
-        assert [step["name"] for step in Explorer(JA).entry(1, 4)["paths"]["paths"][0]["steps"]] == ["A", "v2", "y"]
-        assert [step["name"] for step in Explorer(Jx).entry(1, 1)["paths"]["paths"][0]["steps"]] == ["x", "v2", "y"]
+        assert [step["name"] for step in Explorer(JA).entry(1, 4)["paths"]["paths"][0]["steps"]] == ["A", "v1", "y"]
+        assert [step["name"] for step in Explorer(Jx).entry(1, 1)["paths"]["paths"][0]["steps"]] == ["x", "v1", "y"]
 
 
 def test_too_many_paths_are_counted() -> None:
