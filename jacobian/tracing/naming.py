@@ -135,5 +135,6 @@ class Naming:
 
 
 def _as_a_word(name: str) -> str:
-    """A name as formulas have it: `p_W` of `p['W']`."""
-    return name if name.isidentifier() else re.sub(r"\W+", "_", name).strip("_")
+    """A name as formulas have it: `p_W` of `p['W']`, and nothing that begins with `_`, which claims cannot use."""
+    word = name if name.isidentifier() else re.sub(r"\W+", "_", name).rstrip("_")
+    return word.lstrip("_") or "c"
