@@ -19,7 +19,7 @@ from jacobian.ops.kinks import once_told
 from jacobian.ops.registry import Op
 from jacobian.place import Place
 from jacobian.script import Output
-from jacobian.tracing.graph import Node
+from jacobian.tracing.graph import Graph, Node
 from jacobian.tracing.run import is_numbers, numbers_of, output, run
 from jacobian.tracing.surroundings import DIFFERENTIATES
 from jacobian.tracing.tracer import Tracer
@@ -124,7 +124,7 @@ def _traced(
         of, name = output(leaf, path, recording.graph), recording.name_of(leaf, path)
         found = _jacobians(of, nodes, order, name, planned=not to_be_written)
         value = of.value if isinstance(of, Node) else of
-        _note_finite(value)
+        _note_finite(value, recording.graph)
         orders = [partial(compare_orders, of, node) for node in nodes] if isinstance(of, Node) else None
         _attach(found, value, points, Place(f, numbers, args, kwargs, path), orders)
         values.append(value)
@@ -227,10 +227,11 @@ def _accumulated(of: Node, nodes: Sequence[Node], order: str, name: str) -> list
     return [J.named(name, node.name) for J, node in zip(accumulate(of, nodes, order), nodes, strict=True)]
 
 
-def _note_finite(value: Any) -> None:
-    """Tell the runs around this one that it has looked whether a value of theirs is finite."""
+def _note_finite(value: Any, graph: Graph) -> None:
+    """Tell the runs around this one that it has looked whether a value of theirs is finite, and what names it knows."""
     while isinstance(value, Tracer):
         value.graph.finite.append(value.node)
+        value.graph.naming.around(graph.naming)
         value = value.node.value
 
 

@@ -182,9 +182,18 @@ class Case:
         if shake is not None:
             args, values = rounding.given(shake, args, values, (*run.input_names, *run.captured))
         if self.upstream is None:
-            return self.claim.at(args, values, shapes, None)
+            found = self.claim.at(args, values, shapes, None)
+            spoken = self.spoken(run)
+            return found if spoken is None else np.where(spoken, found, run.tensor)
         upstream = self.upstream if shake is None else Downstream(self.claim)  # what is shaken is not judged
         return upstream.stacked(args, values, shapes)
+
+    def spoken(self, run: Run) -> Array | None:
+        """Of which entries the claim speaks, where it does not of others that are not zero."""
+        if self.downstream or not isinstance(self.claim, reading.Formula):
+            return None
+        spoken = self.claim.spoken(run.tensor.shape)
+        return None if spoken is None or not np.any(run.tensor[~spoken]) else spoken
 
     def claimed_near(self, run: Run) -> Array | None:
         """The same where it may be that the claim cannot be evaluated."""

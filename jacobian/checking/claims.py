@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -232,6 +233,16 @@ class Formula:
         self.argnum: int | None = names.inputs.index(self.sides.into)
         self.names, self.downstream = names, downstream
         self.unbalanced: tuple[str, ...] = ()
+
+    def spoken(self, shape: Sequence[int]) -> Array | None:
+        """Of which entries it speaks, where its left side has numbers: `dy[0]/dx[1]` is one; None for all."""
+        places = [*self.sides.outs, *self.sides.ins]
+        fixed = [place.value if isinstance(place, ast.Constant) else None for place in places]
+        if not any(type(place) is int for place in fixed) or len(places) != len(shape):
+            return None
+        found = np.zeros(shape, bool)
+        found[tuple(place if type(place) is int else slice(None) for place in fixed)] = True
+        return found
 
     def at(self, args: Sequence[Any], values: Mapping[str, Any], shapes: tuple[Any, Any], upstream: Any) -> Array:
         """The full tensor."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from math import prod
@@ -50,6 +51,15 @@ def at(D: Derivation, index: int) -> str:
 def say(D: Derivation, edge: Edge, text: str) -> Callable[[], str]:
     """A sentence on a node, made when it is asked for: what slipped there, and the local Jacobian."""
     return lambda: f"{at(D, edge.node)}{text}, {told(D, edge)}."
+
+
+def without_places(text: str) -> str:
+    """A label as the name of a whole array.
+
+    >>> without_places("inv(S)[@0,@1]"), without_places("(x[@0] - mean(x))")
+    ('inv(S)', 'x - mean(x)')
+    """
+    return re.sub(r"^\(([^()]*(?:\([^()]*\)[^()]*)*)\)$", r"\1", re.sub(r"\[@[^\[\]]*\]", "", text))
 
 
 def has_windows(J: Jacobian) -> bool:

@@ -328,6 +328,7 @@ STAGES: tuple[Stage, ...] = (
     other_inputs,
     proportions.named_factors,
     parts.scaled,
+    _on_graph(revalued.signs_turned),
     _on_graph(revalued.revalued),
 )
 

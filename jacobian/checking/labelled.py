@@ -100,6 +100,8 @@ class Evaluation:
                 self._bind_delta(positions_of(inner))  # type: ignore[arg-type]
 
     def _bind(self, form: ast.AST, size: int, where: str) -> None:
+        if isinstance(form, ast.Constant) and isinstance(form.value, int) and form.value >= size:
+            self._fail(f"there is no position {form.value} on an axis of {where} that has {size}", ShapeError)
         if not isinstance(form, ast.Name):
             return
         old = self.sizes.setdefault(form.id, (size, where))

@@ -172,10 +172,18 @@ def _added(suspect: Suspect, atoms: Atoms, late: Late) -> Iterator[Pair]:
             low, high = np.searchsorted(ranked, [wanted - value - slack[place], wanted - value + slack[place]])
             for other in order[low : min(high, low + NEIGHBOURS)]:
                 D.count(compared=truth.size)
-                if other != place and suspect.same(values[place] + values[other] - truth, layout=layout):
-                    yield Pair(atoms[min(place, other)][0], atoms[max(place, other)][0], _sum, layout)
+                one, two = atoms[min(place, other)][0], atoms[max(place, other)][0]
+                if other == place or _meet(one, two):
+                    continue
+                if suspect.same(values[place] + values[other] - truth, layout=layout):
+                    yield Pair(one, two, _sum, layout)
             if late():
                 return
+
+
+def _meet(one: Mutation, other: Mutation) -> bool:
+    """Whether two slips put something else in the same place."""
+    return bool(set(one.changes or ()) & set(other.changes or ()))
 
 
 def _one_after_the_other(suspect: Suspect, atoms: Atoms, late: Late) -> Iterator[Pair]:
@@ -188,7 +196,7 @@ def _one_after_the_other(suspect: Suspect, atoms: Atoms, late: Late) -> Iterator
         D.count()
         assert one.changes is not None
         assert other.changes is not None
-        if set(one.changes) & set(other.changes):
+        if _meet(one, other):
             continue
         value = _both(D, one, other)
         for layout in range(len(suspect.claims[0])):

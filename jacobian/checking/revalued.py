@@ -28,6 +28,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 MAX_NODES, MAX_VALUES, MAX_WORK = 40, 6, 400
 """So many nodes the graph may have; so many values are tried in the place of one; so many forwards are computed."""
 
+_SIGNS = {"add": "+", "subtract": "-"}
+_OPPOSITE = {"add": "subtract", "subtract": "add"}
+
 MATRIX_PRODUCTS = PRODUCTS - {"multiply", "divide", "power"}
 
 
@@ -48,6 +51,23 @@ def revalued(D: Derivation) -> Iterator[Mutation]:
                 yield _mutation(D, node, name, changes)
             if done > MAX_WORK:
                 return
+
+
+def signs_turned(D: Derivation) -> Iterator[Mutation]:
+    """A sum for a difference, or the other way round, in everything that follows."""
+    nodes = D.of.trace.nodes
+    for node in nodes[: MAX_NODES if len(nodes) <= MAX_NODES else 0]:
+        kind = "" if node.op is None else node.op.name
+        if kind not in _SIGNS or node is D.of:
+            continue
+        left, right = (np.asarray(strip_all(operand)) for operand in node.operands)
+        value = left - right if kind == "add" else left + right
+        changes = None if is_multiple(value, np.asarray(strip_all(node.value))) else changed(D, {node.index: value})
+        if changes:
+            one, other = node.operand_names
+            own, turned = (f"{one} {sign} {other}" for sign in (_SIGNS[kind], _SIGNS[_OPPOSITE[kind]]))
+            text = f"{turned} stands where {own} belongs, here and in what follows: the sign is the wrong one"
+            yield Mutation(slips.SIGN, ("sign turned", node.index), say(D, _first(changes), text), changes=changes)
 
 
 def inputs_turned(D: Derivation) -> Iterator[Mutation]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from jacobian.checking import slips
-from jacobian.checking.cuts import MAX_SIZE, convolves, node_text, say
+from jacobian.checking.cuts import MAX_SIZE, convolves, node_text, say, without_places
 from jacobian.checking.derivation import Derivation, Edge, matrix
 from jacobian.checking.slips import Mutation
 from jacobian.errors import JacobianError
@@ -68,9 +68,8 @@ def constants(D: Derivation, edge: Edge) -> Iterator[Mutation]:
         yield from _scaled(D, edge, count, f"1/{count:g}", slips.MEAN_OUT, slips.MEAN_TWICE)
     elif (count := _is_mean(local)) > 1:
         yield from _scaled(D, edge, count, f"1/{count:g}", slips.MEAN_OUT, slips.MEAN_TWICE)
-    numbers = [
-        x for k, x in enumerate(node.operands) if k != edge.operand and np.ndim(x) == 0 and isinstance(x, int | float)
-    ]
+    constants = [x for k, x in enumerate(node.operands) if k not in dict(node.parents)]
+    numbers = [x for x in constants if np.ndim(x) == 0 and isinstance(x, int | float)]
     for number in numbers:
         if number in (0, 1, -1):
             continue
@@ -379,7 +378,7 @@ def _factor_points(D: Derivation, edge: Edge) -> Iterator[Mutation]:
         array = strip_all(factor.array)
         if not isinstance(array, np.ndarray) or array.ndim < fewest:
             continue
-        own = re.sub(r"\[@.*", "", factor.text)
+        own = without_places(factor.text)
         for name, value in _candidates(D, edge, array, own):
             turned = J
             for nth, term in enumerate(J.terms):

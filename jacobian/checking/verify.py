@@ -120,7 +120,8 @@ def _on_kink(kink: Kink | None, told: Sequence[str]) -> str:
 def _right(
     case: Case, layout: Layout, points: int, kink: Kink | None, told: Sequence[str], branch: str = ""
 ) -> Verdict:  # fmt: skip
-    entries = int(case.here.tensor.size)
+    spoken = case.spoken(case.here)
+    entries = int(case.here.tensor.size if spoken is None else np.count_nonzero(spoken))
     nothing = "0" if not case.here.tensor.any() else "smaller than its rounding" if case.is_rounding(layout) else ""
     compared = "at the given point" if points == 1 else f"at {points} points"
     return Verdict(
@@ -128,6 +129,7 @@ def _right(
         branch or case.condition(layout), entries, entries,
         note="\n".join(filter(None, (
             f"every entry is {nothing} here: another point would say more" if entries and nothing else "",
+            f"nothing is claimed of the other {case.here.tensor.size - entries} entries" if spoken is not None else "",
             _on_kink(kink, told), infinite.as_claimed(case, None if kink is None else kink.good),
         ))),
         compared=f"all {entries} entries {compared}" if entries != 1 else f"its entry {compared}",

@@ -23,7 +23,18 @@ class Naming:
     `variables` are the names that the user gives to anything, which nothing else is to bear.
     """
 
-    __slots__ = ("_copies", "_held", "_names", "_nodes", "_numbered", "_roots", "letter", "numbers", "variables")
+    __slots__ = (
+        "_copies",
+        "_held",
+        "_names",
+        "_nodes",
+        "_numbered",
+        "_roots",
+        "_within",
+        "letter",
+        "numbers",
+        "variables",
+    )
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         self._nodes = nodes
@@ -32,6 +43,7 @@ class Naming:
         self._held: Sequence[tuple[str, int]] = ()
         self._copies: Sequence[tuple[Callable[[], Any], int]] = ()
         self._roots: Sequence[Any] = ()
+        self._within: list[Naming] = []  # of functions that were differentiated within this run
         self.variables: set[str] = set()
         self.letter = "v"  # what nodes without a name of their own are called, with their number
         self.numbers: Mapping[int, int] = {}  # of nodes that are not called by their place in the graph
@@ -45,6 +57,10 @@ class Naming:
         self._held = [(name, id(copies[key][1]) if key in copies else key) for name, key in arrays]
         self._copies = [(weakref.ref(original), id(copy)) for original, copy in copies.values()]
         self._roots = roots
+
+    def around(self, inner: Naming) -> None:
+        """Use the user's names for arrays of a function that was differentiated within this run, too."""
+        self._within.append(inner)
 
     def like(self, other: Naming) -> None:
         """Use the names that another graph's arrays have from the user, as far as these are part of it."""
@@ -90,12 +106,16 @@ class Naming:
 
     def _recall(self) -> None:
         """Work out what was remembered."""
-        held, copies, roots = self._held, self._copies, self._roots
+        held, copies, roots, within = self._held, self._copies, self._roots, self._within
         self._held = self._copies = self._roots = ()
+        self._within = []
         self._give(held)
         if roots:
             known = {id(original): key for original, key in ((ref(), key) for ref, key in copies)}
             self._give((name, known.get(id(value), id(value))) for name, value in held_by(roots))
+        for inner in within:
+            inner._recall()
+            self._give((name, key) for key, name in inner._names.items())
 
     def _give(self, holders: Iterable[tuple[str, int]]) -> None:
         wanted = self._constants().keys() - self._names.keys()

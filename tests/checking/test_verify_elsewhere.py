@@ -135,3 +135,14 @@ def test_captured_arrays_keep_their_underscores() -> None:
 
     assert jac.jacobian(f)(X).formula == "∂y/∂x[i] = 2 * b[i] * (x[i] - y_[i])"
     assert jac.verify(f, X, claim="2*(x-y_)*b")
+
+
+def test_captured_arrays_may_be_named_of_a_second_derivative() -> None:
+    A = np.sqrt(np.arange(9.0)).reshape(3, 3)
+
+    def form(x: Any) -> Any:
+        return x @ A @ x
+
+    assert jac.verify(form, X, claim="A+A.T", kind="hessian")
+    assert jac.verify(lambda x: np.sum((A @ x - 1) ** 2), X, claim="2*A.T@A", kind="hessian")
+    assert "v1 = matmul(x, A)" in str(jac.trace(jac.jacobian(form), X))

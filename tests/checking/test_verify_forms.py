@@ -14,6 +14,7 @@ from jacobian.checking import diagnosis
 from jacobian.checking.layouts import downstream_layouts, layouts
 from jacobian.checking.points import near
 from jacobian.checking.tolerance import Tolerance
+from jacobian.errors import ShapeError
 
 RNG = np.random.default_rng(2026)
 
@@ -815,3 +816,62 @@ def test_captured_arrays_may_be_named() -> None:
 def test_a_diagnosis_is_a_sentence(f: Any, claim: Any, why: str) -> None:
     verdict = jac.verify(f, np.array([0.3, -1.2, 0.8]), claim=claim)
     assert str(verdict.diagnosis) == why
+
+
+M3 = np.array([[1.0, -0.5, 2.0], [0.3, 0.8, -0.7], [0.2, 0.1, 0.9]])
+T3 = np.array([0.4, -0.3, 0.2])
+
+
+@pytest.mark.parametrize(("f", "claim", "turned", "own"), [
+    (lambda x: (x - 1) ** 2, "2*(x+1)", "x + 1", "x - 1"),
+    (lambda x: np.sum((M3 @ x - T3) ** 2), "2*M3.T@(M3@x+T3)", "v1 + T3", "v1 - T3"),
+    (lambda x: np.tanh(M3 @ x + T3), "diag(1-tanh(M3@x-T3)**2)@M3", "v1 - T3", "v1 + T3"),
+])  # fmt: skip
+def test_a_sign_turned_where_the_derivative_is_taken(f: Any, claim: str, turned: str, own: str) -> None:
+    verdict = jac.verify(f, np.array([0.5, 1.0, -1.0]), claim=claim)
+    assert verdict.diagnosis is not None
+    assert verdict.diagnosis.slips == ("sign",)
+    text = f"{turned} stands where {own} belongs, here and in what follows: the sign is the wrong one, "
+    assert text in verdict.diagnosis.sentence
+
+
+def test_a_point_that_is_an_expression_is_told_whole() -> None:
+    verdict = jac.verify(lambda x: np.var(x), np.array([0.5, 1.0, -1.0]), claim="2*x/3")
+    assert verdict.diagnosis is not None
+    assert verdict.diagnosis.sentence.startswith("At y = var(x): x stands where x - mean(x) belongs: ")
+
+
+def test_a_number_that_is_computed_is_no_constant() -> None:
+    verdict = jac.verify(
+        lambda q: np.stack([q[0] * np.cos(q[1]), q[0] * np.sin(q[1])]), np.array([1.6, 0.4]),
+        claim=lambda q: np.array([[np.cos(q[1]), -np.sin(q[1])], [np.sin(q[1]), np.cos(q[1])]]),
+    )  # fmt: skip
+    assert verdict.slip == "factor left out"
+    assert "the factor v5 is left out" in str(verdict.diagnosis)
+    assert "v5 = q[0]" in verdict.legend
+
+
+@pytest.mark.parametrize(("claim", "is_right"), [
+    ("dy[0]/dx[0] = 2*x[0]", True), ("dy[0]/dx[1] = 0", True), ("dy[0]/dx[j] = 2*δ[0,j]*x[0]", True),
+    ("dy[i]/dx[1] = 2*δ[i,1]*x[1]", True), ("dy[0]/dx[0] = 3*x[0]", False), ("dy[i]/dx[1] = 2*x[1]", False),
+])  # fmt: skip
+def test_a_claim_about_some_entries_speaks_of_these(claim: str, is_right: bool) -> None:
+    verdict = jac.verify(lambda x: x**2, np.array([0.5, 1.0, -1.0]), claim=claim)
+    assert bool(verdict) == is_right
+    if is_right:
+        others = {"dy[0]/dx[0]": 8, "dy[0]/dx[1]": 8}.get(claim.partition(" ")[0], 6)
+        assert verdict.note == f"nothing is claimed of the other {others} entries"
+
+
+def test_an_entry_claimed_of_a_second_derivative() -> None:
+    x = np.array([0.5, 1.0, -1.0])
+    assert jac.verify(lambda x: x[0] * x[1] ** 2, x, claim="d2y/dx[0]dx[1] = 2*x[1]")
+    assert not jac.verify(lambda x: x[0] * x[1] ** 2, x, claim="d2y/dx[0]dx[1] = x[1]")
+
+
+def test_a_position_beyond_an_axis_is_refused() -> None:
+    with pytest.raises(ShapeError) as caught:
+        jac.verify(lambda x: x**2, np.ones(3), claim="dy[7]/dx[0] = 1")
+    assert str(caught.value) == (
+        "there is no position 7 on an axis of y that has 3\n  formula: dy[7]/dx[0] = 1"
+    )  # fmt: skip
