@@ -34,7 +34,8 @@ def verify(
         f: written in plain NumPy; returns one array.
         *args: the point. A claim that can be evaluated elsewhere is also compared near it.
         claim: an array in any layout; a function of the inputs (and of `y` and what `f` calls its intermediates) that
-            returns one; index notation, `"dY[i,k]/dA[p,q] = δ[i,p] * B[q,k]"`; or an expression as text.
+            returns one; index notation, `"dY[i,k]/dA[p,q] = δ[i,p] * B[q,k]"`, which speaks of some entries alone where
+            its left side has numbers, `"dy[0]/dx[1] = 0"`; or an expression as text.
         argnums: the argument that is differentiated by; a formula says it itself.
         kind: `"jacobian"`; `"downstream"` for what the node hands on, a function of the upstream as well, checked for
             every upstream of a basis and for its linearity; `"hessian"` for the Jacobian of the Jacobian.
@@ -55,7 +56,7 @@ def verify(
     >>> bool(verdict), verdict.slip
     (False, 'factor left out')
     >>> print(verdict.diagnosis)
-    At y = tanh(v2): its derivative is left out: multiply by ∂y[i]/∂v2[i] = 1 - y[i]**2.
+    At y = tanh(v1): its derivative is left out: multiply by ∂y[i]/∂v1[i] = 1 - y[i]**2.
     >>> bool(jac.verify(lambda A, B: A @ B, W, W, claim=lambda A, B, G: G @ B.T, kind="downstream"))
     True
     """
