@@ -126,6 +126,10 @@ def f_float64(x: Any) -> Any:
     return np.float64(x[0])
 
 
+def f_texts(x: Any) -> Any:
+    return x.astype(str)
+
+
 def f_matrix(x: Any) -> Any:
     with warnings.catch_warnings(action="ignore"):
         return np.matrix(x)
@@ -199,6 +203,7 @@ UNTRACEABLE = [
     (assigns_behind, X, "out[…] = x where out is a plain array cannot be traced",
      "z = np.empty(2); z[:] = x  # noqa: E702", PARTS),
     (f_float64, X, "a traced array is turned into np.float64", "return np.float64(x[0])", KEEP),
+    (f_texts, X, "a traced array cannot become one of str", "return x.astype(str)", "make it one outside of the function"),
     (f_matrix, X, "a traced array cannot become a matrix", "return np.matrix(x)",
      "leave it an array; @ is the matrix product"),
     (f_vectorize, X, "np.vectorize cannot be traced", "return np.vectorize(abs)(x)",

@@ -137,6 +137,8 @@ class Methods(ArrayLike):
         if dtype.kind in "biu":
             kept = self._as_discrete(dtype) if order == "K" else None
             return look(self).astype(dtype, order) if kept is None else kept
+        if dtype.kind not in "fc":
+            refuse(f"a traced array cannot become one of {dtype.name}", "make it one outside of the function")
         if not copy and dtype == self.dtype:
             return self
         result = layout.astype(self, dtype)
