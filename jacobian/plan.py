@@ -24,6 +24,7 @@ from jacobian.shifts import cancelling, may_cancel
 from jacobian.tracing.graph import Node
 
 SIMULATED_NODES = 200  # above that many nodes the sizes of output and input decide
+MANY_NODES = 48  # above that many only orders are tried that leave products to the contraction
 MANY_FACTORS = 128  # a lazy product this long is contracted: its best order is no longer sought as a whole
 FEW_FACTORS = 12
 SHORTENED_EVERY = 16
@@ -339,9 +340,12 @@ def contenders(graph: Paths) -> Sequence[str]:
     least_work = len(graph.nodes) * max((prod(node.shape) for node in graph.nodes), default=0)
     if graph.is_chain or least_work < TINY or graph.is_hard_to_try:
         return (choose(graph),)
-    costs = [*_costs(graph), *_lean(graph)]
+    is_long = len(graph.nodes) > MANY_NODES
+    costs = [*_costs(graph), *(() if is_long else _lean(graph))]
     fewest, least = min(cost.multiplications for cost in costs), min(cost.nbytes for cost in costs)
     worth = [c.order for c in costs if max(c.multiplications, c.nbytes) <= FAR_TOO_MANY * max(fewest, least)]
+    if is_long:
+        worth = [order for order in worth if order not in ("forward", "reverse") or order == _best(costs)]
     return worth or (_best(costs),)
 
 

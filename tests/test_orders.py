@@ -218,3 +218,20 @@ def test_equal_products_of_different_arrays_are_counted_each() -> None:
     both = Jacobian.total([counting.contract(A @ B), counting.contract(C @ D)])
     assert len(both.terms) == 2
     assert counting.multiplications == 2 * 8**3
+
+
+def test_of_long_functions_only_lazy_orders_are_tried() -> None:
+    def steps(count: int) -> plan.Paths:
+        def f(x: Any) -> Any:
+            for _ in range(count):
+                x = x + 0.01 * np.sin(np.roll(x, 1)) * x
+            return x
+
+        trace = jac.trace(f, np.linspace(0.1, 1, 40))
+        assert isinstance(trace.output, Node)
+        return plan.paths(trace.output, [trace.nodes[0]])
+
+    assert {"reverse", "forward"} & set(plan.contenders(steps(5)))
+    long = plan.contenders(steps(20))
+    assert len(long) > 1
+    assert all(order.startswith("lazy") or order == "segments" for order in long)
