@@ -812,3 +812,19 @@ def test_what_goes_along_the_same_axes_is_added_before_it_is_written(monkeypatch
     *_, text = texts_of(g, A, monkeypatch=monkeypatch)
     assert 1 <= text.count("add(") <= 3  # not once for every power
     np.testing.assert_allclose(g(A), np.asarray(jac.jacobian(series, order="forward")(A)), rtol=1e-12, atol=1e-15)
+
+
+def test_values_that_are_added_at_more_positions_than_there_are() -> None:
+    def f(x: Any) -> Any:
+        y = np.zeros_like(x)
+        np.add.at(y, np.array([[0, 1], [1, 2]]), x[:2])
+        return y * x
+
+    g = jac.value_and_jacobian(f)
+    x = np.array([1.0, 10.0, 3.0])
+    for k in range(4):
+        y, J = g(x + k)
+        a, b, c = x + k
+        np.testing.assert_allclose(y, np.array([a, a + b, b]) * (x + k))
+        expected = [[2 * a, 0, 0], [b, a + 2 * b, 0], [0, c, b]]
+        np.testing.assert_allclose(np.asarray(J), expected)

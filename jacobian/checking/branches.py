@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ CLEARLY = 1e-3
 
 SCALES = (3.0, 0.3, 30.0, 0.03)
 LARGE, FEW, SHOWN = 2**18, 3, 3
+FEW_CONSTANTS = 2**12  # entries of a constant that are compared
 OTHERWISE = "elsewhere it is wrong"
 ITSELF = "where the function, which looks at its numbers, takes the same course as at the given point"
 
@@ -99,9 +100,31 @@ def _elsewhere(args: Sequence[Any], number: int) -> Iterator[tuple[Any, ...]]:
         yield (*args[:number], np.asarray(value, np.result_type(args[number], np.float32)), *args[number + 1 :])
 
 
-def _course(run: Run) -> list[tuple[str, tuple[int, ...]]]:
-    """What a run did."""
-    return [("" if node.op is None else node.op.name, node.shape) for node in run.trace.nodes]
+def _course(run: Run) -> list[Hashable]:
+    """What a run did; of a function that looks at its numbers also with which constants."""
+    is_seen = run.trace._graph.seen
+    return [
+        ("" if node.op is None else node.op.name, node.shape, _constants(node) if is_seen else ())
+        for node in run.trace.nodes
+    ]
+
+
+def _constants(node: Node) -> Hashable:
+    """What a node was made with beside what is traced; the condition of a choice is looked at as a side."""
+    if node.op is None or node.op.name == "where":
+        return ()
+    traced = {k for k, _ in (*node.parents, *node.given)}
+    given = [(k, one) for k, one in enumerate(node.operands) if k not in traced]
+    return tuple((key, _told(one)) for key, one in (*given, *node.params.items()) if key not in traced)
+
+
+def _told(value: Any) -> Hashable:
+    if isinstance(value, tuple | list):
+        return tuple(map(_told, value))
+    array = strip_all(value)
+    if not isinstance(array, np.ndarray):
+        return repr(array)
+    return array.shape, (array.tobytes() if array.dtype.kind in "biuf" and array.size <= FEW_CONSTANTS else None)
 
 
 def _differ(mine: Side, its: Side) -> bool:

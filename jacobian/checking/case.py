@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
@@ -46,7 +47,9 @@ class Case:
     def __init__(
         self, f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], claim: Any, argnums: int = 0,
         kind: str = "jacobian", layout: str | None = None, rtol: float | None = None, output_name: str = "",
+        *, as_alone: bool = False,
     ) -> None:  # fmt: skip
+        """Read the claim; names that nobody gave are those of all inputs traced, or of the one input alone."""
         if kind not in KINDS:
             raise ArgumentError(report(f"verify: kind must be one of {', '.join(KINDS)}, not {kind!r}"))
         if layout not in (None, "numerator", "denominator"):
@@ -59,8 +62,9 @@ class Case:
             kind = "hessian"
         self.second_order = kind == "hessian" or hasattr(f, DIFFERENTIATES)
         self.downstream = kind == "downstream"
-        self.kind, self.given, self.output_name = kind, f, output_name
+        self.kind, self.given, self.output_name, self.as_alone = kind, f, output_name, as_alone
         self.args, self.kwargs, self.wanted_layout, self.rtol = tuple(args), kwargs, layout, rtol
+        self.claimed_as = claim
         self._roundings: dict[int, tuple[Run, Rounding, Rounding | None]] = {}
         with kinks_noted(not_finite=True):  # of the derivative itself, where it is that which is differentiated
             self._run_here()
@@ -80,7 +84,7 @@ class Case:
         self.here = self._run(self.args)
 
     def _run(self, args: Sequence[Any], most_calls: float = inf) -> Run:
-        return Run(self.f, args, self.kwargs, self.argnum, self.output_name, most_calls)
+        return Run(self.f, args, self.kwargs, self.argnum, self.output_name, most_calls, as_alone=self.as_alone)
 
     def _differentiate_by(self, argnum: int, given: int) -> None:
         if given != 0:
@@ -89,6 +93,15 @@ class Case:
             raise ArgumentError(report(headline, fix=f"argnums={argnum}"))
         self.argnum = argnum
         self._run_here()
+
+    @property
+    def is_ambiguous(self) -> bool:
+        """Whether a name in the claim that nobody gave is that of something else where the input alone is traced."""
+        naming = self.here.trace._graph.naming
+        alone = self.here.numbers_alone
+        others = {number for index, number in alone.items() if naming.of_node(index) != f"{naming.letter}{number}"}
+        text = self.claimed_as if isinstance(self.claimed_as, str) else ""
+        return any(re.search(rf"\b{naming.letter}{number}\b", text) for number in others)
 
     def _names(self) -> reading.Names:
         run = self.here
@@ -158,7 +171,7 @@ class Case:
                 warnings.simplefilter("ignore")
                 run = self._run(args, LONGER * (self.here.calls + FEW_CALLS))
                 finite = run.out_shape == self.here.out_shape and bool(np.isfinite(run.tensor).all())
-        except Exception:
+        except (Exception, SystemExit):
             return None
         return run if finite else None
 
@@ -176,23 +189,24 @@ class Case:
         return reading.checked(found) if np.isfinite(run.tensor).all() else found
 
     def _as_claimed(self, run: Run, shake: rounding.Shake | None) -> Array:
-        shapes, args, values = (run.out_shape, run.wrt.shape), run.args, run.values
+        shapes, args, values = (run.out_shape, run.wrt.shape), run.args, {**self.here.captured, **run.values}
         if self.kind == "hessian":  # there y is the value, not the first derivative
             values = {"y": np.asarray(self.given(*run.args, **self.kwargs)), **values}
         if shake is not None:
             args, values = rounding.given(shake, args, values, (*run.input_names, *run.captured))
         if self.upstream is None:
             found = self.claim.at(args, values, shapes, None)
-            spoken = self.spoken(run)
-            return found if spoken is None else np.where(spoken, found, run.tensor)
-        upstream = self.upstream if shake is None else Downstream(self.claim)  # what is shaken is not judged
-        return upstream.stacked(args, values, shapes)
+        else:
+            upstream = self.upstream if shake is None else Downstream(self.claim)  # what is shaken is not judged
+            found = upstream.stacked(args, values, shapes)
+        spoken = self.spoken(run)
+        return found if spoken is None else np.where(spoken, found, run.tensor)
 
     def spoken(self, run: Run) -> Array | None:
         """Of which entries the claim speaks, where it does not of others that are not zero."""
-        if self.downstream or not isinstance(self.claim, reading.Formula):
+        if not isinstance(self.claim, reading.Formula):
             return None
-        spoken = self.claim.spoken(run.tensor.shape)
+        spoken = self.claim.spoken(run.out_shape, run.wrt.shape)
         return None if spoken is None or not np.any(run.tensor[~spoken]) else spoken
 
     def claimed_near(self, run: Run) -> Array | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -234,14 +233,15 @@ class Formula:
         self.names, self.downstream = names, downstream
         self.unbalanced: tuple[str, ...] = ()
 
-    def spoken(self, shape: Sequence[int]) -> Array | None:
+    def spoken(self, out: Sequence[int], into: Sequence[int]) -> Array | None:
         """Of which entries it speaks, where its left side has numbers: `dy[0]/dx[1]` is one; None for all."""
-        places = [*self.sides.outs, *self.sides.ins]
-        fixed = [place.value if isinstance(place, ast.Constant) else None for place in places]
-        if not any(type(place) is int for place in fixed) or len(places) != len(shape):
+        sides = self.sides
+        outs = [None] * len(out) if self.downstream and not sides.outs else [*map(index_notation.number_of, sides.outs)]
+        places = [*outs, *map(index_notation.number_of, sides.ins)]
+        if all(place is None for place in places):
             return None
-        found = np.zeros(shape, bool)
-        found[tuple(place if type(place) is int else slice(None) for place in fixed)] = True
+        found = np.zeros((*out, *into), bool)
+        found[tuple(slice(None) if place is None else place for place in places)] = True
         return found
 
     def at(self, args: Sequence[Any], values: Mapping[str, Any], shapes: tuple[Any, Any], upstream: Any) -> Array:

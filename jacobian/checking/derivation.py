@@ -52,9 +52,9 @@ class Run:
 
     def __init__(
         self, f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnum: int, output_name: str = "",
-        most_calls: float = inf,
+        most_calls: float = inf, *, as_alone: bool = False,
     ) -> None:  # fmt: skip
-        """Run it.
+        """Run it; operations are numbered as where only that input is traced, if they are to be.
 
         Raises:
             EndlessError: there are more than `most_calls` of others.
@@ -66,7 +66,8 @@ class Run:
         self.trace = Trace(recording)
         self.args = args
         self.of, self.wrt = self._ends(recording.inputs[argnum])
-        self.trace._graph.naming.numbers = self._numbers()
+        if as_alone:
+            self.trace._graph.naming.numbers = self.numbers_alone
         if output_name and isinstance(self.of, Node) and self.of.op is not None:
             self.of.name_hint = output_name
         self.variables = self._called(variables)
@@ -83,8 +84,9 @@ class Run:
             )
         return of, wrt
 
-    def _numbers(self) -> Mapping[int, int]:
-        """What operations are numbered by: those that depend on the input first, as where that alone is traced."""
+    @property
+    def numbers_alone(self) -> Mapping[int, int]:
+        """What operations are numbered by where the input alone is traced: those that depend on it, then the others."""
         reached = {self.wrt.index}
         for node in self.trace.nodes:
             if any(parent.index in reached for _, parent in node.parents):

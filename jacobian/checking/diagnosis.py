@@ -79,7 +79,9 @@ class Suspect:
     ) -> None:  # fmt: skip
         self.runs, self.claims, self.axes, self.nearness = runs, claims, axes, nearness
         self.second_order, self.is_array, self.symmetric = second_order, is_array, symmetric
-        self.right_here = right_here  # the claim is right at the given point, which is not among the runs
+        self.right_here = (
+            right_here  # the claim is right at the given point, which is the last of the runs if it is one
+        )
         rows, columns = prod(axes.out), prod(axes.into)
         self.truths = [run.tensor.reshape(rows, columns).astype(float, copy=False) for run in runs]
         self._derivations: dict[int, Derivation | None] = {}
@@ -114,6 +116,8 @@ class Suspect:
         self.D.count(compared=value.size, steps=0)
         scale = float(np.abs(value).max(initial=0.0))
         limit = (1e-4 + near.tolerance.rtol) * scale
+        if not scale and self.right_here and place == len(self.runs) - 1:  # right, and nothing to see
+            return not np.any(claim)
         if not scale or float(np.abs(claim - value).max(initial=0.0)) > limit:
             return False
         return near.holds(claim, value, self.D.part if is_sampled else np.asarray)

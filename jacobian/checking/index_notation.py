@@ -234,6 +234,22 @@ def _labels_of_position(position: ast.AST) -> Iterator[str]:
             yield inner.id
 
 
+def number_of(position: ast.AST) -> int | None:
+    """The whole number that a position is, such as `2` or `-1`; None where it has labels."""
+    match position:
+        case ast.Constant(value=value) if type(value) is int:
+            return value
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            inner = number_of(operand)
+            return None if inner is None else -inner
+        case ast.BinOp(left=left, op=ast.Add() | ast.Sub() as op, right=right):
+            one, other = number_of(left), number_of(right)
+            if one is None or other is None:
+                return None
+            return one + other if isinstance(op, ast.Add) else one - other
+    return None
+
+
 def is_sum(node: ast.AST) -> bool:
     """Whether a node is an explicit sum over labels."""
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) == 2):

@@ -18,6 +18,7 @@ from jacobian.checking.index_notation import (
     is_sum,
     labels_in,
     names_in,
+    number_of,
     positions_of,
     summed_labels,
 )
@@ -100,8 +101,11 @@ class Evaluation:
                 self._bind_delta(positions_of(inner))  # type: ignore[arg-type]
 
     def _bind(self, form: ast.AST, size: int, where: str) -> None:
-        if isinstance(form, ast.Constant) and isinstance(form.value, int) and form.value >= size:
-            self._fail(f"there is no position {form.value} on an axis of {where} that has {size}", ShapeError)
+        number = number_of(form)
+        if number is not None and not 0 <= number < size:
+            self._fail(f"there is no position {number} on an axis of {where} that has {size}", ShapeError)
+        if number is None and isinstance(form, ast.Constant):
+            self._fail(f"{form.value!r} is not a position", fix="labels, whole numbers, +, - and *")
         if not isinstance(form, ast.Name):
             return
         old = self.sizes.setdefault(form.id, (size, where))

@@ -83,7 +83,7 @@ def scaled(D: Derivation, suspect: Suspect) -> Iterator[Mutation]:
             continue
         told, by = part.told(suspect.axes), number(1 / c)
         yield Mutation(
-            slips.CONSTANT, ("scaled", part),
+            slips.CONSTANT, ("scaled", part, f"{c:.5g}"),
             partial(str, f"{told} is taken {number(c)} times, the rest once: multiply it by {by}."),
             whole=_times(part, c),
         )  # fmt: skip

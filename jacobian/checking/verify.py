@@ -63,7 +63,11 @@ def verify(
     if claim is ...:
         fix = "jac.verify(f, x, claim=C): an array without the name is an argument of f"
         raise ArgumentError(report("verify: there is no claim", arguments=len(args), fix=fix))
-    return judge(Case(f, args, kwargs, claim, argnums, kind, layout, rtol))
+    case = Case(f, args, kwargs, claim, argnums, kind, layout, rtol)
+    verdict = judge(case)
+    if verdict or not case.is_ambiguous:
+        return verdict
+    return judge(Case(f, args, kwargs, claim, argnums, kind, layout, rtol, as_alone=True)) or verdict
 
 
 def judge(case: Case) -> Verdict:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from jacobian.checking import infinite, misshapen, paths, rounded, slips
+from jacobian.checking.branches import ITSELF
 from jacobian.checking.case import Case, brief
 from jacobian.checking.derivation import Derivation, Run
 from jacobian.checking.diagnosis import Diagnosis, Suspect, derivation_of, diagnose
@@ -70,11 +71,14 @@ class Wrong:
             layout = diagnosis.layout
         shown = next((k for k, row in enumerate(self.off) if row[layout].any()), 0)
         run, claimed, off = self.runs[shown], self.tensors[shown][layout], self.off[shown][layout]
+        spoken = self.case.spoken(run)
+        count = off.size if spoken is None else int(np.count_nonzero(spoken))
         unexplained = self._unexplained(run, off, layout) if diagnosis is None and not self._is_rounded() else ""
         why = unexplained if diagnosis is None else diagnosis.sentence
         return Verdict(
-            WRONG, self.case.axes.quotient, self.case.axes.names, right_entries=int(off.size - np.count_nonzero(off)),
-            entries=off.size, worst=self._worst(run, claimed, off, layout), zeros=_zeros(run, off),
+            WRONG, self.case.axes.quotient, self.case.axes.names, right_entries=int(count - np.count_nonzero(off)),
+            entries=count, worst=self._worst(run, claimed, off, layout),
+            zeros=_zeros(run, off) if spoken is None else (0, 0),
             diagnosis=diagnosis, unexplained=unexplained, formula=formula(self.case),
             legend=legend(self.case.here, self._derivation, why),
             note=_elsewhere(run) if shown else self._noted(claimed, off, layout, diagnosis),
@@ -91,6 +95,8 @@ class Wrong:
         told = self.case.branch_apart([run for run, _ in pairs if run not in wrong], wrong)
         if not told or self.runs[0] in wrong:
             return ""
+        if told.startswith(ITSELF):  # there it is another function
+            return told
         slip = self._diagnosis(())
         return told if slip is None or set(slip.slips) <= {slips.ORDER, slips.POINT_ONLY} else ""
 
@@ -167,6 +173,8 @@ class Wrong:
             return None
         if len(places) > 1:
             places = sorted(places, key=lambda k: -np.count_nonzero(self.runs[k].tensor))[:CONFIRMED_AT]
+        if right_here and np.isfinite(self.runs[0].tensor).all():  # whoever slipped so has the truth there
+            places = [*places, 0]
         case, runs, tensors = self.case, [self.runs[k] for k in places], [self.tensors[k] for k in places]
         shape = prod(case.axes.out), prod(case.axes.into)
         matrices = [[tensor.reshape(shape).astype(float, copy=False) for tensor in row] for row in tensors]

@@ -308,7 +308,8 @@ def _add_at(x: np.ndarray, v: Any, key: Any, path: Path) -> Any:
 
 def _added(x: np.ndarray, v: Any, *where: np.ndarray) -> np.ndarray:
     y = x.copy(order="K")
-    np.add.at(np.atleast_1d(y), where if len(where) > 1 else where[0], np.asarray(v, y.dtype))
+    values = np.broadcast_to(np.asarray(v, y.dtype), where[0].shape)  # what `np.add.at` itself reads beyond
+    np.add.at(np.atleast_1d(y), where if len(where) > 1 else where[0], values)
     return y
 
 

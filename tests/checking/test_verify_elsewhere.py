@@ -146,3 +146,85 @@ def test_captured_arrays_may_be_named_of_a_second_derivative() -> None:
     assert jac.verify(form, X, claim="A+A.T", kind="hessian")
     assert jac.verify(lambda x: np.sum((A @ x - 1) ** 2), X, claim="2*A.T@A", kind="hessian")
     assert "v1 = matmul(x, A)" in str(jac.trace(jac.jacobian(form), X))
+
+
+MATRIX = np.arange(9.0).reshape(3, 3)
+POINT = np.array([0.7, -1.2, 2.3])
+
+
+@pytest.mark.parametrize(("f", "claim"), [
+    (lambda x: MATRIX @ x if x[0] > 0 else MATRIX.T @ x, "dy[i]/dx[j] = MATRIX[i,j]"),
+    (lambda x: 2 * x if x[0] > 0 else 3 * x, "dy[i]/dx[j] = 2*δ[i,j]"),
+    (lambda x: x[int(np.argmax(x))] ** 2, "dy/dx[i] = 2*x[2]*δ[i,2]"),
+    (lambda x: x**2 * (2 if x[1] < 0 else 5), "dy[i]/dx[j] = 4*x[i]*δ[i,j]"),
+    (lambda x: x ** (2 if x[1] < 0 else 4), "dy[i]/dx[j] = 2*x[i]*δ[i,j]"),
+    (lambda x: 2 * x[x > 0], "dy[i]/dx[j] = 2*(δ[i,0]*δ[j,0] + δ[i,1]*δ[j,2])"),
+])  # fmt: skip
+def test_another_course_may_differ_in_constants_alone(f: Any, claim: str) -> None:
+    verdict = jac.verify(f, POINT, claim=claim)
+    assert verdict
+    assert verdict.condition == COURSE + WRONG
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_mask_that_is_right_here_is_no_slip(seed: int) -> None:
+    A = np.random.default_rng(seed).normal(size=(3, 3))
+    opened = 1.0 * (A @ POINT > 0)
+    verdict = jac.verify(lambda x: np.sum(np.maximum(A @ x, 0)), POINT, claim=lambda x: opened @ A)
+    assert verdict
+
+
+@pytest.mark.parametrize(("entry", "slope"), [(0, 1), (1, -1), (2, 1)])
+def test_an_entry_is_right_on_its_branch(entry: int, slope: int) -> None:
+    verdict = jac.verify(np.abs, POINT, claim=f"dy[{entry}]/dx[{entry}] = {slope}")
+    assert verdict.condition == f"where x has the signs that it has at the given point; {WRONG}"
+    assert not jac.verify(np.abs, POINT, claim=f"dy[{entry}]/dx[{entry}] = {-slope}")
+
+
+def test_names_are_those_of_one_input_or_of_all() -> None:
+    def f(x: Any, b: Any) -> Any:
+        return np.tanh(np.sinh(x) * np.cosh(b)) ** 2 * 1.0
+
+    args = np.array([0.3, 0.8]), np.array([0.2, -0.4])
+    every = jac.jacobian(f, (0, 1))(*args)
+    for number in (0, 1):
+        alone = jac.jacobian(f, number)(*args)
+        assert jac.verify(f, *args, argnums=number, claim=every[number].formula)
+        assert not jac.verify(f, *args, argnums=number, claim=every[number].formula + " * 2")
+        assert alone.formula != every[number].formula
+    assert jac.verify(f, *args, claim=jac.jacobian(f)(*args).formula.replace("c[i]", "cosh(b[i])"))
+    assert "v1 = np.sinh(x)" in jac.derive(f, *args).code
+
+
+def leaving(a: Any) -> Any:
+    if np.any(a < 0):
+        raise SystemExit("bad input")
+    return np.sqrt(a) if a[0] > 0 else a
+
+
+def test_a_function_may_leave_elsewhere() -> None:
+    assert jac.verify(leaving, ROOTS, claim="1/(2*sqrt(a))")
+
+
+@pytest.mark.parametrize(("claim", "text"), [
+    ("dy[-1]/dx[2] = 5", "there is no position -1 on an axis of y that has 3\n  formula: dy[-1]/dx[2] = 5"),
+    ("dy[1]/dx[True] = 5",
+     "True is not a position\n  formula: dy[1]/dx[True] = 5\n  fix:     labels, whole numbers, +, - and *"),
+])  # fmt: skip
+def test_positions_that_are_none(claim: str, text: str) -> None:
+    with pytest.raises(jac.errors.JacobianError) as caught:
+        jac.verify(lambda x: MATRIX @ x, POINT, claim=claim)
+    assert str(caught.value) == text
+
+
+def test_entries_of_what_is_handed_on() -> None:
+    assert jac.verify(lambda x: MATRIX @ x, POINT, claim="dL/dx[1] = G[i]*MATRIX[i,1]", kind="downstream")
+    wrong = jac.verify(lambda x: MATRIX @ x, POINT, claim="dL/dx[1] = G[i]*MATRIX[1,i]", kind="downstream")
+    assert (wrong.right_entries, wrong.entries) == (1, 3)
+
+
+def test_of_entries_that_are_not_claimed_nothing_is_said() -> None:
+    verdict = jac.verify(np.sqrt, np.array([0.0, 1.0, 4.0]), claim="dy[1]/dx[1] = 1/(2*sqrt(x[1]))")
+    assert verdict.note == "nothing is claimed of the other 8 entries"
+    wrong = jac.verify(lambda x: np.tanh(MATRIX @ x / 9), POINT, claim="dy[0]/dx[1] = x[1]")
+    assert (wrong.right_entries, wrong.entries, wrong.slip) == (0, 1, None)
