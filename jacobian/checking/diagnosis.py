@@ -79,9 +79,7 @@ class Suspect:
     ) -> None:  # fmt: skip
         self.runs, self.claims, self.axes, self.nearness = runs, claims, axes, nearness
         self.second_order, self.is_array, self.symmetric = second_order, is_array, symmetric
-        self.right_here = (
-            right_here  # the claim is right at the given point, which is the last of the runs if it is one
-        )
+        self.right_here = right_here  # the claim is right at the given point, the last of the runs if it is one
         rows, columns = prod(axes.out), prod(axes.into)
         self.truths = [run.tensor.reshape(rows, columns).astype(float, copy=False) for run in runs]
         self._derivations: dict[int, Derivation | None] = {}
