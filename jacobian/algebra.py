@@ -17,7 +17,7 @@ from jacobian.kernel.operands import holds_complex
 from jacobian.kernel.pattern import CACHE, Pattern, Shape
 from jacobian.kernel.real import real_part
 from jacobian.kernel.simplify import contracted, fused, shapes_only
-from jacobian.kernel.term import Factor, Operator, Term
+from jacobian.kernel.term import Factor, Term
 from jacobian.tracing.graph import Node
 
 LARGER = 2  # times the entries of all factors together
@@ -83,11 +83,11 @@ class Counting(Numeric):
 
     def contract(self, J: Jacobian) -> Jacobian:
         """Count, and hand on a Jacobian of the same pattern without numbers."""
-        decided = any(term.tables or any(map(_is_operator, term.factors)) for term in J.terms) or holds_complex(J.terms)
+        decided = any(term.tables or term.has_operator for term in J.terms) or holds_complex(J.terms)
         found = _counted(J) if decided else _counted_alike(J)
         self.multiplications += found.multiplications
         self.nbytes += sum(found.sizes)
-        self.largest = max(self.largest, *found.sizes)
+        self.largest = max(self.largest, 0, *found.sizes)
         return J if found.result is None else found.result
 
     def shorten(self, J: Jacobian) -> Jacobian:
@@ -112,7 +112,7 @@ def _counted(J: Jacobian) -> _Counted:
     result = shapes_only(J)
     left = [prod(access.shape) for term in result.terms for access in term.pattern.factors]
     products = sum(multiplications(term) for term in J.terms)
-    return _Counted(products, [0, *(size * J.dtype.itemsize for size in left)], None if result is J else result)
+    return _Counted(products, [size * J.dtype.itemsize for size in left], None if result is J else result)
 
 
 def _counted_alike(J: Jacobian) -> _Counted:
@@ -129,10 +129,6 @@ def _counted_alike(J: Jacobian) -> _Counted:
 def _counted_once(patterns: Sequence[Pattern], out: Shape, into: Shape, dtype: np.dtype[Any]) -> _Counted:
     terms = [Term(one, tuple(Factor(ghost(access.shape, dtype)) for access in one.factors)) for one in patterns]
     return _counted(Jacobian(terms, out, into, dtype))
-
-
-def _is_operator(factor: Factor) -> bool:
-    return isinstance(factor.array, Operator)
 
 
 class Lean:

@@ -124,7 +124,7 @@ def _traced(
         of, name = output(leaf, path, recording.graph), recording.name_of(leaf, path)
         found = _jacobians(of, nodes, order, name, planned=not to_be_written)
         value = of.value if isinstance(of, Node) else of
-        _note_finite(value, recording.graph)
+        _tell_around(value, recording.graph)
         orders = [partial(compare_orders, of, node) for node in nodes] if isinstance(of, Node) else None
         _attach(found, value, points, Place(f, numbers, args, kwargs, path), orders)
         values.append(value)
@@ -227,7 +227,7 @@ def _accumulated(of: Node, nodes: Sequence[Node], order: str, name: str) -> list
     return [J.named(name, node.name) for J, node in zip(accumulate(of, nodes, order), nodes, strict=True)]
 
 
-def _note_finite(value: Any, graph: Graph) -> None:
+def _tell_around(value: Any, graph: Graph) -> None:
     """Tell the runs around this one that it has looked whether a value of theirs is finite, and what names it knows."""
     while isinstance(value, Tracer):
         value.graph.finite.append(value.node)

@@ -32,8 +32,8 @@ def told(case: Case, off: Array) -> str:
 def as_claimed(case: Case, as_good: Array | None) -> str:
     """What is said of a claim that is right; `as_good` are entries of which a kink tells."""
     spoken, tensor = case.spoken(case.here), case.here.tensor
-    told = tensor if spoken is None else np.where(spoken, tensor, 0.0)
-    odd = ~np.isfinite(told).reshape(prod(case.here.out_shape), prod(case.here.wrt.shape))
+    claimed = tensor if spoken is None else np.where(spoken, tensor, 0.0)
+    odd = ~np.isfinite(claimed).reshape(prod(case.here.out_shape), prod(case.here.wrt.shape))
     found, more = _listed(case, odd if as_good is None else odd & ~as_good)
     return f"{'; '.join(found)}{more}, as claimed" if found else ""
 

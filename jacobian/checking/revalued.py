@@ -28,8 +28,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 MAX_NODES, MAX_VALUES, MAX_WORK = 40, 6, 400
 """So many nodes the graph may have; so many values are tried in the place of one; so many forwards are computed."""
 
-_SIGNS = {"add": "+", "subtract": "-"}
-_OPPOSITE = {"add": "subtract", "subtract": "add"}
+_SIGNS = {"add": ("+", "-"), "subtract": ("-", "+")}
+"""Of an op its own sign, and the other one."""
 
 MATRIX_PRODUCTS = PRODUCTS - {"multiply", "divide", "power"}
 
@@ -56,7 +56,9 @@ def revalued(D: Derivation) -> Iterator[Mutation]:
 def signs_turned(D: Derivation) -> Iterator[Mutation]:
     """A sum for a difference, or the other way round, in everything that follows."""
     nodes = D.of.trace.nodes
-    for node in nodes[: MAX_NODES if len(nodes) <= MAX_NODES else 0]:
+    if len(nodes) > MAX_NODES:
+        return
+    for node in nodes:
         kind = "" if node.op is None else node.op.name
         if kind not in _SIGNS or node is D.of:
             continue
@@ -65,7 +67,7 @@ def signs_turned(D: Derivation) -> Iterator[Mutation]:
         changes = None if is_multiple(value, np.asarray(strip_all(node.value))) else changed(D, {node.index: value})
         if changes:
             one, other = node.operand_names
-            own, turned = (f"{one} {sign} {other}" for sign in (_SIGNS[kind], _SIGNS[_OPPOSITE[kind]]))
+            own, turned = (f"{one} {sign} {other}" for sign in _SIGNS[kind])
             text = f"{turned} stands where {own} belongs, here and in what follows: the sign is the wrong one"
             yield Mutation(slips.SIGN, ("sign turned", node.index), say(D, _first(changes), text), changes=changes)
 

@@ -90,14 +90,13 @@ class Wrong:
         Not where a slip explains what is claimed: what is forgotten of a derivative may happen to be 1 there, or what
         is exchanged 0. That entries stand in another order is none: on another branch others are the largest.
         """
-        pairs = list(zip(self.runs, self.off, strict=True))
-        wrong = [run for run, row in pairs if row[layout].any()]
-        told = self.case.branch_apart([run for run, _ in pairs if run not in wrong], wrong)
-        if not told or self.runs[0] in wrong:
+        if self.off[0][layout].any():
             return ""
-        if told.startswith(ITSELF):  # there it is another function
+        wrong = [run for run, row in zip(self.runs, self.off, strict=True) if row[layout].any()]
+        told = self.case.branch_apart([run for run in self.runs if run not in wrong], wrong)
+        if not told or told.startswith(ITSELF):  # there it is another function
             return told
-        slip = self._diagnosis(())
+        slip = self._slip
         return told if slip is None or set(slip.slips) <= {slips.ORDER, slips.POINT_ONLY} else ""
 
     def _rounded(self, layout: int) -> str:
@@ -144,6 +143,11 @@ class Wrong:
             labels = ", ".join(unbalanced)
             text = f"The label {labels} stands on the right alone and is not summed: write Σ_{labels} in front."
             return Diagnosis((slips.NOT_SUMMED,), text)
+        return self._slip
+
+    @cached_property
+    def _slip(self) -> Diagnosis | None:
+        """What slipped, labels apart; looking for it takes a while."""
         off = [k for k, row in enumerate(self.off) if all(one.any() for one in row)]
         if 0 in off and not np.isfinite(self.runs[0].tensor).all():  # nothing can be told from infinite numbers
             return self._searched([k for k in off if k])

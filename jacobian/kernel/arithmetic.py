@@ -15,7 +15,7 @@ from jacobian.kernel.lower import Given, core, write_core, write_tensor
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.places import Labels, Named, aligned
 from jacobian.kernel.recorded import NotRecordableError
-from jacobian.kernel.term import Array, Operator, Term
+from jacobian.kernel.term import Array, Term
 
 
 class Arithmetic(Protocol):
@@ -126,7 +126,7 @@ class Written:
 
     def given(self, term: Term) -> Given:
         """The term with symbols for its arrays; arrays that are no symbols are constants."""
-        if any(isinstance(factor.array, Operator) for factor in term.factors):
+        if term.has_operator:
             raise NotRecordableError("an operator")
         factors = tuple(map(self.symbol, (factor.array for factor in term.factors)))
         tables = tuple(map(self.symbol, term.tables))

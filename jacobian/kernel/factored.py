@@ -77,7 +77,7 @@ def _looks(term: Term) -> bool:
     """Whether a factor is read at positions in a table, or under a condition about these, or is an operator."""
     forms = [form for access in term.pattern.factors for form in access.forms]
     looks = any(form.has_lookup for form in (*forms, *(guard.form for guard in term.pattern.guards)))
-    return looks or any(isinstance(factor.array, Operator) for factor in term.factors)
+    return looks or term.has_operator
 
 
 def scaled_once(J: Jacobian, uses: Sequence[Jacobian], arithmetic: Arithmetic) -> Jacobian:
@@ -118,7 +118,7 @@ def _in_groups(terms: Sequence[Term], dtype: np.dtype[Any], arithmetic: Arithmet
 def _ways(term: Term) -> Sequence[_Way]:
     """In which ways a term may be told from others."""
     pattern = term.pattern
-    if len(term.factors) < 2 or any(isinstance(factor.array, Operator) for factor in term.factors):
+    if len(term.factors) < 2 or term.has_operator:
         return ()
     frame = (pattern.sizes, pattern.out, pattern.into, pattern.guards, tuple(map(id, term.tables)))
     every = {access: _names(factors) for access, factors in term.by_access.items()}

@@ -151,11 +151,12 @@ def _sorted_stably(x: Any, axis: Any = -1, kind: Any = None, order: Any = None, 
 
 def stable_order(x: np.ndarray, axis: int) -> np.ndarray:
     """`np.argsort(x, axis, kind="stable")`: where no entries are equal, any way of sorting gives that order."""
-    if x.size >= MANY_SORTED:
-        lines = np.sort(x, axis).swapaxes(axis, -1)
-        is_tied = (lines[..., 1:] == lines[..., :-1]).any() or np.isnan(lines[..., -1]).any()
-        return np.argsort(x, axis, kind="stable" if is_tied else None)
-    return np.argsort(x, axis, kind="stable")
+    return np.argsort(x, axis, kind="stable" if x.size < MANY_SORTED or _has_ties(x, axis) else None)
+
+
+def _has_ties(x: np.ndarray, axis: int) -> bool:
+    lines = np.sort(x, axis).swapaxes(axis, -1)
+    return bool((lines[..., 1:] == lines[..., :-1]).any() or np.isnan(lines[..., -1]).any())
 
 
 def _rolled(x: Any, shift: Any, axis: Any = None) -> Any:

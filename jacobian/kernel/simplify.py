@@ -177,7 +177,7 @@ def fused(J: Jacobian, arithmetic: Arithmetic = VALUES) -> Jacobian:
 
 def _fused_term(term: Term, arithmetic: Arithmetic) -> Term:
     groups = term.by_access
-    if len(groups) == len(term.factors) or any(isinstance(factor.array, Operator) for factor in term.factors):
+    if len(groups) == len(term.factors) or term.has_operator:
         return term
     shorter = term.pattern.with_factors(tuple(groups))
     return Term(shorter, tuple(_product(group, arithmetic) for group in groups.values()), term.tables, term.scale)
@@ -226,7 +226,7 @@ def depth_of(label: Label) -> int:
 
 def _is_settled(term: Term) -> bool:
     """Whether there is nothing to contract."""
-    return frame_of(term.pattern).settled and not any(isinstance(factor.array, Operator) for factor in term.factors)
+    return frame_of(term.pattern).settled and not term.has_operator
 
 
 def _has_open_operator(term: Term) -> bool:
@@ -239,7 +239,7 @@ def _has_open_operator(term: Term) -> bool:
 def is_kept(term: Term) -> bool:
     """Whether contracting would build an operator: it would give very many entries, and many more than there are."""
     pattern = term.pattern
-    if pattern.entries <= LARGE_MATRIX or not any(isinstance(factor.array, Operator) for factor in term.factors):
+    if pattern.entries <= LARGE_MATRIX or not term.has_operator:
         return False
     held = (prod(access.shape) for access, factor in zip(pattern.factors, term.factors, strict=True)
             if not isinstance(factor.array, Operator))  # fmt: skip

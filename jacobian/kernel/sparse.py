@@ -17,7 +17,7 @@ from jacobian.kernel.operands import holds_complex
 from jacobian.kernel.pattern import Shape
 from jacobian.kernel.positions import values_at
 from jacobian.kernel.structure import reached
-from jacobian.kernel.term import Operator, Term
+from jacobian.kernel.term import Term
 from jacobian.kernel.views import read
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _values(term: Term, listed: Listed, size: int, dtype: np.dtype[Any]) -> np.n
     free = set(pattern.free)
     beside = all(set(indices(*access.forms)) <= free for access in pattern.factors)
     closed = [guard for guard in pattern.guards if not set(indices(guard.form)) <= free]
-    if beside and not closed and not any(isinstance(factor.array, Operator) for factor in term.factors):
+    if beside and not closed and not term.has_operator:
         total = np.full(size, term.scale * pattern.idle, np.result_type(dtype, np.asarray(term.scale).dtype))
         for factor, access in zip(term.factors, pattern.factors, strict=True):
             array, labels = read(factor.array, access, pattern, term.tables)

@@ -96,6 +96,11 @@ class Term:
         return [*(factor.array for factor in self.factors), *self.tables]
 
     @property
+    def has_operator(self) -> bool:
+        """Whether a factor is known by its action alone."""
+        return any(isinstance(factor.array, Operator) for factor in self.factors)
+
+    @property
     def by_access(self) -> dict[Access, list[Factor]]:
         """The factors, by how they are read."""
         read: dict[Access, list[Factor]] = {}
